@@ -1,0 +1,167 @@
+"""The one seam between minires and its array module: NumPy on the CPU, CuPy on an NVIDIA GPU.
+
+Everything else asks `xp_of` which module its arrays belong to and calls that; this is the only file
+that imports CuPy. The default device matters for creation only (`use`, `default_device`); from then
+on results stay where their inputs are.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Array: TypeAlias = Any
+"""A `numpy.ndarray` or a `cupy.ndarray`. In a gradient rule that runs under `create_graph` also a
+Tensor: rules are written in the operators that all three share."""
+
+
+class DeviceError(RuntimeError):
+    """An array is on the wrong device, or the device asked for is not there."""
+
+
+_default = "cpu"
+_working_cupy: ModuleType | None = None  # set once CuPy has been seen to compute something
+
+
+def xp_of(*arrays: Array) -> ModuleType:
+    """The module, `numpy` or `cupy`, that these arrays belong to.
+
+    Anything that is no array (Python and NumPy scalars, None) belongs nowhere and is ignored; with
+    no array at all the answer is `numpy`.
+
+    Raises
+    ------
+    DeviceError
+        If some of the arrays are on the host and some on a GPU.
+    """
+    cupy = sys.modules.get("cupy")
+    if cupy is None:
+        return np
+    host = any(isinstance(a, np.ndarray) for a in arrays)
+    device = any(isinstance(a, cupy.ndarray) for a in arrays)
+    if host and device:
+        raise DeviceError(
+            f"these arrays are on different devices: {', '.join(map(device_of, arrays))}; "
+            'move them together first, with tensor.to("cuda") or tensor.cpu()'
+        )
+    return cupy if device else np
+
+
+def device_of(array: Array) -> str:
+    """`"cpu"`, or `"cuda"` followed by the GPU's number: `"cuda:0"`."""
+    cupy = sys.modules.get("cupy")
+    if cupy is not None and isinstance(array, cupy.ndarray):
+        return f"cuda:{int(getattr(array.device, 'id', 0))}"
+    return "cpu"
+
+
+def to_host(array: Array) -> np.ndarray[Any, Any]:
+    """The array as a NumPy array: itself if it is one, a copy if it is on a GPU."""
+    cupy = sys.modules.get("cupy")
+    if cupy is not None and isinstance(array, cupy.ndarray):
+        host: np.ndarray[Any, Any] = cupy.asnumpy(array)
+        return host
+    return np.asarray(array)
+
+
+def to_device(array: Array, device: str) -> Array:
+    """The array on `device` (`"cpu"`, `"cuda"` or `"cuda:N"`): itself if it is there already."""
+    kind, number = parse_device(device)
+    if kind == "cpu":
+        return to_host(array)
+    if device_of(array) == f"cuda:{number}":
+        return array
+    cupy = load_cupy(number)
+    with cupy.cuda.Device(number):
+        return cupy.asarray(array)
+
+
+def parse_device(device: str) -> tuple[str, int]:
+    """`("cpu", 0)` or `("cuda", N)`.
+
+    Raises
+    ------
+    ValueError
+        If `device` is none of `"cpu"`, `"cuda"`, `"cuda:N"`.
+    """
+    kind, colon, number = str(device).partition(":")
+    if kind == "cpu" and not colon:
+        return "cpu", 0
+    if kind == "cuda" and (not colon or number.isdecimal()):
+        return "cuda", int(number or 0)
+    raise ValueError(f'unknown device {device!r}: expected "cpu", "cuda" or "cuda:N"')
+
+
+def use(name: str) -> None:
+    """Choose where new tensors and parameters are created.
+
+    Parameters
+    ----------
+    name : str
+        `"numpy"` or `"cpu"`; `"cupy"`, `"cuda"` or `"cuda:N"`.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+    DeviceError
+        If CuPy is not installed, finds no GPU, or lacks the CUDA toolkit's libraries.
+    """
+    global _default
+    kind, number = parse_device({"numpy": "cpu", "cupy": "cuda"}.get(name, name))
+    if kind == "cuda":
+        load_cupy(number)
+    _default = "cpu" if kind == "cpu" else f"cuda:{number}"
+
+
+def default_device() -> str:
+    """Where new tensors and parameters are created: `"cpu"` unless `use` said otherwise."""
+    return _default
+
+
+def load_cupy(number: int = 0) -> ModuleType:
+    """CuPy, once it has shown that it can compute on GPU `number`.
+
+    Raises
+    ------
+    DeviceError
+        With one of three messages, each naming the command that mends it: CuPy is not installed; it
+        finds no GPU; it lacks the CUDA toolkit's libraries.
+    """
+    global _working_cupy
+    if _working_cupy is None:
+        try:
+            import cupy
+        except ImportError as error:
+            raise DeviceError(
+                "CuPy is not installed, so there is no cuda device. Install it for your driver: "
+                "pip install 'minires[cuda13]' (or 'minires[cuda12]'); `nvidia-smi` shows the "
+                f"version. ({error})"
+            ) from error
+        try:
+            count = cupy.cuda.runtime.getDeviceCount()
+        except Exception as error:  # CUDARuntimeError, or what a missing driver library raises
+            raise DeviceError(_NO_GPU.format(error)) from error
+        if count == 0:
+            raise DeviceError(_NO_GPU.format("0 devices"))
+        try:
+            cupy.matmul(cupy.ones((1, 1), "f"), cupy.ones((1, 1), "f")) + 1
+        except Exception as error:  # no NVRTC, no cuBLAS: ImportError, RuntimeError and others
+            raise DeviceError(
+                "CuPy finds a GPU but not the CUDA toolkit's libraries. Install them: "
+                f"pip install 'cupy-cuda13x[ctk]' (or 'cupy-cuda12x[ctk]'). ({error})"
+            ) from error
+        _working_cupy = cupy
+    count = _working_cupy.cuda.runtime.getDeviceCount()
+    if number >= count:
+        raise DeviceError(f'no device "cuda:{number}": this machine has {count} GPU(s), from 0')
+    return _working_cupy
+
+
+_NO_GPU = (
+    "CuPy is installed, but finds no NVIDIA GPU. Check the driver with `nvidia-smi`; without a GPU "
+    'use device="cpu". ({})'
+)

@@ -1,0 +1,197 @@
+"""The walk back through the graph: `Tensor.backward` and `minires.grad`."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from typing import Any
+
+from minires.backend import xp_of
+from minires.engine import BackwardError, GradMode, Node, Variable, make_tensor
+
+
+def grad(
+    output: Variable,
+    inputs: Variable | Sequence[Variable],
+    gradient: Variable | None = None,
+    *,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+) -> Any:
+    """The gradients of `output` with respect to `inputs`, leaving every `.grad` as it is.
+
+    Only what lies between the two is computed.
+
+    Parameters
+    ----------
+    output : Tensor
+        What to differentiate; of one element unless `gradient` is given.
+    inputs : Tensor or sequence of Tensor
+        With respect to what: leaves or intermediate results that require a gradient.
+    gradient : Tensor, optional
+        The upstream gradient, of `output`'s shape.
+    retain_graph : bool, optional
+        Keep the graph for another walk; by default it is kept only under `create_graph`.
+    create_graph : bool
+        Make the gradients differentiable in their turn.
+
+    Returns
+    -------
+    Tensor or tuple of (Tensor or None)
+        One for one tensor, a tuple for a sequence; None where `output` does not depend on an input.
+
+    Raises
+    ------
+    BackwardError
+        If an input requires no gradient, or the graph has been freed.
+    """
+    single = isinstance(inputs, Variable)
+    wanted = [inputs] if isinstance(inputs, Variable) else list(inputs)
+    nodes = []
+    for i, x in enumerate(wanted):
+        if x.node is None:
+            raise BackwardError(f"input {i} of grad does not require a gradient")
+        nodes.append(x.node)
+    retain = create_graph if retain_graph is None else retain_graph
+    collected = run_backward(output, gradient, nodes, retain, create_graph)
+    results = [_own(g) for g in map(collected.get, nodes)]
+    return results[0] if single else tuple(results)
+
+
+def run_backward(
+    root: Variable,
+    gradient: Variable | None,
+    targets: Sequence[Node] | None,
+    retain_graph: bool,
+    create_graph: bool,
+) -> dict[Node, Any]:
+    """Walk from `root` to its leaves, each node after all its consumers.
+
+    Parameters
+    ----------
+    root : Variable
+        Where the walk starts.
+    gradient : Variable or None
+        The gradient with respect to `root`; None stands for 1 and wants a root of one element.
+    targets : sequence of Node or None
+        Collect the gradients of these nodes only; None accumulates into every leaf's `grad`.
+    retain_graph : bool
+        Keep what the nodes saved, for another walk. Otherwise each node frees it once used.
+    create_graph : bool
+        Run the rules on Tensors, so that the gradients can be differentiated again.
+
+    Returns
+    -------
+    dict
+        The targets' gradients, arrays (Tensors under `create_graph`); absent where there is none.
+    """
+    if root.node is None:
+        raise BackwardError(
+            "this tensor is not in a graph: nothing that it was computed from has "
+            "requires_grad=True, or it was computed under no_grad or detached"
+        )
+    wanted = None if targets is None else set(targets)
+    nodes = _ancestors(root.node)
+    useful = _useful(nodes, wanted)
+    grads: dict[Node, Any] = {root.node: _seed(root, gradient, create_graph)}
+    owned: set[Node] = set()  # nodes whose sum in `grads` is an array that nobody else holds
+    collected: dict[Node, Any] = {}
+    with GradMode(create_graph):
+        while nodes:
+            node = nodes.pop()  # the youngest first, so all its consumers have been visited
+            if node not in grads:
+                continue
+            g = grads.pop(node)
+            if node.hooks:
+                g = _run_hooks(node, g, create_graph)
+            if wanted is None:
+                if node.retains_grad:
+                    _accumulate(node, g)
+            elif node in wanted:
+                collected[node] = g
+            if node.op is None or node not in useful:
+                continue
+            needs = [p in useful for p in node.parents]
+            for parent, grad in zip(
+                node.parents, node.op.backward(node, g, needs, create_graph), strict=True
+            ):
+                if parent is None or grad is None:
+                    continue
+                if parent not in grads:
+                    grads[parent] = grad
+                elif parent in owned:
+                    grads[parent] += grad
+                else:
+                    grads[parent] = grads[parent] + grad
+                    if not create_graph:
+                        owned.add(parent)
+            if not retain_graph:
+                node.kept, node.parents = None, ()
+    return collected
+
+
+def _ancestors(root: Node) -> list[Node]:
+    """Every node that `root` was computed from, oldest first.
+
+    A node is younger than its parents, so this order is topological, and no recursion is needed:
+    chains of any length work.
+    """
+    seen = {root}
+    stack = [root]
+    while stack:
+        for parent in stack.pop().parents:
+            if parent is not None and parent not in seen:
+                seen.add(parent)
+                stack.append(parent)
+    return sorted(seen, key=lambda node: node.order)
+
+
+def _useful(nodes: Sequence[Node], wanted: set[Node] | None) -> Container[Node | None]:
+    """The nodes through which a gradient reaches a wanted one (all nodes, if all leaves are)."""
+    if wanted is None:
+        return set(nodes)
+    useful: set[Node] = set()
+    for node in nodes:
+        if node in wanted or any(p in useful for p in node.parents if p is not None):
+            useful.add(node)
+    return useful
+
+
+def _seed(root: Variable, gradient: Variable | None, create_graph: bool) -> Any:
+    data = root.data
+    if gradient is None:
+        if data.size != 1:
+            raise BackwardError(
+                f"backward without a gradient wants a tensor of one element, such as a loss; this "
+                f"one has shape {data.shape}: pass backward(gradient=...)"
+            )
+        gradient = make_tensor(xp_of(data).ones_like(data))
+    if gradient.data.shape != data.shape:
+        raise BackwardError(
+            f"backward got a gradient of shape {gradient.data.shape} for a tensor of {data.shape}"
+        )
+    xp_of(data, gradient.data)
+    return gradient if create_graph else gradient.data.astype(data.dtype, copy=False)
+
+
+def _run_hooks(node: Node, g: Any, create_graph: bool) -> Any:
+    boxed = g if create_graph else make_tensor(g)
+    for hook in node.hooks or ():
+        replacement = hook(boxed)
+        if replacement is not None:
+            boxed = replacement
+    return boxed if create_graph else boxed.data
+
+
+def _accumulate(node: Node, g: Any) -> None:
+    """Add to a leaf's gradient, or to one that `retain_grad` asked for."""
+    if node.grad is None:
+        node.grad = _own(g)
+    elif isinstance(g, Variable):
+        node.grad = node.grad + g  # type: ignore[operator]
+    else:
+        node.grad = make_tensor(xp_of(g).asarray(node.grad.data + g))
+
+
+def _own(g: Any) -> Variable | None:
+    """The gradient as a Tensor that shares its array with nobody: `a + b` gives each its own."""
+    return g if g is None or isinstance(g, Variable) else make_tensor(xp_of(g).array(g))

@@ -1,0 +1,53 @@
+"""Residual networks and their plain twins, by name."""
+
+from minires.models.blocks import BasicBlock, Bottleneck, PadShortcut, PreActBlock, PreActBottleneck
+from minires.models.catalogue import (
+    MODELS,
+    create,
+    plain20,
+    plain56,
+    resnet8,
+    resnet14,
+    resnet18,
+    resnet20,
+    resnet32,
+    resnet34,
+    resnet44,
+    resnet50,
+    resnet56,
+    resnet101,
+    resnet110,
+    resnet152,
+    resnet1202,
+    resnext50_32x4d,
+    wide_resnet50_2,
+)
+from minires.models.resnet import ResNet
+
+__all__ = [
+    "MODELS",
+    "BasicBlock",
+    "Bottleneck",
+    "PadShortcut",
+    "PreActBlock",
+    "PreActBottleneck",
+    "ResNet",
+    "create",
+    "plain20",
+    "plain56",
+    "resnet8",
+    "resnet14",
+    "resnet18",
+    "resnet20",
+    "resnet32",
+    "resnet34",
+    "resnet44",
+    "resnet50",
+    "resnet56",
+    "resnet101",
+    "resnet110",
+    "resnet152",
+    "resnet1202",
+    "resnext50_32x4d",
+    "wide_resnet50_2",
+]

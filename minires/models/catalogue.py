@@ -1,0 +1,205 @@
+"""Networks by name: `create("resnet20", num_classes=10)`, and a function for each known one."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import Any
+
+from minires.models.blocks import BasicBlock, Bottleneck, PreActBlock, PreActBottleneck
+from minires.models.resnet import ResNet
+
+# He et al. 2015, table 1: blocks per stage; widths are 64, 128, 256, 512
+IMAGENET_DEPTHS = {
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+}
+# He et al. 2015, section 4.2: 6n + 2 layers, n blocks per stage; 8 and 14 are for small data
+CIFAR_DEPTHS = (8, 14, 20, 32, 44, 56, 110, 1202)
+
+MODELS = (
+    *(f"resnet{depth}" for depth in (*CIFAR_DEPTHS, *IMAGENET_DEPTHS)),
+    "resnext50_32x4d",
+    "wide_resnet50_2",
+    *(f"plain{depth}" for depth in (*CIFAR_DEPTHS[:-1], 18, 34)),
+    *(f"preact_resnet{depth}" for depth in (*CIFAR_DEPTHS, *IMAGENET_DEPTHS)),
+)
+"""The names that `create` takes. Any other depth of 6n + 2 works too."""
+
+_VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "resnext50_32x4d": ("resnet50", {"groups": 32, "width_per_group": 4}),
+    "wide_resnet50_2": ("resnet50", {"width_per_group": 128}),
+}
+
+
+def create(
+    name: str, num_classes: int | None = None, in_channels: int = 3, **options: Any
+) -> ResNet:
+    """Build a network by name.
+
+    Parameters
+    ----------
+    name : str
+        One of `MODELS`, or `resnetN`, `plainN`, `preact_resnetN` with N = 6n + 2.
+    num_classes : int, optional
+        1000 for the ImageNet family, 10 for the CIFAR family.
+    in_channels : int
+        3 for colour images, 1 for grey ones.
+    **options
+        `shortcut` ("A", "B" or "C"; A is the CIFAR family's default, B the other's), `zero_gamma`,
+        and for depths of 50 and more of the ImageNet family `groups`, `width_per_group`,
+        `stride_in_1x1`.
+
+    Returns
+    -------
+    ResNet
+        With random weights from `minires.random`.
+
+    Raises
+    ------
+    ValueError
+        If the name or an option is unknown; the message lists the names.
+    """
+    given = dict(options)
+    base, preset = _VARIANTS.get(name, (name, {}))
+    match = re.fullmatch(r"(resnet|plain|preact_resnet)(\d+)", base)
+    depth = int(match[2]) if match else 0
+    imagenet = depth in IMAGENET_DEPTHS
+    if not match or not (imagenet or (depth >= 8 and depth % 6 == 2)):
+        close = difflib.get_close_matches(name, MODELS, n=1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        raise ValueError(f"unknown model {name!r}{hint}: one of {', '.join(MODELS)}")
+    kind = match[1]
+    merged = {**preset, **options}
+    known = {"shortcut", "zero_gamma"}
+    if imagenet and depth >= 50:
+        known |= {"groups", "width_per_group", "stride_in_1x1"}
+    unknown = sorted(set(merged) - known)
+    if unknown:
+        raise ValueError(
+            f"{name} has no option {', '.join(unknown)}: its options are {', '.join(sorted(known))}"
+        )
+    if "width_per_group" in merged:
+        merged["base_width"] = merged.pop("width_per_group")
+    if kind == "plain":
+        if "shortcut" in merged:
+            raise ValueError(f"{name} is the plain network: it has no shortcut to choose")
+        merged["shortcut"] = "none"
+    if imagenet:
+        merged.setdefault("shortcut", "B")
+        if kind == "preact_resnet":
+            block: Any = PreActBottleneck if depth >= 50 else PreActBlock
+        else:
+            block = Bottleneck if depth >= 50 else BasicBlock
+        depths, widths = IMAGENET_DEPTHS[depth], (64, 128, 256, 512)
+    else:
+        merged.setdefault("shortcut", "A")
+        block = PreActBlock if kind == "preact_resnet" else BasicBlock
+        depths, widths = ((depth - 2) // 6,) * 3, (16, 32, 64)  # type: ignore[assignment]
+    if merged["shortcut"] not in ("A", "B", "C", "none"):
+        raise ValueError(f'shortcut must be "A", "B" or "C", got {merged["shortcut"]!r}')
+    classes = num_classes if num_classes is not None else 1000 if imagenet else 10
+    model = ResNet(
+        block,
+        depths,
+        widths,
+        stem="imagenet" if imagenet else "cifar",
+        num_classes=classes,
+        in_channels=in_channels,
+        **merged,
+    )
+    model.architecture = {
+        "name": name,
+        "num_classes": classes,
+        "in_channels": in_channels,
+        **given,
+    }
+    return model
+
+
+def resnet8(num_classes: int = 10, in_channels: int = 3, **options: Any) -> ResNet:
+    """ResNet-8: the CIFAR family made smaller, for small data."""
+    return create("resnet8", num_classes, in_channels, **options)
+
+
+def resnet14(num_classes: int = 10, in_channels: int = 3, **options: Any) -> ResNet:
+    """ResNet-14: the CIFAR family made smaller, for small data."""
+    return create("resnet14", num_classes, in_channels, **options)
+
+
+def resnet20(num_classes: int = 10, in_channels: int = 3, **options: Any) -> ResNet:
+    """ResNet-20 for small images (He et al. 2015, section 4.2)."""
+    return create("resnet20", num_classes, in_channels, **options)
+
+
+def resnet32(num_classes: int = 10, in_channels: int = 3, **options: Any) -> ResNet:
+    """ResNet-32 for small images (He et al. 2015, section 4.2)."""
+    return create("resnet32", num_classes, in_channels, **options)
+
+
+def resnet44(num_classes: int = 10, in_channels: int = 3, **options: Any) -> ResNet:
+    """ResNet-44 for small images (He et al. 2015, section 4.2)."""
+    return create("resnet44", num_classes, in_channels, **options)
+
+
+def resnet56(num_classes: int = 10, in_channels: int = 3, **options: Any) -> ResNet:
+    """ResNet-56 for small images (He et al. 2015, section 4.2)."""
+    return create("resnet56", num_classes, in_channels, **options)
+
+
+def resnet110(num_classes: int = 10, in_channels: int = 3, **options: Any) -> ResNet:
+    """ResNet-110 for small images (He et al. 2015, section 4.2)."""
+    return create("resnet110", num_classes, in_channels, **options)
+
+
+def resnet1202(num_classes: int = 10, in_channels: int = 3, **options: Any) -> ResNet:
+    """ResNet-1202 for small images (He et al. 2015, section 4.2)."""
+    return create("resnet1202", num_classes, in_channels, **options)
+
+
+def resnet18(num_classes: int = 1000, in_channels: int = 3, **options: Any) -> ResNet:
+    """ResNet-18 (He et al. 2015, table 1)."""
+    return create("resnet18", num_classes, in_channels, **options)
+
+
+def resnet34(num_classes: int = 1000, in_channels: int = 3, **options: Any) -> ResNet:
+    """ResNet-34 (He et al. 2015, table 1)."""
+    return create("resnet34", num_classes, in_channels, **options)
+
+
+def resnet50(num_classes: int = 1000, in_channels: int = 3, **options: Any) -> ResNet:
+    """ResNet-50 (He et al. 2015, table 1)."""
+    return create("resnet50", num_classes, in_channels, **options)
+
+
+def resnet101(num_classes: int = 1000, in_channels: int = 3, **options: Any) -> ResNet:
+    """ResNet-101 (He et al. 2015, table 1)."""
+    return create("resnet101", num_classes, in_channels, **options)
+
+
+def resnet152(num_classes: int = 1000, in_channels: int = 3, **options: Any) -> ResNet:
+    """ResNet-152 (He et al. 2015, table 1)."""
+    return create("resnet152", num_classes, in_channels, **options)
+
+
+def resnext50_32x4d(num_classes: int = 1000, in_channels: int = 3, **options: Any) -> ResNet:
+    """ResNeXt-50 32x4d (Xie et al. 2017, arXiv:1611.05431)."""
+    return create("resnext50_32x4d", num_classes, in_channels, **options)
+
+
+def wide_resnet50_2(num_classes: int = 1000, in_channels: int = 3, **options: Any) -> ResNet:
+    """Wide ResNet-50-2 (Zagoruyko and Komodakis 2016, arXiv:1605.07146)."""
+    return create("wide_resnet50_2", num_classes, in_channels, **options)
+
+
+def plain20(num_classes: int = 10, in_channels: int = 3, **options: Any) -> ResNet:
+    """The plain twin of `resnet20`: the same layers, no shortcuts."""
+    return create("plain20", num_classes, in_channels, **options)
+
+
+def plain56(num_classes: int = 10, in_channels: int = 3, **options: Any) -> ResNet:
+    """The plain twin of `resnet56`: the same layers, no shortcuts."""
+    return create("plain56", num_classes, in_channels, **options)

@@ -1,0 +1,44 @@
+"""Layers: Modules with PyTorch's names, on images with channels last."""
+
+from minires.nn import functional, init
+from minires.nn.activation import LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
+from minires.nn.container import ModuleList, Sequential
+from minires.nn.convolution import Conv2d
+from minires.nn.linear import Linear
+from minires.nn.loss import CrossEntropyLoss, MSELoss
+from minires.nn.module import KeyMismatch, Module, Parameter
+from minires.nn.normalization import BatchNorm1d, BatchNorm2d
+from minires.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d, MinPool2d
+from minires.nn.structure import Add, Dropout, Flatten, Identity
+from minires.nn.summary import Summary, summary
+
+__all__ = [
+    "AdaptiveAvgPool2d",
+    "Add",
+    "AvgPool2d",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "Conv2d",
+    "CrossEntropyLoss",
+    "Dropout",
+    "Flatten",
+    "Identity",
+    "KeyMismatch",
+    "LeakyReLU",
+    "Linear",
+    "MSELoss",
+    "MaxPool2d",
+    "MinPool2d",
+    "Module",
+    "ModuleList",
+    "Parameter",
+    "ReLU",
+    "Sequential",
+    "Sigmoid",
+    "Softmax",
+    "Summary",
+    "Tanh",
+    "functional",
+    "init",
+    "summary",
+]

@@ -1,0 +1,82 @@
+"""The convolution layer."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np  # for the dtype only
+
+from minires.nn import functional as F
+from minires.nn.functional import Size, pair
+from minires.nn.linear import initialize
+from minires.nn.module import Module, Parameter
+from minires.tensor import Tensor
+
+
+class Conv2d(Module):
+    """Convolution of images (N, H, W, in_channels) to (N, Ho, Wo, out_channels).
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+    kernel_size, stride, padding, dilation : int or (int, int)
+        For height and width. Padding is with zeros.
+    groups : int
+        Must divide both channel counts; filters of one group see its input channels only.
+    bias : bool
+        Useless before batch norm, which takes the mean out again.
+
+    Attributes
+    ----------
+    weight : Parameter (KH, KW, in_channels / groups, out_channels)
+    bias : Parameter (out_channels,) or None
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Size = 0,
+        dilation: Size = 1,
+        groups: int = 1,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        channels = (in_channels, out_channels)
+        if groups < 1 or min(channels) < 1 or any(n % groups for n in channels):
+            raise ValueError(
+                f"Conv2d wants positive channels that groups divides, got "
+                f"in_channels={in_channels}, out_channels={out_channels}, groups={groups}"
+            )
+        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
+        self.kernel_size = pair(kernel_size, "kernel_size")
+        self.stride = pair(stride, "stride")
+        self.padding = pair(padding, "padding")
+        self.dilation = pair(dilation, "dilation")
+        shape = (*self.kernel_size, in_channels // groups, out_channels)
+        self.weight = Parameter(np.empty(shape, np.float32))
+        self.bias = Parameter(np.empty(out_channels, np.float32)) if bias else None
+        initialize(self.weight, self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, H, W, in_channels) to (N, Ho, Wo, out_channels)."""
+        return F.conv2d(
+            x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
+        )
+
+    def extra_repr(self) -> str:
+        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}"
+        text += f", stride={self.stride}"
+        if self.padding != (0, 0):
+            text += f", padding={self.padding}"
+        if self.dilation != (1, 1):
+            text += f", dilation={self.dilation}"
+        if self.groups != 1:
+            text += f", groups={self.groups}"
+        return text if self.bias is not None else text + ", bias=False"
+
+    def multiply_adds(self, output_shape: tuple[int, ...]) -> int:
+        """Each output value takes KH * KW * in_channels / groups."""
+        return math.prod(output_shape) * math.prod(self.weight.shape[:3])

@@ -1,0 +1,302 @@
+"""Layers as functions, with PyTorch's names and signatures and minires's layout.
+
+Images are (N, H, W, C); convolution weights (KH, KW, C / groups, O); linear weights (in, out).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np  # for label checks, pooling matrices and dropout masks, all made on the host
+
+from minires import ops, random
+from minires.backend import Array, device_of, to_device
+from minires.engine import raw
+from minires.tensor import Tensor
+
+Size = int | tuple[int, int]
+
+
+def pair(value: Size, name: str = "value") -> tuple[int, int]:
+    """`3` and `(3, 3)` mean the same.
+
+    Raises
+    ------
+    TypeError
+        If it is neither an integer nor two of them.
+    """
+    both = value if isinstance(value, tuple | list) else (value, value)
+    if len(both) != 2 or not all(isinstance(v, int | np.integer) for v in both):
+        raise TypeError(f"{name} wants an integer or a pair of them, got {value!r}")
+    return int(both[0]), int(both[1])
+
+
+def conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Size = 1,
+    padding: Size = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Convolution: (N, H, W, C) with (KH, KW, C / groups, O) gives (N, Ho, Wo, O)."""
+    out = ops.conv2d(
+        input,
+        weight,
+        stride=pair(stride, "stride"),
+        padding=pair(padding, "padding"),
+        dilation=pair(dilation, "dilation"),
+        groups=groups,
+    )
+    return out if bias is None else out + bias
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`input @ weight + bias`: (..., in) with (in, out) gives (..., out)."""
+    if input.ndim == 0 or input.shape[-1] != weight.shape[0]:
+        raise ValueError(f"linear wants (..., {weight.shape[0]}), got {tuple(input.shape)}")
+    out = ops.matmul(input, weight)
+    return out if bias is None else out + bias
+
+
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Batch normalisation over all axes but the last (Ioffe and Szegedy 2015).
+
+    In training with the batch's own statistics; the running ones, where given, move towards them
+    in place: `running += momentum * (batch - running)`, the variance as its unbiased estimate.
+    Otherwise with the running statistics.
+
+    Raises
+    ------
+    ValueError
+        If the channels do not fit; in training, if a channel has fewer than two values.
+    """
+    channels = input.shape[-1]
+    like = next((t for t in (weight, bias, running_mean, running_var) if t is not None), None)
+    if like is not None and like.shape != (channels,):
+        raise ValueError(f"batch_norm wants (..., {like.shape[0]}), got {tuple(input.shape)}")
+    data = raw(input)
+    gamma: Any = weight if weight is not None else _full(1, channels, data)
+    beta: Any = bias if bias is not None else _full(0, channels, data)
+    if not training:
+        if running_mean is None or running_var is None:
+            raise ValueError("batch_norm outside training wants running_mean and running_var")
+        scale = gamma * ((running_var + eps) ** -0.5)
+        return ops.scale_shift(input, scale, beta - running_mean * scale)
+    out, (mean, var) = ops.batch_norm(input, gamma, beta, eps=eps, with_saved=True)
+    count = data.size // channels
+    if running_mean is not None:
+        running_mean.data += momentum * (mean - running_mean.data)
+    if running_var is not None:
+        running_var.data += momentum * (var * (count / (count - 1)) - running_var.data)
+    normalized: Tensor = out
+    return normalized
+
+
+def _full(value: float, channels: int, like: Array) -> Array:
+    return to_device(np.full(channels, value, like.dtype), device_of(like))
+
+
+def relu(input: Tensor) -> Tensor:
+    """`max(x, 0)`."""
+    return ops.relu(input)
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
+    """`x` where positive, else `negative_slope * x`."""
+    return ops.leaky_relu(input, negative_slope=negative_slope)
+
+
+def sigmoid(input: Tensor) -> Tensor:
+    """`1 / (1 + exp(-x))`."""
+    return ops.sigmoid(input)
+
+
+def tanh(input: Tensor) -> Tensor:
+    """The hyperbolic tangent."""
+    return ops.tanh(input)
+
+
+def softmax(input: Tensor, dim: int = -1) -> Tensor:
+    """Probabilities along `dim`."""
+    return ops.softmax(input, axis=dim)
+
+
+def log_softmax(input: Tensor, dim: int = -1) -> Tensor:
+    """Their logarithms."""
+    return ops.log_softmax(input, axis=dim)
+
+
+def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
+    """Zero each value with probability `p` and scale the rest by `1 / (1 - p)`, in training only.
+
+    Srivastava et al. 2014. The mask comes from `minires.random`.
+
+    Raises
+    ------
+    ValueError
+        If `p` is not in [0, 1).
+    """
+    if not 0 <= p < 1:
+        raise ValueError(f"dropout wants a probability p with 0 <= p < 1, got {p}")
+    if not training or p == 0:
+        return input
+    data = raw(input)
+    kept = random.generator().random(data.shape, np.float32) >= p
+    mask = kept.astype(data.dtype) * data.dtype.type(1 / (1 - p))
+    return ops.multiply(input, to_device(mask, device_of(data)))
+
+
+def max_pool2d(
+    input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0
+) -> Tensor:
+    """The largest value of each window; by default windows do not overlap."""
+    return ops.max_pool2d(input, **_windows(kernel_size, stride, padding))
+
+
+def min_pool2d(
+    input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0
+) -> Tensor:
+    """The smallest value of each window; by default windows do not overlap."""
+    return -max_pool2d(-input, kernel_size, stride, padding)
+
+
+def avg_pool2d(
+    input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0
+) -> Tensor:
+    """The mean of each window, zeros in the padding counted; by default they do not overlap."""
+    return ops.avg_pool2d(input, **_windows(kernel_size, stride, padding))
+
+
+def _windows(kernel_size: Size, stride: Size | None, padding: Size) -> dict[str, tuple[int, int]]:
+    return {
+        "kernel_size": pair(kernel_size, "kernel_size"),
+        "stride": pair(kernel_size if stride is None else stride, "stride"),
+        "padding": pair(padding, "padding"),
+    }
+
+
+def adaptive_avg_pool2d(input: Tensor, output_size: Size) -> Tensor:
+    """Means over a grid of `output_size` cells that cover the image: (N, H, W, C) to (N, h, w, C).
+
+    Cell i of h covers rows floor(i H / h) up to ceil((i + 1) H / h), as in PyTorch.
+    """
+    if input.ndim != 4:
+        raise ValueError(f"adaptive_avg_pool2d wants images (N, H, W, C), got {input.shape}")
+    height, width = pair(output_size, "output_size")
+    if height == width == 1:
+        return ops.mean(input, axis=(1, 2), keepdims=True)
+    data = raw(input)
+    rows = to_device(_cell_means(data.shape[1], height, data.dtype), device_of(data))
+    columns = to_device(_cell_means(data.shape[2], width, data.dtype), device_of(data))
+    pooled = ops.matmul(ops.matmul(rows, input.transpose(0, 3, 1, 2)), columns.T)  # (N, C, h, w)
+    return pooled.transpose(0, 2, 3, 1)
+
+
+def _cell_means(length: int, cells: int, dtype: Any) -> np.ndarray[Any, Any]:
+    """(cells, length): the matrix whose row i takes the mean over cell i."""
+    means = np.zeros((cells, length), dtype)
+    for i in range(cells):
+        first, last = i * length // cells, -(-(i + 1) * length // cells)
+        means[i, first:last] = 1 / (last - first)
+    return means
+
+
+def flatten(input: Tensor, start_dim: int = 1) -> Tensor:
+    """All axes from `start_dim` on in one."""
+    flat: Tensor = ops.flatten(input, start_axis=start_dim)
+    return flat
+
+
+def cross_entropy(
+    input: Tensor, target: Any, reduction: str = "mean", label_smoothing: float = 0.0
+) -> Tensor:
+    """The negative log-likelihood of the labels under `softmax(input)`.
+
+    Parameters
+    ----------
+    input : (..., C)
+        Logits: no softmax before this.
+    target : integers (...)
+        Class numbers from 0 to C - 1; labels on the host are checked.
+    reduction : {"mean", "sum", "none"}
+    label_smoothing : float
+        How much of each target's weight is spread over all classes (Szegedy et al. 2016, eq. 10
+        and 11).
+
+    Raises
+    ------
+    ValueError
+        If labels are out of range, of a dtype that is not integer, or do not fit the logits.
+    """
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"label_smoothing must be between 0 and 1, got {label_smoothing}")
+    logits = raw(input)
+    if logits.ndim == 0:
+        raise ValueError("cross_entropy wants logits (..., classes), got a single number")
+    classes = logits.shape[-1]
+    hot = one_hot(target, classes, like=logits)
+    if hot.shape != logits.shape:
+        raise ValueError(
+            f"cross_entropy wants labels of shape {logits.shape[:-1]} for logits of shape "
+            f"{logits.shape}, got {hot.shape[:-1]}"
+        )
+    if label_smoothing:
+        hot = hot * (1 - label_smoothing) + label_smoothing / classes
+    return _reduce(ops.cross_entropy(input, target=hot), reduction)
+
+
+def one_hot(labels: Any, num_classes: int, like: Array) -> Array:
+    """(...) integers to (..., num_classes) zeros and ones, in the dtype and place of `like`.
+
+    Raises
+    ------
+    ValueError
+        If labels are not integers, or (on the host, where looking is free) out of range.
+    """
+    array = raw(labels)
+    array = array if hasattr(array, "dtype") else np.asarray(array)
+    if array.dtype.kind not in "iu":
+        raise ValueError(
+            f"labels must be integers, got {array.dtype}: class numbers from 0 to {num_classes - 1}"
+        )
+    if device_of(array) == "cpu":
+        if array.size and not 0 <= array.min() <= array.max() < num_classes:
+            wrong = array[(array < 0) | (array >= num_classes)].ravel()[0]
+            raise ValueError(
+                f"label {wrong} is out of range: {num_classes} classes are numbered 0 to "
+                f"{num_classes - 1}"
+            )
+        array = to_device(np.ascontiguousarray(array), device_of(like))
+    classes = to_device(np.arange(num_classes), device_of(like))
+    return (array[..., None] == classes).astype(like.dtype)
+
+
+def mse_loss(input: Tensor, target: Any, reduction: str = "mean") -> Tensor:
+    """The squared difference."""
+    if tuple(input.shape) != tuple(raw(target).shape):
+        raise ValueError(
+            f"mse_loss wants a target of shape {tuple(input.shape)}, got {tuple(target.shape)}"
+        )
+    difference = input - target
+    return _reduce(difference * difference, reduction)
+
+
+def _reduce(losses: Tensor, reduction: str) -> Tensor:
+    if reduction == "none":
+        return losses
+    if reduction == "sum":
+        return losses.sum()
+    if reduction == "mean":
+        return losses.mean()
+    raise ValueError(f'reduction must be "mean", "sum" or "none", got {reduction!r}')

@@ -1,0 +1,104 @@
+"""Initialisation, in place, with PyTorch's names. Draws come from `minires.random`, on the host."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from minires import random
+from minires.backend import device_of, to_device
+from minires.tensor import Tensor
+
+
+def fans(tensor: Tensor) -> tuple[int, int]:
+    """(fan-in, fan-out): how many values feed one output, and how many outputs one value feeds.
+
+    For linear weights (in, out) and convolution weights (KH, KW, C / groups, O).
+    """
+    if tensor.ndim < 2:
+        raise ValueError(f"fan-in and fan-out want weights of 2 or more axes, got {tensor.shape}")
+    window = math.prod(tensor.shape[:-2])
+    return window * tensor.shape[-2], window * tensor.shape[-1]
+
+
+def gain(nonlinearity: str, slope: float = 0.01) -> float:
+    """The factor that keeps a signal's variance through a nonlinearity (He et al. 2015, eq. 15)."""
+    gains = {
+        "linear": 1.0,
+        "sigmoid": 1.0,
+        "tanh": 5 / 3,
+        "relu": math.sqrt(2),
+        "leaky_relu": math.sqrt(2 / (1 + slope**2)),
+    }
+    if nonlinearity not in gains:
+        raise ValueError(f"unknown nonlinearity {nonlinearity!r}: one of {', '.join(gains)}")
+    return gains[nonlinearity]
+
+
+def _fill(tensor: Tensor, draw: Callable[[np.random.Generator], np.ndarray]) -> Tensor:
+    values = draw(random.generator()).astype(tensor.dtype)
+    tensor.data[...] = to_device(values, device_of(tensor.data))
+    return tensor
+
+
+def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
+    """Draw from a normal distribution."""
+    return _fill(tensor, lambda rng: rng.normal(mean, std, tensor.shape))
+
+
+def uniform_(tensor: Tensor, low: float = 0.0, high: float = 1.0) -> Tensor:
+    """Draw uniformly from [low, high)."""
+    return _fill(tensor, lambda rng: rng.uniform(low, high, tensor.shape))
+
+
+def constant_(tensor: Tensor, value: float) -> Tensor:
+    """Set every element to `value`."""
+    tensor.data.fill(value)
+    return tensor
+
+
+def zeros_(tensor: Tensor) -> Tensor:
+    """Set every element to 0."""
+    return constant_(tensor, 0)
+
+
+def ones_(tensor: Tensor) -> Tensor:
+    """Set every element to 1."""
+    return constant_(tensor, 1)
+
+
+def _he_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
+    if mode not in ("fan_in", "fan_out"):
+        raise ValueError(f'mode must be "fan_in" or "fan_out", got {mode!r}')
+    return gain(nonlinearity, a) / math.sqrt(fans(tensor)[mode == "fan_out"])
+
+
+def kaiming_normal_(
+    tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
+) -> Tensor:
+    """He initialisation, normal: std = gain / sqrt(fan) (He et al. 2015, arXiv:1502.01852).
+
+    `a` is the leaky ReLU's slope; with 0 it is the ReLU's.
+    """
+    return normal_(tensor, 0.0, _he_std(tensor, a, mode, nonlinearity))
+
+
+def kaiming_uniform_(
+    tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
+) -> Tensor:
+    """He initialisation, uniform with the same standard deviation."""
+    bound = math.sqrt(3) * _he_std(tensor, a, mode, nonlinearity)
+    return uniform_(tensor, -bound, bound)
+
+
+def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+    """Glorot initialisation, normal: std = gain sqrt(2 / (fan_in + fan_out)) (2010, eq. 12)."""
+    return normal_(tensor, 0.0, gain * math.sqrt(2 / sum(fans(tensor))))
+
+
+def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+    """Glorot initialisation, uniform with the same standard deviation (2010, eq. 16)."""
+    bound = gain * math.sqrt(6 / sum(fans(tensor)))
+    return uniform_(tensor, -bound, bound)

@@ -1,0 +1,48 @@
+"""The fully connected layer."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np  # for the dtype only
+
+from minires.nn import functional as F
+from minires.nn import init
+from minires.nn.module import Module, Parameter
+from minires.tensor import Tensor
+
+
+class Linear(Module):
+    """`x @ weight + bias`: (..., in_features) to (..., out_features).
+
+    Attributes
+    ----------
+    weight : Parameter (in_features, out_features)
+    bias : Parameter (out_features,) or None
+    """
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
+        super().__init__()
+        self.in_features, self.out_features = in_features, out_features
+        self.weight = Parameter(np.empty((in_features, out_features), np.float32))
+        self.bias = Parameter(np.empty(out_features, np.float32)) if bias else None
+        initialize(self.weight, self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in_features) to (..., out_features)."""
+        return F.linear(x, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return f"{self.in_features}, {self.out_features}, bias={self.bias is not None}"
+
+    def multiply_adds(self, output_shape: tuple[int, ...]) -> int:
+        """Each output value takes in_features."""
+        return math.prod(output_shape) * self.in_features
+
+
+def initialize(weight: Parameter, bias: Parameter | None) -> None:
+    """PyTorch's default for linear and convolution layers: uniform within 1 / sqrt(fan-in)."""
+    init.kaiming_uniform_(weight, a=math.sqrt(5))
+    if bias is not None:
+        bound = 1 / math.sqrt(max(init.fans(weight)[0], 1))
+        init.uniform_(bias, -bound, bound)

@@ -1,0 +1,321 @@
+"""Module: what holds parameters, buffers and other modules, in order of definition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, Self
+
+import numpy as np  # for dtypes only
+
+from minires import backend
+from minires.engine import Node, raw
+from minires.nn.hooks import run_with_backward_hooks
+from minires.tensor import Tensor
+
+
+class Parameter(Tensor):
+    """A Tensor that a Module learns: it requires a gradient, and optimisers update it in place."""
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, requires_grad: bool = True, **options: Any) -> None:
+        super().__init__(data, requires_grad, **options)
+
+
+class KeyMismatch(NamedTuple):
+    """What `load_state_dict(strict=False)` could not match."""
+
+    missing: list[str]
+    unexpected: list[str]
+
+
+class Module:
+    """The base of layers and networks: define `forward`, assign parameters and modules.
+
+    Parameters, modules and buffers are found by assignment (`self.weight = Parameter(...)`) and
+    keep that order everywhere.
+
+    Examples
+    --------
+    >>> class Twice(Module):
+    ...     def forward(self, x):
+    ...         return 2 * x
+    >>> Twice()(Tensor([1.0, 2.0]))
+    Tensor([2., 4.], dtype=float32)
+    """
+
+    training: bool
+
+    def __init__(self) -> None:
+        self._parameters: dict[str, Parameter] = {}
+        self._buffers: dict[str, Tensor] = {}
+        self._modules: dict[str, Module] = {}
+        self._forward_pre_hooks: list[Callable[..., Any]] = []
+        self._forward_hooks: list[Callable[..., Any]] = []
+        self._backward_hooks: list[Callable[..., Any]] = []
+        self.training = True
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module computes; every subclass has its own."""
+        raise NotImplementedError(f"{type(self).__name__} defines no forward")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        for hook in self._forward_pre_hooks:
+            changed = hook(self, args)
+            if changed is not None:
+                args = changed if isinstance(changed, tuple) else (changed,)
+        if self._backward_hooks:
+            out = run_with_backward_hooks(self, self._backward_hooks, args, kwargs)
+        else:
+            out = self.forward(*args, **kwargs)
+        for hook in self._forward_hooks:
+            changed = hook(self, args, out)
+            if changed is not None:
+                out = changed
+        return out
+
+    # ------------------------------------------------------------------ assignment
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        tables: dict[str, Any] = self.__dict__
+        if isinstance(value, Parameter | Module):
+            if "_modules" not in tables:
+                raise AttributeError(f"call super().__init__() before assigning {name!r}")
+            _check_name(name)
+            for table in ("_parameters", "_buffers", "_modules"):
+                tables[table].pop(name, None)
+            tables.pop(name, None)
+            tables["_parameters" if isinstance(value, Parameter) else "_modules"][name] = value
+        elif name in tables.get("_buffers", ()) and isinstance(value, Tensor):
+            tables["_buffers"][name] = value
+        else:
+            for table in ("_parameters", "_buffers", "_modules"):
+                tables.get(table, {}).pop(name, None)
+            object.__setattr__(self, name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        for table in ("_parameters", "_buffers", "_modules"):
+            if name in self.__dict__.get(table, ()):
+                return self.__dict__[table][name]
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+    def __delattr__(self, name: str) -> None:
+        for table in ("_parameters", "_buffers", "_modules"):
+            if name in self.__dict__.get(table, ()):
+                del self.__dict__[table][name]
+                return
+        object.__delattr__(self, name)
+
+    def __dir__(self) -> list[str]:
+        own = [*self._parameters, *self._buffers, *self._modules]
+        return sorted({*super().__dir__(), *own})
+
+    def register_buffer(self, name: str, tensor: Tensor) -> None:
+        """Keep a Tensor that is saved and moved with the module, but not learned."""
+        _check_name(name)
+        self._buffers[name] = tensor
+
+    # ------------------------------------------------------------------ what is inside
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules assigned to this one, with their names."""
+        yield from self._modules.items()
+
+    def children(self) -> Iterator[Module]:
+        """The modules assigned to this one."""
+        yield from self._modules.values()
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """This module and every one inside it, each once, with dotted names."""
+        seen: set[int] = set()
+        stack: list[tuple[str, Module]] = [(prefix, self)]
+        while stack:
+            name, module = stack.pop()
+            if id(module) in seen:
+                continue
+            seen.add(id(module))
+            yield name, module
+            inside = [(_join(name, child), m) for child, m in module._modules.items()]
+            stack += reversed(inside)
+
+    def modules(self) -> Iterator[Module]:
+        """This module and every one inside it, each once."""
+        return (module for _, module in self.named_modules())
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Every parameter, each once, with its dotted name."""
+        seen: set[int] = set()
+        for name, parameter in self._named("_parameters"):
+            if id(parameter) not in seen:
+                seen.add(id(parameter))
+                yield name, parameter
+
+    def parameters(self) -> Iterator[Parameter]:
+        """Every parameter, each once."""
+        return (parameter for _, parameter in self.named_parameters())
+
+    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        """Every buffer, with its dotted name."""
+        return self._named("_buffers")
+
+    def buffers(self) -> Iterator[Tensor]:
+        """Every buffer."""
+        return (buffer for _, buffer in self.named_buffers())
+
+    def _named(self, table: str) -> Iterator[tuple[str, Any]]:
+        for prefix, module in self.named_modules():
+            for name, value in module.__dict__[table].items():
+                yield _join(prefix, name), value
+
+    # ------------------------------------------------------------------ state
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Parameters and buffers by dotted name, sharing memory with the module."""
+        state: dict[str, Tensor] = {}
+        for prefix, module in self.named_modules():
+            for name, value in (module._parameters | module._buffers).items():
+                state[_join(prefix, name)] = value.detach()
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> KeyMismatch:
+        """Copy values in by name; all are checked before the first is copied.
+
+        Parameters
+        ----------
+        state : mapping of str to Tensor or array
+        strict : bool
+            Whether missing and unexpected names are an error. A wrong shape always is.
+
+        Returns
+        -------
+        KeyMismatch
+            The names that were missing and unexpected.
+
+        Raises
+        ------
+        ValueError
+            Naming every key that does not fit; nothing has been loaded then.
+        """
+        own = self.state_dict()
+        missing = [name for name in own if name not in state]
+        unexpected = [name for name in state if name not in own]
+        problems = []
+        if strict and missing:
+            problems.append(f"missing: {', '.join(missing)}")
+        if strict and unexpected:
+            problems.append(f"unexpected: {', '.join(unexpected)}")
+        for name, tensor in own.items():
+            if name in state and tuple(state[name].shape) != tensor.shape:
+                got = tuple(state[name].shape)
+                hint = ""
+                if sorted(got) == sorted(tensor.shape):
+                    hint = " (the same numbers in another order: a layout to convert?)"
+                problems.append(f"{name}: shape {got}, wanted {tensor.shape}{hint}")
+        if problems:
+            raise ValueError(
+                f"this state does not fit {type(self).__name__}:\n  " + "\n  ".join(problems)
+            )
+        for name, tensor in own.items():
+            if name in state:
+                value = backend.to_device(raw(state[name]), tensor.device)
+                tensor.data[...] = value
+        return KeyMismatch(missing, unexpected)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode here and inside: batch statistics, dropout on."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """Leave training mode: running statistics, dropout off."""
+        return self.train(False)
+
+    def requires_grad_(self, wanted: bool = True) -> Self:
+        """Freeze (False) or unfreeze every parameter."""
+        for parameter in self.parameters():
+            parameter.requires_grad_(wanted)
+        return self
+
+    def zero_grad(self) -> None:
+        """Forget every parameter's gradient."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def apply(self, function: Callable[[Module], Any]) -> Self:
+        """Call `function` on every module, the innermost first."""
+        for module in reversed(list(self.modules())):
+            function(module)
+        return self
+
+    def to(self, device: str | None = None, dtype: Any = None) -> Self:
+        """Move parameters and buffers to `device`, or convert the floating ones to `dtype`.
+
+        In place: the same Parameter objects hold the moved arrays, so an optimiser keeps working.
+        Gradients are forgotten.
+        """
+        if device is None and dtype is None:
+            raise ValueError("to wants a device, a dtype or both")
+        for tensor in [*self.parameters(), *self.buffers()]:
+            data = tensor.data
+            if device is not None:
+                data = backend.to_device(data, device)
+            if dtype is not None and data.dtype.kind == "f":
+                data = data.astype(np.dtype(dtype), copy=False)
+            if data is not tensor.data:
+                tensor.data = data
+                tensor.node = None if tensor.node is None else Node(data)
+        return self
+
+    # ------------------------------------------------------------------ hooks
+
+    def register_forward_pre_hook(self, hook: Callable[..., Any]) -> Callable[[], None]:
+        """Call `hook(module, args)` before each forward; it may return other arguments.
+
+        Returns a function that removes the hook, as all three kinds do.
+        """
+        return _register(self._forward_pre_hooks, hook)
+
+    def register_forward_hook(self, hook: Callable[..., Any]) -> Callable[[], None]:
+        """Call `hook(module, args, output)` after each forward; it may return another output."""
+        return _register(self._forward_hooks, hook)
+
+    def register_full_backward_hook(self, hook: Callable[..., Any]) -> Callable[[], None]:
+        """Call `hook(module, grad_input, grad_output)` once both are known, each a tuple."""
+        return _register(self._backward_hooks, hook)
+
+    # ------------------------------------------------------------------ looking at it
+
+    def extra_repr(self) -> str:
+        """What `repr` shows between the parentheses, beside the modules inside."""
+        return ""
+
+    def __repr__(self) -> str:
+        name, extra = type(self).__name__, self.extra_repr()
+        if not self._modules:
+            return f"{name}({extra})"
+        lines = [extra] if extra else []
+        lines += [f"({child}): {module!r}" for child, module in self._modules.items()]
+        inside = "\n".join(lines).replace("\n", "\n  ")
+        return f"{name}(\n  {inside}\n)"
+
+    def multiply_adds(self, output_shape: tuple[int, ...]) -> int:
+        """How many multiplications with an addition make an output of this shape; 0 if not counted.
+
+        Of this layer itself, without the modules inside.
+        """
+        return 0
+
+
+def _register(hooks: list[Any], hook: Any) -> Callable[[], None]:
+    hooks.append(hook)
+    return lambda: hooks.remove(hook)
+
+
+def _join(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}" if prefix else name
+
+
+def _check_name(name: str) -> None:
+    if not name or "." in name:
+        raise ValueError(f"a name in a module may not be empty or hold a dot, got {name!r}")

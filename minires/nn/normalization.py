@@ -1,0 +1,99 @@
+"""Batch normalisation layers (Ioffe and Szegedy 2015, arXiv:1502.03167)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np  # for dtypes only
+
+from minires.nn import functional as F
+from minires.nn.module import Module, Parameter
+from minires.tensor import Tensor
+
+
+class _BatchNorm(Module):
+    """What the two layers share; they differ in the rank that they accept."""
+
+    ranks: tuple[int, ...] = ()
+    wanted = ""
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+    ) -> None:
+        super().__init__()
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
+        self.weight: Any = Parameter(np.ones(num_features, np.float32)) if affine else None
+        self.bias: Any = Parameter(np.zeros(num_features, np.float32)) if affine else None
+        if track_running_stats:
+            self.register_buffer("running_mean", Tensor(np.zeros(num_features, np.float32)))
+            self.register_buffer("running_var", Tensor(np.ones(num_features, np.float32)))
+            self.register_buffer("num_batches_tracked", Tensor(np.zeros((), np.int64)))
+        else:
+            self.running_mean = self.running_var = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise each channel: by the batch in training, by running statistics otherwise."""
+        if x.ndim not in self.ranks or x.shape[-1] != self.num_features:
+            wanted = self.wanted.format(self.num_features)
+            raise ValueError(f"{type(self).__name__} wants {wanted}, got {tuple(x.shape)}")
+        if self.training and self.track_running_stats:
+            self.num_batches_tracked.data += 1
+        return F.batch_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training or not self.track_running_stats,
+            self.momentum,
+            self.eps,
+        )
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
+            f"affine={self.affine}, track_running_stats={self.track_running_stats}"
+        )
+
+
+class BatchNorm2d(_BatchNorm):
+    """Batch normalisation of images (N, H, W, num_features), per channel.
+
+    Parameters
+    ----------
+    num_features : int
+        Channels.
+    eps : float
+        Added to the variance.
+    momentum : float
+        How far the running statistics move towards the batch's at each step.
+    affine : bool
+        Whether to scale by a learned weight (gamma) and shift by a learned bias (beta).
+    track_running_stats : bool
+        Without running statistics the batch's own are used in evaluation too.
+
+    Attributes
+    ----------
+    weight, bias : Parameter (num_features,) or None
+    running_mean, running_var : Tensor (num_features,) or None
+        The variance as its unbiased estimate.
+    """
+
+    ranks = (4,)
+    wanted = "images (N, H, W, {})"
+
+
+class BatchNorm1d(_BatchNorm):
+    """Batch normalisation of features (N, num_features) or sequences (N, L, num_features).
+
+    Parameters and attributes are `BatchNorm2d`'s.
+    """
+
+    ranks = (2, 3)
+    wanted = "(N, {0}) or (N, L, {0})"

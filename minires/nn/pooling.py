@@ -1,0 +1,58 @@
+"""Pooling layers, on images (N, H, W, C)."""
+
+from __future__ import annotations
+
+from minires.nn import functional as F
+from minires.nn.functional import Size, pair
+from minires.nn.module import Module
+from minires.tensor import Tensor
+
+
+class _Pool(Module):
+    def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> None:
+        super().__init__()
+        self.kernel_size = pair(kernel_size, "kernel_size")
+        self.stride = pair(kernel_size if stride is None else stride, "stride")
+        self.padding = pair(padding, "padding")
+
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class MaxPool2d(_Pool):
+    """The largest value of each window; the first one, where several tie, gets the gradient."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, H, W, C) to (N, Ho, Wo, C)."""
+        return F.max_pool2d(x, self.kernel_size, self.stride, self.padding)
+
+
+class MinPool2d(_Pool):
+    """The smallest value of each window; the first one, where several tie, gets the gradient."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, H, W, C) to (N, Ho, Wo, C)."""
+        return F.min_pool2d(x, self.kernel_size, self.stride, self.padding)
+
+
+class AvgPool2d(_Pool):
+    """The mean of each window; zeros in the padding count."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, H, W, C) to (N, Ho, Wo, C)."""
+        return F.avg_pool2d(x, self.kernel_size, self.stride, self.padding)
+
+
+class AdaptiveAvgPool2d(Module):
+    """Means over a grid of `output_size` cells, for images of any size; 1 is the global mean."""
+
+    def __init__(self, output_size: Size) -> None:
+        super().__init__()
+        self.output_size = pair(output_size, "output_size")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, H, W, C) to (N, *output_size, C)."""
+        return F.adaptive_avg_pool2d(x, self.output_size)
+
+    def extra_repr(self) -> str:
+        return f"output_size={self.output_size}"

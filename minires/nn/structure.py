@@ -1,0 +1,63 @@
+"""Layers without arithmetic of their own, and the residual add."""
+
+from __future__ import annotations
+
+from minires.nn import functional as F
+from minires.nn.module import Module
+from minires.tensor import Tensor
+
+
+class Identity(Module):
+    """Its input; takes and ignores any arguments, so that it can replace any layer."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape."""
+        return x
+
+
+class Flatten(Module):
+    """All axes from `start_dim` on in one: (N, H, W, C) to (N, H * W * C)."""
+
+    def __init__(self, start_dim: int = 1) -> None:
+        super().__init__()
+        self.start_dim = start_dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, ...) to (N, all the rest)."""
+        return F.flatten(x, self.start_dim)
+
+    def extra_repr(self) -> str:
+        return f"start_dim={self.start_dim}"
+
+
+class Add(Module):
+    """The residual add: `x + shortcut`, of equal shapes (He et al. 2015, eq. 1)."""
+
+    def forward(self, x: Tensor, shortcut: Tensor) -> Tensor:
+        """Two tensors of one shape. Nothing is stretched: that would hide a mistake."""
+        if x.shape != shortcut.shape:
+            raise ValueError(
+                f"Add wants two tensors of one shape, got {tuple(x.shape)} and "
+                f"{tuple(shortcut.shape)}: give the shortcut a projection"
+            )
+        return x + shortcut
+
+
+class Dropout(Module):
+    """Zero each value with probability `p` in training (Srivastava et al. 2014)."""
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__()
+        if not 0 <= p < 1:
+            raise ValueError(f"Dropout wants a probability p with 0 <= p < 1, got {p}")
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape."""
+        return F.dropout(x, self.p, self.training)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"

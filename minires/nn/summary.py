@@ -1,0 +1,135 @@
+"""What a network is made of: output shapes, parameters and multiply-adds, layer by layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np  # for the input of zeros
+
+from minires.engine import no_grad
+from minires.nn.module import Module
+from minires.nn.structure import Identity
+from minires.tensor import Tensor
+
+
+@dataclass(frozen=True)
+class Row:
+    """One module of a summary."""
+
+    name: str
+    kind: str
+    output_shape: tuple[int, ...]
+    parameters: int
+    multiply_adds: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A network's table and totals; `str` draws it."""
+
+    model: str
+    input_shape: tuple[int, ...]
+    rows: tuple[Row, ...]
+    parameters: int
+    trainable: int
+    buffers: int
+    multiply_adds: int
+
+    def __str__(self) -> str:
+        head = ("layer", "kind", "output shape", "parameters", "multiply-adds")
+        body = [
+            (r.name, r.kind, _shape(r.output_shape), f"{r.parameters:,}", f"{r.multiply_adds:,}")
+            for r in self.rows
+        ]
+        widths = [max(len(line[i]) for line in [head, *body]) for i in range(5)]
+        rule = "-" * (sum(widths) + 8)
+
+        def line(cells: tuple[str, ...]) -> str:
+            left = [c.ljust(w) for c, w in zip(cells[:3], widths[:3], strict=True)]
+            right = [c.rjust(w) for c, w in zip(cells[3:], widths[3:], strict=True)]
+            return "  ".join(left + right).rstrip()
+
+        frozen = self.parameters - self.trainable
+        return "\n".join(
+            [
+                f"{self.model}, input {_shape(self.input_shape)}",
+                rule,
+                line(head),
+                rule,
+                *map(line, body),
+                rule,
+                f"parameters     {self.parameters:,}" + (f" ({frozen:,} frozen)" if frozen else ""),
+                f"buffers        {self.buffers:,}",
+                f"multiply-adds  {self.multiply_adds:,} per image",
+                f"memory         {self.parameters * 4 / 2**20:.1f} MiB of float32 parameters",
+            ]
+        )
+
+    __repr__ = __str__
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "(" + ", ".join(["N", *map(str, shape[1:])]) + ")"
+
+
+def summary(model: Module, input_shape: tuple[int, ...]) -> Summary:
+    """Run `model` once on zeros and count.
+
+    Parameters
+    ----------
+    model : Module
+        Stays as it is: it runs in evaluation mode, so nothing is updated.
+    input_shape : tuple of int
+        Of one sample, (H, W, C) for images.
+
+    Returns
+    -------
+    Summary
+        A row for each module without modules inside; multiply-adds are for one sample. A module
+        called twice has two rows, its parameters counted in the first.
+    """
+    names = {id(module): name for name, module in model.named_modules()}
+    modes = [(module, module.training) for module in model.modules()]
+    rows: list[Row] = []
+    counted: set[int] = set()
+
+    def record(module: Module, args: tuple[Any, ...], output: Any) -> None:
+        own = [p for p in module.parameters() if id(p) not in counted]
+        counted.update(map(id, own))
+        shape = tuple(output.shape) if isinstance(output, Tensor) else ()
+        rows.append(
+            Row(
+                names[id(module)] or type(module).__name__,
+                type(module).__name__,
+                shape,
+                sum(p.size for p in own),
+                module.multiply_adds(shape),
+            )
+        )
+
+    leaves = [m for m in model.modules() if not m._modules and not isinstance(m, Identity)]
+    removers = [leaf.register_forward_hook(record) for leaf in leaves]
+    first = next(model.parameters(), None)
+    dtype = np.float32 if first is None else first.dtype
+    device = "cpu" if first is None else first.device
+    shape = (1, *input_shape)
+    try:
+        model.eval()
+        with no_grad():
+            model(Tensor(np.zeros(shape, dtype)).to(device))
+    finally:
+        for remove in removers:
+            remove()
+        for module, training in modes:
+            module.training = training
+    parameters = list(model.parameters())
+    return Summary(
+        type(model).__name__,
+        shape,
+        tuple(rows),
+        sum(p.size for p in parameters),
+        sum(p.size for p in parameters if p.requires_grad),
+        sum(b.size for b in model.buffers()),
+        sum(row.multiply_adds for row in rows),
+    )

@@ -1,0 +1,77 @@
+"""Nonlinearities: ReLU and its relatives, sigmoid, tanh, and the softmax family."""
+
+from __future__ import annotations
+
+from minires.backend import Array, xp_of
+from minires.engine import op
+from minires.ops.arithmetic import exp, where
+
+
+@op
+def relu(x: Array) -> Array:
+    """`max(x, 0)`; the derivative at 0 is 0 (Nair and Hinton 2010)."""
+    return xp_of(x).maximum(x, 0)
+
+
+@relu.vjp
+def relu_vjp(g: Array, out: Array) -> tuple[Array]:
+    return (g * (out > 0),)  # out > 0 exactly where x > 0, so x need not be kept
+
+
+@op
+def leaky_relu(x: Array, *, negative_slope: float = 0.01) -> Array:
+    """`x` where positive, else `negative_slope * x`, at 0 too (Maas et al. 2013)."""
+    return xp_of(x).where(x > 0, x, x * negative_slope)
+
+
+@leaky_relu.vjp
+def leaky_relu_vjp(g: Array, x: Array, negative_slope: float) -> tuple[Array]:
+    return (where(x > 0, g, g * negative_slope),)
+
+
+@op
+def sigmoid(x: Array) -> Array:
+    """`1 / (1 + exp(-x))`, written as a tanh so that it cannot overflow."""
+    return (xp_of(x).tanh(x * 0.5) + 1) * 0.5
+
+
+@sigmoid.vjp
+def sigmoid_vjp(g: Array, out: Array) -> tuple[Array]:
+    return (g * out * (1 - out),)
+
+
+@op
+def tanh(x: Array) -> Array:
+    """The hyperbolic tangent."""
+    return xp_of(x).tanh(x)
+
+
+@tanh.vjp
+def tanh_vjp(g: Array, out: Array) -> tuple[Array]:
+    return (g * (1 - out * out),)
+
+
+@op
+def softmax(x: Array, *, axis: int = -1) -> Array:
+    """`exp(x) / sum(exp(x))` along `axis`; the maximum is subtracted first, against overflow."""
+    e = xp_of(x).exp(x - x.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+@softmax.vjp
+def softmax_vjp(g: Array, out: Array, axis: int) -> tuple[Array]:
+    weighted = g * out
+    return (weighted - out * weighted.sum(axis=axis, keepdims=True),)
+
+
+@op
+def log_softmax(x: Array, *, axis: int = -1) -> Array:
+    """`log(softmax(x))` along `axis`, without the underflow of taking the two in turn."""
+    xp = xp_of(x)
+    shifted = x - x.max(axis=axis, keepdims=True)
+    return shifted - xp.log(xp.exp(shifted).sum(axis=axis, keepdims=True))
+
+
+@log_softmax.vjp
+def log_softmax_vjp(g: Array, out: Array, axis: int) -> tuple[Array]:
+    return (g - exp(out) * g.sum(axis=axis, keepdims=True),)

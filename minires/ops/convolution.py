@@ -1,0 +1,206 @@
+"""Convolution and its two adjoints: a closed family, each one's VJP is the other two.
+
+Images are (N, H, W, C), weights (KH, KW, C / groups, O). What deep learning calls convolution is a
+cross-correlation: the kernel is not flipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from minires import kernels
+from minires.backend import Array
+from minires.engine import op
+
+Pair = tuple[int, int]
+
+
+def convolved_size(
+    size: Pair, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> Pair:
+    """The output's height and width (Dumoulin and Visin 2016, arXiv:1603.07285, section 4)."""
+    h, w = (
+        (n + 2 * p - d * (k - 1) - 1) // s + 1
+        for n, k, s, p, d in zip(size, kernel_size, stride, padding, dilation, strict=True)
+    )
+    return h, w
+
+
+def _check(x: Array, w: Array, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> None:
+    if x.ndim != 4 or w.ndim != 4:
+        raise ValueError(
+            f"conv2d wants images (N, H, W, C) and weights (KH, KW, C / groups, O), got "
+            f"{tuple(x.shape)} and {tuple(w.shape)}"
+        )
+    if min(stride) < 1 or min(dilation) < 1 or min(padding) < 0:
+        raise ValueError(
+            f"conv2d wants stride and dilation of at least 1 and padding of at least 0, got "
+            f"stride={stride}, dilation={dilation}, padding={padding}"
+        )
+    channels, filters = x.shape[3], w.shape[3]
+    if groups < 1 or channels % groups or filters % groups:
+        raise ValueError(
+            f"conv2d: groups={groups} must divide both the {channels} input and {filters} output "
+            "channels"
+        )
+    if channels != w.shape[2] * groups:
+        wanted = w.shape[2] * groups
+        hint = ""
+        if x.shape[1] == wanted:
+            hint = (
+                ". The shape looks like (N, C, H, W); minires keeps channels last: "
+                "x.transpose(0, 2, 3, 1)"
+            )
+        raise ValueError(
+            f"conv2d wants images (N, H, W, {wanted}), got {tuple(x.shape)}: {channels} channels, "
+            f"not {wanted}{hint}"
+        )
+    if min(convolved_size(x.shape[1:3], w.shape[:2], stride, padding, dilation)) < 1:
+        raise ValueError(
+            f"conv2d: a {w.shape[0]}x{w.shape[1]} kernel with dilation {dilation} does not fit "
+            f"into images of {x.shape[1]}x{x.shape[2]} with padding {padding}"
+        )
+
+
+@op
+def conv2d(
+    x: Array,
+    w: Array,
+    *,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+) -> Array:
+    """Slide each filter over the images and take the products' sum.
+
+    out[n, i, j, o] = sum over a, b, c of
+    x[n, stride * i + dilation * a - padding, stride * j + dilation * b - padding, c] *
+    w[a, b, c, o]
+
+    Parameters
+    ----------
+    x : (N, H, W, C)
+    w : (KH, KW, C / groups, O)
+    stride, padding, dilation : (int, int)
+        For height and width.
+    groups : int
+        Split the channels: filters of group i see the channels of group i only.
+
+    Returns
+    -------
+    (N, Ho, Wo, O)
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit; it says so where images come as (N, C, H, W).
+    """
+    _check(x, w, stride, padding, dilation, groups)
+    return kernels.conv2d(x, w, stride=stride, padding=padding, dilation=dilation, groups=groups)
+
+
+@conv2d.vjp
+def conv2d_vjp(
+    g: Array,
+    x: Array,
+    w: Array,
+    needs: Sequence[bool],
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> tuple[Array | None, Array | None]:
+    walk = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    return (
+        conv2d_dx(g, w, input_size=x.shape[1:3], **walk) if needs[0] else None,
+        conv2d_dw(x, g, kernel_size=w.shape[:2], **walk) if needs[1] else None,
+    )
+
+
+@op
+def conv2d_dx(
+    dy: Array,
+    w: Array,
+    *,
+    input_size: Pair,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+) -> Array:
+    """The gradient of `conv2d` with respect to its images: (N, Ho, Wo, O) to (N, H, W, C).
+
+    `input_size` is (H, W): a stride that leaves a remainder hides it.
+    """
+    return kernels.conv2d_dx(
+        dy,
+        w,
+        input_size=input_size,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+    )
+
+
+@conv2d_dx.vjp
+def conv2d_dx_vjp(
+    g: Array,
+    dy: Array,
+    w: Array,
+    needs: Sequence[bool],
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> tuple[Array | None, Array | None]:
+    walk = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    return (
+        conv2d(g, w, **walk) if needs[0] else None,
+        conv2d_dw(g, dy, kernel_size=w.shape[:2], **walk) if needs[1] else None,
+    )
+
+
+@op
+def conv2d_dw(
+    x: Array,
+    dy: Array,
+    *,
+    kernel_size: Pair,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+) -> Array:
+    """The gradient of `conv2d` with respect to its weights: (KH, KW, C / groups, O).
+
+    `kernel_size` is (KH, KW): a stride that leaves a remainder hides it.
+    """
+    return kernels.conv2d_dw(
+        x,
+        dy,
+        kernel_size=kernel_size,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+    )
+
+
+@conv2d_dw.vjp
+def conv2d_dw_vjp(
+    g: Array,
+    x: Array,
+    dy: Array,
+    needs: Sequence[bool],
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> tuple[Array | None, Array | None]:
+    walk = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    return (
+        conv2d_dx(dy, g, input_size=x.shape[1:3], **walk) if needs[0] else None,
+        conv2d(x, g, **walk) if needs[1] else None,
+    )

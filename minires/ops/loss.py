@@ -1,0 +1,28 @@
+"""Losses with a fused backward."""
+
+from __future__ import annotations
+
+from minires.backend import Array, xp_of
+from minires.engine import op
+from minires.ops.activation import softmax
+
+
+@op
+def cross_entropy(logits: Array, *, target: Array) -> Array:
+    """Each sample's `-sum(target * log(softmax(logits)))`: (..., C) to (...).
+
+    Parameters
+    ----------
+    logits : (..., C)
+    target : (..., C), constant
+        The probability of each class, adding up to one: one-hot, or smoothed.
+    """
+    xp = xp_of(logits)
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    log_total = xp.log(xp.exp(shifted).sum(axis=-1))
+    return log_total - (shifted * target).sum(axis=-1)
+
+
+@cross_entropy.vjp
+def cross_entropy_vjp(g: Array, logits: Array, target: Array) -> tuple[Array]:
+    return ((softmax(logits, axis=-1) - target) * g.reshape(*g.shape, 1),)

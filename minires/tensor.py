@@ -1,0 +1,491 @@
+"""Tensor: an array and its place in the graph, with operators bound to `minires.ops`."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any, Self
+
+import numpy as np  # for dtypes, and for arrays that come from or go to the host
+
+from minires import backend, ops
+from minires.backend import Array
+from minires.backward import run_backward
+from minires.engine import Node, Op, Variable, raw, register_tensor
+from minires.ops.reduction import Axis, normalize_axes
+
+Operator = Callable[["Tensor", Any], "Tensor"]
+
+
+def _operator(operation: Op) -> Operator:
+    def forward(self: Tensor, other: Any) -> Tensor:
+        return operation(self, other)
+
+    return forward
+
+
+def _reflected(operation: Op) -> Operator:
+    def backward(self: Tensor, other: Any) -> Tensor:
+        return operation(other, self)
+
+    return backward
+
+
+def _comparison(compare: Callable[[Any, Any], Any]) -> Any:
+    """Comparisons and logic give boolean tensors outside the graph, their derivative being zero."""
+
+    def method(self: Tensor, other: Any) -> Tensor:
+        return _constant(compare(self.data, raw(other)))
+
+    return method
+
+
+class Tensor(Variable):
+    """An array that remembers what it was computed from.
+
+    Methods follow NumPy's (`axis`, `keepdims`, `transpose(0, 2, 1)`), since gradient rules run on
+    arrays and Tensors alike.
+
+    Parameters
+    ----------
+    data : array_like
+        An array is shared, not copied, and keeps its dtype. Python numbers, alone or in nested
+        lists, become float32 (booleans stay booleans).
+    requires_grad : bool
+        Whether `backward` shall leave a gradient in `.grad`.
+    dtype : dtype, optional
+        Convert to this.
+    device : str, optional
+        `"cpu"`, `"cuda"` or `"cuda:N"`. By default arrays stay where they are, and other data goes
+        to the device that `minires.use` chose.
+
+    Raises
+    ------
+    TypeError
+        If `data` is not numbers, or `requires_grad` is asked of a dtype that is not floating.
+
+    Examples
+    --------
+    >>> x = Tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    Tensor([2., 4.], dtype=float32)
+    """
+
+    __slots__ = ()
+    __array_ufunc__ = None  # so that ndarray * Tensor comes to Tensor.__rmul__
+
+    def __init__(
+        self,
+        data: Any,
+        requires_grad: bool = False,
+        *,
+        dtype: Any = None,
+        device: str | None = None,
+    ) -> None:
+        super().__init__(_as_array(data, dtype, device))
+        if requires_grad:
+            self.requires_grad_()
+
+    # ------------------------------------------------------------------ what it is
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        shape: tuple[int, ...] = self.data.shape
+        return shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return int(self.data.size)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The elements' type."""
+        dtype: np.dtype[Any] = self.data.dtype
+        return dtype
+
+    @property
+    def device(self) -> str:
+        """`"cpu"`, or `"cuda:N"`."""
+        return backend.device_of(self.data)
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether a gradient can flow to this tensor."""
+        return self.node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, wanted: bool) -> None:
+        self.requires_grad_(wanted)
+
+    def requires_grad_(self, wanted: bool = True) -> Self:
+        """Ask for a gradient in `.grad`, or for none; in place, returns the tensor."""
+        if wanted and self.node is None:
+            if self.dtype.kind != "f":
+                raise TypeError(f"only floating tensors have gradients, this one is {self.dtype}")
+            self.node = Node(self.data)
+        elif not wanted:
+            if not self.is_leaf:
+                raise ValueError("this tensor is a result in a graph: use detach() instead")
+            self.node = None
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded operation made this tensor."""
+        return self.node is None or self.node.op is None
+
+    @property
+    def grad(self) -> Tensor | None:
+        """What `backward` has accumulated, of this tensor's shape and dtype."""
+        if self.node is None:
+            return None
+        gradient = self.node.grad
+        assert gradient is None or isinstance(gradient, Tensor)
+        return gradient
+
+    @grad.setter
+    def grad(self, gradient: Tensor | None) -> None:
+        if gradient is not None and (
+            not isinstance(gradient, Tensor) or gradient.shape != self.shape
+        ):
+            got = f"shape {gradient.shape}" if isinstance(gradient, Tensor) else type(gradient)
+            raise ValueError(f"grad wants a Tensor of shape {self.shape} or None, got {got}")
+        if self.node is not None:
+            self.node.grad = gradient
+        elif gradient is not None:
+            raise ValueError("this tensor does not require a gradient, so it has no place for one")
+
+    # ------------------------------------------------------------------ gradients
+
+    def backward(
+        self,
+        gradient: Any = None,
+        *,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+    ) -> None:
+        """Add this tensor's gradient with respect to every leaf to that leaf's `.grad`.
+
+        Parameters
+        ----------
+        gradient : Tensor or array_like, optional
+            The upstream gradient, of this tensor's shape; 1 for a tensor of one element.
+        retain_graph : bool, optional
+            Keep what the graph saved, for another walk. By default it is freed as the walk goes,
+            unless `create_graph` is set.
+        create_graph : bool
+            Make the gradients differentiable in their turn.
+
+        Raises
+        ------
+        BackwardError
+            If there is no graph, it has been freed, or a gradient rule fails; the message names
+            the line of the forward.
+        """
+        if gradient is not None and not isinstance(gradient, Tensor):
+            gradient = Tensor(gradient, dtype=self.dtype, device=self.device)
+        retain = create_graph if retain_graph is None else retain_graph
+        run_backward(self, gradient, None, retain, create_graph)
+
+    def retain_grad(self) -> Self:
+        """Let `backward` leave `.grad` on this intermediate result too; returns the tensor."""
+        if self.node is None:
+            raise ValueError("this tensor does not require a gradient, so there is none to retain")
+        self.node.retains_grad = True
+        return self
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
+        """Call `hook(gradient)` when this tensor's gradient is known; it may return another one.
+
+        Returns
+        -------
+        callable
+            Removes the hook.
+        """
+        node = self.node
+        if node is None:
+            raise ValueError("this tensor does not require a gradient, so a hook would never run")
+        hooks: list[Any] = node.hooks if node.hooks is not None else []
+        node.hooks = hooks
+        hooks.append(hook)
+        return lambda: hooks.remove(hook)
+
+    def zero_grad(self) -> None:
+        """Forget the gradient."""
+        self.grad = None
+
+    def detach(self) -> Tensor:
+        """The same array, outside the graph."""
+        return Tensor(self.data)
+
+    # ------------------------------------------------------------------ moving and converting
+
+    def to(self, device: str) -> Tensor:
+        """This tensor on `device`: itself if it is there, else a copy that passes gradients on."""
+        kind, number = backend.parse_device(device)
+        if self.device == (kind if kind == "cpu" else f"cuda:{number}"):
+            return self
+        return ops.move(self, device=device, source=self.device)
+
+    def cpu(self) -> Tensor:
+        """This tensor on the host."""
+        return self.to("cpu")
+
+    def cuda(self) -> Tensor:
+        """This tensor on the first GPU."""
+        return self.to("cuda")
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """The values as a NumPy array; on the CPU it shares this tensor's memory."""
+        return backend.to_host(self.data)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        host = self.numpy()
+        return host.astype(dtype) if dtype is not None else host.copy() if copy else host
+
+    def item(self) -> Any:
+        """The one value as a Python number.
+
+        Raises
+        ------
+        ValueError
+            If there is not exactly one.
+        """
+        if self.size != 1:
+            raise ValueError(f"item wants a tensor of one element, this one has shape {self.shape}")
+        return self.data.item()
+
+    def tolist(self) -> Any:
+        """The values as nested Python lists."""
+        return self.data.tolist()
+
+    def astype(self, dtype: Any) -> Tensor:
+        """The values in another dtype; gradients flow between floating ones."""
+        return self if self.dtype == np.dtype(dtype) else ops.astype(self, dtype=np.dtype(dtype))
+
+    def copy(self) -> Tensor:
+        """A leaf of its own with the same values."""
+        return Tensor(self.data.copy())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ValueError(
+                f"the truth of a tensor of shape {self.shape} is ambiguous: use .any() or .all() "
+                "on its .data"
+            )
+        return bool(self.data.item())
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise TypeError("a tensor of no axes has no length")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        values = np.array2string(
+            self.numpy(), separator=", ", prefix="Tensor(", threshold=100, edgeitems=3
+        )
+        more = "" if self.device == "cpu" else f", device={self.device!r}"
+        if self.node is not None:
+            made_by = self.node.op
+            more += f", op={made_by.name}" if made_by else ", requires_grad=True"
+        return f"Tensor({values}, dtype={self.dtype}{more})"
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    # ------------------------------------------------------------------ elements and shape
+
+    def __getitem__(self, key: Any) -> Tensor:
+        picked: Tensor = ops.getitem(self, key)
+        return picked
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if self.node is not None:
+            raise ValueError(
+                "this tensor is in a graph, where an assignment would falsify what backward needs: "
+                "use minires.where, or write to .data under no_grad if you know that it is safe"
+            )
+        self.data[raw(key)] = raw(value)
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """The same values in another shape: `x.reshape(2, -1)` or `x.reshape((2, -1))`."""
+        return ops.reshape(self, shape=_unpacked(shape))
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """The axes in another order, by default reversed: `x.transpose(0, 2, 1)`."""
+        return ops.transpose(self, axes=_unpacked(axes) or None)
+
+    @property
+    def T(self) -> Tensor:
+        """The axes reversed."""
+        return self.transpose()
+
+    def swapaxes(self, first: int, second: int) -> Tensor:
+        """Two axes exchanged."""
+        axes = list(range(self.ndim))
+        axes[first], axes[second] = axes[second], axes[first]
+        return self.transpose(*axes)
+
+    def flatten(self, start_axis: int = 0) -> Tensor:
+        """All axes from `start_axis` on in one."""
+        flat: Tensor = ops.flatten(self, start_axis=start_axis)
+        return flat
+
+    def squeeze(self, axis: Axis = None) -> Tensor:
+        """Axes of length one dropped: all, or those named."""
+        axes = [i for i in range(self.ndim) if axis is None and self.shape[i] == 1]
+        if axis is not None:
+            axes = list(normalize_axes(axis, self.ndim, "squeeze"))
+        if any(self.shape[i] != 1 for i in axes):
+            raise ValueError(f"squeeze: axis {axis} of shape {self.shape} is not of length one")
+        return self.reshape(tuple(n for i, n in enumerate(self.shape) if i not in axes))
+
+    # ------------------------------------------------------------------ reductions
+
+    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """The sum over `axis` (an integer, a tuple, or None for all)."""
+        return ops.sum(self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """The mean over `axis`; of no values it is an error."""
+        return ops.mean(self, axis=axis, keepdims=keepdims)
+
+    def var(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
+        """The variance over `axis`, divided by the count less `ddof`."""
+        return ops.var(self, axis=axis, ddof=ddof, keepdims=keepdims)
+
+    def std(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
+        """The standard deviation over `axis`."""
+        return self.var(axis, ddof, keepdims).sqrt()
+
+    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """The largest value over `axis`; in a tie the first gets the gradient."""
+        largest: Tensor = ops.max(self, axis=axis, keepdims=keepdims)
+        return largest
+
+    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """The smallest value over `axis`; in a tie the first gets the gradient."""
+        smallest: Tensor = ops.min(self, axis=axis, keepdims=keepdims)
+        return smallest
+
+    def argmax(self, axis: int | None = None) -> Tensor:
+        """Where the largest value is; no gradient."""
+        return _constant(self.data.argmax(axis=axis))
+
+    def argmin(self, axis: int | None = None) -> Tensor:
+        """Where the smallest value is; no gradient."""
+        return _constant(self.data.argmin(axis=axis))
+
+    # ------------------------------------------------------------------ element by element
+
+    def exp(self) -> Tensor:
+        """`e ** x`."""
+        return ops.exp(self)
+
+    def log(self) -> Tensor:
+        """The natural logarithm."""
+        return ops.log(self)
+
+    def sqrt(self) -> Tensor:
+        """The square root."""
+        return ops.sqrt(self)
+
+    def abs(self) -> Tensor:
+        """The absolute value."""
+        return ops.absolute(self)
+
+    def clip(self, low: float | None = None, high: float | None = None) -> Tensor:
+        """The values held between two bounds."""
+        return ops.clip(self, low=low, high=high)
+
+    def tanh(self) -> Tensor:
+        """The hyperbolic tangent."""
+        return ops.tanh(self)
+
+    def sigmoid(self) -> Tensor:
+        """`1 / (1 + exp(-x))`."""
+        return ops.sigmoid(self)
+
+    def relu(self) -> Tensor:
+        """`max(x, 0)`."""
+        return ops.relu(self)
+
+    # `x += y` means `x = x + y`: a new tensor, since the old one may be in a graph
+
+    __add__ = _operator(ops.add)
+    __radd__ = _reflected(ops.add)
+    __sub__ = _operator(ops.subtract)
+    __rsub__ = _reflected(ops.subtract)
+    __mul__ = _operator(ops.multiply)
+    __rmul__ = _reflected(ops.multiply)
+    __truediv__ = _operator(ops.divide)
+    __rtruediv__ = _reflected(ops.divide)
+    __pow__ = _operator(ops.power)
+    __rpow__ = _reflected(ops.power)
+    __matmul__ = _operator(ops.matmul)
+    __rmatmul__ = _reflected(ops.matmul)
+    __lt__ = _comparison(operator.lt)
+    __le__ = _comparison(operator.le)
+    __gt__ = _comparison(operator.gt)
+    __ge__ = _comparison(operator.ge)
+    __eq__ = _comparison(operator.eq)
+    __ne__ = _comparison(operator.ne)
+    __and__ = _comparison(operator.and_)
+    __or__ = _comparison(operator.or_)
+
+    def __neg__(self) -> Tensor:
+        return ops.negative(self)
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    def __abs__(self) -> Tensor:
+        return ops.absolute(self)
+
+    def __invert__(self) -> Tensor:
+        return _constant(~self.data)
+
+
+def _as_array(data: Any, dtype: Any, device: str | None) -> Array:
+    data = raw(data)
+    is_array = hasattr(data, "dtype") and hasattr(data, "shape")
+    array = data if is_array and not isinstance(data, np.generic) else np.asarray(data)
+    if not is_array and array.dtype.kind in "if":
+        array = array.astype(np.float32)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"a Tensor holds numbers, got {type(data).__name__} of {array.dtype}")
+    if dtype is not None and array.dtype != np.dtype(dtype):
+        array = array.astype(dtype)
+    if device is None and not is_array:
+        device = backend.default_device()
+    return array if device is None else backend.to_device(array, device)
+
+
+def _unpacked(arguments: tuple[Any, ...]) -> tuple[int, ...]:
+    """`f(2, 3)` and `f((2, 3))` mean the same."""
+    nested = len(arguments) == 1 and isinstance(arguments[0], tuple | list)
+    return tuple(arguments[0]) if nested else arguments
+
+
+def _constant(array: Any) -> Tensor:
+    return Tensor(np.asarray(array) if isinstance(array, np.generic) else array)
+
+
+register_tensor(Tensor)
