@@ -1,0 +1,41 @@
+"""Optimisers, gradient clipping and learning-rate schedules, with PyTorch's names and meanings.
+
+A training step is
+
+>>> optimizer.zero_grad()
+>>> loss = loss_function(model(images), labels)
+>>> loss.backward()
+>>> clip_grad_norm_(model.parameters(), 1.0)  # if at all
+>>> optimizer.step()
+>>> schedule.step()  # after each batch, or each epoch, as its numbers count
+"""
+
+from minires.optim.adam import Adam, AdamW
+from minires.optim.clipping import clip_grad_norm_, clip_grad_value_
+from minires.optim.optimizer import Optimizer
+from minires.optim.rmsprop import RMSprop
+from minires.optim.schedules import (
+    CosineAnnealingLR,
+    LinearWarmup,
+    MultiStepLR,
+    OneCycleLR,
+    Schedule,
+    StepLR,
+)
+from minires.optim.sgd import SGD
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "CosineAnnealingLR",
+    "LinearWarmup",
+    "MultiStepLR",
+    "OneCycleLR",
+    "Optimizer",
+    "RMSprop",
+    "Schedule",
+    "StepLR",
+    "clip_grad_norm_",
+    "clip_grad_value_",
+]

@@ -1,0 +1,224 @@
+"""The optimisers, schedules and clipping against PyTorch's, over 20 steps."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from minires import Tensor, optim
+
+STEPS = 20
+SHAPES = [(3, 4), (4,), (3, 4)]
+
+
+def combinations(**choices):
+    """Every way to choose one value for each option."""
+    return [
+        dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())
+    ]
+
+
+OPTIMIZERS = [
+    *(
+        ("SGD", o)
+        for o in combinations(momentum=[0.0, 0.9], dampening=[0.0, 0.3], weight_decay=[0.0, 0.1])
+    ),
+    *(("SGD", o) for o in combinations(momentum=[0.9], nesterov=[True], weight_decay=[0.0, 0.1])),
+    *(
+        (name, o)
+        for name in ("Adam", "AdamW")
+        for o in combinations(
+            betas=[(0.9, 0.999), (0.5, 0.7)], eps=[1e-8, 0.1], weight_decay=[0.0, 0.1]
+        )
+    ),
+    *(
+        ("RMSprop", o)
+        for o in combinations(
+            alpha=[0.99, 0.6],
+            eps=[1e-8, 0.1],
+            weight_decay=[0.0, 0.1],
+            momentum=[0.0, 0.9],
+            centered=[False, True],
+        )
+    ),
+    *((name, {}) for name in ("Adam", "AdamW", "RMSprop")),
+]
+
+SCHEDULES = {
+    "StepLR": {"step_size": 6, "gamma": 0.3},
+    "MultiStepLR": {"milestones": [15, 4, 9, 9], "gamma": 0.3},
+    "CosineAnnealingLR": {"T_max": 7, "eta_min": 0.001},
+    "OneCycleLR": {"max_lr": [0.1, 0.3], "total_steps": STEPS},
+}
+
+
+def both(dtype="float64"):
+    """The same parameters here and in PyTorch."""
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=shape).astype(dtype) for shape in SHAPES]
+    ours = [Tensor(a.copy(), requires_grad=True) for a in arrays]
+    theirs = [torch.nn.Parameter(torch.tensor(a)) for a in arrays]
+    return ours, theirs
+
+
+def give_gradients(ours, theirs, seed, scale=1.0):
+    """The same gradients to both; the second parameter sometimes has none."""
+    rng = np.random.default_rng(seed)
+    for i, (one, other) in enumerate(zip(ours, theirs, strict=True)):
+        gradient = (scale * rng.normal(size=one.shape)).astype(one.dtype)
+        without = i == 1 and seed % 4 == 0
+        one.grad = None if without else Tensor(gradient)
+        other.grad = None if without else torch.tensor(gradient)
+
+
+def assert_equal(ours, theirs, dtype="float64"):
+    tolerance = {"float64": 1e-12, "float32": 2e-5}[dtype]
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.dtype == dtype
+        np.testing.assert_allclose(one.data, other.detach().numpy(), rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("name", "options"), OPTIMIZERS)
+def test_optimizer(name, options, dtype):
+    ours, theirs = both(dtype)
+    one = getattr(optim, name)(ours, lr=0.1, **options)
+    other = getattr(torch.optim, name)(theirs, lr=0.1, **options)
+    for step in range(STEPS):
+        rate = 0.05 * (1 + step % 3)
+        one.param_groups[0]["lr"] = other.param_groups[0]["lr"] = rate
+        give_gradients(ours, theirs, step)
+        one.step()
+        other.step()
+        assert_equal(ours, theirs, dtype)
+
+
+@pytest.mark.parametrize("name", ["Adam", "AdamW", "RMSprop", "SGD"])
+def test_defaults(name):
+    ours, theirs = both()
+    required = {"lr": 0.1} if name == "SGD" else {}
+    one = getattr(optim, name)(ours, **required)
+    other = getattr(torch.optim, name)(theirs, **required)
+    assert one.defaults.items() <= other.defaults.items()
+
+
+def grouped(ours, theirs, name, **options):
+    """Two groups of different rates and decays."""
+    return (
+        getattr(module, name)(
+            [
+                {"params": parameters[:1], "lr": 0.3},
+                {"params": parameters[1:], "weight_decay": 0.1},
+            ],
+            lr=0.1,
+            **options,
+        )
+        for module, parameters in ((optim, ours), (torch.optim, theirs))
+    )
+
+
+def compare(schedules, optimizers, ours, theirs, steps=STEPS):
+    """Train both; compare rates, momentum and parameters at every step."""
+    one, other = optimizers
+    ours_schedule, theirs_schedule = schedules
+    for step in range(steps):
+        for mine, wanted in zip(one.param_groups, other.param_groups, strict=True):
+            for key in {"lr", "momentum", "betas"} & set(mine):
+                np.testing.assert_allclose(mine[key], wanted[key], rtol=1e-12)
+        np.testing.assert_allclose(
+            ours_schedule.get_last_lr(), theirs_schedule.get_last_lr(), rtol=1e-12
+        )
+        give_gradients(ours, theirs, step)
+        one.step()
+        other.step()
+        assert_equal(ours, theirs)
+        ours_schedule.step()
+        theirs_schedule.step()
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "RMSprop"])
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_schedule(schedule, name):
+    ours, theirs = both()
+    options = {} if name == "Adam" else {"momentum": 0.9}
+    one, other = grouped(ours, theirs, name, **options)
+    settings = SCHEDULES[schedule]
+    schedules = (
+        getattr(optim, schedule)(one, **settings),
+        getattr(torch.optim.lr_scheduler, schedule)(other, **settings),
+    )
+    compare(schedules, (one, other), ours, theirs)
+
+
+ONE_CYCLES = combinations(
+    total_steps=[None],
+    epochs=[4],
+    steps_per_epoch=[5],
+    pct_start=[0.3, 0.01, 0.5],
+    cycle_momentum=[False, True],
+    div_factor=[25.0, 3.0],
+    final_div_factor=[1e4, 7.0],
+)
+
+
+@pytest.mark.parametrize("settings", ONE_CYCLES)
+def test_one_cycle(settings):
+    ours, theirs = both()
+    one, other = grouped(ours, theirs, "SGD", momentum=0.5)
+    settings = {"max_lr": 0.2, "base_momentum": [0.3, 0.4], "max_momentum": 0.8, **settings}
+    schedules = (
+        optim.OneCycleLR(one, **settings),
+        torch.optim.lr_scheduler.OneCycleLR(other, **settings),
+    )
+    compare(schedules, (one, other), ours, theirs)
+    np.testing.assert_allclose(schedules[0].get_last_lr(), schedules[1].get_last_lr(), rtol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # PyTorch's own chain passes an old argument
+@pytest.mark.parametrize("schedule", ["StepLR", "MultiStepLR", "CosineAnnealingLR"])
+@pytest.mark.parametrize("start_factor", [None, 0.01])
+def test_warmup(schedule, start_factor):
+    ours, theirs = both()
+    one, other = grouped(ours, theirs, "SGD", momentum=0.9)
+    start = {} if start_factor is None else {"start_factor": start_factor}
+    rest = SCHEDULES[schedule]
+    torch_schedules = torch.optim.lr_scheduler
+    schedules = (
+        optim.LinearWarmup(one, 5, **start, after=getattr(optim, schedule)(one, **rest)),
+        torch_schedules.SequentialLR(
+            other,
+            [
+                torch_schedules.LinearLR(other, **start, total_iters=5),
+                getattr(torch_schedules, schedule)(other, **rest),
+            ],
+            milestones=[5],
+        ),
+    )
+    compare(schedules, (one, other), ours, theirs)
+
+
+def test_warmup_alone():
+    ours, theirs = both()
+    one, other = grouped(ours, theirs, "SGD")
+    schedules = (
+        optim.LinearWarmup(one, 5),
+        torch.optim.lr_scheduler.LinearLR(other, total_iters=5),
+    )
+    compare(schedules, (one, other), ours, theirs)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("scale", [1e-8, 0.1, 1e4])
+def test_clipping(scale, dtype):
+    ours, theirs = both(dtype)
+    for seed in range(8):
+        give_gradients(ours, theirs, seed, scale)
+        norm = optim.clip_grad_norm_(ours, 0.7)
+        wanted = torch.nn.utils.clip_grad_norm_(theirs, 0.7)
+        np.testing.assert_allclose(norm, wanted.numpy(), rtol=1e-6)
+        optim.clip_grad_value_(ours, 0.2)
+        torch.nn.utils.clip_grad_value_(theirs, 0.2)
+        for one, other in zip(ours, theirs, strict=True):
+            if one.grad is not None:
+                np.testing.assert_allclose(one.grad.data, other.grad.numpy(), rtol=1e-6)
