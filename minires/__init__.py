@@ -1,12 +1,13 @@
 """minires: residual networks from scratch, on NumPy or CuPy."""
 
-from minires import nn, ops
+from minires import data, models, nn, ops, optim, training
 from minires.backend import use
 from minires.backward import grad
 from minires.engine import detect_nonfinite, enable_grad, no_grad
 from minires.ops import concatenate, exp, log, matmul, maximum, minimum, sqrt, stack, where
 from minires.random import manual_seed
 from minires.tensor import Tensor
+from minires.training import fit, load, save
 
 __version__ = "0.1.0"
 
@@ -14,20 +15,27 @@ __all__ = [
     "Tensor",
     "__version__",
     "concatenate",
+    "data",
     "detect_nonfinite",
     "enable_grad",
     "exp",
+    "fit",
     "grad",
+    "load",
     "log",
     "manual_seed",
     "matmul",
     "maximum",
     "minimum",
+    "models",
     "nn",
     "no_grad",
     "ops",
+    "optim",
+    "save",
     "sqrt",
     "stack",
+    "training",
     "use",
     "where",
 ]

@@ -1,0 +1,20 @@
+"""Training: the loop, its history, checkpoints, weights files, and recipes for the command line."""
+
+from minires.training.archive import FileError
+from minires.training.evaluate import Evaluation, evaluate
+from minires.training.fit import Interrupted, TrainingError, fit
+from minires.training.history import Epoch, History
+from minires.training.weights import load, save
+
+__all__ = [
+    "Epoch",
+    "Evaluation",
+    "FileError",
+    "History",
+    "Interrupted",
+    "TrainingError",
+    "evaluate",
+    "fit",
+    "load",
+    "save",
+]

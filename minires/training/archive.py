@@ -1,0 +1,114 @@
+"""The one file format of minires: named arrays and a JSON tree in an .npz, without any pickle."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minires.backend import to_host
+from minires.engine import raw
+from minires.files import atomic_write
+
+_TREE = "minires.json"
+_ARRAY = "array"  # in the JSON tree, {"array": name} stands for an array
+
+
+# what reading a truncated or forged archive raises
+_DAMAGE = (
+    OSError,
+    ValueError,
+    LookupError,
+    EOFError,
+    TypeError,
+    AttributeError,
+    zipfile.BadZipFile,
+)
+
+
+class FileError(ValueError):
+    """A file is missing, is damaged, or is not what it should be."""
+
+
+def write_archive(path: str | Path, kind: str, content: dict[str, Any]) -> None:
+    """Write a tree of dicts, lists, numbers, strings and arrays, atomically.
+
+    Parameters
+    ----------
+    path : str or Path
+        Its name is kept as it is.
+    kind : str
+        What the file is, for `read_archive` to check.
+    content : dict
+        Tensors and GPU arrays are written as host arrays.
+    """
+    arrays: Any = {}
+    tree = {"format": f"minires {kind}", "version": 1, "content": _flatten(content, arrays, "")}
+    arrays[_TREE] = np.array(json.dumps(tree))
+    with atomic_write(path) as file:
+        np.savez(file, **arrays)
+
+
+def read_archive(path: str | Path, kind: str) -> dict[str, Any]:
+    """Read what `write_archive` wrote, arrays as NumPy arrays.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, damaged, or of another kind.
+    """
+    path = Path(path)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not hasattr(archive, "files") or _TREE not in archive.files:
+                raise FileError(f"{path} is not a minires file")
+            tree = json.loads(str(archive[_TREE]))
+            if tree.get("format") != f"minires {kind}":
+                raise FileError(f"{path} is a {tree.get('format')} file, wanted minires {kind}")
+            if tree.get("version") != 1:
+                raise FileError(
+                    f"{path} has version {tree.get('version')} of its format, this minires reads 1"
+                )
+            arrays = {name: archive[name] for name in archive.files if name != _TREE}
+            content: dict[str, Any] = _restore(tree["content"], arrays)
+            return content
+    except FileNotFoundError:
+        raise FileError(f"no such file: {path}") from None
+    except IsADirectoryError:
+        raise FileError(f"{path} is a folder, wanted a minires {kind} file") from None
+    except FileError:
+        raise
+    except _DAMAGE as error:
+        raise FileError(
+            f"{path} is damaged or not a minires {kind} file ({type(error).__name__}: {error})"
+        ) from error
+
+
+def _flatten(value: Any, arrays: dict[str, Any], name: str) -> Any:
+    value = raw(value)
+    if isinstance(value, dict):
+        return {
+            str(key): _flatten(v, arrays, f"{name}/{key}" if name else str(key))
+            for key, v in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_flatten(v, arrays, f"{name}/{i}") for i, v in enumerate(value)]
+    if isinstance(value, np.generic):
+        return value.item()
+    if hasattr(value, "dtype"):
+        arrays[name] = to_host(value)
+        return {_ARRAY: name}
+    return value
+
+
+def _restore(value: Any, arrays: dict[str, Any]) -> Any:
+    if isinstance(value, dict):
+        if value.keys() == {_ARRAY}:
+            return arrays[value[_ARRAY]]
+        return {key: _restore(v, arrays) for key, v in value.items()}
+    if isinstance(value, list):
+        return [_restore(v, arrays) for v in value]
+    return value

@@ -1,0 +1,81 @@
+"""A network's loss and accuracy on a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minires.data import DataLoader, Dataset
+from minires.engine import no_grad
+from minires.nn import Module
+from minires.nn import functional as F
+from minires.tensor import Tensor
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The mean cross-entropy, and how many of how many images were right."""
+
+    loss: float
+    correct: int
+    count: int
+    predictions: np.ndarray[Any, Any]  # class numbers (N,), in the dataset's order
+
+    @property
+    def accuracy(self) -> float:
+        """The share of images that were right."""
+        return self.correct / self.count
+
+
+def device_of_model(model: Module) -> str:
+    """Where the model's parameters are."""
+    first = next(model.parameters(), None)
+    return "cpu" if first is None else first.device
+
+
+def evaluate(
+    model: Module,
+    dataset: Dataset,
+    *,
+    transform: Callable[..., Any] | None = None,
+    batch_size: int = 256,
+    on_batch: Callable[[int], Any] | None = None,
+) -> Evaluation:
+    """Run `model` over `dataset` in evaluation mode; its mode is restored afterwards.
+
+    Parameters
+    ----------
+    model : Module
+        Images (N, H, W, C) to logits (N, classes), on any device.
+    dataset : Dataset
+    transform : callable, optional
+        Of uint8 batches, such as `data.Normalize(mean, std)`.
+    batch_size : int
+    on_batch : callable, optional
+        Told how many images were done, after each batch: for a progress bar.
+
+    Returns
+    -------
+    Evaluation
+    """
+    device = device_of_model(model)
+    modes = [(module, module.training) for module in model.modules()]
+    loss, predictions = 0.0, []
+    model.eval()
+    try:
+        with no_grad():
+            for images, labels in DataLoader(dataset, batch_size, transform=transform):
+                logits = model(Tensor(images).to(device))
+                loss += F.cross_entropy(logits, labels, reduction="sum").item()
+                predictions.append(logits.numpy().argmax(axis=-1))
+                if on_batch is not None:
+                    on_batch(len(labels))
+    finally:
+        for module, training in modes:
+            module.training = training
+    predicted = np.concatenate(predictions)
+    correct = int((predicted == dataset.labels).sum())
+    return Evaluation(loss / len(dataset), correct, len(dataset), predicted)

@@ -1,0 +1,128 @@
+"""What a training did, epoch by epoch: a table, a CSV file and a picture of the curves."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from minires.files import atomic_write
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch's figures; the validation's are NaN where nothing is held out."""
+
+    epoch: int  # from 1
+    train_loss: float
+    train_accuracy: float
+    valid_loss: float
+    valid_accuracy: float
+    lr: float  # in its last step
+    seconds: float
+
+
+@dataclass
+class History:
+    """The epochs of a training, oldest first."""
+
+    epochs: list[Epoch] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.epochs)
+
+    def __iter__(self) -> Iterator[Epoch]:
+        return iter(self.epochs)
+
+    def __getitem__(self, index: int) -> Epoch:
+        return self.epochs[index]
+
+    @property
+    def best(self) -> Epoch:
+        """The epoch of the highest validation accuracy, the first of several.
+
+        By training accuracy where nothing is held out.
+        """
+        if not self.epochs:
+            raise ValueError("the history is empty: no epoch has ended yet")
+        return max(self.epochs, key=score)
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """One dict an epoch."""
+        return [asdict(epoch) for epoch in self.epochs]
+
+    @classmethod
+    def from_rows(cls, rows: list[dict[str, Any]]) -> History:
+        """What `to_rows` gave."""
+        return cls([Epoch(**row) for row in rows])
+
+    def write_csv(self, path: str | Path) -> None:
+        """Write one line an epoch, atomically."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, [f.name for f in fields(Epoch)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.to_rows())
+        with atomic_write(path) as file:
+            file.write(text.getvalue().encode())
+
+    def plot(self, title: str = "") -> Any:
+        """The loss and the accuracy by epoch, as a matplotlib figure."""
+        from matplotlib.figure import Figure  # takes half a second, so only when a plot is wanted
+        from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+        figure = Figure(figsize=(9, 3.6), layout="constrained")
+        loss, accuracy = figure.subplots(1, 2)
+        numbers = [e.epoch for e in self]
+        marker = "o" if len(self) < 3 else None
+        for name, colour in (("train", "tab:blue"), ("valid", "tab:orange")):
+            losses = [getattr(e, f"{name}_loss") for e in self]
+            if any(value == value for value in losses):  # not all NaN
+                label = {"train": "training", "valid": "validation"}[name]
+                style: Any = {"color": colour, "label": label, "marker": marker}
+                loss.plot(numbers, losses, **style)
+                accuracy.plot(numbers, [getattr(e, f"{name}_accuracy") for e in self], **style)
+        if self.epochs:
+            best = self.best
+            value = score(best)
+            accuracy.plot([best.epoch], [value], "*", color="tab:red", markersize=11)
+            accuracy.annotate(
+                f"{value:.1%}",
+                (best.epoch, value),
+                xytext=(0, -16),
+                textcoords="offset points",
+                ha="center",
+                color="tab:red",
+            )
+        loss.set(xlabel="epoch", ylabel="cross-entropy (nats)", title="loss", ylim=(0, None))
+        accuracy.set(xlabel="epoch", ylabel="accuracy", title="accuracy")
+        accuracy.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        for axes in (loss, accuracy):
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.grid(alpha=0.3)
+            axes.legend(frameon=False)
+        if title:
+            figure.suptitle(title)
+        return figure
+
+    def write_plot(self, path: str | Path, title: str = "") -> None:
+        """Write the curves as a PNG picture, atomically."""
+        with atomic_write(path) as file:
+            self.plot(title).savefig(file, format="png", dpi=120)
+
+    def __str__(self) -> str:
+        head = "epoch  train loss  accuracy  valid loss  accuracy        lr  seconds"
+        rows = [
+            f"{e.epoch:5d}  {e.train_loss:10.4f}  {e.train_accuracy:8.2%}  {e.valid_loss:10.4f}  "
+            f"{e.valid_accuracy:8.2%}  {e.lr:8.2g}  {e.seconds:7.1f}"
+            for e in self
+        ]
+        return "\n".join([head, *rows])
+
+
+def score(epoch: Epoch) -> float:
+    """What the best epoch is chosen by: validation accuracy, or training accuracy without one."""
+    value = epoch.valid_accuracy
+    return value if value == value else epoch.train_accuracy

@@ -1,0 +1,216 @@
+"""A training run as plain settings: sensible ones for each dataset, and what they build."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from minires import data, models, optim, random
+from minires.data import Compose, DataError, Dataset, ImageFolder
+from minires.files import atomic_write
+from minires.nn import Module
+from minires.training.archive import FileError
+
+OptimizerName = Literal["sgd", "adam", "adamw", "rmsprop"]
+ScheduleName = Literal["onecycle", "cosine", "step", "constant"]
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+AUGMENTATIONS = ("crop", "flip")
+
+# what suits each dataset; a folder of images is "folder"
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "digits": {"model": "resnet8", "epochs": 15, "batch_size": 64, "augment": ()},
+    "fashion-mini": {"model": "resnet8", "epochs": 20, "batch_size": 64},
+    "fashion-mnist": {"model": "resnet14", "epochs": 10, "batch_size": 128},
+    "cifar10": {"model": "resnet20", "epochs": 30, "batch_size": 128},
+    "cifar100": {"model": "resnet20", "epochs": 30, "batch_size": 128},
+    "folder": {"model": "resnet18", "epochs": 10, "batch_size": 32},
+}
+_LR = {"sgd": 0.1, "adam": 1e-3, "adamw": 1e-3, "rmsprop": 1e-3}
+_ONE_CYCLE_LR = {"sgd": 0.3, "adam": 5e-3, "adamw": 5e-3, "rmsprop": 2e-3}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All the settings of a run; `make_recipe` fills in those that are not given."""
+
+    data: str
+    data_dir: str | None
+    download: bool
+    model: str
+    epochs: int
+    batch_size: int
+    lr: float
+    optimizer: OptimizerName
+    schedule: ScheduleName
+    weight_decay: float
+    label_smoothing: float
+    augment: tuple[str, ...]
+    valid: float
+    seed: int
+    device: str
+
+    def write(self, path: Path) -> None:
+        """Write the settings as JSON, atomically."""
+        with atomic_write(path) as file:
+            file.write((json.dumps(asdict(self), indent=2) + "\n").encode())
+
+    @classmethod
+    def read(cls, path: Path) -> Recipe:
+        """Read what `write` wrote.
+
+        Raises
+        ------
+        FileError
+            If the file is missing, damaged or incomplete.
+        """
+        try:
+            settings = json.loads(path.read_text(encoding="utf-8"))
+            settings["augment"] = tuple(settings["augment"])
+            return cls(**settings)
+        except FileNotFoundError:
+            raise FileError(f"no training to resume: {path} does not exist") from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise FileError(f"{path} is damaged: {error}") from error
+
+
+def make_recipe(**given: Any) -> Recipe:
+    """The settings given, and for the rest (None) what suits the dataset and the optimiser.
+
+    Raises
+    ------
+    ValueError
+        If a setting is unknown or makes no sense.
+    """
+    known = {f.name for f in fields(Recipe)}
+    if unknown := sorted(set(given) - known):
+        raise ValueError(f"a recipe has no {', '.join(unknown)}: its settings are {sorted(known)}")
+    chosen = {key: value for key, value in given.items() if value is not None}
+    name = chosen.setdefault("data", "fashion-mini")
+    optimizer = chosen.setdefault("optimizer", "sgd")
+    schedule = chosen.setdefault("schedule", "onecycle")
+    for key, value, choices in (
+        ("optimizer", optimizer, get_args(OptimizerName)),
+        ("schedule", schedule, get_args(ScheduleName)),
+    ):
+        if value not in choices:
+            raise ValueError(f"unknown {key} {value!r}: one of {', '.join(choices)}")
+    usual = {
+        "data_dir": None,
+        "download": False,
+        "lr": (_ONE_CYCLE_LR if schedule == "onecycle" else _LR)[optimizer],
+        "weight_decay": 5e-4 if optimizer == "sgd" else 0.0 if optimizer != "adamw" else 0.01,
+        "label_smoothing": 0.0,
+        "augment": AUGMENTATIONS,
+        "valid": 0.1,
+        "seed": 0,
+        "device": "cpu",
+    }
+    recipe = Recipe(**{**usual, **_DEFAULTS.get(name, _DEFAULTS["folder"]), **chosen})
+    wrong = [a for a in recipe.augment if a not in AUGMENTATIONS]
+    if wrong:
+        raise ValueError(f"unknown augmentation {wrong[0]!r}: {', '.join(AUGMENTATIONS)} or none")
+    if not recipe.lr > 0:
+        raise ValueError(f"lr must be greater than 0, got {recipe.lr}")
+    if not 0 < recipe.valid < 1:
+        raise ValueError(f"valid must be a share between 0 and 1, got {recipe.valid}")
+    return recipe
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a recipe's data amount to: three sets and how to prepare their images."""
+
+    train: Dataset
+    valid: Dataset
+    test: Dataset
+    transform: Compose
+    eval_transform: Compose
+    channels: int
+    metadata: dict[str, Any]
+
+
+def load_task(recipe: Recipe) -> Task:
+    """Load the data, hold the validation images out, and measure the mean and deviation.
+
+    Raises
+    ------
+    DataError
+        If the data are missing or damaged.
+    """
+    options = {"root": recipe.data_dir, "download": recipe.download}
+    whole = data.load_dataset(recipe.data, train=True, **options)  # type: ignore[arg-type]
+    test = data.load_dataset(recipe.data, train=False, **options)  # type: ignore[arg-type]
+    train, valid = data.split(whole, recipe.valid, recipe.seed)
+    if len(train) < 2:
+        raise DataError(f"{recipe.data}: {len(whole)} images are too few to train on")
+    random_steps: list[Any] = []
+    if isinstance(train, ImageFolder):
+        height = width = 224
+        mean, std, channels = IMAGENET_MEAN, IMAGENET_STD, 3
+        crop = "crop" in recipe.augment
+        random_steps += [data.RandomResizedCrop(224)] if crop else []
+        random_steps += [] if crop else [data.Resize(256), data.CenterCrop(224)]
+        steps: list[Any] = [data.Resize(256), data.CenterCrop(224)]
+    else:
+        height, width, channels = train.images.shape[1:]
+        mean, std = data.dataset_statistics(train.images)  # type: ignore[assignment]
+        random_steps += [data.RandomCrop((height, width), 4)] if "crop" in recipe.augment else []
+        steps = []
+    random_steps += [data.RandomHorizontalFlip()] if "flip" in recipe.augment else []
+    normalize = data.Normalize(mean, std)
+    return Task(
+        train=train,
+        valid=valid,
+        test=test,
+        transform=Compose([*random_steps, normalize]),
+        eval_transform=Compose([*steps, normalize]),
+        channels=channels,
+        metadata={
+            "data": recipe.data,
+            "classes": list(whole.classes),
+            "mean": list(mean),
+            "std": list(std),
+            "size": [height, width],
+        },
+    )
+
+
+def build_model(recipe: Recipe, task: Task) -> models.ResNet:
+    """The network with random weights from the recipe's seed, on its device."""
+    random.manual_seed(recipe.seed)
+    classes = len(task.metadata["classes"])
+    return models.create(recipe.model, classes, task.channels).to(recipe.device)
+
+
+def build_optimizer(recipe: Recipe, model: Module) -> optim.Optimizer:
+    """The optimiser; SGD has momentum 0.9 and Nesterov."""
+    options: dict[str, Any] = {"lr": recipe.lr, "weight_decay": recipe.weight_decay}
+    parameters = list(model.parameters())
+    if recipe.optimizer == "sgd":
+        return optim.SGD(parameters, momentum=0.9, nesterov=True, **options)
+    kinds: dict[str, Callable[..., optim.Optimizer]] = {
+        "adam": optim.Adam,
+        "adamw": optim.AdamW,
+        "rmsprop": optim.RMSprop,
+    }
+    return kinds[recipe.optimizer](parameters, **options)
+
+
+def build_schedule(
+    recipe: Recipe, optimizer: optim.Optimizer, total_steps: int
+) -> optim.Schedule | None:
+    """The schedule over all steps of the run; "step" divides by 10 at a half and at 3/4."""
+    if recipe.schedule == "onecycle":
+        momentum = recipe.optimizer != "rmsprop"  # whose momentum is off
+        return optim.OneCycleLR(
+            optimizer, max_lr=recipe.lr, total_steps=total_steps, cycle_momentum=momentum
+        )
+    if recipe.schedule == "cosine":
+        return optim.CosineAnnealingLR(optimizer, T_max=total_steps)
+    if recipe.schedule == "step":
+        return optim.MultiStepLR(optimizer, [total_steps // 2, total_steps * 3 // 4])
+    return None

@@ -1,0 +1,73 @@
+"""Weights files: a network's weights with all that is needed to use them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from minires import models
+from minires.nn import Module
+from minires.training.archive import FileError, read_archive, write_archive
+
+
+def save(model: Module, path: str | Path, **metadata: Any) -> None:
+    """Write a network's weights and what describes it to one file, atomically.
+
+    Parameters
+    ----------
+    model : Module
+        A network from `minires.models` is rebuilt by `load`; any other loads into its like.
+    path : str or Path
+    **metadata
+        Kept with the weights and found again in `model.metadata`, such as `classes` (names),
+        `mean` and `std` (per channel, of pixels in [0, 1]) and `size` (height and width).
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; what was at `path` stays.
+    """
+    content = {
+        "architecture": getattr(model, "architecture", None),
+        "metadata": {**getattr(model, "metadata", {}), **metadata},
+        "state": model.state_dict(),
+    }
+    write_archive(path, "weights", content)
+
+
+def load(path: str | Path, model: Module | None = None) -> Any:
+    """Read a file that `save` wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+    model : Module, optional
+        Load into this one; by default the network that the file describes is built.
+
+    Returns
+    -------
+    Module
+        In evaluation mode, with a dict `metadata` of what was saved beside the weights.
+
+    Raises
+    ------
+    FileError
+        If the file is missing or damaged, or describes no network and `model` is not given.
+    ValueError
+        If the weights do not fit `model`.
+    """
+    content = read_archive(path, "weights")
+    try:
+        state, metadata = content["state"], dict(content["metadata"])
+        if model is None:
+            if not content["architecture"]:
+                raise FileError(
+                    f"{path} holds weights of a network that is not from minires.models: build it "
+                    "and pass it, load(path, model)"
+                )
+            model = models.create(**content["architecture"])
+    except (KeyError, TypeError) as error:
+        raise FileError(f"{path} is not a complete weights file: {error}") from error
+    model.load_state_dict(state)
+    model.metadata = metadata
+    return model.eval()
