@@ -26,18 +26,20 @@ def run_with_backward_hooks(
     watched = tuple(_view(o) if _wants_grad(o) else o for o in outputs)
     grad_input: list[Tensor | None] = [None] * len(args)
     grad_output: list[Tensor | None] = [None] * len(outputs)
-    waiting = {i for i, a in enumerate(inside) if _wants_grad(a)}
+    all_inputs = {i for i, a in enumerate(inside) if _wants_grad(a)}
+    all_outputs = {i for i, o in enumerate(watched) if _wants_grad(o)}
+    waiting, coming = set(all_inputs), set(all_outputs)  # no tensor in here: that would be a cycle
 
     def call() -> None:
-        for hook in hooks:
+        for hook in tuple(hooks):
             hook(module, tuple(grad_input), tuple(grad_output))
+        waiting.update(all_inputs)  # for another walk through a retained graph
+        coming.update(all_outputs)
 
     def at_output(i: int, g: Tensor) -> None:
         grad_output[i] = g
-        if not waiting and all(
-            grad is not None or not _wants_grad(o)
-            for grad, o in zip(grad_output, watched, strict=True)
-        ):
+        coming.discard(i)
+        if not waiting and not coming:
             call()
 
     def at_input(i: int, g: Tensor) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np  # for dtypes only
 
@@ -11,6 +11,9 @@ from minires import backend
 from minires.engine import Node, raw
 from minires.nn.hooks import run_with_backward_hooks
 from minires.tensor import Tensor
+
+if TYPE_CHECKING:
+    from minires.nn.summary import Summary
 
 
 class Parameter(Tensor):
@@ -60,7 +63,7 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} defines no forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        for hook in self._forward_pre_hooks:
+        for hook in tuple(self._forward_pre_hooks):  # a hook may remove itself
             changed = hook(self, args)
             if changed is not None:
                 args = changed if isinstance(changed, tuple) else (changed,)
@@ -68,7 +71,7 @@ class Module:
             out = run_with_backward_hooks(self, self._backward_hooks, args, kwargs)
         else:
             out = self.forward(*args, **kwargs)
-        for hook in self._forward_hooks:
+        for hook in tuple(self._forward_hooks):
             changed = hook(self, args, out)
             if changed is not None:
                 out = changed
@@ -243,9 +246,10 @@ class Module:
             parameter.grad = None
 
     def apply(self, function: Callable[[Module], Any]) -> Self:
-        """Call `function` on every module, the innermost first."""
-        for module in reversed(list(self.modules())):
-            function(module)
+        """Call `function` on every module, those inside before the one that holds them."""
+        for child in self.children():
+            child.apply(function)
+        function(self)
         return self
 
     def to(self, device: str | None = None, dtype: Any = None) -> Self:
@@ -298,6 +302,15 @@ class Module:
         lines += [f"({child}): {module!r}" for child, module in self._modules.items()]
         inside = "\n".join(lines).replace("\n", "\n  ")
         return f"{name}(\n  {inside}\n)"
+
+    def summary(self, input_shape: tuple[int, ...]) -> Summary:
+        """Output shapes, parameters and multiply-adds, layer by layer: see `minires.nn.summary`.
+
+        `input_shape` is one sample's, (H, W, C) for an image.
+        """
+        from minires.nn.summary import summary  # which is built on modules
+
+        return summary(self, input_shape)
 
     def multiply_adds(self, output_shape: tuple[int, ...]) -> int:
         """How many multiplications with an addition make an output of this shape; 0 if not counted.
