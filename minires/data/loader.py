@@ -1,0 +1,186 @@
+"""Batches, in an order that resumes exactly, made ready while the model works on the one before."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from queue import SimpleQueue
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minires.data.arrays import Images, IntArray
+from minires.data.dataset import Dataset
+from minires.data.draws import Draws, permutation
+from minires.data.errors import DataError
+
+Batch: TypeAlias = tuple[NDArray[Any], IntArray]
+"""Images (B, H, W, C), of the dtype that the transform leaves, and labels int64 (B,)."""
+
+_Item: TypeAlias = Batch | BaseException | None  # None: no more batches
+
+
+class DataLoader:
+    """Goes through a dataset in batches.
+
+    Both the order of an epoch and every random transform are functions of the seed, the epoch and
+    the index of a sample. So `batches(epoch, start)` continues an interrupted epoch with the very
+    batches that were still to come, and neither `batch_size` nor `prefetch` changes what a sample
+    looks like.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    batch_size : int
+    shuffle : bool
+        Go through the images in another random order every epoch.
+    seed : int
+        Of the order and of the transform.
+    transform : callable, optional
+        Called with the images of a batch and its `Draws`; gives an array (B, H, W, C).
+    drop_last : bool
+        Leave out the last batch if it is smaller than `batch_size`.
+    prefetch : int
+        How many batches a background thread makes ready ahead. 0: none, and no thread.
+
+    Raises
+    ------
+    DataError
+        If the dataset is empty, if `batch_size` is below 1 or `prefetch` below 0, or if no batch
+        at all would be left.
+
+    Notes
+    -----
+    Iterating gives the batches of `self.epoch`. A pass that reached its end moves on to the next
+    epoch by itself; one that was broken off does not.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        *,
+        shuffle: bool = False,
+        seed: int = 0,
+        transform: Callable[[Any, Draws], Any] | None = None,
+        drop_last: bool = False,
+        prefetch: int = 2,
+    ) -> None:
+        if len(dataset) == 0:
+            raise DataError("DataLoader: the dataset is empty")
+        if batch_size < 1:
+            raise DataError(f"DataLoader: batch_size must be at least 1, got {batch_size}")
+        if prefetch < 0:
+            raise DataError(f"DataLoader: prefetch must be at least 0, got {prefetch}")
+        if drop_last and len(dataset) < batch_size:
+            raise DataError(
+                f"DataLoader: no batch is left, since drop_last drops the only one: "
+                f"{len(dataset)} images, batch_size {batch_size}"
+            )
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.seed = seed
+        self.transform = transform
+        self.drop_last = drop_last
+        self.prefetch = prefetch
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        """How many batches an epoch has."""
+        whole, rest = divmod(len(self.dataset), self.batch_size)
+        return whole + (rest > 0 and not self.drop_last)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration goes through."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[Batch]:
+        epoch = self.epoch
+        yield from self.batches(epoch)
+        self.epoch = epoch + 1
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch from number `start` on.
+
+        Closing or dropping the iterator stops the background thread. An error in the dataset or in
+        the transform is raised here, with the traceback of where it happened.
+        """
+        if not 0 <= start <= len(self):
+            raise DataError(f"DataLoader: start must be 0 to {len(self)} batches, got {start}")
+        order = self.order(epoch)
+        size = self.batch_size
+        chunks = [order[step * size : (step + 1) * size] for step in range(start, len(self))]
+        serial = (self.load(epoch, indices) for indices in chunks)
+        return _ahead(serial, self.prefetch) if self.prefetch else serial
+
+    def order(self, epoch: int) -> IntArray:
+        """The indices of the samples in the order of an epoch: int64 (N,)."""
+        if self.shuffle:
+            return permutation(len(self.dataset), self.seed, epoch)
+        return np.arange(len(self.dataset), dtype=np.int64)
+
+    def load(self, epoch: int, indices: IntArray) -> Batch:
+        """The batch of the samples with these indices, transformed for that epoch."""
+        images, labels = self.dataset.take(indices)
+        batch: Images | NDArray[Any] = images
+        if self.transform is not None:
+            batch = self.transform(images, Draws(self.seed, epoch, indices))
+        if not isinstance(batch, np.ndarray):
+            sizes = sorted({f"{image.shape[0]}x{image.shape[1]}" for image in batch})
+            raise DataError(
+                f"DataLoader: images of unequal size in one batch ({', '.join(sizes[:3])}"
+                f"{', ...' if len(sizes) > 3 else ''}): make them equal with a transform, for "
+                f"example Compose([Resize(256), CenterCrop(224)])"
+            )
+        return batch, labels
+
+
+def _ahead(batches: Iterator[Batch], count: int) -> Iterator[Batch]:
+    """The same batches, of which a thread makes up to `count` before they are asked for."""
+    ready: SimpleQueue[_Item] = SimpleQueue()
+    slots = threading.Semaphore(count)
+    stop = threading.Event()
+    # The thread must not hold this generator itself, or dropping it would never stop the thread.
+    thread = threading.Thread(
+        target=_produce, args=(batches, ready, slots, stop), name="minires-prefetch", daemon=True
+    )
+    try:
+        thread.start()
+    except RuntimeError:  # no threads here, as in a browser
+        yield from batches
+        return
+    try:
+        while (item := ready.get()) is not None:
+            if isinstance(item, BaseException):
+                try:
+                    raise item
+                finally:
+                    del item  # its traceback holds this frame: a cycle, if the frame held it too
+            slots.release()
+            yield item
+    finally:
+        # The thread ends by itself after the batch that it works on. To wait for that could wait
+        # for ever: when Python exits, daemon threads are frozen before forgotten iterators close.
+        stop.set()
+        slots.release()
+
+
+def _produce(
+    batches: Iterator[Batch],
+    ready: SimpleQueue[_Item],
+    slots: threading.Semaphore,
+    stop: threading.Event,
+) -> None:
+    try:
+        while True:
+            slots.acquire()
+            if stop.is_set():
+                return
+            batch = next(batches, None)
+            ready.put(batch)
+            if batch is None:
+                return
+    except BaseException as error:  # whatever it is, it belongs to the consumer
+        ready.put(error)

@@ -1,0 +1,89 @@
+"""Datasets by name, as the command line takes them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from minires.data.builtin import digits, fashion_mini
+from minires.data.dataset import ImageDataset
+from minires.data.errors import DataError
+from minires.data.folder import ImageFolder, class_folders
+from minires.data.split import split
+from minires.data.standard import CIFAR10, CIFAR100, FashionMNIST
+
+TEST_SHARE = 0.2  # of a folder that has no test images of its own
+
+_EMBEDDED: dict[str, Callable[[bool], ImageDataset]] = {
+    "digits": digits,
+    "fashion-mini": fashion_mini,
+}
+_IN_FILES: dict[str, Callable[[Path, bool, bool], ImageDataset]] = {
+    "fashion-mnist": FashionMNIST,
+    "cifar10": CIFAR10,
+    "cifar100": CIFAR100,
+}
+DATASET_NAMES = (*_EMBEDDED, *_IN_FILES)
+
+
+def load_dataset(
+    name_or_folder: str | Path,
+    root: str | Path | None = None,
+    *,
+    train: bool,
+    download: bool = False,
+) -> ImageDataset | ImageFolder:
+    """Load a dataset by its name, or the images in a folder.
+
+    Parameters
+    ----------
+    name_or_folder : str or path
+        `digits`, `fashion-mini`, `fashion-mnist`, `cifar10`, `cifar100`, or a folder with one
+        folder of images a class. If that holds `train` and `test` (or `val`) folders, those are
+        used; otherwise a fifth of each class, always the same, is the test set.
+    root : path, optional
+        Where the files of `fashion-mnist`, `cifar10` and `cifar100` are. By default
+        `default_root()`.
+    train : bool
+        The training images or the test images.
+    download : bool
+        Download the files to `root` if they are not there.
+
+    Raises
+    ------
+    DataError
+        If the name is unknown, or as the datasets do.
+    """
+    name = str(name_or_folder)
+    if name in _EMBEDDED:
+        return _EMBEDDED[name](train)
+    if name in _IN_FILES:
+        return _IN_FILES[name](default_root() if root is None else Path(root), train, download)
+    folder = Path(name_or_folder)
+    if not folder.exists():
+        raise DataError(
+            f"unknown dataset {name!r}: expected one of {', '.join(DATASET_NAMES)}, "
+            "or an existing folder with one folder of images a class"
+        )
+    return _image_folder(folder, train)
+
+
+def default_root() -> Path:
+    """Where data sets are looked for and downloaded to unless told otherwise.
+
+    The folder that the environment variable MINIRES_DATA names, or `.cache/minires` in the home
+    folder.
+    """
+    named = os.environ.get("MINIRES_DATA")
+    return Path(named) if named else Path.home() / ".cache" / "minires"
+
+
+def _image_folder(folder: Path, train: bool) -> ImageFolder:
+    parts = class_folders(folder)
+    tests = [name for name in ("test", "val") if name in parts]
+    if "train" in parts and tests:
+        training = ImageFolder(folder / "train")
+        # The test labels mean the same classes even where the test folder lacks one of them.
+        return training if train else ImageFolder(folder / tests[0], training.classes)
+    return split(ImageFolder(folder), TEST_SHARE)[0 if train else 1]

@@ -1,0 +1,199 @@
+"""In-memory datasets: the embedded ones, their shape, statistics, splits."""
+
+import hashlib
+import runpy
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minires.data import DataError, ImageDataset, dataset_statistics, digits, fashion_mini, split
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def checksum_of(dataset):
+    content = dataset.images.tobytes() + dataset.labels.astype(np.uint8).tobytes()
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+@pytest.fixture
+def small(rng):
+    images = rng.integers(0, 256, (30, 4, 5, 3), dtype=np.uint8)
+    return ImageDataset(images, np.arange(30) % 3, ("a", "b", "c"), "small")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "shape", "per_class", "checksum"),
+    [
+        (digits(True), (1437, 8, 8, 1), None, "aa02f2dc25de98c0"),
+        (digits(False), (360, 8, 8, 1), None, "70ab2c3d0feb4c22"),
+        (fashion_mini(True), (5000, 28, 28, 1), 500, "3e4733ae8450a283"),
+        (fashion_mini(False), (1000, 28, 28, 1), 100, "22489d4842e74e85"),
+    ],
+    ids=repr,
+)
+def test_embedded(dataset, shape, per_class, checksum):
+    assert dataset.images.shape == shape
+    assert dataset.images.dtype == np.uint8
+    assert dataset.labels.dtype == np.int64
+    assert len(dataset) == len(dataset.labels) == shape[0]
+    assert len(dataset.classes) == 10
+    counts = np.bincount(dataset.labels)
+    assert (counts == per_class).all() if per_class else counts.min() >= 33
+    assert checksum_of(dataset) == checksum
+
+
+def test_digits_are_scaled_to_the_full_range():
+    values = np.unique(digits().images).tolist()
+    assert values == [round(value * 255 / 16) for value in range(17)]
+    first = digits().images[0, 0, :, 0].tolist()
+    assert first == [round(value * 255 / 16) for value in [0, 0, 5, 13, 9, 1, 0, 0]]
+    assert digits().labels[:10].tolist() == list(range(10))
+
+
+def test_embedded_files_are_small_and_licensed():
+    folder = Path(str(resources.files("minires.data"))) / "embedded"
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 3_000_000
+    for data in folder.glob("*.npz"):
+        assert "icen" in data.with_suffix(".txt").read_text(encoding="utf-8")
+    assert "MIT License" in (folder / "fashion-mini.txt").read_text(encoding="utf-8")
+    assert "CC BY 4.0" in (folder / "digits.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.shared
+def test_embedded_digits_are_the_source(shared):
+    tool = runpy.run_path(str(ROOT / "tools" / "build_embedded_data.py"))
+    source = tool["digits"](shared / "data" / "digits.csv.gz")
+    both = np.concatenate([digits(True).images, digits(False).images])[..., 0]
+    assert (both == np.rint(source["images"] * (255 / 16))).all()
+    labels = np.concatenate([digits(True).labels, digits(False).labels])
+    assert (labels == source["labels"]).all()
+
+
+def test_build_tool_is_deterministic(tmp_path, rng):
+    tool = runpy.run_path(str(ROOT / "tools" / "build_embedded_data.py"))
+    array = rng.integers(0, 9, (20, 4), dtype=np.uint8)
+    for name in ("one.npz", "two.npz"):
+        tool["write"](tmp_path / name, {"images": array})
+    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+    with np.load(tmp_path / "one.npz", allow_pickle=False) as archive:
+        assert (archive["images"] == array).all()
+
+
+def test_indexing(small):
+    image, label = small[4]
+    assert (image == small.images[4]).all()
+    assert label == 1
+    assert isinstance(label, int)
+    assert small[-1][1] == 2
+    assert len(list(small)) == 30
+    part = small[2:10:3]
+    assert len(part) == 3
+    assert (part.images == small.images[2:10:3]).all()
+    assert part.labels.tolist() == [2, 2, 2]
+    with pytest.raises(IndexError):
+        small[30]
+
+
+def test_take_and_subset_copy(small):
+    images, labels = small.take(np.array([3, 1, 1]))
+    assert (images == small.images[[3, 1, 1]]).all()
+    assert labels.tolist() == [0, 1, 1]
+    before = small.images.copy()
+    images[:] = 0
+    small.subset(np.arange(5)).images[:] = 0
+    assert (small.images == before).all()
+
+
+def test_repr(small):
+    assert repr(small) == "small: 30 images 4x5x3, 3 classes"
+
+
+def uint8(*shape):
+    return np.zeros(shape, np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (uint8(2, 4, 4, 3).astype(np.float32), [0, 1], "expected uint8 images, got dtype float32"),
+        (uint8(2, 4, 4), [0, 1], r"expected images \(N, H, W, C\), got an array of shape \(2, 4"),
+        (uint8(2, 3, 4, 4), [0, 1], r"channels come last here: images.transpose\(0, 2, 3, 1\)"),
+        (uint8(2, 4, 4, 2), [0, 1], r"expected 1 or 3 channels .* got shape \(2, 4, 4, 2\)"),
+        (uint8(2, 4, 4, 3), [0, 3], "label 3 of image 1 is out of range: there are 3 classes"),
+        (uint8(2, 4, 4, 3), [-1, 0], "label -1 of image 0"),
+        (uint8(2, 4, 4, 3), [0.0, 1.0], "expected integer labels"),
+        (uint8(2, 4, 4, 3), [[0], [1]], r"labels \(N,\), got .* shape \(2, 1\)"),
+        (uint8(2, 4, 4, 3), [0], "2 images but 1 labels"),
+        ([uint8(4, 4, 3)], [0], "got a list"),
+        ("cat.png", [0], "expected a NumPy array"),
+    ],
+)
+def test_wrong_images_or_labels(images, labels, message):
+    with pytest.raises(DataError, match=message):
+        ImageDataset(images, labels, "abc", "mine")
+
+
+def test_statistics_against_the_definition(rng):
+    images = rng.integers(0, 256, (300, 6, 5, 3), dtype=np.uint8)
+    images[..., 1] //= 4
+    mean, std = dataset_statistics(images)
+    scaled = images / 255
+    assert mean == pytest.approx(scaled.mean(axis=(0, 1, 2)), abs=1e-12)
+    assert std == pytest.approx(scaled.std(axis=(0, 1, 2)), abs=1e-12)
+    assert dataset_statistics(list(images)) == (mean, std)
+    assert all(isinstance(value, float) for value in (*mean, *std))
+
+
+def test_statistics_of_unequal_images():
+    mean, std = dataset_statistics([np.full((2, 2, 1), 255, np.uint8), uint8(1, 4, 1)])
+    assert mean == (0.5,)
+    assert std == (0.5,)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        ([], "there are no images"),
+        (uint8(0, 4, 4, 3), "there are no images"),
+        ([uint8(4, 4, 3), uint8(4, 4, 1)], "images of 3 and of 1 channels"),
+        (uint8(4, 4, 3), "expected images"),
+        (np.zeros((1, 4, 4, 3)), "expected uint8"),
+    ],
+)
+def test_statistics_of_nothing_or_of_something_else(images, message):
+    with pytest.raises(DataError, match=message):
+        dataset_statistics(images)
+
+
+@pytest.mark.parametrize("held_out", [0.2, 6])
+def test_split_is_stratified_and_disjoint(small, held_out):
+    small.images[:, 0, 0, 0] = np.arange(30)  # so that every image is known
+    rest, held = split(small, held_out, seed=1)
+    ids_rest, ids_held = rest.images[:, 0, 0, 0].tolist(), held.images[:, 0, 0, 0].tolist()
+    assert len(held) == 6
+    assert np.bincount(held.labels).tolist() == [2, 2, 2]
+    assert sorted(ids_rest + ids_held) == list(range(30))
+    assert ids_rest == sorted(ids_rest)
+    assert held.labels.tolist() == [small.labels[i] for i in ids_held]
+    assert split(small, held_out, seed=1)[1].images[:, 0, 0, 0].tolist() == ids_held
+    assert split(small, held_out, seed=2)[1].images[:, 0, 0, 0].tolist() != ids_held
+
+
+def test_split_of_unequal_classes():
+    labels = np.repeat([0, 1, 2], [50, 30, 3])
+    dataset = ImageDataset(uint8(83, 1, 1, 1), labels, ("a", "b", "c", "never seen"))
+    for count in range(1, 83):
+        rest, held = split(dataset, count)
+        assert len(held) == count
+        assert len(rest) == 83 - count
+        exact = np.array([50, 30, 3, 0]) * count / 83
+        assert (abs(np.bincount(held.labels, minlength=4) - exact) < 1).all()
+
+
+@pytest.mark.parametrize("held_out", [0, 30, -1, 0.0, 1.0, 0.001])
+def test_split_with_an_empty_part(small, held_out):
+    with pytest.raises(DataError, match="both parts need at least one"):
+        split(small, held_out)

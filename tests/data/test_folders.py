@@ -1,0 +1,215 @@
+"""Folders of image files, and datasets by name."""
+
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minires.data import (
+    CenterCrop,
+    Compose,
+    DataError,
+    DataLoader,
+    ImageFolder,
+    RandomResizedCrop,
+    Resize,
+    dataset_statistics,
+    default_root,
+    load_dataset,
+    read_image,
+    split,
+)
+
+
+def write_image(path, rng, size=(8, 6), mode="RGB", **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shape = size[::-1] if mode == "L" else (*size[::-1], len(mode))
+    pixels = rng.integers(0, 256, shape, dtype=np.uint8)
+    Image.fromarray(pixels, mode=None).save(path, **options)
+    return pixels
+
+
+@pytest.fixture
+def folder(tmp_path, rng):
+    """Three classes with 5 images each, of unequal size."""
+    root = tmp_path / "pets"
+    for label, name in enumerate(["cat", "dog", "Ant"]):
+        for number in range(5):
+            write_image(root / name / f"{number}.png", rng, (8 + label, 6 + number))
+    return root
+
+
+def test_image_folder(folder, rng):
+    pixels = write_image(folder / "cat" / "deeper" / "x.PNG", rng, (4, 4))
+    write_image(folder / ".hidden" / "x.png", rng)
+    write_image(folder / "cat" / ".thumbnails" / "x.png", rng)
+    (folder / "cat" / "notes.txt").write_text("no image")
+    (folder / "readme.txt").write_text("no folder")
+    dataset = ImageFolder(folder)
+    assert dataset.classes == ("Ant", "cat", "dog")
+    assert dataset.labels.tolist() == [0] * 5 + [1] * 6 + [2] * 5
+    assert dataset.labels.dtype == np.int64
+    assert len(dataset) == 16
+    names = [path.relative_to(folder).as_posix() for path in dataset.paths]
+    assert names[4:11] == ["Ant/4.png", *(f"cat/{n}.png" for n in range(5)), "cat/deeper/x.PNG"]
+    image, label = dataset[10]
+    assert np.array_equal(image, pixels)
+    assert label == 1
+    assert repr(dataset) == f"{folder}: 16 images, 3 classes"
+
+
+def test_take_and_subset(folder):
+    dataset = ImageFolder(folder)
+    images, labels = dataset.take(np.array([14, 5, 0]))
+    assert [image.shape for image in images] == [(10, 9, 3), (6, 8, 3), (6, 10, 3)]
+    assert labels.tolist() == [2, 1, 0]
+    part = dataset.subset(np.array([14, 5, 0]))
+    assert all(np.array_equal(a, b) for a, b in zip(part.images, images, strict=True))
+    assert part.labels.tolist() == [2, 1, 0]
+    assert len(dataset) == 15
+
+
+def test_images_of_one_size_come_as_a_batch(folder):
+    images, _ = ImageFolder(folder).take(np.array([3, 3]))
+    assert images.shape == (2, 9, 10, 3)
+
+
+def test_loading_with_transforms(folder):
+    dataset = ImageFolder(folder)
+    for transform in (Compose([Resize(8), CenterCrop(7)]), RandomResizedCrop(7)):
+        batches = list(DataLoader(dataset, 4, shuffle=True, transform=transform))
+        assert [images.shape for images, _ in batches] == [(n, 7, 7, 3) for n in (4, 4, 4, 3)]
+    with pytest.raises(DataError, match="images of unequal size in one batch"):
+        list(DataLoader(dataset, 4))
+
+
+def test_statistics_and_split(folder):
+    dataset = ImageFolder(folder)
+    pixels = np.concatenate([image.reshape(-1, 3) for image in dataset.images]) / 255
+    assert dataset_statistics(dataset.images)[0] == pytest.approx(pixels.mean(axis=0))
+    rest, held = split(dataset, 3)
+    assert sorted(rest.paths + held.paths) == sorted(dataset.paths)
+    assert held.labels.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("extension", ["png", "jpg", "bmp", "gif", "webp", "tiff", "ppm"])
+def test_formats(tmp_path, rng, extension):
+    path = tmp_path / f"image.{extension}"
+    write_image(path, rng)
+    image = read_image(path)
+    assert image.shape == (6, 8, 3)
+    assert image.dtype == np.uint8
+    assert image.flags.writeable
+
+
+def test_modes(tmp_path, rng):
+    grey = write_image(tmp_path / "grey.png", rng, mode="L")
+    assert np.array_equal(read_image(tmp_path / "grey.png"), np.stack([grey] * 3, axis=-1))
+    clear = write_image(tmp_path / "clear.png", rng, mode="RGBA")
+    assert np.array_equal(read_image(tmp_path / "clear.png"), clear[..., :3])
+
+    deep = rng.integers(0, 65536, (5, 7), dtype=np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    assert np.array_equal(read_image(tmp_path / "deep.png"), np.stack([deep >> 8] * 3, axis=-1))
+
+    palette = Image.fromarray(rng.integers(0, 256, (5, 7, 3), dtype=np.uint8)).quantize(16)
+    palette.save(tmp_path / "palette.png", transparency=bytes(range(16)))
+    expected = np.asarray(palette.convert("RGB"))
+    assert np.array_equal(read_image(tmp_path / "palette.png"), expected)
+
+
+def test_photographs_are_turned_upright(tmp_path, rng):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees clockwise to see it upright
+    pixels = write_image(tmp_path / "turned.png", rng, exif=exif)
+    assert np.array_equal(read_image(tmp_path / "turned.png"), np.rot90(pixels, -1))
+
+
+@pytest.mark.parametrize("extension", ["png", "jpg", "webp", "gif"])
+def test_damaged_images_are_named(folder, rng, extension):
+    path = folder / "cat" / f"9.{extension}"
+    write_image(path, rng, (60, 60))
+    whole = path.read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"", b"not an image", whole[:20]):
+        path.write_bytes(damaged)
+        dataset = ImageFolder(folder)
+        with pytest.raises(DataError, match=rf"9\.{extension}: cannot be read as an image"):
+            dataset.take(np.arange(len(dataset)))
+    with pytest.raises(DataError, match=r"gone.png: cannot be read as an image"):
+        read_image(folder / "gone.png")
+
+
+def test_an_error_in_the_loaders_thread_names_the_image(folder):
+    (folder / "dog" / "0.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"0\.png: cannot be read"):
+        list(DataLoader(ImageFolder(folder), 4, transform=Resize((4, 4))))
+
+
+def test_folders_that_are_none(tmp_path, folder):
+    with pytest.raises(DataError, match="nowhere: no such folder"):
+        ImageFolder(tmp_path / "nowhere")
+    with pytest.raises(DataError, match=r"0\.png: not a folder"):
+        ImageFolder(folder / "cat" / "0.png")
+    with pytest.raises(DataError, match="cat: no folders in it; expected one folder of images"):
+        ImageFolder(folder / "cat")
+    (folder / "empty").mkdir()
+    with pytest.raises(DataError, match=r"empty: no images in it \(of type .bmp"):
+        ImageFolder(folder)
+
+
+def test_without_pillow(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(DataError, match=r"pip install 'minires\[images\]'"):
+        ImageFolder(folder)
+    with pytest.raises(DataError, match=r"pip install 'minires\[images\]'"):
+        read_image(folder / "cat" / "0.png")
+
+
+# --- load_dataset ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "train", "count"),
+    [("digits", True, 1437), ("digits", False, 360), ("fashion-mini", False, 1000)],
+)
+def test_embedded_by_name(name, train, count):
+    assert len(load_dataset(name, train=train)) == count
+
+
+def test_a_folder_is_split_the_same_way_every_time(folder):
+    training, testing = load_dataset(folder, train=True), load_dataset(str(folder), train=False)
+    assert len(training) == 12
+    assert testing.labels.tolist() == [0, 1, 2]
+    assert sorted(training.paths + testing.paths) == sorted(ImageFolder(folder).paths)
+    assert load_dataset(folder, train=False).paths == testing.paths
+
+
+@pytest.mark.parametrize("test_name", ["test", "val"])
+def test_a_folder_with_parts(tmp_path, rng, test_name):
+    for name in ("a", "b", "c"):
+        write_image(tmp_path / "train" / name / "1.png", rng)
+    write_image(tmp_path / test_name / "c" / "1.png", rng)
+    assert load_dataset(tmp_path, train=True).labels.tolist() == [0, 1, 2]
+    testing = load_dataset(tmp_path, train=False)
+    assert testing.labels.tolist() == [2]
+    assert testing.classes == ("a", "b", "c")
+    write_image(tmp_path / test_name / "d" / "1.png", rng)
+    with pytest.raises(DataError, match="folder 'd' is none of the classes a, b, c"):
+        load_dataset(tmp_path, train=False)
+
+
+def test_unknown_name():
+    names = "digits, fashion-mini, fashion-mnist, cifar10, cifar100, or an existing folder"
+    with pytest.raises(DataError, match=f"unknown dataset 'mnits': expected one of {names}"):
+        load_dataset("mnits", train=True)
+
+
+def test_default_root(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINIRES_DATA", str(tmp_path))
+    assert default_root() == tmp_path
+    for name in ("fashion-mnist", "cifar10", "cifar100"):
+        with pytest.raises(DataError, match=f"is not in {tmp_path}"):
+            load_dataset(name, train=True)
+    monkeypatch.delenv("MINIRES_DATA")
+    assert default_root().parts[-2:] == (".cache", "minires")
