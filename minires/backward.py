@@ -6,7 +6,7 @@ from collections.abc import Container, Sequence
 from typing import Any
 
 from minires.backend import xp_of
-from minires.engine import BackwardError, GradMode, Node, Variable, make_tensor
+from minires.engine import BackwardError, GradMode, Node, Variable, make_tensor, raw
 
 
 def grad(
@@ -111,6 +111,11 @@ def run_backward(
             if node.op is None or node not in useful:
                 continue
             needs = [p in useful for p in node.parents]
+            if wanted is not None and not any(needs):
+                # wanted itself, and nothing before it, unless it has been freed and nobody knows
+                known = node.kept is not None or len(collected) == len(wanted)
+                if known:
+                    continue
             for parent, grad in zip(
                 node.parents, node.op.backward(node, g, needs, create_graph), strict=True
             ):
@@ -146,12 +151,16 @@ def _ancestors(root: Node) -> list[Node]:
 
 
 def _useful(nodes: Sequence[Node], wanted: set[Node] | None) -> Container[Node | None]:
-    """The nodes through which a gradient reaches a wanted one (all nodes, if all leaves are)."""
+    """The nodes through which a gradient reaches a wanted one (all nodes, if all leaves are).
+
+    Of a freed node nobody knows what was behind it: it counts, so that the walk finds the error.
+    """
     if wanted is None:
         return set(nodes)
     useful: set[Node] = set()
     for node in nodes:
-        if node in wanted or any(p in useful for p in node.parents if p is not None):
+        freed = node.op is not None and node.kept is None
+        if freed or node in wanted or any(p in useful for p in node.parents if p is not None):
             useful.add(node)
     return useful
 
@@ -175,10 +184,17 @@ def _seed(root: Variable, gradient: Variable | None, create_graph: bool) -> Any:
 
 def _run_hooks(node: Node, g: Any, create_graph: bool) -> Any:
     boxed = g if create_graph else make_tensor(g)
-    for hook in node.hooks or ():
+    for hook in tuple(node.hooks or ()):  # a hook may remove itself
         replacement = hook(boxed)
-        if replacement is not None:
-            boxed = replacement
+        if replacement is None:
+            continue
+        if not isinstance(replacement, Variable) or replacement.data.shape != node.shape:
+            got = getattr(replacement, "shape", type(replacement).__name__)
+            raise BackwardError(
+                f"a hook on a tensor of shape {node.shape} returned {got}: it may return a Tensor "
+                "of that shape, or None"
+            )
+        boxed = replacement
     return boxed if create_graph else boxed.data
 
 
@@ -194,4 +210,7 @@ def _accumulate(node: Node, g: Any) -> None:
 
 def _own(g: Any) -> Variable | None:
     """The gradient as a Tensor that shares its array with nobody: `a + b` gives each its own."""
-    return g if g is None or isinstance(g, Variable) else make_tensor(xp_of(g).array(g))
+    if g is None:
+        return None
+    data = raw(g)
+    return make_tensor(xp_of(data).array(data), g.node if isinstance(g, Variable) else None)

@@ -36,6 +36,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -124,6 +125,9 @@ class _State(threading.local):
     grad_enabled = True
     observer: Observer | None = None
 
+    def __init__(self) -> None:
+        self.outer_modes: list[bool] = []  # what the enclosing `with no_grad()` blocks go back to
+
 
 _state = _State()
 _tensor_class: type[Variable] = Variable  # minires.tensor puts Tensor here
@@ -160,6 +164,8 @@ class Op:
         parameters = inspect.signature(forward).parameters.values()
         self._arguments = [p.name for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD]
         self._variadic = any(p.kind == p.VAR_POSITIONAL for p in parameters)
+        if any(p.default is not p.empty for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD):
+            raise TypeError(f"{self.name}: only keywords (after *) may have defaults, not arrays")
         self._defaults = {p.name: p.default for p in parameters if p.kind == p.KEYWORD_ONLY}
         self._keep: list[int] = []  # the rule's requests, as places in the list that __call__ makes
         self._keep_static: list[str] = []
@@ -212,6 +218,11 @@ class Op:
         With any Tensor among the arguments the result is a Tensor, else an array. `with_saved=True`
         returns `(out, saved)`; `saved` holds arrays, through which no gradient flows.
         """
+        if len(args) != len(self._arguments) and not self._variadic:
+            raise TypeError(
+                f"{self.name} takes {len(self._arguments)} arrays by position "
+                f"({', '.join(self._arguments)}), got {len(args)}"
+            )
         arrays: list[Any] = []
         parents: list[Node | None] = []
         boxed = tracked = False
@@ -238,6 +249,8 @@ class Op:
             return (out, saved) if with_saved else out
         if isinstance(out, np.generic):  # NumPy's reductions and 0-d arithmetic give scalars
             out = np.asarray(out)
+        if out.dtype == np.float64:
+            out = _unpromoted(out, arrays)
         if _state.observer is not None:
             _state.observer(self, arrays, out)
         node = None
@@ -256,9 +269,12 @@ class Op:
     def _explain(self, error: Exception, arrays: Sequence[Any]) -> None:
         """Add the operation and what it got to an error that the forward raised."""
         xp_of(*arrays)  # raises DeviceError, the likelier cause, where devices are mixed
-        message = str(error)
-        if not message.startswith(self.name):
-            error.args = (f"{self.name}({', '.join(map(_describe, arrays))}): {message}",)
+        if str(error).startswith(self.name):
+            return
+        message = f"{self.name}({', '.join(map(_describe, arrays))}): {error}"
+        error.args = (message,)
+        if str(error) != message:  # NumPy's AxisError makes its own text
+            raise ValueError(message) from error
 
     def backward(
         self, node: Node, g: Any, needs: Sequence[bool], create_graph: bool
@@ -285,6 +301,8 @@ class Op:
                     kept[self._out_slot] = make_tensor(kept[self._out_slot], node)
         try:
             grads = self.rule(g, *kept)
+            if not isinstance(grads, tuple | list):
+                raise BackwardError(f"its rule must give a tuple, not a {type(grads).__name__}")
             if len(grads) != len(node.parents):
                 raise BackwardError(
                     f"its rule gave {len(grads)} gradients, for {len(node.parents)} arguments"
@@ -319,6 +337,15 @@ def _fit(grad: Any, parent: Node) -> Any:
     return grad if grad.dtype == parent.dtype else grad.astype(parent.dtype)
 
 
+def _unpromoted(out: Array, arrays: Sequence[Any]) -> Array:
+    """`out` in its floating inputs' dtype: integers next to float32 would make it float64."""
+    dtypes = [a.dtype for a in arrays if hasattr(a, "dtype")]
+    floating = [dtype for dtype in dtypes if dtype.kind == "f"]
+    if not floating or len(floating) == len(dtypes):
+        return out
+    return out.astype(max(floating, key=lambda dtype: dtype.itemsize), copy=False)
+
+
 def _describe(value: Any) -> str:
     if hasattr(value, "dtype"):
         where = device_of(value)
@@ -326,7 +353,7 @@ def _describe(value: Any) -> str:
     return repr(value) if isinstance(value, int | float | bool) else type(value).__name__
 
 
-_PACKAGE = str(Path(__file__).parent)
+_PACKAGE = str(Path(__file__).parent) + os.sep
 _internal: dict[str, bool] = {}
 
 
@@ -358,15 +385,14 @@ class GradMode(ContextDecorator):
     """Recording on or off, as a `with` block or a decorator, on this thread only."""
 
     def __init__(self, enabled: bool) -> None:
-        self._enabled = enabled
-        self._previous: list[bool] = []
+        self._enabled = enabled  # nothing else: a decorated function may run on many threads
 
     def __enter__(self) -> None:
-        self._previous.append(_state.grad_enabled)
+        _state.outer_modes.append(_state.grad_enabled)
         _state.grad_enabled = self._enabled
 
     def __exit__(self, *_: object) -> None:
-        _state.grad_enabled = self._previous.pop()
+        _state.grad_enabled = _state.outer_modes.pop()
 
 
 def no_grad() -> GradMode:

@@ -277,7 +277,7 @@ def one_hot(labels: Any, num_classes: int, like: Array) -> Array:
                 f"label {wrong} is out of range: {num_classes} classes are numbered 0 to "
                 f"{num_classes - 1}"
             )
-        array = to_device(np.ascontiguousarray(array), device_of(like))
+        array = to_device(np.asarray(array, order="C"), device_of(like))
     classes = to_device(np.arange(num_classes), device_of(like))
     return (array[..., None] == classes).astype(like.dtype)
 

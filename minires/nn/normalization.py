@@ -42,9 +42,7 @@ class _BatchNorm(Module):
         if x.ndim not in self.ranks or x.shape[-1] != self.num_features:
             wanted = self.wanted.format(self.num_features)
             raise ValueError(f"{type(self).__name__} wants {wanted}, got {tuple(x.shape)}")
-        if self.training and self.track_running_stats:
-            self.num_batches_tracked.data += 1
-        return F.batch_norm(
+        out = F.batch_norm(
             x,
             self.running_mean,
             self.running_var,
@@ -54,6 +52,9 @@ class _BatchNorm(Module):
             self.momentum,
             self.eps,
         )
+        if self.training and self.track_running_stats:
+            self.num_batches_tracked.data += 1
+        return out
 
     def extra_repr(self) -> str:
         return (

@@ -78,7 +78,8 @@ def power_vjp(
 ) -> tuple[Array | None, Array | None]:
     dx = dy = None
     if needs[0] and not (isinstance(y, int | float) and y == 0):  # x ** 0 is constant
-        dx = g * y * x ** (y - 1)
+        at_zero = 0 if isinstance(y, int | float) else (x == 0) & (y == 0)  # no 0 * 0 ** -1
+        dx = g * y * x ** (y - 1 + at_zero)
     if needs[1]:  # the derivative at 0 ** y is taken as 0, where 0 * log(0) would be NaN
         dy = g * out * log(where(x == 0, 1.0, x))
     return dx, dy

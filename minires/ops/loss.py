@@ -20,6 +20,7 @@ def cross_entropy(logits: Array, *, target: Array) -> Array:
     xp = xp_of(logits)
     shifted = logits - logits.max(axis=-1, keepdims=True)
     log_total = xp.log(xp.exp(shifted).sum(axis=-1))
+    shifted = xp.where(target == 0, 0, shifted)  # a logit of -inf, a class ruled out, times 0
     return log_total - (shifted * target).sum(axis=-1)
 
 

@@ -14,7 +14,11 @@ def matmul(x: Array, y: Array) -> Array:
 
     A vector on the left is a row, a vector on the right a column, as in NumPy.
     """
-    return x @ y
+    try:
+        return x @ y
+    except ValueError as error:
+        shapes = " by ".join(str(getattr(a, "shape", ())) for a in (x, y))
+        raise ValueError(f"matmul wants (..., n, k) by (..., k, m), got {shapes}") from error
 
 
 @matmul.vjp

@@ -153,9 +153,9 @@ def put_along_vjp(g: Array, indices: Array, axis: int) -> tuple[Array]:
 def max(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The largest value over `axis`. Where several tie, the first gets the gradient."""
     axes = normalize_axes(axis, x.ndim, "max")
-    _count(x.shape, axis, "max")
+    count = _count(x.shape, axis, "max")
     others = tuple(i for i in range(x.ndim) if i not in axes)
-    lines = x.transpose(others + axes).reshape([x.shape[i] for i in others] + [-1])
+    lines = x.transpose(others + axes).reshape([x.shape[i] for i in others] + [count])
     indices = raw(lines).argmax(axis=-1)[..., None]
     out = take_along(lines, indices=indices, axis=-1)
     return out.reshape(_kept(x.shape, axis) if keepdims else tuple(x.shape[i] for i in others))

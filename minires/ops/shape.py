@@ -80,6 +80,9 @@ def concatenate(tensors: Sequence[Array], *, axis: int = 0) -> Array:
     """
     if len(tensors) == 0:
         raise ValueError("concatenate wants at least one tensor")
+    if any(not -t.ndim <= axis < t.ndim for t in tensors):
+        shapes = ", ".join(str(tuple(t.shape)) for t in tensors)
+        raise ValueError(f"concatenate: axis {axis} does not fit tensors of shape {shapes}")
     return _concatenate(*tensors, axis=axis, sizes=tuple(t.shape[axis] for t in tensors))
 
 
@@ -95,6 +98,8 @@ def stack(tensors: Sequence[Array], *, axis: int = 0) -> Array:
         shapes = ", ".join(str(tuple(t.shape)) for t in tensors)
         raise ValueError(f"stack wants tensors of one shape, got {shapes or 'none'}")
     shape = tensors[0].shape
+    if not -len(shape) - 1 <= axis <= len(shape):
+        raise ValueError(f"stack: axis {axis} does not fit tensors of shape {tuple(shape)}")
     place = axis % (len(shape) + 1)
     grown = (*shape[:place], 1, *shape[place:])
     return concatenate([t.reshape(grown) for t in tensors], axis=place)
