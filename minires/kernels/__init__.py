@@ -1,0 +1,38 @@
+"""Array-level algorithms without autograd: convolution, pooling, batch normalisation.
+
+Everything here takes and gives NumPy or CuPy arrays, channels last: images (N, H, W, C),
+convolution weights (KH, KW, C/groups, O). `reference` holds the definitions as plain loops.
+"""
+
+from minires.kernels.batch_norm import gradient_sums, input_gradient, moments, normalize
+from minires.kernels.choose import explain, use_algorithm
+from minires.kernels.conv import conv2d, conv2d_dw, conv2d_dx
+from minires.kernels.pooling import (
+    avg_pool,
+    avg_pool_dx,
+    max_pool,
+    max_pool_gather,
+    max_pool_scatter,
+)
+from minires.kernels.threads import get_num_threads, set_num_threads
+from minires.kernels.workspace import release_workspace
+
+__all__ = [
+    "avg_pool",
+    "avg_pool_dx",
+    "conv2d",
+    "conv2d_dw",
+    "conv2d_dx",
+    "explain",
+    "get_num_threads",
+    "gradient_sums",
+    "input_gradient",
+    "max_pool",
+    "max_pool_gather",
+    "max_pool_scatter",
+    "moments",
+    "normalize",
+    "release_workspace",
+    "set_num_threads",
+    "use_algorithm",
+]

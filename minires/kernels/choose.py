@@ -1,0 +1,218 @@
+"""Which algorithm computes a convolution: decided by its shape, never by timing.
+
+The rules come from measurements on two-core machines with AVX2, against the other algorithms here;
+`tests` and notebooks can force an algorithm with `use_algorithm`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from minires.backend import Array
+from minires.kernels import depthwise, im2col, pointwise, rows, winograd
+from minires.kernels.geometry import output_size
+from minires.kernels.placement import Pair, Placement
+
+Pass = Literal["forward", "dx", "dw"]
+"""The convolution or one of its gradients, as in `conv2d`, `conv2d_dx` and `conv2d_dw`."""
+
+
+class Algorithm(NamedTuple):
+    """The functions of one algorithm.
+
+    Attributes
+    ----------
+    correlate : callable
+        ``correlate(x, w, out, place)``: the forward pass, and dx with swapped weights.
+    weight_gradient : callable
+        ``weight_gradient(x, g, kernel_size, place)``.
+    why_not : callable
+        ``why_not(problem)``: what keeps it from doing a convolution, or None.
+    """
+
+    correlate: Callable[[Array, Array, Array, Placement], None]
+    weight_gradient: Callable[[Array, Array, Pair, Placement], Array]
+    why_not: Callable[[Problem], str | None]
+
+
+class Problem(NamedTuple):
+    """A convolution, as far as the choice of an algorithm depends on it.
+
+    Attributes
+    ----------
+    images : int
+    size : (int, int)
+        Height and width of the output.
+    channels, filters : int
+        Over all groups.
+    kernel : (int, int)
+    place : Placement
+    dtype : numpy dtype
+    """
+
+    images: int
+    size: Pair
+    channels: int
+    filters: int
+    kernel: Pair
+    place: Placement
+    dtype: Any
+
+
+class Choice(NamedTuple):
+    """The name of an algorithm, and why it was chosen."""
+
+    name: str
+    reason: str
+
+
+def _winograd(m: int) -> Algorithm:
+    def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> Array:
+        return winograd.weight_gradient(x, g, place, m)
+
+    return Algorithm(
+        partial(winograd.correlate, m=m),
+        weight_gradient,
+        lambda problem: winograd.why_not(problem.kernel, problem.place),
+    )
+
+
+ALGORITHMS: dict[str, Algorithm] = {
+    "im2col": Algorithm(im2col.correlate, im2col.weight_gradient, lambda problem: None),
+    "rows": Algorithm(
+        rows.correlate,
+        rows.weight_gradient,
+        lambda problem: rows.why_not(problem.kernel, problem.place),
+    ),
+    "pointwise": Algorithm(
+        pointwise.correlate,
+        pointwise.weight_gradient,
+        lambda problem: pointwise.why_not(problem.kernel, problem.place),
+    ),
+    "depthwise": Algorithm(
+        depthwise.correlate,
+        depthwise.weight_gradient,
+        lambda problem: depthwise.why_not(problem.channels, problem.filters, problem.place),
+    ),
+    "winograd2": _winograd(2),
+    "winograd4": _winograd(4),
+}
+
+_forced: ContextVar[str | None] = ContextVar("forced", default=None)
+
+
+@contextmanager
+def use_algorithm(name: str) -> Iterator[None]:
+    """Have every convolution in a `with` block computed by one algorithm.
+
+    Parameters
+    ----------
+    name : str
+        A key of `ALGORITHMS`. A convolution that it cannot do raises a ValueError.
+    """
+    if name not in ALGORITHMS:
+        raise ValueError(f"unknown algorithm {name!r}: there are {', '.join(ALGORITHMS)}")
+    token = _forced.set(name)
+    try:
+        yield
+    finally:
+        _forced.reset(token)
+
+
+def choose(problem: Problem, task: Pass) -> Choice:
+    """The algorithm for a convolution, and why.
+
+    Parameters
+    ----------
+    problem : Problem
+        In the terms of the forward pass, also for its gradients.
+    task : "forward", "dx" or "dw"
+
+    Raises
+    ------
+    ValueError
+        If `use_algorithm` forces one that cannot do it.
+    """
+    name = _forced.get()
+    if name is None:
+        return _best(problem, task)
+    if task != "dx":  # dx may be several convolutions, each of which is checked
+        check(problem, name)
+    return Choice(name, "use_algorithm asked for it")
+
+
+def explain(
+    x_shape: tuple[int, int, int, int],
+    w_shape: tuple[int, int, int, int],
+    *,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    dtype: Any = np.float32,
+) -> dict[Pass, Choice]:
+    """Which algorithms compute a convolution and its gradients, and why.
+
+    Parameters
+    ----------
+    x_shape : (N, H, W, C)
+    w_shape : (KH, KW, C/groups, O)
+    stride, padding, dilation : (int, int)
+    groups : int
+    dtype : dtype
+
+    Returns
+    -------
+    dict
+        A `Choice` for each of "forward", "dx" and "dw".
+
+    Examples
+    --------
+    >>> explain((8, 56, 56, 64), (3, 3, 64, 64), padding=(1, 1))["forward"].name
+    'winograd4'
+    """
+    kernel = w_shape[0], w_shape[1]
+    place = Placement((-padding[0], -padding[1]), stride, dilation, groups)
+    size = (
+        output_size(x_shape[1], kernel[0], stride[0], padding[0], dilation[0]),
+        output_size(x_shape[2], kernel[1], stride[1], padding[1], dilation[1]),
+    )
+    problem = Problem(x_shape[0], size, x_shape[3], w_shape[3], kernel, place, dtype)
+    tasks: tuple[Pass, ...] = ("forward", "dx", "dw")
+    return {task: choose(problem, task) for task in tasks}
+
+
+def check(problem: Problem, name: str) -> None:
+    """Raise a ValueError if the algorithm of that name cannot do a convolution."""
+    obstacle = ALGORITHMS[name].why_not(problem)
+    if obstacle is not None:
+        raise ValueError(f"the {name} algorithm cannot do this convolution: {obstacle}")
+
+
+def _best(problem: Problem, task: Pass) -> Choice:
+    if depthwise.why_not(problem.channels, problem.filters, problem.place) is None:
+        return Choice("depthwise", "each group has one channel: there is no sum for a product")
+    if problem.place.groups > 1:
+        return Choice("im2col", "the only one that does groups")
+    if problem.kernel == (1, 1):
+        return Choice("pointwise", "a 1x1 kernel needs no lowering")
+    if winograd.why_not(problem.kernel, problem.place) is None and _winograd_pays(problem, task):
+        return Choice("winograd4", "3x3 in float32 with many channels: a quarter of the products")
+    inner = problem.filters if task == "dx" else problem.channels
+    if rows.why_not(problem.kernel, problem.place) is None and 8 <= inner <= 32:
+        return Choice("rows", "with few channels, lowering costs as much as the product")
+    return Choice("im2col", "one product with long rows; does strides without waste")
+
+
+def _winograd_pays(problem: Problem, task: Pass) -> bool:
+    if np.dtype(problem.dtype) != np.float32:
+        return False
+    fewest = min(problem.channels, problem.filters)
+    tiles = problem.images * -(-problem.size[0] // 4) * -(-problem.size[1] // 4)
+    return fewest >= 32 and tiles >= (256 if task == "dw" else 64)

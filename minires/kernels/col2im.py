@@ -1,0 +1,60 @@
+"""The gradient of a convolution by its input, as im2col run backwards.
+
+One product gives what every output passes back to every place of its window; each place of the
+window then adds into its own strided slice of the images. Windows that overlap add up, so that a
+block has to be whole images. It needs no reordered weights, and strides cost it nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minires.backend import Array, xp_of
+from minires.kernels.geometry import FEWEST, Block, blocks, overlap, ranges
+from minires.kernels.placement import Pair, Placement
+from minires.kernels.threads import parallel
+from minires.kernels.workspace import scratch
+
+
+def input_gradient(g: Array, w: Array, dx: Array, place: Placement) -> None:
+    """Fill `dx` with the gradients that `g` passes back through the windows.
+
+    Parameters
+    ----------
+    g : (N, Ho, Wo, O) array
+    w : (KH, KW, C, O) array
+    dx : (N, H, W, C) array
+        Written.
+    place : Placement
+        Where the windows of the forward pass lie over `dx`; one group.
+    """
+    xp = xp_of(g, w)
+    (N, Ho, Wo, O), (KH, KW, C, _) = g.shape, w.shape
+    pieces = blocks(xp, N, 1, Ho * Wo * (KH * KW * C + O))
+    # A few large images: cut the channels too, or there are too few blocks to share.
+    cuts = min(-(-FEWEST // N), C // 16) if 0 < N < FEWEST and xp is np else 1
+
+    def run(job: tuple[Block, Pair]) -> None:
+        block, (c0, c1) = job
+        taps = w[:, :, c0:c1].reshape(-1, O)
+        outputs = g[block.n0 : block.n1].reshape(-1, O)
+        columns = scratch(xp, "columns", (len(outputs), len(taps)), g.dtype)
+        xp.matmul(outputs, taps.T, out=columns)
+        passed = columns.reshape(block.n1 - block.n0, Ho, Wo, KH, KW, c1 - c0)
+        _add_windows(dx[block.n0 : block.n1, :, :, c0:c1], passed, place)
+
+    channels = ranges(C, max(cuts, 1))
+    parallel(run, [(block, some) for block in pieces for some in channels])
+
+
+def _add_windows(dx: Array, passed: Array, place: Placement) -> None:
+    """(n, Ho, Wo, KH, KW, c) values, each added to the cell of `dx` that it comes from."""
+    H, W = dx.shape[1:3]
+    Ho, Wo, KH, KW = passed.shape[1:5]
+    dx[...] = 0
+    for k in range(KH):
+        down = overlap(0, Ho, place.start[0] + k * place.dilation[0], place.stride[0], H)
+        for l in range(KW):
+            across = overlap(0, Wo, place.start[1] + l * place.dilation[1], place.stride[1], W)
+            if down is not None and across is not None:
+                dx[:, down[1], across[1]] += passed[:, down[0], across[0], k, l]

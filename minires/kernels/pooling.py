@@ -1,0 +1,245 @@
+"""Pooling over windows of channels-last images.
+
+Max pooling remembers which position of its window won, as one small integer per output. The forward
+is then a maximum over KH*KW strided slices of the input, and its adjoint adds into the same slices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import ModuleType
+
+from minires.backend import Array, xp_of
+from minires.kernels.geometry import Block, blocks, output_size, overlap
+from minires.kernels.placement import Pair
+from minires.kernels.threads import parallel
+from minires.kernels.workspace import scratch
+
+BLOCK = 1 << 17
+"""How many numbers a block holds: each is read and written once for each place of the window."""
+
+
+def max_pool(x: Array, *, kernel_size: Pair, stride: Pair, padding: Pair) -> tuple[Array, Array]:
+    """The maximum of each window, and where in the window it stands.
+
+    Parameters
+    ----------
+    x : (N, H, W, C) array
+    kernel_size, stride, padding : (int, int)
+        Padded cells never win. Every window must hold at least one cell of the image, which a
+        padding of at most half the kernel ensures.
+
+    Returns
+    -------
+    out : (N, Ho, Wo, C) array
+    indices : (N, Ho, Wo, C) array of an unsigned integer type
+        ``kh*KW + kw`` of the first maximum; NaN counts as larger than any number.
+    """
+    xp = xp_of(x)
+    N, H, W, C = x.shape
+    shape = _output_shape(x.shape, kernel_size, stride, padding)
+    out = xp.empty(shape, x.dtype)
+    indices = xp.empty(shape, _index_type(xp, kernel_size))
+
+    first = _first_places(xp, shape[1:3], kernel_size, stride, padding).astype(indices.dtype)
+
+    def run(block: Block) -> None:
+        n0, n1, h0, h1 = block
+        best, where = block.of(out), block.of(indices)
+        best.fill(-xp.inf if x.dtype.kind == "f" else xp.iinfo(x.dtype).min)
+        where[...] = first[h0:h1]
+        lost, isnan = (scratch(xp, name, best.shape, bool) for name in ("lost", "isnan"))
+        for place, target, source in _slices(block, (H, W), shape, kernel_size, stride, padding):
+            value, champion, loses = x[n0:n1][source], best[target], lost[target]
+            # A NaN neither is at most the champion nor, once it is one, gives way to a number.
+            xp.less_equal(value, champion, out=loses)
+            xp.not_equal(champion, champion, out=isnan[target])
+            loses |= isnan[target]
+            xp.maximum(champion, value, out=champion)
+            # Places ascend, so the last that won is the largest.
+            wins = xp.logical_not(loses).astype(indices.dtype)
+            wins *= indices.dtype.type(place)
+            xp.maximum(where[target], wins, out=where[target])
+
+    parallel(run, blocks(xp, N, shape[1], shape[2] * C * 3, BLOCK))
+    return out, indices
+
+
+def max_pool_gather(
+    x: Array, indices: Array, *, kernel_size: Pair, stride: Pair, padding: Pair
+) -> Array:
+    """The values of `x` at the places that `max_pool` returned: linear in `x`.
+
+    Parameters
+    ----------
+    x : (N, H, W, C) array
+    indices : (N, Ho, Wo, C) array
+    kernel_size, stride, padding : (int, int)
+
+    Returns
+    -------
+    (N, Ho, Wo, C) array
+    """
+    xp = xp_of(x, indices)
+    N, H, W, C = x.shape
+    out = xp.empty(indices.shape, x.dtype)
+
+    def run(block: Block) -> None:
+        n0, n1, h0, h1 = block
+        chosen, where = out[n0:n1, h0:h1], indices[n0:n1, h0:h1]
+        chosen.fill(0)
+        for place, target, source in _slices(
+            block, (H, W), out.shape, kernel_size, stride, padding
+        ):
+            xp.copyto(chosen[target], x[n0:n1][source], where=where[target] == place)
+
+    parallel(run, blocks(xp, N, out.shape[1], out.shape[2] * C * 3, BLOCK))
+    return out
+
+
+def max_pool_scatter(
+    g: Array, indices: Array, *, input_size: Pair, kernel_size: Pair, stride: Pair, padding: Pair
+) -> Array:
+    """Each gradient to the place that won its window, added where windows overlap.
+
+    Parameters
+    ----------
+    g, indices : (N, Ho, Wo, C) arrays
+    input_size : (int, int)
+        H and W.
+    kernel_size, stride, padding : (int, int)
+
+    Returns
+    -------
+    (N, H, W, C) array
+        The adjoint of `max_pool_gather`.
+    """
+    xp = xp_of(g, indices)
+    N, Ho, Wo, C = g.shape
+    dx = xp.empty((N, *input_size, C), g.dtype)
+
+    def run(block: Block) -> None:  # whole images, for the windows of two bands may overlap
+        n0, n1, _, _ = block
+        whole = Block(n0, n1, 0, Ho)
+        dx[n0:n1] = 0
+        part = scratch(xp, "part", (n1 - n0, Ho, Wo, C), g.dtype)
+        for place, target, source in _slices(
+            whole, input_size, g.shape, kernel_size, stride, padding
+        ):
+            piece = part[target]
+            xp.multiply(g[n0:n1][target], indices[n0:n1][target] == place, out=piece)
+            dx[n0:n1][source] += piece
+
+    parallel(run, blocks(xp, N, 1, Ho * Wo * C * 3, BLOCK))
+    return dx
+
+
+def avg_pool(x: Array, *, kernel_size: Pair, stride: Pair, padding: Pair) -> Array:
+    """The mean of each window, in which padding counts as zeros.
+
+    Parameters
+    ----------
+    x : (N, H, W, C) array
+    kernel_size, stride, padding : (int, int)
+
+    Returns
+    -------
+    (N, Ho, Wo, C) array
+    """
+    xp = xp_of(x)
+    N, H, W, C = x.shape
+    out = xp.empty(_output_shape(x.shape, kernel_size, stride, padding), x.dtype)
+
+    def run(block: Block) -> None:
+        n0, n1, h0, h1 = block
+        total = out[n0:n1, h0:h1]
+        total.fill(0)
+        for _, target, source in _slices(block, (H, W), out.shape, kernel_size, stride, padding):
+            total[target] += x[n0:n1][source]
+        total /= x.dtype.type(kernel_size[0] * kernel_size[1])
+
+    parallel(run, blocks(xp, N, out.shape[1], out.shape[2] * C * 2, BLOCK))
+    return out
+
+
+def avg_pool_dx(
+    g: Array, *, input_size: Pair, kernel_size: Pair, stride: Pair, padding: Pair
+) -> Array:
+    """The adjoint of `avg_pool`: each gradient shared out evenly over its window.
+
+    Parameters
+    ----------
+    g : (N, Ho, Wo, C) array
+    input_size : (int, int)
+        H and W.
+    kernel_size, stride, padding : (int, int)
+
+    Returns
+    -------
+    (N, H, W, C) array
+    """
+    xp = xp_of(g)
+    N, Ho, Wo, C = g.shape
+    dx = xp.empty((N, *input_size, C), g.dtype)
+
+    def run(block: Block) -> None:
+        n0, n1, _, _ = block
+        whole = Block(n0, n1, 0, Ho)
+        share = scratch(xp, "share", (n1 - n0, Ho, Wo, C), g.dtype)
+        xp.divide(g[n0:n1], g.dtype.type(kernel_size[0] * kernel_size[1]), out=share)
+        dx[n0:n1] = 0
+        for _, target, source in _slices(whole, input_size, g.shape, kernel_size, stride, padding):
+            dx[n0:n1][source] += share[target]
+
+    parallel(run, blocks(xp, N, 1, Ho * Wo * C * 2, BLOCK))
+    return dx
+
+
+def _output_shape(
+    shape: tuple[int, ...], kernel_size: Pair, stride: Pair, padding: Pair
+) -> tuple[int, int, int, int]:
+    N, H, W, C = shape
+    Ho = output_size(H, kernel_size[0], stride[0], padding[0])
+    Wo = output_size(W, kernel_size[1], stride[1], padding[1])
+    return N, Ho, Wo, C
+
+
+def _index_type(xp: ModuleType, kernel_size: Pair) -> type:
+    chosen: type = xp.uint8 if kernel_size[0] * kernel_size[1] <= 256 else xp.uint16
+    return chosen
+
+
+def _first_places(
+    xp: ModuleType, size: Pair, kernel_size: Pair, stride: Pair, padding: Pair
+) -> Array:
+    """The first place of each window that lies inside the image: (Ho, Wo, 1)."""
+    rows, columns = (
+        xp.maximum(padding[axis] - xp.arange(size[axis]) * stride[axis], 0) for axis in (0, 1)
+    )
+    places: Array = (rows[:, None] * kernel_size[1] + columns)[:, :, None]
+    return places
+
+
+Slices = tuple[slice, slice, slice]
+"""Images, rows and columns."""
+
+
+def _slices(
+    block: Block,
+    input_size: Pair,
+    output_shape: tuple[int, ...],
+    kernel: Pair,
+    stride: Pair,
+    padding: Pair,
+) -> Iterator[tuple[int, Slices, Slices]]:
+    """For each place in the window: where it is inside the image, the outputs and the inputs."""
+    for kh in range(kernel[0]):
+        rows = overlap(block.h0, block.h1, kh - padding[0], stride[0], input_size[0])
+        for kw in range(kernel[1]):
+            columns = overlap(0, output_shape[2], kw - padding[1], stride[1], input_size[1])
+            if rows and columns:
+                yield (
+                    kh * kernel[1] + kw,
+                    (slice(None), rows[0], columns[0]),
+                    (slice(None), rows[1], columns[1]),
+                )

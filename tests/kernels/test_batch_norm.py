@@ -1,0 +1,111 @@
+"""Batch normalisation's array work against the definition."""
+
+import numpy as np
+import pytest
+
+from minires import kernels
+from minires.kernels import batch_norm, reference
+
+# Some in one chunk, some in several with a rest, some with rows wider than NumPy's buffer.
+SHAPES = [(2, 3, 5, 4), (7, 3), (1, 6), (30, 13, 17, 24), (3, 5, 9001)]
+
+
+def draw(shape, dtype=np.float64):
+    rng = np.random.default_rng(5)
+    x, g = (rng.standard_normal(shape).astype(dtype) for _ in range(2))
+    gamma, beta = (rng.standard_normal(shape[-1]).astype(dtype) for _ in range(2))
+    return 2 * x + 3, g, gamma, beta
+
+
+def whole(x, g, gamma, beta, eps=1e-5):
+    """Forward and backward as a layer puts them together."""
+    mean, var = batch_norm.moments(x)
+    inv_std = 1 / np.sqrt(var + x.dtype.type(eps))
+    sums = batch_norm.gradient_sums(g, x, mean, inv_std)
+    dx = batch_norm.input_gradient(g, x, gamma, sums, mean, inv_std)
+    return batch_norm.normalize(x, mean, inv_std, gamma, beta), dx, sums[1], sums[0]
+
+
+def test_against_the_loops():
+    x, g, gamma, beta = draw((2, 3, 5, 4))
+    out, *gradients = whole(x, g, gamma, beta)
+    np.testing.assert_allclose(out, reference.batch_norm(x, gamma, beta), rtol=1e-12, atol=1e-12)
+    for fast, slow in zip(gradients, reference.batch_norm_backward(g, x, gamma), strict=True):
+        np.testing.assert_allclose(fast, slow, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_against_float64(shape, dtype):
+    x, g, gamma, beta = draw(shape, dtype)
+    X, G = (a.astype(np.float64).reshape(-1, shape[-1]) for a in (x, g))
+    mean, inv_std = X.mean(axis=0), 1 / np.sqrt(X.var(axis=0) + 0.01)
+    normal = (X - mean) * inv_std
+    scaled = G - (G.sum(axis=0) + normal * (G * normal).sum(axis=0)) / len(X)
+    expected = (
+        normal * gamma + beta,
+        gamma * inv_std * scaled,
+        (G * normal).sum(axis=0),
+        G.sum(axis=0),
+    )
+    tolerance = {np.float64: 1e-11, np.float32: 2e-5, np.float16: 0.06}[dtype]
+    for fast, slow in zip(whole(x, g, gamma, beta, eps=0.01), expected, strict=True):
+        assert fast.dtype == dtype
+        slow = slow.reshape(fast.shape)
+        error = np.abs(fast.astype(np.float64) - slow).max()
+        assert error <= tolerance * max(np.abs(slow).max(), 1, np.sqrt(len(X)))
+
+
+@pytest.mark.parametrize("offset", [0, 100, 10000])
+def test_the_variance_does_not_cancel(offset):
+    x = np.random.default_rng(6).standard_normal((40, 32, 32, 16)) + offset
+    x = x.astype(np.float32)
+    mean, var = batch_norm.moments(x)
+    np.testing.assert_allclose(mean, x.mean(axis=(0, 1, 2), dtype=np.float64), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(var, x.var(axis=(0, 1, 2), dtype=np.float64), rtol=1e-5)
+
+
+def test_the_variance_survives_a_guess_that_is_far_off():
+    x = np.random.default_rng(6).standard_normal((50000, 4)).astype(np.float32)
+    x[1::2] += 1000
+    mean, var = batch_norm.moments(x)
+    np.testing.assert_allclose(mean, x.mean(axis=0, dtype=np.float64), rtol=1e-6)
+    np.testing.assert_allclose(var, x.var(axis=0, dtype=np.float64), rtol=1e-5)
+
+
+def test_a_constant_has_no_variance():
+    mean, var = batch_norm.moments(np.full((64, 8, 8, 3), 0.1, np.float32))
+    np.testing.assert_allclose(mean, 0.1, rtol=1e-6)
+    assert (var >= 0).all()
+    np.testing.assert_allclose(var, 0, atol=1e-12)
+
+
+def test_nothing_to_average():
+    with pytest.raises(ValueError, match=r"shape \(0, 3\)"):
+        batch_norm.moments(np.ones((0, 3)))
+
+
+def test_inputs_of_any_strides_are_read_and_not_written():
+    x, g, gamma, beta = draw((4, 6, 5, 3))
+    expected = whole(x, g, gamma, beta)
+    awkward = [
+        np.asfortranarray(x),
+        np.repeat(g, 2, axis=1)[:, ::2],
+        gamma[::-1].copy()[::-1],
+        beta,
+    ]
+    for array in awkward:
+        array.setflags(write=False)
+    for ours, theirs in zip(whole(*awkward), expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_any_number_of_threads_gives_the_same_bits(threads):
+    arrays = draw((40, 31, 17, 24), np.float32)
+    runs = []
+    for count in (1, 2, 3):
+        kernels.set_num_threads(count)
+        runs.append(whole(*arrays))
+    for other in runs[1:]:
+        for first, second in zip(runs[0], other, strict=True):
+            np.testing.assert_array_equal(first, second)

@@ -1,0 +1,100 @@
+"""Which algorithm is chosen, and how to choose oneself."""
+
+import numpy as np
+import pytest
+
+from minires import kernels
+from minires.kernels import choose
+
+RESNET = ((8, 56, 56, 64), (3, 3, 64, 64))
+
+
+def names(x_shape, w_shape, **settings):
+    return {
+        task: choice.name for task, choice in kernels.explain(x_shape, w_shape, **settings).items()
+    }
+
+
+def test_winograd_for_wide_3x3_layers():
+    assert names(*RESNET, padding=(1, 1))["forward"] == "winograd4"
+
+
+def test_float64_is_exact_by_default():
+    chosen = names(*RESNET, padding=(1, 1), dtype=np.float64)
+    assert not any(name.startswith("winograd") for name in chosen.values())
+
+
+@pytest.mark.parametrize(
+    ("w_shape", "settings", "expected"),
+    [
+        ((1, 1, 64, 64), {}, "pointwise"),
+        ((1, 1, 64, 64), {"stride": (2, 2)}, "pointwise"),
+        ((3, 3, 64, 64), {"stride": (2, 2)}, "im2col"),
+        ((3, 3, 8, 64), {"groups": 8}, "im2col"),
+        ((3, 3, 1, 64), {"groups": 64}, "depthwise"),
+    ],
+)
+def test_the_shape_decides(w_shape, settings, expected):
+    assert set(names(RESNET[0], w_shape, **settings).values()) == {expected}
+
+
+def test_every_choice_has_a_reason():
+    for choice in kernels.explain(*RESNET).values():
+        assert len(choice.reason) > 10
+
+
+def test_forcing_ends_with_the_block():
+    before = names(*RESNET)
+    with kernels.use_algorithm("rows"):
+        assert set(names(*RESNET).values()) == {"rows"}
+        with kernels.use_algorithm("winograd2"):
+            assert set(names(*RESNET).values()) == {"winograd2"}
+        assert set(names(*RESNET).values()) == {"rows"}
+    assert names(*RESNET) == before
+
+
+def test_forcing_ends_with_an_exception():
+    before = names(*RESNET)
+    with pytest.raises(KeyError), kernels.use_algorithm("rows"):
+        raise KeyError
+    assert names(*RESNET) == before
+
+
+def test_an_unknown_name():
+    with pytest.raises(ValueError, match=r"unknown algorithm 'fft': there are im2col, rows"):
+        kernels.use_algorithm("fft").__enter__()
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "w_shape", "settings", "message"),
+    [
+        ("winograd4", (5, 5, 4, 6), {}, "winograd4 .* it needs a 3x3 kernel, not 5x5"),
+        ("winograd2", (3, 3, 4, 6), {"stride": (2, 2)}, "a stride of 1"),
+        ("winograd2", (3, 3, 4, 6), {"dilation": (2, 1)}, "a dilation of 1"),
+        ("rows", (3, 3, 4, 6), {"stride": (1, 2)}, "a stride of 1"),
+        ("rows", (3, 3, 2, 6), {"groups": 2}, "one group, not 2"),
+        ("pointwise", (3, 3, 4, 6), {}, "a 1x1 kernel, not 3x3"),
+        ("depthwise", (3, 3, 4, 6), {}, "one channel and one filter to a group"),
+    ],
+)
+def test_a_shape_that_an_algorithm_cannot_do(algorithm, w_shape, settings, message):
+    given = {"stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "groups": 1} | settings
+    x, w = np.ones((2, 9, 8, 4)), np.ones(w_shape)
+    g = np.ones_like(kernels.conv2d(x, w, **given))
+    with kernels.use_algorithm(algorithm):
+        with pytest.raises(ValueError, match=message):
+            kernels.conv2d(x, w, **given)
+        with pytest.raises(ValueError, match=message):
+            kernels.conv2d_dw(x, g, kernel_size=w_shape[:2], **given)
+
+
+def test_a_strided_gradient_in_parts_that_an_algorithm_cannot_do():
+    given = {"stride": (2, 2), "padding": (1, 1), "dilation": (1, 1), "groups": 1}
+    with kernels.use_algorithm("winograd4"), pytest.raises(ValueError, match="3x3 kernel, not"):
+        kernels.conv2d_dx(np.ones((1, 4, 4, 2)), np.ones((3, 3, 2, 2)), input_size=(8, 8), **given)
+
+
+def test_names_and_functions_go_together():
+    assert set(choose.ALGORITHMS) == {
+        "im2col", "rows", "pointwise", "depthwise", "winograd2", "winograd4",
+    }  # fmt: skip
