@@ -179,7 +179,8 @@ def _seed(root: Variable, gradient: Variable | None, create_graph: bool) -> Any:
             f"backward got a gradient of shape {gradient.data.shape} for a tensor of {data.shape}"
         )
     xp_of(data, gradient.data)
-    return gradient if create_graph else gradient.data.astype(data.dtype, copy=False)
+    seed: Any = gradient if create_graph else gradient.data
+    return seed.astype(data.dtype) if seed.dtype != data.dtype else seed
 
 
 def _run_hooks(node: Node, g: Any, create_graph: bool) -> Any:

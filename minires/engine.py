@@ -88,7 +88,7 @@ class Node:
         "retains_grad",
         "shape",
         "where",
-    )  # fmt: skip
+    )
 
     def __init__(
         self,
@@ -163,6 +163,7 @@ class Op:
         self.returns_saved = False
         parameters = inspect.signature(forward).parameters.values()
         self._arguments = [p.name for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD]
+        self._arity = len(self._arguments)
         self._variadic = any(p.kind == p.VAR_POSITIONAL for p in parameters)
         if any(p.default is not p.empty for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD):
             raise TypeError(f"{self.name}: only keywords (after *) may have defaults, not arrays")
@@ -218,7 +219,7 @@ class Op:
         With any Tensor among the arguments the result is a Tensor, else an array. `with_saved=True`
         returns `(out, saved)`; `saved` holds arrays, through which no gradient flows.
         """
-        if len(args) != len(self._arguments) and not self._variadic:
+        if len(args) != self._arity and not self._variadic:
             raise TypeError(
                 f"{self.name} takes {len(self._arguments)} arrays by position "
                 f"({', '.join(self._arguments)}), got {len(args)}"
@@ -230,15 +231,16 @@ class Op:
             if isinstance(arg, Variable):
                 boxed = True
                 arrays.append(arg.data)
-                parents.append(arg.node)
-                if arg.node is not None:
+                node = arg.node
+                parents.append(node)
+                if node is not None:
                     tracked = True
             else:
                 # a NumPy scalar would turn float32 into float64; a Python one does not
                 arrays.append(arg.item() if isinstance(arg, np.generic) else arg)
                 parents.append(None)
         try:
-            out = self.forward(*arrays, **static)
+            out: Any = self.forward(*arrays, **static)
         except (TypeError, ValueError, IndexError) as error:
             self._explain(error, arrays)
             raise
@@ -247,14 +249,15 @@ class Op:
             out, saved = out
         if not boxed:
             return (out, saved) if with_saved else out
-        if isinstance(out, np.generic):  # NumPy's reductions and 0-d arithmetic give scalars
-            out = np.asarray(out)
-        if out.dtype == np.float64:
+        if not hasattr(out, "__setitem__"):  # NumPy's reductions and 0-d arithmetic give scalars
+            out = out[...]  # a 0-d array
+        kind = out.dtype.char
+        if kind == "d":
             out = _unpromoted(out, arrays)
         if _state.observer is not None:
             _state.observer(self, arrays, out)
         node = None
-        if tracked and _state.grad_enabled and out.dtype.kind == "f":
+        if tracked and kind in "efd" and _state.grad_enabled:
             pool = [*arrays, out, saved, None]
             if self._keep_static:
                 pool += [static.get(n, self._defaults[n]) for n in self._keep_static]
@@ -308,7 +311,7 @@ class Op:
                     f"its rule gave {len(grads)} gradients, for {len(node.parents)} arguments"
                 )
             return [
-                _fit(grad, parent) if parent is not None and grad is not None and need else None
+                _fit(grad, parent) if need and grad is not None else None
                 for grad, parent, need in zip(grads, node.parents, needs, strict=True)
             ]
         except Exception as error:
@@ -322,8 +325,10 @@ def op(forward: Callable[..., Any]) -> Op:
     return Op(forward)
 
 
-def _fit(grad: Any, parent: Node) -> Any:
+def _fit(grad: Any, parent: Any) -> Any:
     """`grad` summed over the axes that broadcasting stretched, in the parent's dtype."""
+    if grad.shape == parent.shape and grad.dtype is parent.dtype:
+        return grad
     if grad.shape != parent.shape:
         lead = grad.ndim - len(parent.shape)
         stretched = tuple(

@@ -13,25 +13,30 @@ from minires.kernels.placement import Pair, Placement
 from minires.kernels.threads import parallel
 from minires.kernels.workspace import scratch
 
+BLOCK = 1 << 17
+"""How many numbers a block holds: each is read and written once for each tap."""
+
 
 def correlate(x: Array, w: Array, out: Array, place: Placement) -> None:
     """Fill `out` with each channel's windows times its filter; see `im2col.correlate`."""
     xp = xp_of(x, w)
     N, Ho, Wo, C = out.shape
     KH, KW = w.shape[:2]
+    # Each tap as often as a row is wide: NumPy's loops are short where they repeat C numbers.
+    taps = xp.ascontiguousarray(xp.broadcast_to(w, (KH, KW, Wo, C)))
 
     def run(block: Block) -> None:
         view = block_windows(x, xp, block, (KH, KW), Wo, place)
         total = scratch(xp, "total", (*view.shape[:3], C), out.dtype)
         term = scratch(xp, "term", total.shape, out.dtype)
-        xp.multiply(view[:, :, :, 0, 0], w[0, 0, 0], out=total)
+        xp.multiply(view[:, :, :, 0, 0], taps[0, 0], out=total)
         for tap in range(1, KH * KW):
             k, l = divmod(tap, KW)
-            xp.multiply(view[:, :, :, k, l], w[k, l, 0], out=term)
+            xp.multiply(view[:, :, :, k, l], taps[k, l], out=term)
             total += term
         block.of(out)[...] = total
 
-    parallel(run, blocks(xp, N, Ho, 4 * Wo * C))
+    parallel(run, blocks(xp, N, Ho, 4 * Wo * C, BLOCK))
 
 
 def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> Array:
@@ -51,7 +56,7 @@ def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> 
                 # A product with ones sums over rows many times faster than sum(axis=0).
                 total[k, l] += xp.matmul(ones, term.reshape(-1, C))
 
-    pieces = blocks(xp, N, Ho, 4 * Wo * C)
+    pieces = blocks(xp, N, Ho, 4 * Wo * C, BLOCK)
     return sum_over_blocks(xp, add, pieces, (KH, KW, 1, C), g.dtype)
 
 

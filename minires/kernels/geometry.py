@@ -19,8 +19,7 @@ GPU_BLOCK = 1 << 28
 """The same on a GPU, which wants few large launches: all at once, unless that would take 1 GiB."""
 
 FEWEST = 8
-"""Into how many blocks work is cut at least, if it is worth sharing, so that threads have a
-share."""
+"""Into how many blocks work that is worth sharing is cut at least, so that threads have shares."""
 
 WORTH_SHARING = 1 << 14
 """What costs less than this in all stays in one block: waking a thread takes longer."""
@@ -148,8 +147,7 @@ def windows(x: Array, xp: ModuleType, kernel: Pair, size: Pair, place: Placement
 def block_windows(
     x: Array, xp: ModuleType, block: Block, kernel: Pair, width: int, place: Placement
 ) -> Array:
-    """The windows that a block of outputs, each row `width` long, sees: (n, rows, width, KH, KW,
-    C)."""
+    """The windows of a block of output rows `width` long: (n, rows, width, KH, KW, C)."""
     n0, n1, h0, h1 = block
     rows, columns = place.rows(h0, h1, kernel[0]), place.columns(width, kernel[1])
     piece = zero_extended(x, xp, slice(n0, n1), rows, columns)

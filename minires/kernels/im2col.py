@@ -26,8 +26,7 @@ FEW_POSITIONS = 512
 """With so few rows, blocks of them would make BLAS pack the weights again and again."""
 
 FEWEST_POSITIONS = 128
-"""How many positions a block has at least in the weight gradient, or adding it up takes too
-long."""
+"""How many positions a block should have at least; adding up weight gradients costs as many."""
 
 SLICE = 64
 """How many channels one thread works on in the gradient of large weights."""
@@ -140,8 +139,10 @@ def _slice_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> 
         xp.matmul(columns.transpose(0, 2, 1), piece.transpose(1, 0, 2), out=partial)
         total += partial
 
-    row_cost = Wo * (taps * groups + O)
-    pieces = blocks(xp, N, Ho, row_cost, max(BLOCK, FEWEST_POSITIONS * (taps * groups + O)))
+    per_position = taps * groups + O
+    budget = max(BLOCK, FEWEST_POSITIONS * per_position)
+    fewest = min(FEWEST, max(1, N * Ho * Wo // FEWEST_POSITIONS))
+    pieces = blocks(xp, N, Ho, Wo * per_position, budget, fewest)
     total = sum_over_blocks(xp, add, pieces, (groups, taps, Og), g.dtype)
     dw: Array = total.transpose(1, 0, 2).reshape(KH, KW, Cg, O)
     return dw

@@ -7,7 +7,7 @@ from types import ModuleType
 import numpy as np
 
 from minires.backend import Array, xp_of
-from minires.kernels.geometry import Block, blocks, ranges, zero_extended
+from minires.kernels.geometry import BLOCK, FEWEST, Block, blocks, ranges, zero_extended
 from minires.kernels.partial_sums import sum_over_blocks
 from minires.kernels.placement import Pair, Placement
 from minires.kernels.products import product
@@ -16,6 +16,9 @@ from minires.kernels.workspace import scratch
 
 SLICE = 128
 """How many channels one thread works on in the gradient of large weights."""
+
+FEWEST_POSITIONS = 128
+"""How many positions a block should have at least; adding up weight gradients costs as many."""
 
 
 def correlate(x: Array, w: Array, out: Array, place: Placement) -> None:
@@ -46,8 +49,9 @@ def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> 
     N, Ho, Wo, O = g.shape
     C = x.shape[3]
     seen = _seen(x, xp, Ho, Wo, place)
-    pieces = blocks(xp, N, Ho, Wo * (C + O), 1 << 19)
-    if xp is np and C >= 4 * SLICE and seen.flags.c_contiguous and g.flags.c_contiguous:
+    fewest = min(FEWEST, max(1, N * Ho * Wo // FEWEST_POSITIONS))
+    pieces = blocks(xp, N, Ho, Wo * (C + O), BLOCK, fewest)
+    if xp is np and C >= 2 * SLICE and seen.flags.c_contiguous and g.flags.c_contiguous:
         dw = xp.empty((C, O), g.dtype)
 
         def run(channels: Pair) -> None:

@@ -11,8 +11,7 @@ from minires.kernels.geometry import ranges
 from minires.kernels.threads import parallel
 
 SHARES = 4
-"""Into how many pieces a product is cut: more even the threads' loads, but BLAS packs more
-often."""
+"""Into how many pieces a product is cut. With more, BLAS would pack its factors more often."""
 
 WORTH_SHARING = 1 << 18
 """Fewer multiplications than this take less time than waking a thread."""

@@ -88,8 +88,7 @@ def conv2d_dw(
 def max_pool(
     x: Floats, *, kernel_size: Pair, stride: Pair, padding: Pair = (0, 0)
 ) -> tuple[Floats, Floats]:
-    """The maximum of each window and its place ``kh*KW + kw``; the first wins a tie, NaN wins
-    all."""
+    """The first maximum of each window and its place ``kh*KW + kw``; NaN is above all."""
     (N, H, W, C), (KH, KW) = x.shape, kernel_size
     Ho = (H + 2 * padding[0] - KH) // stride[0] + 1
     Wo = (W + 2 * padding[1] - KW) // stride[1] + 1
@@ -122,8 +121,7 @@ def avg_pool(x: Floats, *, kernel_size: Pair, stride: Pair, padding: Pair = (0, 
 
 
 def batch_norm(x: Floats, gamma: Floats, beta: Floats, eps: float = 1e-5) -> Floats:
-    """Each channel of an (..., C) array shifted to mean 0, scaled to variance 1, then by gamma,
-    beta."""
+    """Each channel of an (..., C) array with mean beta and standard deviation |gamma|."""
     rows = x.reshape(-1, x.shape[-1])
     out = np.zeros_like(rows)
     for c in range(rows.shape[1]):

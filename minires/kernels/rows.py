@@ -20,8 +20,7 @@ from minires.kernels.workspace import scratch
 
 
 def correlate(x: Array, w: Array, out: Array, place: Placement) -> None:
-    """Fill `out` with the windows of `x` times `w`; the arguments are those of
-    `im2col.correlate`."""
+    """Fill `out` with the windows of `x` times `w`; see `im2col.correlate`."""
     xp = xp_of(x, w)
     N, Ho, Wo, O = out.shape
     KH, KW, C, _ = w.shape
@@ -70,8 +69,7 @@ def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> 
 def _slabs(
     x: Array, xp: ModuleType, block: Block, kernel: Pair, width: int, place: Placement
 ) -> list[Array]:
-    """For each row of the kernel, what it is multiplied by: (rows*n*Wo, KW*C), all in one
-    buffer."""
+    """What each row of the kernel multiplies, (rows*n*Wo, KW*C), all in one buffer."""
     n0, n1, h0, h1 = block
     rows, columns = place.rows(h0, h1, kernel[0]), place.columns(width, kernel[1])
     piece = zero_extended(x, xp, slice(n0, n1), rows, columns)

@@ -119,6 +119,16 @@ def test_an_upstream_gradient_may_be_a_list_or_an_array():
     assert x.grad.dtype == np.float64
 
 
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_an_upstream_gradient_takes_the_tensors_dtype(create_graph):
+    x = leaf([1.0, 2.0], np.float32)
+    y = (x * 2).retain_grad()
+    y.backward(Tensor(np.array([3.0, 4.0])), create_graph=create_graph)
+    assert y.grad.dtype == np.float32
+    close(y.grad, np.array([3.0, 4.0], np.float32))
+    assert x.grad.dtype == np.float32
+
+
 def test_backward_from_a_leaf_leaves_the_upstream_gradient_on_it():
     x = leaf([3.0])
     x.backward()

@@ -205,7 +205,13 @@ THIRD = {
         lambda x: ops.max_pool2d(x, kernel_size=(2, 2), stride=(1, 2)) ** 3,
         normal(1, 3, 4, 2),
     ),
+    "avg_pool2d": (
+        lambda x: ops.avg_pool2d(x, kernel_size=(2, 2), stride=(1, 2)) ** 3,
+        normal(1, 3, 4, 2),
+    ),
     "matmul": (lambda x, y: ops.tanh(x @ y), normal(2, 3), normal(3, 2)),
+    "concatenate": (lambda x, y: ops.concatenate([x, x * y]) ** 3, normal(2, 2), normal(2)),
+    "var": (lambda x: x.var(axis=0) ** 2, normal(4, 2)),
 }
 
 
