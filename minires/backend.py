@@ -35,19 +35,19 @@ def xp_of(*arrays: Array) -> ModuleType:
     Raises
     ------
     DeviceError
-        If some of the arrays are on the host and some on a GPU.
+        If they are not all on the host or all on the same GPU.
     """
     cupy = sys.modules.get("cupy")
     if cupy is None:
         return np
-    host = any(isinstance(a, np.ndarray) for a in arrays)
-    device = any(isinstance(a, cupy.ndarray) for a in arrays)
-    if host and device:
+    kinds = (np.ndarray, cupy.ndarray)
+    placed = [a for a in arrays if isinstance(a, kinds)]
+    if len(placed) > 1 and len({device_of(a) for a in placed}) > 1:
         raise DeviceError(
-            f"these arrays are on different devices: {', '.join(map(device_of, arrays))}; "
+            f"these arrays are on different devices: {', '.join(map(device_of, placed))}; "
             'move them together first, with tensor.to("cuda") or tensor.cpu()'
         )
-    return cupy if device else np
+    return cupy if placed and isinstance(placed[0], cupy.ndarray) else np
 
 
 def device_of(array: Array) -> str:
@@ -68,15 +68,18 @@ def to_host(array: Array) -> np.ndarray[Any, Any]:
 
 
 def to_device(array: Array, device: str) -> Array:
-    """The array on `device` (`"cpu"`, `"cuda"` or `"cuda:N"`): itself if it is there already."""
+    """The array on `device` (`"cpu"`, `"cuda"` or `"cuda:N"`): itself if it is there already.
+
+    CuPy computes on its current GPU; the one that was last moved to becomes it.
+    """
     kind, number = parse_device(device)
     if kind == "cpu":
         return to_host(array)
     if device_of(array) == f"cuda:{number}":
         return array
     cupy = load_cupy(number)
-    with cupy.cuda.Device(number):
-        return cupy.asarray(array)
+    cupy.cuda.Device(number).use()
+    return cupy.asarray(array)
 
 
 def parse_device(device: str) -> tuple[str, int]:
@@ -136,6 +139,8 @@ def load_cupy(number: int = 0) -> ModuleType:
         try:
             import cupy
         except ImportError as error:
+            if error.name != "cupy":  # it is there, and something that it needs is not
+                raise DeviceError(f"CuPy is installed, but cannot be imported: {error}") from error
             raise DeviceError(
                 "CuPy is not installed, so there is no cuda device. Install it for your driver: "
                 "pip install 'minires[cuda13]' (or 'minires[cuda12]'); `nvidia-smi` shows the "

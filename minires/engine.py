@@ -242,6 +242,7 @@ class Op:
         try:
             out: Any = self.forward(*arrays, **static)
         except (TypeError, ValueError, IndexError) as error:
+            xp_of(*arrays, *static.values())  # the likelier cause: devices are mixed
             self._explain(error, arrays)
             raise
         saved = None
@@ -271,7 +272,6 @@ class Op:
 
     def _explain(self, error: Exception, arrays: Sequence[Any]) -> None:
         """Add the operation and what it got to an error that the forward raised."""
-        xp_of(*arrays)  # raises DeviceError, the likelier cause, where devices are mixed
         if str(error).startswith(self.name):
             return
         message = f"{self.name}({', '.join(map(_describe, arrays))}): {error}"

@@ -79,8 +79,23 @@ def check_gradients(f, *arrays, second=True):
     for x, a in zip(inputs, arrays, strict=True):
         np.testing.assert_array_equal(x.numpy(), a, err_msg="an input was modified")
     np.testing.assert_array_equal(upstream.numpy(), v, err_msg="the upstream gradient was modified")
+    if len(arrays) > 1:
+        _check_each_alone(f, arrays, v)
     if second:
         _check_second(f, arrays, v)
+
+
+def _check_each_alone(f, arrays, v):
+    """An argument's gradient is the same where the others are constants."""
+    leaves = [leaf(a) for a in arrays]
+    together = minires.grad(f(*leaves), leaves, Tensor(v))
+    for i, wanted in enumerate(together):
+        xs = [leaf(a) if i == j else Tensor(a) for j, a in enumerate(arrays)]
+        out = f(*xs)
+        alone = minires.grad(out, xs[i], Tensor(v)) if out.requires_grad else None
+        assert (alone is None) == (wanted is None), f"argument {i} alone has no gradient"
+        if wanted is not None:
+            np.testing.assert_allclose(alone.numpy(), wanted.numpy(), rtol=1e-12, atol=1e-12)
 
 
 def _check_second(f, arrays, v):

@@ -4,7 +4,8 @@ Statistics run over all axes but the last. Each function walks over the rows of 
 chunks that stay in cache between one step and the next, so that large arrays are read from memory
 once. Inside a chunk several rows are viewed as one *wide* row, for NumPy's loop over a row of 16
 channels takes as long to start as to run; and sums over rows are products with a row of ones, which
-BLAS computes faster than `sum` does.
+BLAS computes faster than `sum` does. On a GPU whole arrays are one step each, for there every step
+is a launch.
 """
 
 from __future__ import annotations
@@ -53,9 +54,11 @@ def moments(x: Array) -> tuple[Array, Array]:
     """
     xp = xp_of(x)
     rows = _Rows(xp, x)
-    matrix = rows.matrix(x)
     if rows.count == 0:
         raise ValueError(f"an array of shape {x.shape} has no mean: it holds no values")
+    if xp is not np:
+        return x.mean(axis=_leading(x)), x.var(axis=_leading(x))
+    matrix = rows.matrix(x)
     guess = matrix[:: max(rows.count // SAMPLE, 1)].mean(axis=0)
     wide_guess = rows.widen(guess)
 
@@ -81,16 +84,21 @@ def moments(x: Array) -> tuple[Array, Array]:
 def normalize(x: Array, mean: Array, inv_std: Array, gamma: Array, beta: Array) -> Array:
     """``(x - mean) * inv_std * gamma + beta``, for an (..., C) array and (C,) vectors.
 
-    It is computed as ``x*scale + shift``, one step fewer, which rounds no more than x itself is
-    rounded: by a share of `mean`, not of ``x - mean``.
+    On the CPU it is computed as ``x*scale + shift``, one step fewer, which rounds no more than x
+    itself is rounded: by a share of `mean`, not of ``x - mean``.
     """
     xp = xp_of(x)
+    scale = inv_std * gamma
+    if xp is not np:
+        out = x - mean
+        out *= scale
+        out += beta
+        return out
+    shift = beta - mean.astype(xp.float64) * scale
     rows = _Rows(xp, x)
     matrix = rows.matrix(x)
     out = xp.empty(x.shape, x.dtype)
     result = out.reshape(matrix.shape)
-    scale = inv_std * gamma
-    shift = beta - mean.astype(xp.float64) * scale
     wide_scale, wide_shift = rows.widen(scale), rows.widen(shift)
 
     def run(chunk: Pair) -> None:
@@ -116,6 +124,9 @@ def gradient_sums(g: Array, x: Array, mean: Array, inv_std: Array) -> Array:
         The sum of g, which is beta's gradient, and of g times the normalised x, which is gamma's.
     """
     xp = xp_of(g, x)
+    if xp is not np:
+        axes = _leading(x)
+        return xp.stack([g.sum(axis=axes), (g * (x - mean)).sum(axis=axes) * inv_std])
     rows = _Rows(xp, x)
     values, cotangents = rows.matrix(x), rows.matrix(g)
     wide_mean = rows.widen(mean)
@@ -151,6 +162,14 @@ def input_gradient(
     """
     xp = xp_of(g, x)
     rows = _Rows(xp, x)
+    if xp is not np:
+        means = sums / max(rows.count, 1)
+        dx = x - mean
+        dx *= inv_std * means[1]
+        dx += means[0]
+        xp.subtract(g, dx, out=dx)
+        dx *= gamma * inv_std
+        return dx
     # dx = slope*g + tilt*x + level: the same with what is constant taken together. The error in
     # tilt*x is a share of mean/std, as is that in x; see `normalize`.
     slope = gamma * inv_std
@@ -216,6 +235,11 @@ class _Rows:
             operation(flat[:whole].reshape(shape), wide, out=target[:whole].reshape(shape))
         if whole < flat.size:
             operation(flat[whole:], wide[: flat.size - whole], out=target[whole:])
+
+
+def _leading(x: Array) -> tuple[int, ...]:
+    """All axes but the channels."""
+    return tuple(range(x.ndim - 1))
 
 
 def _column_sums(xp: ModuleType, rows: Array) -> Array:

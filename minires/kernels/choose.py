@@ -215,4 +215,4 @@ def _winograd_pays(problem: Problem, task: Pass) -> bool:
         return False
     fewest = min(problem.channels, problem.filters)
     tiles = problem.images * -(-problem.size[0] // 4) * -(-problem.size[1] // 4)
-    return fewest >= 32 and tiles >= (256 if task == "dw" else 64)
+    return fewest >= 48 and tiles >= (256 if task == "dw" else 64)

@@ -15,8 +15,10 @@ from minires.kernels.choose import ALGORITHMS, Problem, check, choose
 from minires.kernels.geometry import output_size
 from minires.kernels.placement import Pair, Placement
 from minires.kernels.strided_gradient import phases, swap_channels
+from minires.kernels.threads import one_blas_thread
 
 
+@one_blas_thread()
 def conv2d(
     x: Array, w: Array, *, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Array:
@@ -42,6 +44,7 @@ def conv2d(
     return out
 
 
+@one_blas_thread()
 def conv2d_dx(
     g: Array,
     w: Array,
@@ -90,6 +93,7 @@ def conv2d_dx(
     return dx
 
 
+@one_blas_thread()
 def conv2d_dw(
     x: Array,
     g: Array,

@@ -44,7 +44,7 @@ def parallel(run: Callable[[Job], Result], jobs: Sequence[Job]) -> list[Result]:
         return [run(job) for job in jobs]
     _this_thread.inside = True
     try:
-        with _one_blas_thread():
+        with one_blas_thread():
             helpers = min(get_num_threads(), len(jobs)) - 1
             if helpers < 1 or not _start_workers(helpers):
                 return [run(job) for job in jobs]
@@ -171,8 +171,11 @@ _blas_libraries: list[Any] | None = None
 
 
 @contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    """Hold BLAS at one thread until the last of those who want it has left."""
+def one_blas_thread() -> Iterator[None]:
+    """Hold BLAS at one thread until the last of those who want it has left.
+
+    Also a decorator, for a kernel that multiplies outside `parallel` too.
+    """
     global _blas_holders
     with _blas_lock:
         if _blas_holders == 0:

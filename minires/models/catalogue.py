@@ -84,9 +84,11 @@ def create(
         )
     if "width_per_group" in merged:
         merged["base_width"] = merged.pop("width_per_group")
+    if merged.get("shortcut", "A") not in ("A", "B", "C"):
+        raise ValueError(f'shortcut must be "A", "B" or "C", got {merged["shortcut"]!r}')
     if kind == "plain":
-        if "shortcut" in merged:
-            raise ValueError(f"{name} is the plain network: it has no shortcut to choose")
+        if "shortcut" in merged or merged.get("zero_gamma"):
+            raise ValueError(f"{name} is the plain network: it has no shortcut, so no zero_gamma")
         merged["shortcut"] = "none"
     if imagenet:
         merged.setdefault("shortcut", "B")
@@ -99,8 +101,6 @@ def create(
         merged.setdefault("shortcut", "A")
         block = PreActBlock if kind == "preact_resnet" else BasicBlock
         depths, widths = ((depth - 2) // 6,) * 3, (16, 32, 64)  # type: ignore[assignment]
-    if merged["shortcut"] not in ("A", "B", "C", "none"):
-        raise ValueError(f'shortcut must be "A", "B" or "C", got {merged["shortcut"]!r}')
     classes = num_classes if num_classes is not None else 1000 if imagenet else 10
     model = ResNet(
         block,

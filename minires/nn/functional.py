@@ -194,6 +194,10 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Size) -> Tensor:
     if input.ndim != 4:
         raise ValueError(f"adaptive_avg_pool2d wants images (N, H, W, C), got {input.shape}")
     height, width = pair(output_size, "output_size")
+    if min(height, width) < 1:
+        raise ValueError(
+            f"adaptive_avg_pool2d wants an output_size of at least 1, got {output_size}"
+        )
     if height == width == 1:
         return ops.mean(input, axis=(1, 2), keepdims=True)
     data = raw(input)

@@ -89,6 +89,8 @@ class Module:
                 tables[table].pop(name, None)
             tables.pop(name, None)
             tables["_parameters" if isinstance(value, Parameter) else "_modules"][name] = value
+        elif name in tables.get("_parameters", ()) and isinstance(value, Tensor):
+            raise TypeError(f"{name!r} is a parameter: assign a Parameter, or None to drop it")
         elif name in tables.get("_buffers", ()) and isinstance(value, Tensor):
             tables["_buffers"][name] = value
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from minires.backend import Array
@@ -39,7 +40,9 @@ def matmul_vjp(
         if (
             columns.ndim == 2
         ):  # one matrix for the whole batch: one product, not one a row and a sum
-            dy = rows.reshape(-1, rows.shape[-1]).transpose(1, 0) @ g.reshape(-1, g.shape[-1])
+            count = math.prod(rows.shape[:-1])  # -1 would not do for empty arrays
+            flat = rows.reshape(count, rows.shape[-1])
+            dy = flat.transpose(1, 0) @ g.reshape(count, g.shape[-1])
         else:
             dy = _transposed(rows) @ g
         dy = dy.reshape(*dy.shape[:-2], dy.shape[-2]) if y.ndim == 1 else dy

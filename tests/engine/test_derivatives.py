@@ -200,6 +200,12 @@ THIRD = {
     "cross_entropy": (lambda x: ops.cross_entropy(x, target=TARGET[:2]), normal(2, 4)),
     "std": (lambda x: x.std(axis=0), normal(4, 2)),
     "batch_norm": (ops.batch_norm, normal(4, 2), positive(2), normal(2)),
+    "batch_norm between curves": (
+        lambda x, g, b: ops.tanh(ops.batch_norm(x * x, g, b)),
+        normal(4, 2),
+        positive(2),
+        normal(2),
+    ),
     "conv2d": (tanh_of_convolution, normal(1, 4, 3, 2), normal(2, 3, 2, 2)),
     "max_pool2d": (
         lambda x: ops.max_pool2d(x, kernel_size=(2, 2), stride=(1, 2)) ** 3,

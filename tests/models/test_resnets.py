@@ -431,8 +431,8 @@ def test_zero_gamma_starts_every_block_as_its_shortcut():
 
 def test_weights_start_as_he_drew_them():
     model = models.create("resnet18", 10)
-    weight = model.layer3[0].conv2.weight.numpy()
-    assert abs(weight.std() / np.sqrt(2 / (9 * 256)) - 1) < 0.01  # fan-out
+    weight = model.layer3[0].conv1.weight.numpy()  # 128 channels to 256
+    assert abs(weight.std() / np.sqrt(2 / (9 * 256)) - 1) < 0.01  # by fan-out
     assert abs(model.fc.weight.numpy()).max() <= 1 / np.sqrt(512)
 
 
