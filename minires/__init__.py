@@ -4,6 +4,7 @@ from minires import data, models, nn, ops, optim, training
 from minires.backend import use
 from minires.backward import grad
 from minires.engine import detect_nonfinite, enable_grad, no_grad
+from minires.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from minires.ops import concatenate, exp, log, matmul, maximum, minimum, sqrt, stack, where
 from minires.random import manual_seed
 from minires.tensor import Tensor
@@ -12,6 +13,7 @@ from minires.training import fit, load, save
 __version__ = "0.1.0"
 
 __all__ = [
+    "GradcheckError",
     "Tensor",
     "__version__",
     "concatenate",
@@ -21,6 +23,8 @@ __all__ = [
     "exp",
     "fit",
     "grad",
+    "gradcheck",
+    "gradgradcheck",
     "load",
     "log",
     "manual_seed",

@@ -1,0 +1,122 @@
+"""The layers' cases. Parameters and running statistics are random: gamma is not 1, beta not 0."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np  # host randomness and labels
+
+from minires import nn
+from minires.gradcheck.cases.case import Case, apart, case, nonzero, normal
+from minires.tensor import Tensor
+
+LABELS = np.array([3, 0, 2])
+
+
+def drawn(module: nn.Module, seed: int = 0) -> nn.Module:
+    """The module with normal parameters and, among its buffers, positive statistics."""
+    rng = np.random.default_rng(seed)
+    for parameter in module.parameters():
+        parameter.data[...] = rng.normal(size=parameter.shape)
+    for buffer in module.buffers():
+        if buffer.dtype.kind == "f":
+            buffer.data[...] = rng.uniform(0.5, 1.5, buffer.shape)
+    return module
+
+
+class Branches(nn.Module):
+    """A `ModuleList` at work: the sum of what its modules give."""
+
+    def __init__(self, *modules: nn.Module) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(modules)
+
+    def forward(self, x: Tensor) -> Any:
+        """Anything that they all take."""
+        first, *others = self.branches
+        return sum((module(x) for module in others), first(x))
+
+
+def block() -> nn.Module:
+    """Convolution, batch norm and ReLU, as networks are made of them."""
+    return nn.Sequential(
+        nn.Conv2d(2, 3, (3, 2), stride=(2, 1), padding=1, bias=False), nn.BatchNorm2d(3), nn.ReLU()
+    )
+
+
+LAYERS: dict[str, list[Case]] = {
+    "AdaptiveAvgPool2d": [
+        case(nn.AdaptiveAvgPool2d(1), normal(2, 5, 4, 3)),
+        case(nn.AdaptiveAvgPool2d((3, 2)), normal(2, 5, 4, 3)),
+        case(nn.AdaptiveAvgPool2d((2, 3)), normal(1, 3, 2, 4)),  # more cells than columns
+    ],
+    "Add": [
+        case(nn.Add(), normal(2, 3), normal(2, 3, seed=1)),
+        case(nn.Add(), normal(2, 3, 4, 5), normal(2, 3, 4, 5, seed=1)),
+    ],
+    "AvgPool2d": [
+        case(nn.AvgPool2d(2), normal(2, 5, 6, 3)),
+        case(nn.AvgPool2d((3, 2), (2, 1), (1, 0)), normal(1, 5, 4, 2)),
+    ],
+    "BatchNorm1d": [
+        case(drawn(nn.BatchNorm1d(3)), normal(5, 3)),
+        case(drawn(nn.BatchNorm1d(3, eps=0.1)), 3 * normal(2, 4, 3) + 5),
+        case(drawn(nn.BatchNorm1d(3)).eval(), normal(5, 3)),
+        case(nn.BatchNorm1d(3, affine=False), normal(4, 3)),
+    ],
+    "BatchNorm2d": [
+        case(drawn(nn.BatchNorm2d(3)), normal(2, 3, 2, 3)),
+        case(drawn(nn.BatchNorm2d(2, track_running_stats=False)).eval(), normal(2, 1, 3, 2)),
+        case(drawn(nn.BatchNorm2d(3)).eval(), normal(2, 3, 2, 3)),
+    ],
+    "Conv2d": [
+        case(drawn(nn.Conv2d(1, 3, 3, stride=2, padding=1)), normal(2, 6, 5, 1)),
+        case(drawn(nn.Conv2d(4, 2, (1, 2), dilation=(1, 2), groups=2)), normal(1, 3, 5, 4)),
+        case(drawn(nn.Conv2d(3, 2, 1, bias=False)), normal(2, 4, 1, 3)),
+    ],
+    "CrossEntropyLoss": [
+        case(nn.CrossEntropyLoss(), normal(3, 4), LABELS),
+        case(nn.CrossEntropyLoss("sum", label_smoothing=0.1), normal(3, 4), LABELS),
+        case(nn.CrossEntropyLoss("none"), normal(3, 4), LABELS),
+    ],
+    "Dropout": [
+        case(nn.Dropout(0.3), normal(4, 5)),
+        case(nn.Dropout(0.5).eval(), normal(2, 3)),
+    ],
+    "Flatten": [
+        case(nn.Flatten(), normal(2, 3, 4, 5)),
+        case(nn.Flatten(2), normal(2, 3, 4, 5)),
+    ],
+    "Identity": [case(nn.Identity(), normal(2, 3)), case(nn.Identity(), normal(4))],
+    "LeakyReLU": [
+        case(nn.LeakyReLU(), nonzero(3, 4)),
+        case(nn.LeakyReLU(0.2), nonzero(2, 3, 4)),
+    ],
+    "Linear": [
+        case(drawn(nn.Linear(3, 4)), normal(2, 3)),
+        case(drawn(nn.Linear(3, 4)), normal(3)),
+        case(drawn(nn.Linear(4, 2, bias=False)), normal(2, 3, 4)),
+    ],
+    "MSELoss": [
+        case(nn.MSELoss(), normal(3, 4), normal(3, 4, seed=1)),
+        case(nn.MSELoss("sum"), normal(2, 3), normal(2, 3, seed=1)),
+        case(nn.MSELoss("none"), normal(5), normal(5, seed=1)),
+    ],
+    "MaxPool2d": [
+        case(nn.MaxPool2d(2), apart(2, 5, 6, 3)),
+        case(nn.MaxPool2d(3, 2, 1), apart(1, 5, 4, 2)),
+    ],
+    "MinPool2d": [
+        case(nn.MinPool2d(2), apart(2, 5, 6, 3)),
+        case(nn.MinPool2d((3, 2), (2, 1), (1, 0)), apart(1, 5, 4, 2)),
+    ],
+    "ModuleList": [case(Branches(drawn(nn.Linear(3, 2)), drawn(nn.Linear(3, 2), 1)), normal(4, 3))],
+    "ReLU": [case(nn.ReLU(), nonzero(3, 4)), case(nn.ReLU(), nonzero(2, 3, 4))],
+    "Sequential": [
+        case(drawn(block()), normal(2, 5, 3, 2)),
+        case(drawn(nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2))), normal(4, 3)),
+    ],
+    "Sigmoid": [case(nn.Sigmoid(), normal(3, 4)), case(nn.Sigmoid(), 5 * normal(2, 3, 4))],
+    "Softmax": [case(nn.Softmax(), normal(3, 4)), case(nn.Softmax(1), normal(2, 5, 3))],
+    "Tanh": [case(nn.Tanh(), normal(3, 4)), case(nn.Tanh(), normal(2, 3, 4))],
+}

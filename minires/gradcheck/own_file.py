@@ -1,0 +1,128 @@
+"""A function in somebody's own file, and inputs to check it with."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from minires.gradcheck.surroundings import is_module
+
+_HOW = (
+    "gradcheck needs example inputs for {name}: in {path} set {name}.inputs = (x, w), or "
+    "{name}_inputs or inputs, to arrays or to a function that returns them, or give every "
+    "parameter a default"
+)
+
+
+@dataclass(frozen=True)
+class OwnCheck:
+    """A function, Module or op with the inputs to check it at."""
+
+    function: Callable[..., Any]
+    inputs: Any
+
+
+def load_checks(target: str) -> list[OwnCheck]:
+    """What `path/to/file.py::function` names; without `::function` all that have inputs.
+
+    The file is run, as an import would. A class is instantiated without arguments. Inputs are
+    looked for in this order: `function.inputs`, `function_inputs` in the file, `inputs` in the
+    file, the parameters' defaults; each a sequence, a single array, or a function that returns
+    either. Without `::function`, only the first two count.
+
+    Raises
+    ------
+    ValueError
+        If the file has no such name, or no inputs for it; it says what to write.
+    OSError
+        If there is no such file.
+    """
+    place, _, name = target.partition("::")
+    path = Path(place)
+    module = _run(path)
+    if name:
+        if not callable(getattr(module, name, None)):
+            functions = ", ".join(_own_names(module)) or "none"
+            raise ValueError(f"{path} defines no function {name!r}; it has {functions}")
+        return [_check(module, name, path)]
+    found = [n for n in _own_names(module) if _named_inputs(module, n) is not None]
+    if not found:
+        raise ValueError(_HOW.format(name="function", path=path))
+    return [_check(module, n, path) for n in found]
+
+
+def _run(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    folder = str(path.resolve().parent)
+    sys.path.insert(0, folder)  # so that it can import its neighbours
+    shadowed = sys.modules.get(path.stem)
+    sys.modules[path.stem] = module
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(folder)
+        if shadowed is not None:
+            sys.modules[path.stem] = shadowed
+        else:
+            sys.modules.pop(path.stem, None)
+    return module
+
+
+def _own_names(module: ModuleType) -> list[str]:
+    """The functions, classes, ops and Modules that the file itself defines."""
+    return [
+        name
+        for name, value in vars(module).items()
+        if callable(value)
+        and not name.startswith("_")
+        and not name.endswith("inputs")
+        and (is_module(value) or getattr(value, "__module__", None) == module.__name__)
+    ]
+
+
+def _check(module: ModuleType, name: str, path: Path) -> OwnCheck:
+    function: Any = getattr(module, name)
+    inputs = _named_inputs(module, name)
+    if isinstance(function, type):
+        try:
+            function = function()
+        except TypeError as error:
+            raise ValueError(
+                f"{name} is a class that wants arguments: make a module in {path}, such as "
+                f"layer = {name}(...), and check that ({error})"
+            ) from error
+    if inputs is None:
+        inputs = getattr(module, "inputs", None)
+    if inputs is None:
+        inputs = _defaults(function)
+    if inputs is None:
+        raise ValueError(_HOW.format(name=name, path=path))
+    return OwnCheck(function, inputs() if inspect.isfunction(inputs) else inputs)
+
+
+def _named_inputs(module: ModuleType, name: str) -> Any:
+    attribute = getattr(getattr(module, name), "inputs", None)
+    return getattr(module, f"{name}_inputs", None) if attribute is None else attribute
+
+
+def _defaults(function: Any) -> Any:
+    """The defaults of all parameters, None unless every one has one."""
+    try:
+        parameters = inspect.signature(getattr(function, "forward", function)).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    defaults = [p.default for p in positional]
+    complete = defaults and all(d is not inspect.Parameter.empty for d in defaults)
+    return defaults if complete else None

@@ -1,0 +1,129 @@
+"""Mutants made by machine: every gradient rule broken in the same dozen ways."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from minires import engine
+from minires.engine import raw
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A way to break a rule.
+
+    Attributes
+    ----------
+    name : str
+    change : callable
+        `change(gradients)` gives the wrong gradients: a list of arrays and None.
+    upstream : callable
+        What is done to the upstream gradient first.
+    order : int
+        The order of derivative that it breaks.
+    """
+
+    name: str
+    change: Callable = list
+    upstream: Callable = lambda g: g
+    order: int = 1
+
+
+def each(function):
+    """`function` on every gradient that there is."""
+    return lambda grads: [None if g is None else function(np.array(g)) for g in grads]
+
+
+def only(index, function):
+    """`function` on one gradient."""
+
+    def change(grads):
+        return [
+            function(np.array(g)) if i == index and g is not None else g
+            for i, g in enumerate(grads)
+        ]
+
+    return change
+
+
+def first_index_only(g):
+    kept = np.zeros_like(g)
+    kept[:1] = g[:1]
+    return kept
+
+
+def last_entry_dropped(g):
+    g[(-1,) * g.ndim] = 0
+    return g
+
+
+def averaged(g):
+    return g / (len(g) if g.ndim else 2)
+
+
+def rolled(g):
+    return np.roll(g, 1, axis=-1)
+
+
+def backwards(g):
+    return np.flip(g)
+
+
+def exchanged(grads):
+    """The first two gradients in each other's places, where they have one shape."""
+    first, second, *rest = grads
+    fits = first is not None and second is not None and first.shape == second.shape
+    return [second, first, *rest] if fits else list(grads)
+
+
+def ways(arguments):
+    """All ways for a rule of that many arguments."""
+    yield Broken("upstream ignored", upstream=np.ones_like)
+    yield Broken("upstream's size only", upstream=abs)
+    yield Broken("sign", each(np.negative))
+    yield Broken("twice", each(lambda g: 2 * g))
+    yield Broken("off by 1 in 10,000", each(lambda g: 1.0001 * g))
+    yield Broken("cut off from the graph", each_detached, order=2)
+    for i in range(arguments):
+        yield Broken(f"argument {i} zero", only(i, lambda g: 0 * g))
+        yield Broken(f"argument {i} averaged", only(i, averaged))
+        yield Broken(f"argument {i} last entry dropped", only(i, last_entry_dropped))
+        yield Broken(f"argument {i} first index only", only(i, first_index_only))
+        yield Broken(f"argument {i} shifted", only(i, rolled))
+        yield Broken(f"argument {i} back to front", only(i, backwards))
+    if arguments > 1:
+        yield Broken("gradients exchanged", exchanged)
+
+
+def each_detached(grads):
+    """Right values that forget what they were computed from."""
+    return [g if g is None or not hasattr(g, "detach") else g.detach() for g in grads]
+
+
+def rule_of(operation, broken):
+    """The broken rule, and a list that fills up once it has done any harm."""
+    right = operation.rule
+    harm = []
+
+    def rule(g, *kept):
+        grads = right(g, *kept)
+        if broken.order == 2:
+            changed = broken.change(grads)
+            if any(a is not None and getattr(a, "requires_grad", False) for a in grads):
+                harm.append(True)
+            return changed
+        if hasattr(g, "detach"):
+            return grads
+        wrong = broken.change(right(broken.upstream(g), *kept))
+        for a, b in zip(grads, wrong, strict=True):
+            if a is not None and not np.array_equal(raw(a), raw(b)):
+                harm.append(True)
+        return wrong
+
+    return rule, harm
+
+
+def operations():
+    """The library's own operations."""
+    return [o for name, o in engine.registry.items() if name.startswith("minires.ops.")]

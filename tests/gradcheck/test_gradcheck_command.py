@@ -1,0 +1,203 @@
+"""The command: the table, a file of one's own, the page, the exit code."""
+
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+
+from minires import ops
+from minires.gradcheck import command
+from minires.gradcheck.cases import LAYERS, OPERATIONS
+from minires.gradcheck.command import check_declared, gradcheck_command, table
+from minires.gradcheck.own_file import load_checks
+
+OWN = """
+import numpy as np
+from minires import Tensor, nn
+from minires.engine import op
+from neighbour import FACTOR
+
+rng = np.random.default_rng(0)
+
+@op
+def mine(x, w):
+    return x @ w
+
+@mine.vjp
+def mine_vjp(g, x, w):
+    return g @ w.T, FACTOR * (x.T @ g)
+
+def mine_inputs():
+    return rng.normal(size=(3, 4)), rng.normal(size=(4, 2))
+
+def by_attribute(x):
+    return x * 2
+
+by_attribute.inputs = rng.normal(size=3)
+
+def by_default(x=np.ones(3), times=2):
+    return x * times
+
+def by_file(x):
+    return x.tanh()
+
+inputs = [np.ones((2, 3), np.float32)]
+
+def wants(x, y):
+    return x * y
+
+class Twice(nn.Module):
+    def forward(self, x):
+        return x * 2
+
+class Scaled(nn.Module):
+    def __init__(self, scale):
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, x):
+        return x * self.scale
+
+layer = Scaled(3.0)
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    monkeypatch.delitem(sys.modules, "neighbour", raising=False)
+    (tmp_path / "neighbour.py").write_text("FACTOR = 1.0\n")
+    path = tmp_path / "my_layers.py"
+    path.write_text(OWN)
+    return path
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Only a few declarations, so that the whole table is quick."""
+    monkeypatch.setattr(
+        command, "OPERATIONS", {n: OPERATIONS[n] for n in ("exp", "matmul", "sign")}
+    )
+    monkeypatch.setattr(command, "LAYERS", {"Linear": LAYERS["Linear"]})
+
+
+def test_table(few):
+    rows = check_declared()
+    assert [row.name for row in rows] == ["exp", "matmul", "sign", "Linear"]
+    assert all(rows)
+    text = table(rows)
+    assert "operation  cases  worst error  order 1  order 2" in text
+    assert "4 operations and layers" in text
+    assert "all right" in text
+
+
+def test_command_for_everything(few, capsys, tmp_path):
+    page = tmp_path / "pages" / "report.html"
+    assert gradcheck_command(html=page) == 0
+    assert "all right" in capsys.readouterr().out
+    assert_self_contained(page.read_text())
+
+
+def test_command_for_one(capsys):
+    assert gradcheck_command("relu") == 0
+    assert "1 operations and layers, 5 cases" in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r"no operation or layer 'rellu'.*absolute, add"):
+        gradcheck_command("rellu")
+
+
+def test_wrong_rule(few, capsys, monkeypatch, tmp_path):
+    right = ops.exp.rule
+    monkeypatch.setattr(ops.exp, "rule", lambda g, *kept: (2 * right(g, *kept)[0],))
+    page = tmp_path / "report.html"
+    assert gradcheck_command(html=page) == 1
+    text = capsys.readouterr().out
+    assert "WRONG: exp" in text
+    assert "off by a factor of 2" in text
+    assert "data:image/png" in page.read_text()
+    assert_self_contained(page.read_text())
+
+
+def test_forward_that_fails_is_wrong(few, capsys, monkeypatch):
+    def broken(x):
+        raise OverflowError("too much")
+
+    monkeypatch.setattr(ops.exp, "forward", broken)
+    assert gradcheck_command("exp") == 1
+    assert "OverflowError: too much" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "name", ["mine", "by_attribute", "by_default", "by_file", "Twice", "layer"]
+)
+def test_own_function(own, capsys, name):
+    assert gradcheck_command(f"{own}::{name}", order=2) == 0
+    text = capsys.readouterr().out
+    assert "passed" in text
+    assert "order 2" in text
+
+
+def test_all_of_a_file(own, capsys):
+    assert gradcheck_command(str(own)) == 0
+    assert capsys.readouterr().out.count("passed") == 2  # those with inputs of their own
+
+
+def test_own_function_that_is_wrong(own, capsys, tmp_path):
+    (tmp_path / "neighbour.py").write_text("FACTOR = 1 / 3\n")
+    page = tmp_path / "report.html"
+    assert gradcheck_command(f"{own}::mine", html=page) == 1
+    assert "a mean where a sum belongs?" in capsys.readouterr().out
+    assert_self_contained(page.read_text())
+
+
+def test_directions(own, capsys):
+    assert gradcheck_command(f"{own}::mine", mode="directional") == 0
+    assert "directional" in capsys.readouterr().out
+
+
+def test_messages_say_what_to_do(own, tmp_path):
+    bare = tmp_path / "bare.py"
+    bare.write_text("def f(x):\n    return x\n")
+    with pytest.raises(ValueError, match=r"set f.inputs = \(x, w\), or f_inputs or inputs"):
+        load_checks(f"{bare}::f")
+    with pytest.raises(ValueError, match="needs example inputs"):
+        load_checks(str(bare))
+    with pytest.raises(ValueError, match="no function 'g'; it has f"):
+        load_checks(f"{bare}::g")
+    with pytest.raises(ValueError, match=r"layer = Scaled\(...\)"):
+        load_checks(f"{own}::Scaled")
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        load_checks(f"{tmp_path / 'absent.py'}::f")
+
+
+def test_the_file_leaves_nothing_behind(own):
+    before = list(sys.path)
+    load_checks(f"{own}::mine")
+    assert sys.path == before
+    assert "my_layers" not in sys.modules
+
+
+def test_the_checker_alone_needs_no_layers():
+    code = (
+        "import sys; import minires; "
+        "[sys.modules.pop(n) for n in list(sys.modules) if n.startswith('minires')]; "
+        "sys.modules['minires.nn'] = None; "
+        "import importlib.machinery as m, types; "
+        "package = types.ModuleType('minires'); package.__path__ = [minires.__path__[0]]; "
+        "sys.modules['minires'] = package; "
+        "from minires.gradcheck import gradcheck; "
+        "import numpy as np; from minires import ops; print(bool(gradcheck(ops.exp, np.ones(3))))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "True\n", done.stderr
+
+
+def assert_self_contained(page):
+    class Parser(HTMLParser):
+        def handle_starttag(self, tag, attributes):
+            assert tag not in ("script", "link", "iframe")
+            for name, value in attributes:
+                assert name not in ("src", "href") or value.startswith("data:")
+
+    Parser().feed(page)
+    assert "url(" not in page
+    assert page.startswith("<!doctype html>")

@@ -1,0 +1,192 @@
+"""Each hint, on an implementation that has that mistake."""
+
+import numpy as np
+import pytest
+from helpers import normal
+
+from minires import ops
+from minires.engine import op
+from minires.gradcheck import gradcheck
+
+
+def operation(forward, rule):
+    def function(x):
+        return forward(x)
+
+    made = op(function if isinstance(forward, np.ufunc) else forward)
+    made.vjp(rule)
+    return made
+
+
+def hints_of(forward, rule, *inputs):
+    report = gradcheck(operation(forward, rule), inputs, raise_exception=False)
+    assert not report
+    assert report.hints
+    assert all(hint in str(report) for hint in report.hints)
+    return " | ".join(report.hints)
+
+
+def weighted(x):
+    """Columns times 1, 2, 3 and so on, so that each column's gradient is known apart."""
+    return x * np.arange(1.0, 1 + x.shape[-1])
+
+
+def test_factor_of_n():
+    text = hints_of(
+        lambda x: x.mean(axis=0), lambda g, x: (np.broadcast_to(g, x.shape),), normal(7, 3)
+    )
+    assert "off by a factor of 7" in text
+    assert "7 is the length of axis 0 of (7, 3): a sum where a mean belongs?" in text
+
+
+def test_one_over_n():
+    text = hints_of(
+        lambda x, b: x + b, lambda g: (g, g.mean(axis=(0, 1))), normal(3, 5, 2), normal(2)
+    )
+    assert "off by a factor of 1/15" in text
+    assert "15 is the product of axes 0, 1 of (3, 5, 2): a mean where a sum belongs?" in text
+
+
+def test_any_factor():
+    assert "analytic = 0.97 * numeric" in hints_of(
+        np.exp, lambda g, out: (g * out * 0.97,), normal(4)
+    )
+    assert "factor of 2/3" in hints_of(np.exp, lambda g, out: (g * out / 1.5,), normal(4))
+
+
+def test_sign():
+    assert "the sign is wrong" in hints_of(np.cos, lambda g, x: (g * np.sin(x),), normal(4, 3))
+
+
+def test_zero():
+    assert "zero everywhere" in hints_of(np.exp, lambda g: (g * 0,), normal(4))
+
+
+def test_should_be_zero():
+    assert "should be zero" in hints_of(np.sign, lambda g: (g,), normal(4))
+
+
+def test_none():
+    assert "gave no gradient" in hints_of(np.exp, lambda g: (None,), normal(4))
+
+
+def test_cut_graph():
+    report = gradcheck(lambda x: x.detach() * 2 + x * 0, [normal(3)], raise_exception=False)
+    assert "zero everywhere" in report.hints[0]
+    report = gradcheck(lambda x: x.detach() * 2, [normal(3)], raise_exception=False)
+    assert "the graph was cut" in report.hints[0]
+
+
+def test_nan():
+    def rule(g, x):
+        return (np.where(x > 0, g, np.nan),)
+
+    assert "NaN" in hints_of(lambda x: x * 1, rule, normal(4))
+
+
+def test_function_not_finite_nearby():
+    def forward(x):
+        return np.where(x == 2, 1.0, np.inf) * np.ones(3)
+
+    report = gradcheck(
+        operation(forward, lambda g, x: (g.sum(),)), [np.array(2.0)], raise_exception=False
+    )
+    assert "NaN or infinite next to this point" in report.hints[0]
+
+
+def test_transposed():
+    def rule(g, x, w):
+        return g @ w.T, (x.T @ g).T
+
+    text = hints_of(lambda x, w: x @ w, rule, normal(5, 3), normal(3, 3))
+    assert "transposed: analytic = numeric with the axes in the order (1, 0)" in text
+
+
+def test_back_to_front():
+    assert "back to front along axes (1,)" in hints_of(
+        weighted, lambda g: (weighted(g)[:, ::-1],), normal(2, 4)
+    )
+
+
+@pytest.mark.parametrize(("by", "sign"), [(1, "-"), (-1, "+")])
+def test_shifted_by_one(by, sign):
+    def rule(g):
+        return (np.roll(weighted(g), by, axis=1),)
+
+    text = hints_of(weighted, rule, normal(3, 5))
+    assert f"shifted by 1 along axis 1: analytic[i] = numeric[i {sign} 1]" in text
+
+
+def test_shifted_along_two_axes():
+    def rule(g):
+        return (np.roll(g, (1, -2), axis=(1, 2)),)
+
+    assert "shifted by (-1, 2) along axes (1, 2)" in hints_of(
+        lambda x: x * 1, rule, normal(2, 5, 6)
+    )
+
+
+def test_constant_along_an_axis():
+    def rule(g, x):
+        return (np.broadcast_to((g * x).mean(axis=0), x.shape),)
+
+    text = hints_of(lambda x: x * x / 2, rule, normal(4, 3))
+    assert "constant along axes (0,), where the numeric gradient varies" in text
+
+
+def test_right_at_one_index_only():
+    def rule(g):
+        last = np.zeros_like(g)
+        last[-1] = g[-1]
+        return (last,)
+
+    assert "right only at index 3 of axis 0" in hints_of(lambda x: x * 1, rule, normal(4, 3))
+
+
+def test_only_at_the_border():
+    def rule(g):
+        dx = g.copy()
+        dx[:, [0, -1]] *= normal(2, 6)[:, None]
+        return (dx,)
+
+    text = hints_of(lambda x: x * 1, rule, normal(2, 5, 6))
+    assert "only at the border, the ends of axes (1,)" in text
+
+
+def test_only_at_kinks():
+    x = normal(6, 5)
+    x[2, 3] = 0
+
+    def rule(g, x):
+        return (g * np.where(x == 0, 7, x > 0),)
+
+    assert "only at kinks" in hints_of(lambda x: np.maximum(x, 0), rule, x)
+
+
+def test_upstream_ignored():
+    text = hints_of(np.tanh, lambda g, out: (1 - out * out,), normal(3, 4))
+    assert "the upstream gradient is ignored" in text
+
+
+def test_a_kink_does_not_hide_a_factor():
+    x = normal(6, 5)
+    x[2, 3] = 0
+    assert "factor of 6" in hints_of(lambda x: np.maximum(x, 0), lambda g, x: (g * 6 * (x > 0),), x)
+
+
+def test_no_hint_where_nothing_is_known():
+    def rule(g, x):
+        return (g + normal(3, 4),)
+
+    report = gradcheck(operation(lambda x: x * 1, rule), [normal(3, 4)], raise_exception=False)
+    assert not report
+    assert report.hints == ()
+
+
+def test_factor_along_random_directions():
+    def tripled(x):
+        return ops.exp(scaled(x))
+
+    scaled = operation(lambda x: x * 1, lambda g: (g * 3,))
+    report = gradcheck(tripled, [normal(3, 4)], mode="directional", raise_exception=False)
+    assert "factor of 3" in report.hints[0]
