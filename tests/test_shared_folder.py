@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
-import conftest
 import pytest
+from shared_data import shared_folder, skip_without_shared_data
 
 
 def item(marked=True):
@@ -14,9 +14,9 @@ def item(marked=True):
 
 def test_the_folder_is_beside_the_checkout_unless_named(monkeypatch):
     monkeypatch.delenv("MINIRES_SHARED", raising=False)
-    assert conftest.shared_folder() == Path(__file__).resolve().parents[2] / "shared"
+    assert shared_folder() == Path(__file__).resolve().parents[2] / "shared"
     monkeypatch.setenv("MINIRES_SHARED", "/elsewhere")
-    assert conftest.shared_folder() == Path("/elsewhere")
+    assert shared_folder() == Path("/elsewhere")
 
 
 def test_an_absent_folder_skips_with_its_name_and_fails_on_ci(monkeypatch, tmp_path):
@@ -24,10 +24,10 @@ def test_an_absent_folder_skips_with_its_name_and_fails_on_ci(monkeypatch, tmp_p
     monkeypatch.setenv("MINIRES_SHARED", str(absent))
     monkeypatch.delenv("CI", raising=False)
     with pytest.raises(pytest.skip.Exception, match=re.escape(f"{absent}: set")):
-        conftest.pytest_runtest_setup(item())
+        skip_without_shared_data(item())
     monkeypatch.setenv("CI", "true")
     with pytest.raises(pytest.fail.Exception, match="no data folder"):
-        conftest.pytest_runtest_setup(item())
-    conftest.pytest_runtest_setup(item(marked=False))
+        skip_without_shared_data(item())
+    skip_without_shared_data(item(marked=False))
     absent.mkdir()
-    conftest.pytest_runtest_setup(item())
+    skip_without_shared_data(item())

@@ -2,8 +2,9 @@
 
 from minires.training.archive import FileError
 from minires.training.evaluate import Evaluation, evaluate
-from minires.training.fit import Interrupted, TrainingError, fit
+from minires.training.fit import fit
 from minires.training.history import Epoch, History
+from minires.training.run import Interrupted, TrainingError
 from minires.training.weights import load, save
 
 __all__ = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,6 @@ from minires.files import atomic_write
 
 _TREE = "minires.json"
 _ARRAY = "array"  # in the JSON tree, {"array": name} stands for an array
-
-
-# what reading a truncated or forged archive raises
-_DAMAGE = (
-    OSError,
-    ValueError,
-    LookupError,
-    EOFError,
-    TypeError,
-    AttributeError,
-    zipfile.BadZipFile,
-)
 
 
 class FileError(ValueError):
@@ -62,8 +49,12 @@ def read_archive(path: str | Path, kind: str) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not hasattr(archive, "files") or _TREE not in archive.files:
+        file = path.open("rb")
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {error.strerror or error}") from error
+    try:
+        with file, np.load(file, allow_pickle=False) as archive:
+            if _TREE not in archive.files:
                 raise FileError(f"{path} is not a minires file")
             tree = json.loads(str(archive[_TREE]))
             if tree.get("format") != f"minires {kind}":
@@ -75,13 +66,9 @@ def read_archive(path: str | Path, kind: str) -> dict[str, Any]:
             arrays = {name: archive[name] for name in archive.files if name != _TREE}
             content: dict[str, Any] = _restore(tree["content"], arrays)
             return content
-    except FileNotFoundError:
-        raise FileError(f"no such file: {path}") from None
-    except IsADirectoryError:
-        raise FileError(f"{path} is a folder, wanted a minires {kind} file") from None
     except FileError:
         raise
-    except _DAMAGE as error:
+    except Exception as error:  # zipfile and NumPy raise nearly anything on damaged files
         raise FileError(
             f"{path} is damaged or not a minires {kind} file ({type(error).__name__}: {error})"
         ) from error

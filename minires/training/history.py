@@ -87,22 +87,16 @@ class History:
         if self.epochs:
             best = self.best
             value = score(best)
-            accuracy.plot([best.epoch], [value], "*", color="tab:red", markersize=11)
-            accuracy.annotate(
-                f"{value:.1%}",
-                (best.epoch, value),
-                xytext=(0, -16),
-                textcoords="offset points",
-                ha="center",
-                color="tab:red",
-            )
+            label = f"best: {value:.1%} at epoch {best.epoch}"
+            accuracy.plot([best.epoch], [value], "*", color="tab:red", markersize=11, label=label)
         loss.set(xlabel="epoch", ylabel="cross-entropy (nats)", title="loss", ylim=(0, None))
         accuracy.set(xlabel="epoch", ylabel="accuracy", title="accuracy")
         accuracy.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        for axes in (loss, accuracy):
+        for axes, free_corner in ((loss, "upper right"), (accuracy, "lower right")):
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid(alpha=0.3)
-            axes.legend(frameon=False)
+            if self.epochs:
+                axes.legend(loc=free_corner, edgecolor="none")
         if title:
             figure.suptitle(title)
         return figure

@@ -16,6 +16,7 @@ class Progress:
     def __init__(self, enabled: bool) -> None:
         self._enabled = enabled
         self._bar: Any = None
+        self._has_header = False
 
     def __enter__(self) -> Progress:
         return self
@@ -62,7 +63,8 @@ class Progress:
         self._close()
         if not self._enabled:
             return
-        if epoch.epoch == 1:
+        if not self._has_header:
+            self._has_header = True
             tqdm.write("  epoch   train loss  accuracy   valid loss  accuracy      time")
         has_valid = epoch.valid_loss == epoch.valid_loss
         valid = f"{epoch.valid_loss:10.4f}  {epoch.valid_accuracy:8.2%}" if has_valid else " " * 20

@@ -52,9 +52,8 @@ def load(path: str | Path, model: Module | None = None) -> Any:
     Raises
     ------
     FileError
-        If the file is missing or damaged, or describes no network and `model` is not given.
-    ValueError
-        If the weights do not fit `model`.
+        If the file is missing or damaged, if it describes no network and `model` is not given, or
+        if the weights do not fit.
     """
     content = read_archive(path, "weights")
     try:
@@ -66,8 +65,10 @@ def load(path: str | Path, model: Module | None = None) -> Any:
                     "and pass it, load(path, model)"
                 )
             model = models.create(**content["architecture"])
-    except (KeyError, TypeError) as error:
-        raise FileError(f"{path} is not a complete weights file: {error}") from error
-    model.load_state_dict(state)
+        model.load_state_dict(state)
+    except FileError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise FileError(f"{path} cannot be loaded: {error}") from error
     model.metadata = metadata
     return model.eval()

@@ -1,0 +1,257 @@
+"""One run of the training loop: where it is, and what is written down to go on from there."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minires import random
+from minires.data import DataLoader, Dataset
+from minires.engine import NonFiniteError, detect_nonfinite
+from minires.nn import Module
+from minires.nn import functional as F
+from minires.optim import Optimizer, Schedule
+from minires.tensor import Tensor
+from minires.training.archive import FileError, read_archive, write_archive
+from minires.training.evaluate import Evaluation, device_of_model, evaluate
+from minires.training.history import Epoch, History, score
+from minires.training.interruption import deferred_interrupt
+from minires.training.progress import Progress
+from minires.training.weights import save
+
+SAVE_EVERY = 300.0  # seconds between checkpoints within an epoch
+
+Transform = Callable[..., Any]
+
+
+class TrainingError(RuntimeError):
+    """The training cannot go on; the message says at which epoch and step, and why."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """The training was stopped by Ctrl-C after its state was saved; the message says where."""
+
+
+class Run:
+    """One call of `fit`: where it is, and what it must write down to go on from there."""
+
+    def __init__(
+        self,
+        *,
+        model: Module,
+        loader: DataLoader,
+        valid: Dataset | None,
+        valid_transform: Transform,
+        epochs: int,
+        optimizer: Optimizer,
+        schedule: Schedule | None,
+        label_smoothing: float,
+        out: Path | None,
+        progress: bool,
+        metadata: dict[str, Any],
+    ) -> None:
+        self.model, self.loader, self.valid = model, loader, valid
+        self.valid_transform, self.epochs = valid_transform, epochs
+        self.optimizer, self.schedule = optimizer, schedule
+        self.label_smoothing, self.out, self.metadata = label_smoothing, out, metadata
+        self.progress = Progress(progress)
+        self.device = device_of_model(model)
+        self.history = History()
+        self.epoch = 0  # the epoch under way, from 0
+        self.step = 0  # the next step in it, from 0
+        self.loss_sum = 0.0  # over the samples of the epoch so far
+        self.correct: Any = 0  # likewise; on a GPU it stays there until the epoch ends
+        self.lr: float = optimizer.param_groups[0]["lr"]  # of the last step
+        self.seconds = 0.0  # spent in this epoch, earlier sittings included
+
+    # ------------------------------------------------------------------ the loop
+
+    def train(self) -> None:
+        with deferred_interrupt() as interruption, self.progress, warnings.catch_warnings():
+            # an overflow matters when it reaches a loss, and then the error says more
+            warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"minires\.")
+            try:
+                while self.epoch < self.epochs:
+                    self._train_epoch(interruption)
+            finally:  # drawing takes a second: once, at the end, however it comes
+                if self.out is not None and len(self.history):
+                    self.history.write_csv(self.out / "history.csv")
+                    self.history.write_plot(self.out / "curves.png")
+
+    def _train_epoch(self, interruption: Any) -> None:
+        started = saved = time.perf_counter()
+        before = self.seconds
+        self.model.train()
+        steps = len(self.loader)
+        self.progress.start_epoch(self.epoch, self.epochs, steps, self.step)
+        for images, labels in self.loader.batches(self.epoch, self.step):
+            loss = self._train_step(images, labels)
+            self.step += 1
+            now = time.perf_counter()
+            self.seconds = before + now - started
+            self.progress.step(loss)
+            if interruption.requested:
+                raise Interrupted(self._save_interrupted())
+            if self.out is not None and now - saved > SAVE_EVERY:
+                self.save_state()
+                saved = time.perf_counter()
+        seen = steps * min(self.loader.batch_size, len(self.loader.dataset))
+        valid_loss, valid_accuracy = self._validate()
+        ended = Epoch(
+            epoch=self.epoch + 1,
+            train_loss=self.loss_sum / seen,
+            train_accuracy=int(self.correct) / seen,
+            valid_loss=valid_loss,
+            valid_accuracy=valid_accuracy,
+            lr=self.lr,
+            seconds=before + time.perf_counter() - started,
+        )
+        best_before = score(self.history.best) if len(self.history) else -math.inf
+        self.history.epochs.append(ended)
+        self.epoch, self.step = self.epoch + 1, 0
+        self.loss_sum, self.correct, self.seconds = 0.0, 0, 0.0
+        if self.out is not None:
+            if score(ended) > best_before:  # before the state, which counts on it
+                save(self.model, self.out / "best.npz", **self.metadata, epoch=ended.epoch)
+            self.save_state()
+            self.history.write_csv(self.out / "history.csv")
+        self.progress.end_epoch(ended, self.epochs)
+        if interruption.requested and self.epoch < self.epochs:
+            raise Interrupted(self._save_interrupted())
+
+    def _train_step(self, images: Any, labels: Any) -> float:
+        self.lr = self.optimizer.param_groups[0]["lr"]
+        self.optimizer.zero_grad()
+        logits, loss = self._forward(images, labels)
+        value: float = loss.item()
+        if not math.isfinite(value):
+            where = f"the loss is {value} at epoch {self.epoch + 1}, step {self.step + 1}"
+            if not np.isfinite(images).all():
+                where = f"{where}: the images of this batch already hold NaN or infinite values"
+                raise TrainingError(where)
+            raise TrainingError(self._explain(where, lambda: self._forward(images, labels)))
+        loss.backward()
+        self.optimizer.step()
+        if self.schedule is not None:
+            self.schedule.step()
+        self.loss_sum += value * len(labels)
+        right = logits.data.argmax(axis=-1) == Tensor(labels).to(self.device).data
+        self.correct = self.correct + right.sum()
+        return value
+
+    def _forward(self, images: Any, labels: Any) -> tuple[Tensor, Tensor]:
+        # dropout's draws are keyed by the step, so a resumed run draws the same
+        random.manual_seed([self.loader.seed, self.epoch, self.step])
+        logits = self.model(Tensor(images).to(self.device))
+        return logits, F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+
+    def _validate(self) -> tuple[float, float]:
+        """Loss and accuracy on the held-out images, NaN where there are none."""
+        if self.valid is None:
+            return math.nan, math.nan
+        self.progress.start_validation(len(self.valid))
+        result = self._evaluate(self.valid)
+        if not math.isfinite(result.loss):
+            where = f"the validation loss is {result.loss} after epoch {self.epoch + 1}"
+            raise TrainingError(self._explain(where, lambda: self._evaluate(self.valid)))
+        return result.loss, result.accuracy
+
+    def _evaluate(self, dataset: Any) -> Evaluation:
+        return evaluate(
+            self.model,
+            dataset,
+            transform=self.valid_transform,
+            batch_size=self.loader.batch_size,
+            on_batch=self.progress.validated,
+        )
+
+    def _explain(self, where: str, again: Callable[[], Any]) -> str:
+        """How a loss became not finite: compute it again and look at every operation."""
+        for name, parameter in self.model.named_parameters():
+            if not np.isfinite(parameter.numpy()).all():
+                return (
+                    f"{where}: {name} already holds NaN or infinite values, so the update before "
+                    "overflowed. Try a smaller learning rate."
+                )
+        try:
+            with detect_nonfinite():
+                again()
+        except NonFiniteError as error:
+            return f"{where}: {error}. Try a smaller learning rate."
+        return where
+
+    # ------------------------------------------------------------------ saving and resuming
+
+    def save_state(self) -> None:
+        """Write the whole state, so that `restore` can go on to the bit."""
+        if self.out is None:
+            return
+        content = {
+            "run": self._identity(),
+            "epoch": self.epoch,
+            "step": self.step,
+            "loss_sum": self.loss_sum,
+            "correct": int(self.correct),
+            "lr": self.lr,
+            "seconds": self.seconds,
+            "history": self.history.to_rows(),
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": None if self.schedule is None else self.schedule.state_dict(),
+        }
+        write_archive(self.out / "last.npz", "checkpoint", content)
+
+    def restore(self) -> None:
+        """Go back to where `save_state` was called."""
+        assert self.out is not None
+        path = self.out / "last.npz"
+        content = read_archive(path, "checkpoint")
+        wanted, found = self._identity(), content.get("run", {})
+        different = [key for key in wanted if found.get(key) != wanted[key]]
+        if different:
+            raise FileError(
+                f"{path} is from another run: "
+                + ", ".join(f"{k} was {found.get(k)}, is {wanted[k]}" for k in different)
+            )
+        try:
+            self.model.load_state_dict(content["model"])
+            self.optimizer.load_state_dict(content["optimizer"])
+            if self.schedule is not None:
+                self.schedule.load_state_dict(content["schedule"])
+            self.history = History.from_rows(content["history"])
+            self.epoch, self.step = content["epoch"], content["step"]
+            self.loss_sum, self.correct = content["loss_sum"], content["correct"]
+            self.lr, self.seconds = content["lr"], content["seconds"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise FileError(f"{path} does not fit this run: {error}") from error
+
+    def _identity(self) -> dict[str, Any]:
+        """What must be the same for a resumed run to equal an uninterrupted one."""
+        return {
+            "seed": self.loader.seed,
+            "epochs": self.epochs,
+            "batch_size": self.loader.batch_size,
+            "images": len(self.loader.dataset),
+            "held_out": 0 if self.valid is None else len(self.valid),
+            "transform": _settings(self.loader.transform),
+            "label_smoothing": self.label_smoothing,
+            "optimizer": f"{type(self.optimizer).__name__}({self.optimizer.defaults})",
+            "schedule": _settings(self.schedule),
+        }
+
+    def _save_interrupted(self) -> str:
+        self.save_state()
+        where = f"stopped at epoch {self.epoch + 1}, step {self.step} of {len(self.loader)}"
+        return where if self.out is None else f"{where}; saved in {self.out}"
+
+
+def _settings(thing: Any) -> str:
+    """How it was made: its `repr`, without what differs in the next process or at the next step."""
+    return re.sub(r" at 0x[0-9A-Fa-f]+|, last_epoch=\d+", "", repr(thing))

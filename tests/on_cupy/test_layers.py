@@ -1,0 +1,103 @@
+"""Every layer gives on a GPU what it gives on NumPy, and keeps the same state."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+import minires
+from minires import Tensor, nn
+from on_cupy.cases import cotangent, normal
+from on_cupy.test_operations import assert_equal
+
+IMAGES = normal(2, 7, 6, 4)
+FEATURES = normal(3, 4)
+
+LAYERS = {  # by class: how to make one, and what goes in
+    "AdaptiveAvgPool2d": (lambda: nn.AdaptiveAvgPool2d((3, 2)), [IMAGES]),
+    "Add": (nn.Add, [IMAGES, normal(2, 7, 6, 4, seed=1)]),
+    "AvgPool2d": (lambda: nn.AvgPool2d((3, 2), padding=(1, 0)), [IMAGES]),
+    "BatchNorm1d": (lambda: nn.BatchNorm1d(4), [FEATURES]),
+    "BatchNorm2d": (lambda: nn.BatchNorm2d(4, momentum=0.3), [IMAGES]),
+    "Conv2d": (lambda: nn.Conv2d(4, 6, (3, 2), stride=(2, 1), padding=1), [IMAGES]),
+    "Dropout": (lambda: nn.Dropout(0.3), [IMAGES]),
+    "Flatten": (nn.Flatten, [IMAGES]),
+    "Identity": (nn.Identity, [FEATURES]),
+    "LeakyReLU": (nn.LeakyReLU, [FEATURES]),
+    "Linear": (lambda: nn.Linear(4, 5), [FEATURES]),
+    "MSELoss": (nn.MSELoss, [FEATURES, normal(3, 4, seed=1)]),
+    "MaxPool2d": (lambda: nn.MaxPool2d((3, 2), padding=(1, 0)), [IMAGES]),
+    "MinPool2d": (lambda: nn.MinPool2d((3, 2), padding=(1, 0)), [IMAGES]),
+    "ReLU": (nn.ReLU, [FEATURES]),
+    "Sequential": (lambda: nn.Sequential(nn.Linear(4, 5), nn.Tanh()), [FEATURES]),
+    "Sigmoid": (nn.Sigmoid, [FEATURES]),
+    "Softmax": (nn.Softmax, [FEATURES]),
+    "Tanh": (nn.Tanh, [FEATURES]),
+}
+NO_TENSORS = {"Module", "ModuleList"}  # they compute nothing
+LABELS = {"CrossEntropyLoss"}  # below
+
+
+def run(name: str, device: str) -> list[Tensor]:
+    """In training: the value, the gradients and the state; then the value in evaluation."""
+    minires.manual_seed(1)
+    make, arrays = LAYERS[name]
+    layer = make().to(device, np.float64)
+    inputs = [Tensor(a.copy()).to(device).requires_grad_() for a in arrays]
+    out = layer(*inputs)
+    out.backward(Tensor(cotangent(out.numpy())).to(device))
+    grads = [t.grad for t in [*inputs, *layer.parameters()]]
+    state = [layer.state_dict()[key].copy() for key in layer.state_dict()]
+    return [out, *grads, *state, layer.eval()(*inputs)]
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_layer_equals_numpys(gpu, name):
+    assert_equal(run(name, "cuda"), run(name, "cpu"))
+
+
+def test_no_layer_is_left_out():
+    classes = {
+        name
+        for name, value in vars(nn).items()
+        if inspect.isclass(value) and issubclass(value, nn.Module) and name in nn.__all__
+    }
+    assert classes == LAYERS.keys() | NO_TENSORS | LABELS | (classes & {"Parameter"})
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_cross_entropy_equals_numpys(gpu, smoothing):
+    def run(device):
+        logits = Tensor(FEATURES.copy()).to(device).requires_grad_()
+        loss = nn.CrossEntropyLoss(label_smoothing=smoothing)(logits, np.array([3, 0, 1]))
+        loss.backward()
+        return [loss, logits.grad]
+
+    assert_equal(run("cuda"), run("cpu"))
+
+
+def test_labels_on_the_gpu_will_do(gpu):
+    logits = Tensor(FEATURES).to("cuda")
+    loss = nn.functional.cross_entropy(logits, Tensor(np.array([3, 0, 1])).to("cuda"))
+    np.testing.assert_allclose(
+        loss.item(),
+        nn.functional.cross_entropy(Tensor(FEATURES), np.array([3, 0, 1])).item(),
+        rtol=1e-12,
+    )
+
+
+def test_labels_are_checked_on_the_host_before_they_are_uploaded(counting_gpu):
+    logits = Tensor(FEATURES).to("cuda")
+    counting_gpu.start_counting()
+    with pytest.raises(ValueError, match="label 4 is out of range: 4 classes are numbered 0 to 3"):
+        nn.functional.cross_entropy(logits, np.array([3, 4, 1]))
+    assert set(counting_gpu.counted().values()) == {0}
+
+
+def test_dropout_draws_the_same_mask_as_on_numpy(gpu):
+    def run(device):
+        minires.manual_seed(5)
+        return nn.functional.dropout(Tensor(np.ones((8, 8))).to(device), 0.4).numpy()
+
+    np.testing.assert_array_equal(run("cuda"), run("cpu"))
+    assert 0 < (run("cuda") == 0).sum() < 64

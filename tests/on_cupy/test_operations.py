@@ -1,0 +1,78 @@
+"""Every operation gives on a GPU what it gives on NumPy: values, gradients, second derivatives."""
+
+import numpy as np
+import pytest
+
+import minires
+from minires import Tensor, kernels, ops
+from minires.engine import registry
+from on_cupy import cases
+from on_cupy.cases import CASES, Case, cotangent
+
+
+def results(case: Case, device: str) -> list[Tensor]:
+    """The value, the gradients and, if the case asks, the gradients of a sum over those."""
+    inputs = [Tensor(a.copy()).to(device).requires_grad_() for a in case.arrays]
+    out = case.function(*inputs)
+    if not case.differentiable:
+        return [out]
+    upstream = Tensor(cotangent(out.numpy())).to(device)
+    grads = minires.grad(out, inputs, upstream, create_graph=case.second)
+    if not case.second:
+        return [out, *grads]
+    terms = [(g * Tensor(cotangent(g.numpy(), seed=98)).to(device)).sum() for g in grads]
+    return [out, *grads, *minires.grad(sum(terms[1:], terms[0]), inputs)]
+
+
+def assert_equal(got: list[Tensor], wanted: list[Tensor], rtol: float = 1e-10) -> None:
+    """The same dtypes and, up to rounding, the same values; `got` on a GPU, `wanted` on the CPU."""
+    assert len(got) == len(wanted)
+    for mine, theirs in zip(got, wanted, strict=True):
+        if theirs is None:
+            assert mine is None
+            continue
+        assert (mine.device, theirs.device) == ("cuda:0", "cpu")
+        assert mine.dtype == theirs.dtype
+        atol = rtol * max(np.abs(theirs.numpy()).max(initial=0), 1e-2)
+        np.testing.assert_allclose(mine.numpy(), theirs.numpy(), rtol=rtol, atol=atol)
+
+
+@pytest.mark.parametrize("case", CASES, ids=cases.names())
+def test_every_operation_equals_numpys(gpu, case):
+    assert_equal(results(case, "cuda"), results(case, "cpu"))
+
+
+def test_no_operation_is_left_out():
+    operations = {name for name in registry if name.startswith("minires.")}
+    assert operations == {f"minires.ops.{case.operation}" for case in CASES}
+
+
+CONVOLUTIONS = {  # by algorithm: channels, filters, kernel, groups
+    "im2col": (4, 6, (3, 2), 2),
+    "rows": (4, 6, (3, 2), 1),
+    "pointwise": (4, 6, (1, 1), 1),
+    "depthwise": (4, 4, (3, 2), 4),
+    "winograd2": (4, 6, (3, 3), 1),
+    "winograd4": (4, 6, (3, 3), 1),
+}
+
+
+def test_no_convolution_algorithm_is_left_out():
+    from minires.kernels.choose import ALGORITHMS
+
+    assert CONVOLUTIONS.keys() == ALGORITHMS.keys()
+
+
+@pytest.mark.parametrize("algorithm", CONVOLUTIONS)
+def test_every_convolution_algorithm_equals_numpys(gpu, algorithm):
+    channels, filters, kernel, groups = CONVOLUTIONS[algorithm]
+    images = cases.normal(2, 7, 6, channels)
+    weights = cases.normal(*kernel, channels // groups, filters)
+    padding = (kernel[0] // 2, kernel[1] // 2)
+
+    def convolve(x, w):
+        return ops.conv2d(x, w, padding=padding, groups=groups)
+
+    case = Case("convolution.conv2d", convolve, [images, weights])
+    with kernels.use_algorithm(algorithm):
+        assert_equal(results(case, "cuda"), results(case, "cpu"), rtol=1e-8)

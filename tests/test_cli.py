@@ -1,0 +1,564 @@
+"""The command line, as a user meets it: results, one-line errors, exit codes."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import minires
+from minires import cli, data, kernels, models
+from minires.data import Normalize
+from minires.training import History, evaluate
+from minires.training.archive import read_archive
+
+BIN = Path(sys.executable).parent
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """`run("train", "--epochs", 1)`: exit code, standard output and error, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def command(*arguments):
+        monkeypatch.setattr(sys, "argv", ["minires", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        return caught.value.code or 0, *capsys.readouterr()
+
+    return command
+
+
+@pytest.fixture
+def no_picture(monkeypatch):
+    """Skip the curves, which take longer than a small training."""
+    monkeypatch.setattr(History, "write_plot", lambda self, path: None)
+
+
+def real(*arguments, **options):
+    """The installed command, in a process of its own."""
+    command = shutil.which("minires", path=str(BIN))
+    assert command is not None, f"minires is not installed in {BIN}"
+    return subprocess.Popen(
+        [command, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        **options,
+    )
+
+
+SETTINGS = ("--data", "digits", "--epochs", "2", "--seed", "1")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The folder that a real `minires train` filled, and what it said."""
+    folder = tmp_path_factory.mktemp("trained")
+    process = real("train", *SETTINGS, "--out", "run", cwd=folder)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (0, "")
+    return folder / "run", out
+
+
+# ---------------------------------------------------------------------- what works
+
+
+def test_train(trained):
+    folder, out = trained
+    lines = out.splitlines()
+    assert lines[0] == (
+        "resnet8, 75,002 parameters, on digits: 1,293 images to train, 144 held out, 360 to test"
+    )
+    threads = kernels.get_num_threads()
+    assert lines[1] == (
+        f"2 epochs of sgd in batches of 64, lr 0.3 onecycle, {threads} threads; writing to run"
+    )
+    assert [line.split()[0] for line in lines[2:5]] == ["epoch", "1/2", "2/2"]
+    names = ["best.npz", "curves.png", "history.csv", "last.npz", "recipe.json"]
+    assert sorted(path.name for path in folder.iterdir()) == names
+    for name in names:
+        assert str(Path("run", name)) in out
+
+    best = minires.load(folder / "best.npz")
+    result = evaluate(
+        best,
+        data.digits(train=False),
+        transform=Normalize(best.metadata["mean"], best.metadata["std"]),
+        batch_size=64,
+    )
+    accuracy = f"  accuracy  {result.accuracy:.2%} ({result.correct:,} of 360)"
+    loss = f"  loss      {result.loss:.4f}"
+    start = lines.index(f"best epoch {best.metadata['epoch']} of 2, on the test images:")
+    assert lines[start + 1 : start + 3] == [accuracy, loss]
+    assert result.accuracy > 0.7  # two epochs; chance is 0.1
+
+    table = [re.fullmatch(r"  (\d) +([\d,]+) +([\d,]+)  (.*)", line) for line in lines]
+    rows = [match.groups() for match in table if match]
+    labels = data.digits(train=False).labels
+    right = result.predictions == labels
+    assert [row[0] for row in rows] == list("0123456789")
+    assert [int(row[1]) for row in rows] == [int(right[labels == k].sum()) for k in range(10)]
+    assert [int(row[2]) for row in rows] == np.bincount(labels).tolist()
+    for k, row in enumerate(rows):
+        wrong = result.predictions[(labels == k) & ~right]
+        counts = np.bincount(wrong, minlength=10)
+        wanted = f"{counts.argmax()} ({counts.max()})" if len(wrong) else "-"
+        assert row[3] == wanted
+
+
+def test_the_recipe_and_the_metadata_that_are_written(trained):
+    folder, _ = trained
+    recipe = json.loads((folder / "recipe.json").read_text())
+    assert (recipe["data"], recipe["epochs"], recipe["seed"]) == ("digits", 2, 1)
+    metadata = minires.load(folder / "best.npz").metadata
+    assert metadata["classes"] == list("0123456789")
+    assert metadata["size"] == [8, 8]
+    assert len(metadata["mean"]) == len(metadata["std"]) == 1
+
+
+def test_eval_gives_the_figures_of_the_training(trained, run):
+    folder, out = trained
+    figures = [line for line in out.splitlines() if line.startswith(("  accuracy", "  loss"))]
+    code, shown, err = run("eval", "--weights", folder / "best.npz", "--batch-size", 64)
+    assert (code, err) == (0, "")
+    assert shown.splitlines() == [
+        f"{folder / 'best.npz'} on the test images of digits:",
+        *figures,
+    ]
+
+
+def test_eval_with_a_mean_and_deviation_of_ones_own(trained, run):
+    folder, _ = trained
+    weights = folder / "best.npz"
+    metadata = minires.load(weights).metadata
+    own = run(
+        "eval", "--weights", weights, "--mean", metadata["mean"][0], "--std", metadata["std"][0]
+    )
+    assert own == run("eval", "--weights", weights)
+    assert run("eval", "--weights", weights, "--mean", "0.9") != own
+
+
+def test_predict_a_picture_of_a_test_image(trained, run, tmp_path):
+    """Grey, in colour, and enlarged: what is said is what the network says of the array."""
+    folder, _ = trained
+    best = minires.load(folder / "best.npz")
+    test = data.digits(train=False)
+    transform = Normalize(best.metadata["mean"], best.metadata["std"])
+    chosen = test.subset(np.arange(4))
+    logits = best(minires.Tensor(transform(chosen.images))).numpy().astype(np.float64)
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    paths = []
+    for i, image in enumerate(chosen.images):
+        grey = Image.fromarray(image[..., 0])
+        paths.append(tmp_path / f"{i}.png")
+        (grey.convert("RGB") if i % 2 else grey).save(paths[-1])
+    code, out, err = run("predict", folder / "best.npz", *paths, "--top", 3)
+    assert (code, err) == (0, "")
+    wanted = []
+    for path, row in zip(paths, probabilities, strict=True):
+        wanted.append(str(path))
+        wanted += [f"  {row[k]:7.2%}  {k}" for k in np.argsort(-row)[:3]]
+    assert out.splitlines() == wanted
+    assert (probabilities.argmax(axis=1) == chosen.labels).sum() >= 3
+
+    Image.fromarray(chosen.images[0, ..., 0]).resize((160, 160)).save(tmp_path / "large.png")
+    _, out, _ = run("predict", folder / "best.npz", tmp_path / "large.png")
+    assert out.splitlines()[1].endswith(f"  {chosen.labels[0]}")
+    assert len(out.splitlines()) == 6  # five classes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parameters", "last"),
+    [
+        (["resnet20"], "269,722", "(N, 10)"),
+        (["resnet20", "--classes", "100", "--channels", "1"], "275,284", "(N, 100)"),
+        (["resnet50"], "25,557,032", "(N, 1000)"),
+        (["resnet18", "--size", "64", "--classes", "7"], "11,180,103", "(N, 7)"),
+    ],
+)
+def test_summary(run, arguments, parameters, last):
+    code, out, err = run("summary", *arguments)
+    assert (code, err) == (0, "")
+    assert re.search(rf"^parameters +{parameters}$", out, re.M)
+    assert last in next(line for line in out.splitlines() if line.startswith("fc "))
+
+
+def test_info(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    code, out, err = run("info")
+    assert (code, err) == (0, "")
+    assert f"minires   {minires.__version__}\n" in out
+    assert f"NumPy     {np.__version__}\n" in out
+    assert "no cuda: CuPy is not installed" in out
+    assert all(name in out for name in (*data.DATASET_NAMES, *models.MODELS))
+
+
+def test_as_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "minires", "summary", "resnet9"], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("minires: unknown model 'resnet9' (did you mean resnet")
+
+
+@pytest.mark.parametrize(
+    ("command", "wanted"),
+    [
+        ((), ["train", "eval", "predict", "summary", "info"]),
+        (("train",), ["--data", "--model", "--epochs", "--lr", "--seed", "--out", "--resume"]),
+        (("eval",), ["--weights", "--data", "--batch-size"]),
+        (("predict",), ["WEIGHTS", "IMAGES", "--top"]),
+        (("summary",), ["MODEL", "--size"]),
+        (("info",), ["versions"]),
+    ],
+)
+def test_help(run, monkeypatch, command, wanted):
+    monkeypatch.setenv("COLUMNS", "100")
+    code, out, err = run(*command, "--help")
+    assert (code, err) == (0, "")
+    assert "Usage: minires" in out
+    missing = [word for word in wanted if word.lower() not in out.lower()]
+    assert missing == []
+    assert run(*command, "-h") == (0, out, "")
+
+
+def test_no_command_shows_the_help(run):
+    assert run() == run("--help")
+
+
+def test_results_go_to_a_new_folder_by_default(run, no_picture):
+    for name in ("digits-plain8", "digits-plain8-2"):
+        code, out, _ = run("train", "--data", "digits", "--model", "plain8", "--epochs", 1)
+        assert code == 0
+        assert f"writing to {Path('runs', name)}" in out
+        assert Path("runs", name, "best.npz").exists()
+
+
+def test_the_test_images_are_used_once_after_the_training(run, monkeypatch, no_picture):
+    """Whoever looks at them before the end could choose by them."""
+    events, tasks, prepared = [], [], []
+    load_task = cli.load_task
+
+    def watched(recipe):
+        task = load_task(recipe)
+        for name, part in (("train", task.train), ("valid", task.valid), ("test", task.test)):
+            take = part.take
+
+            def noting(indices, name=name, take=take):
+                events.append((name, len(indices)))
+                return take(indices)
+
+            monkeypatch.setattr(part, "take", noting)
+        tasks.append(task)
+        return task
+
+    def evaluating(*arguments, **options):
+        prepared.append(options["transform"])
+        return evaluate(*arguments, **options)
+
+    monkeypatch.setattr(cli, "load_task", watched)
+    monkeypatch.setattr(cli, "evaluate", evaluating)
+    few = ("--data", "digits", "--model", "plain8", "--epochs", 2, "--augment", "flip")
+    code, _, _ = run("train", *few)
+    assert code == 0
+    assert prepared == [tasks[0].eval_transform]  # not augmented
+    names = [name for name, _ in events]
+    assert names.index("test") > max(i for i, name in enumerate(names) if name != "test")
+    assert sum(count for name, count in events if name == "test") == 360
+    assert sum(count for name, count in events if name == "valid") == 2 * 144
+
+
+# ---------------------------------------------------------------------- stopped and resumed
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent to one process there")
+def test_ctrl_c_and_the_command_that_goes_on(trained, tmp_path):
+    process = real("train", *SETTINGS, "--out", "my run", cwd=tmp_path)
+    for line in process.stdout:
+        if line.split()[:1] == ["1/2"]:
+            process.send_signal(signal.SIGINT)
+            break
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    found = re.fullmatch(
+        r"minires: stopped at epoch 2, step \d+ of 20; saved in my run\. "
+        r"Go on with: minires (.*)\n",
+        err,
+    )
+    assert found, err
+    again = real(*shlex.split(found[1]), cwd=tmp_path)
+    out, err = again.communicate(timeout=60)
+    assert (again.returncode, err) == (0, "")
+    folder, whole = trained
+    results = whole[whole.index("best epoch") : whole.index("written:")]
+    assert results in out
+    for name, kind in (("best.npz", "weights"), ("last.npz", "checkpoint")):
+        got = read_archive(tmp_path / "my run" / name, kind)
+        wanted = read_archive(folder / name, kind)
+        key = "state" if kind == "weights" else "model"
+        for name_of, array in wanted[key].items():
+            np.testing.assert_array_equal(got[key][name_of], array)
+
+
+def test_a_second_ctrl_c_has_nothing_more_to_say(run, monkeypatch):
+    def fit(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "fit", fit)
+    code, _, err = run("train", "--data", "digits")
+    assert (code, err) == (130, "minires: interrupted\n")
+
+
+def test_a_finished_training_may_be_resumed_from_anywhere(trained, run, no_picture):
+    folder, whole = trained
+    before = (folder / "best.npz").read_bytes()
+    code, out, err = run("train", "--resume", folder)
+    assert (code, err) == (0, "")
+    assert whole[whole.index("best epoch") : whole.index("written:")] in out
+    assert (folder / "best.npz").read_bytes() == before
+
+
+def test_a_folder_of_images_given_by_a_relative_path_is_found_when_resumed(
+    run, monkeypatch, tmp_path, no_picture
+):
+    picture_folder(tmp_path / "pictures")
+    fast = ("--model", "resnet8", "--epochs", 1, "--batch-size", 7)
+    code, _, err = run("train", "--data", "pictures", *fast, "--out", "out")
+    assert (code, err) == (0, "")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.setattr("pytest.MonkeyPatch.chdir", lambda self, path: None)
+    code, _, err = run("train", "--resume", tmp_path / "out")
+    assert (code, err) == (0, "")
+
+
+# ---------------------------------------------------------------------- other data
+
+
+def picture_folder(folder, count=5):
+    """Reddish and bluish pictures of several sizes."""
+    rng = np.random.default_rng(0)
+    for name, channel in (("blue", 2), ("red", 0)):
+        (folder / name).mkdir(parents=True)
+        for i in range(count):
+            pixels = rng.integers(0, 80, (40 + i, 50, 3), dtype=np.uint8)
+            pixels[..., channel] += 150
+            Image.fromarray(pixels).save(folder / name / f"{i}.png")
+
+
+def test_a_folder_of_images_from_end_to_end(run, tmp_path, no_picture):
+    picture_folder(tmp_path / "pictures")
+    code, out, err = run(
+        *("train", "--data", "pictures", "--model", "resnet8", "--epochs", 1, "--lr", 0.1),
+        *("--batch-size", 7, "--augment", "none", "--out", "out"),
+    )
+    assert (code, err) == (0, "")
+    assert "7 images to train, 1 held out, 2 to test" in out
+    code, out, err = run("eval", "--weights", "out/best.npz")
+    assert (code, err) == (0, "")
+    assert "of 2)" in out
+    Image.new("RGB", (300, 200), (200, 30, 30)).save("picture.jpg")
+    code, out, err = run("predict", "out/best.npz", "picture.jpg")
+    assert (code, err) == (0, "")
+    assert sorted(line.split()[1] for line in out.splitlines()[1:]) == ["blue", "red"]
+    code, _, err = run("eval", "--weights", "out/best.npz", "--data", "digits")
+    assert (code, err) == (2, "minires: the weights know 2 classes, digits has 10\n")
+
+
+@pytest.mark.shared
+def test_cifar_from_its_archive(run, monkeypatch, shared, no_picture):
+    """A few hundred images of it: training on the whole set takes minutes."""
+    load_dataset = data.load_dataset
+    sizes = []
+
+    def few(name, root=None, *, train, download=False):
+        whole = load_dataset(name, root, train=train, download=download)
+        sizes.append(len(whole))
+        return whole.subset(np.arange(320 if train else 100))
+
+    monkeypatch.setattr(data, "load_dataset", few)
+    root = shared / "data"
+    code, out, err = run(
+        *("train", "--data", "cifar10", "--data-dir", root, "--model", "resnet8", "--epochs", 1),
+        *("--batch-size", 32, "--out", "out"),
+    )
+    assert (code, err) == (0, "")
+    assert sizes == [50_000, 10_000]
+    assert "288 images to train, 32 held out, 100 to test" in out
+    metadata = minires.load("out/best.npz").metadata
+    assert metadata["classes"][3] == "cat"
+    # the published statistics of the whole set are 0.491, 0.482, 0.447
+    assert metadata["mean"] == pytest.approx([0.491, 0.482, 0.447], abs=0.03)
+
+
+# ---------------------------------------------------------------------- mistakes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("trian", "No such command"),
+        ("train --epoch-count 3", "No such option.*--epoch-count"),
+        ("train more", "unexpected extra argument"),
+        ("train --epochs ten", "--epochs.*integer"),
+        ("train --lr fast", "--lr.*(float|number)"),
+        ("train --model resnet9", r"unknown model 'resnet9' \(did you mean resnet\d+\?\)"),
+        ("train --data mnits", "unknown dataset 'mnits': expected one of digits, fashion-mini"),
+        ("train --data cifar10 --data-dir nowhere", "CIFAR-10 is not in .*nowhere"),
+        ("train --optimizer lion", "unknown optimizer 'lion': one of sgd, adam, adamw, rmsprop"),
+        ("train --schedule linear", "unknown schedule 'linear': one of onecycle, cosine, step"),
+        ("train --augment spin", "unknown augmentation 'spin': crop, flip or none"),
+        ("train --epochs 0", "epochs must be at least 1, got 0"),
+        ("train --epochs -3", "epochs must be at least 1, got -3"),
+        ("train --batch-size 0", "batch_size must be at least 1, got 0"),
+        ("train --lr nan", "lr must be a number greater than 0, got nan"),
+        ("train --lr inf", "lr must be a number greater than 0, got inf"),
+        ("train --lr -0.1", "lr must be a number greater than 0, got -0.1"),
+        ("train --weight-decay -1", "weight_decay must be a number, at least 0, got -1"),
+        ("train --label-smoothing 2", "label_smoothing must be 0 to 1, got 2"),
+        ("train --valid 1", "valid must be a share between 0 and 1, got 1"),
+        ("train --valid 0.00001", "held_out=1e-05 would leave .* hold out 0"),
+        ("train --seed -1", "seed must be at least 0, got -1"),
+        ("train --device gpu", "unknown device 'gpu'"),
+        ("train --device cuda", "CuPy is not installed.*pip install 'minires"),
+        ("train --device cuda:one", "unknown device 'cuda:one'"),
+        ("train --resume nowhere", r"no training to resume: nowhere.recipe.json does not exist"),
+        ("train --resume file", r"no training to resume: file.recipe.json does not exist"),
+        ("train --out file", "file is no folder: name a folder for --out"),
+        ("train --data empty", "empty: no folders in it"),
+        ("eval", "--weights"),
+        ("eval --weights nowhere.npz", "cannot read nowhere.npz: No such file"),
+        ("eval --weights empty", "cannot read empty"),
+        ("eval --weights file", "file is damaged or not a minires weights file"),
+        ("eval --weights w.npz --data mnits", "unknown dataset 'mnits'"),
+        ("eval --weights w.npz --data digits", "these weights do not say how to normalise"),
+        ("eval --weights w.npz --mean a --std 1", "--mean wants numbers with commas .*got 'a'"),
+        ("eval --weights w.npz --mean nan --std 1", "--mean wants numbers .*got 'nan'"),
+        ("eval --weights w.npz --data digits --mean 0,0 --std 1", "2 means but 1 deviations"),
+        ("eval --weights w.npz --data digits --mean 0 --std 0", "deviation must be above 0"),
+        ("eval --weights w.npz --batch-size 0", "--batch-size.*1"),
+        ("eval --weights w.npz --device cuda", "CuPy is not installed"),
+        ("predict w.npz", "(?i)missing argument.*images"),
+        ("predict nowhere.npz file", "cannot read nowhere.npz: No such file"),
+        ("predict w.npz nowhere.png --top 0", "--top.*1"),
+        ("predict n.npz nowhere.png", "nowhere.png: cannot be read as an image: .*No such file"),
+        ("predict n.npz file", "file: cannot be read as an image"),
+        ("predict n.npz empty", "empty: cannot be read as an image"),
+        ("summary", "(?i)missing argument.*model"),
+        ("summary resnet9", "unknown model 'resnet9'"),
+        ("summary resnet8 --size 0", "--size.*1"),
+        ("summary resnet8 --classes -1", "--classes.*1"),
+    ],
+)
+def test_a_mistake_gets_one_line_and_exit_code_2(run, monkeypatch, tmp_path, arguments, message):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    monkeypatch.setattr("minires.backend._working_cupy", None)
+    (tmp_path / "file").write_text("something else")
+    (tmp_path / "empty").mkdir()
+    network = models.resnet8(in_channels=1)
+    minires.save(network, tmp_path / "w.npz")
+    minires.save(network, tmp_path / "n.npz", mean=[0.3], std=[0.3], size=[8, 8])
+    before = sorted(tmp_path.rglob("*"))
+    code, out, err = run(*arguments.split())
+    assert (code, out) == (2, "")
+    assert re.fullmatch(r"minires: [^\n]+\n", err)
+    assert re.search(message, err)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_that_holds_a_training_is_not_overwritten(trained, run):
+    folder, _ = trained
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    code, out, err = run("train", "--out", folder)
+    assert (code, out) == (2, "")
+    assert err == (
+        f"minires: {folder} holds a training already: --resume {folder}, or another --out\n"
+    )
+    code, out, err = run("train", "--resume", folder, "--epochs", 9, "--batch-size", 3)
+    assert (code, out) == (2, "")
+    assert err == (
+        f"minires: --resume goes on with the settings in {folder}: leave out "
+        "--epochs, --batch-size\n"
+    )
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_damaged_training_is_not_resumed(trained, run, tmp_path):
+    folder, _ = trained
+    for name in ("last.npz", "recipe.json"):
+        copy = tmp_path / f"without {name}"
+        shutil.copytree(folder, copy)
+        content = (copy / name).read_bytes()
+        (copy / name).write_bytes(content[: len(content) // 2])
+        code, _, err = run("train", "--resume", copy)
+        assert code == 2
+        assert re.fullmatch(rf"minires: .*{name} is damaged[^\n]*\n", err)
+        (copy / name).unlink()
+        code, _, err = run("train", "--resume", copy)
+        assert code == 2
+        assert re.fullmatch(rf"minires: .*{name}[^\n]*\n", err)
+
+
+def test_damaged_weights(trained, run, tmp_path):
+    whole = (trained[0] / "best.npz").read_bytes()
+    Image.new("L", (8, 8)).save(tmp_path / "image.png")
+    for cut in (0, 10, len(whole) // 2, len(whole) - 1):
+        (tmp_path / "w.npz").write_bytes(whole[:cut])
+        for command in (("eval", "--weights", "w.npz"), ("predict", "w.npz", "image.png")):
+            code, out, err = run(*command)
+            assert (code, out) == (2, "")
+            assert re.fullmatch(r"minires: w.npz is damaged or not a minires weights[^\n]*\n", err)
+
+
+def test_weights_of_other_classes(trained, run):
+    """Ten classes each, yet digits are no clothes: figures for them would mean nothing."""
+    code, out, err = run("eval", "--weights", trained[0] / "best.npz", "--data", "fashion-mini")
+    assert (code, out) == (2, "")
+    assert err == (
+        "minires: the weights know other classes (0, 1, 2, ...) than fashion-mini has "
+        "(T-shirt/top, trouser, pullover, ...)\n"
+    )
+
+
+def test_a_loss_that_is_not_finite_gets_one_line_and_exit_code_1(run, no_picture):
+    code, _, err = run("train", "--data", "digits", "--lr", "1e30", "--epochs", 1)
+    assert code == 1
+    assert re.fullmatch(
+        r"minires: the loss is \w+ at epoch 1, step 2: [^\n]*Try a smaller learning rate\.\n", err
+    )
+
+
+def test_a_full_disk_gets_one_line(run, monkeypatch, no_picture):
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    code, _, err = run("train", "--data", "digits", "--epochs", 1, "--out", "out")
+    assert code == 2
+    path = Path("out", "recipe.json")
+    assert err == (
+        f"minires: cannot write {path}: No space left on device; what was there is unchanged\n"
+    )
+    assert list(Path("out").iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise there")
+def test_a_reader_that_has_seen_enough():
+    """As in `minires summary resnet332 | head -1`; the rest does not fit into a pipe."""
+    process = real("summary", "resnet332")
+    assert process.stdout.readline().startswith("ResNet, input")
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    assert process.wait(timeout=60) == 1

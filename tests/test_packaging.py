@@ -1,0 +1,123 @@
+"""The wheel: what is in it, and that it works where there is nothing else of this project."""
+
+import email
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+PACKAGE = CHECKOUT / "minires"
+
+
+def pip(*arguments):
+    """pip, without a network."""
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
+    done = subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel, built by the same tool as always."""
+    folder = tmp_path_factory.mktemp("wheel")
+    pip("wheel", "--no-index", "--no-deps", "--no-build-isolation", "-w", folder, CHECKOUT)
+    (path,) = folder.iterdir()
+    assert path.suffix == ".whl"
+    return path
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel):
+    """What the wheel says of itself."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
+        return email.message_from_bytes(archive.read(name))
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+    modules = {path.relative_to(CHECKOUT).as_posix() for path in PACKAGE.rglob("*.py")}
+    embedded = {
+        p.relative_to(CHECKOUT).as_posix() for p in (PACKAGE / "data" / "embedded").iterdir()
+    }
+    assert embedded == {
+        f"minires/data/embedded/{name}.{end}"
+        for name in ("digits", "fashion-mini")
+        for end in ("npz", "txt")
+    }
+    plugin = {"pytest_minires.py"}  # which pytest finds by its name, beside the package
+    assert names - plugin == modules | embedded | {"minires/py.typed"}
+
+
+def test_embedded_data_are_small_and_their_licences_are_beside_them(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        files = {
+            i.filename: i
+            for i in archive.infolist()
+            if i.filename.startswith("minires/data/embedded/")
+        }
+        assert sum(info.file_size for info in files.values()) < 3_000_000
+        texts = [archive.read(name).decode() for name in files if name.endswith(".txt")]
+        licences = [name for name in archive.namelist() if ".dist-info/licenses/" in name]
+    assert len(texts) == 2
+    assert all("licen" in text.lower() and "http" in text for text in texts)
+    ends = {name.partition("/licenses/")[2] for name in licences}
+    assert {"LICENSE", "minires/data/embedded/digits.txt"} <= ends
+
+
+def test_what_it_says_of_itself(metadata):
+    import minires
+
+    assert metadata["Name"] == "minires"
+    assert metadata["Version"] == minires.__version__
+    assert metadata["License-Expression"] == "MIT"
+    assert metadata["Requires-Python"] == ">=3.11"
+    needed = {
+        line.split(">")[0] for line in metadata.get_all("Requires-Dist") if "extra ==" not in line
+    }
+    assert needed == {"numpy", "threadpoolctl", "tqdm", "typer", "matplotlib"}
+
+
+def test_installed_alone_it_trains(wheel, tmp_path):
+    """In a fresh environment, which sees this one's libraries but neither checkout nor tests."""
+    home = tmp_path / "environment"
+    venv.create(home, with_pip=False)
+    places = {"base": str(home), "platbase": str(home)}
+    scripts = Path(sysconfig.get_path("scripts", "venv", vars=places))
+    site = Path(sysconfig.get_path("purelib", "venv", vars=places))
+    python = scripts / Path(sys.executable).name
+    pip("--python", python, "install", "--no-index", "--no-deps", wheel)
+    # A folder named in a .pth file is searched, but its own .pth files, such as that of an
+    # editable minires, are not read.
+    (site / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
+
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+
+    def run(*command):
+        done = subprocess.run(
+            list(map(str, command)),
+            cwd=empty,
+            env=environment,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=120,
+        )
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+        return done.stdout
+
+    where = run(python, "-c", "import minires; print(minires.__file__)")
+    assert Path(where.strip()).is_relative_to(site)
+    out = run(scripts / "minires", "train", "--data", "digits", "--epochs", "1", "--out", "out")
+    assert "on the test images:" in out
+    names = ["best.npz", "curves.png", "history.csv", "last.npz", "recipe.json"]
+    assert sorted(path.name for path in (empty / "out").iterdir()) == names
