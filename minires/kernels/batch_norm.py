@@ -77,7 +77,7 @@ def moments(x: Array) -> tuple[Array, Array]:
     mean = totals.sum(axis=0) / rows.count
     # The sum of squares about each chunk's mean, and those of the chunks' means about the mean.
     deviations = squares - totals * means + counts * xp.square(means - mean)
-    var = deviations.sum(axis=0) / rows.count
+    var = xp.maximum(deviations.sum(axis=0) / rows.count, 0)  # rounding may go below
     return (mean + guess).astype(x.dtype), var.astype(x.dtype)
 
 
