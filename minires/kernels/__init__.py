@@ -7,6 +7,7 @@ convolution weights (KH, KW, C/groups, O). `reference` holds the definitions as 
 from minires.kernels.batch_norm import gradient_sums, input_gradient, moments, normalize
 from minires.kernels.choose import explain, use_algorithm
 from minires.kernels.conv import conv2d, conv2d_dw, conv2d_dx
+from minires.kernels.elementwise import relu, relu_gradient
 from minires.kernels.pooling import (
     avg_pool,
     avg_pool_dx,
@@ -33,6 +34,8 @@ __all__ = [
     "moments",
     "normalize",
     "release_workspace",
+    "relu",
+    "relu_gradient",
     "set_num_threads",
     "use_algorithm",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from minires import kernels
 from minires.backend import Array, xp_of
 from minires.engine import op
 from minires.ops.arithmetic import exp, where
@@ -10,12 +11,23 @@ from minires.ops.arithmetic import exp, where
 @op
 def relu(x: Array) -> Array:
     """`max(x, 0)`; the derivative at 0 is 0 (Nair and Hinton 2010)."""
-    return xp_of(x).maximum(x, 0)
+    return kernels.relu(x)
 
 
 @relu.vjp
 def relu_vjp(g: Array, out: Array) -> tuple[Array]:
-    return (g * (out > 0),)  # out > 0 exactly where x > 0, so x need not be kept
+    return (relu_gradient(g, out),)  # out > 0 exactly where x > 0, so x need not be kept
+
+
+@op
+def relu_gradient(dy: Array, y: Array) -> Array:
+    """`dy` where ReLU's output `y` is positive, else 0."""
+    return kernels.relu_gradient(dy, y)
+
+
+@relu_gradient.vjp
+def relu_gradient_vjp(g: Array, y: Array) -> tuple[Array, None]:
+    return relu_gradient(g, y), None
 
 
 @op

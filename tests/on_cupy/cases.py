@@ -12,7 +12,7 @@ import numpy as np
 from minires import ops
 from minires.backend import device_of, to_device
 from minires.engine import raw
-from minires.ops import normalization, pooling
+from minires.ops import activation, normalization, pooling
 
 
 class Case(NamedTuple):
@@ -157,6 +157,11 @@ CASES = [
         "normalization._input_gradient",
         normalization._input_gradient,
         [normal(2, 7, 6, 4, seed=5), IMAGES, positive(4), normal(2, 4), *STATISTICS],
+    ),
+    Case(
+        "activation.relu_gradient",
+        activation.relu_gradient,
+        [normal(2, 7, 6, 4, seed=5), IMAGES],
     ),
     Case("normalization.scale_shift", ops.scale_shift, [IMAGES, *STATISTICS]),
     Case("pooling.max_pool2d", lambda x: ops.max_pool2d(x, **WINDOWS), [IMAGES]),

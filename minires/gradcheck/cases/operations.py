@@ -13,7 +13,7 @@ import numpy as np  # indices and masks
 from minires import kernels, ops
 from minires.engine import raw
 from minires.gradcheck.cases.case import Case, HostArray, apart, case, nonzero, normal, positive
-from minires.ops import normalization, pooling, shape
+from minires.ops import activation, normalization, pooling, shape
 
 Options = dict[str, Any]
 
@@ -304,6 +304,10 @@ OPERATIONS: dict[str, list[Case]] = {
         case(ops.put_along, normal(1), indices=np.array([1]), axis=-1, size=3),
     ],
     "relu": unary(ops.relu, nonzero),
+    "relu_gradient": [
+        case(activation.relu_gradient, normal(*lengths, seed=1), nonzero(*lengths))
+        for lengths in ((3, 4), (2, 1, 5), (6,), (), (0, 3))
+    ],
     "reshape": [
         case(ops.reshape, x34, shape=(2, -1)),
         case(ops.reshape, normal(2, 3, 4), shape=(4, 3, 2)),

@@ -1,0 +1,49 @@
+"""ReLU on large arrays: shared between threads, its mask made and used while in cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from minires.backend import Array, xp_of
+from minires.kernels.geometry import ranges
+from minires.kernels.threads import parallel
+from minires.kernels.workspace import scratch
+
+CHUNK = 1 << 18
+"""How many numbers a chunk holds on the CPU: 1 MiB of float32."""
+
+
+def relu(x: Array) -> Array:
+    """`max(x, 0)` of an array of any shape."""
+    xp = xp_of(x)
+    out = xp.empty(x.shape, x.dtype)
+    _by_chunks(lambda x, out: xp.maximum(x, 0, out=out), x, out)
+    return out
+
+
+def relu_gradient(g: Array, out: Array) -> Array:
+    """`g` where ReLU's output was positive, else 0, for two arrays of one shape."""
+    xp = xp_of(g, out)
+    dx = xp.empty(out.shape, out.dtype)
+
+    def run(g: Array, out: Array, dx: Array) -> None:
+        positive = scratch(xp, "positive", out.shape, bool)
+        xp.greater(out, 0, out=positive)
+        xp.multiply(g, positive, out=dx)
+
+    _by_chunks(run, g, out, dx)
+    return dx
+
+
+def _by_chunks(run: Callable[..., object], *arrays: Array) -> None:
+    """`run` on pieces of all arrays; the last is written, and C-contiguous."""
+    count = -(-arrays[-1].size // CHUNK)
+    dense = all(a.flags.c_contiguous for a in arrays)
+    if count < 2 or not dense or xp_of(*arrays) is not np:
+        run(*arrays)
+        return
+    flat = [a.reshape(-1) for a in arrays]
+    pieces = ranges(flat[0].size, count)
+    parallel(lambda piece: run(*(a[piece[0] : piece[1]] for a in flat)), pieces)

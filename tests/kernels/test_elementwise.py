@@ -1,0 +1,34 @@
+"""ReLU and its gradient, in pieces and in one."""
+
+import numpy as np
+import pytest
+
+from minires import kernels
+from minires.kernels import elementwise
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
+@pytest.mark.parametrize("size", [(0, 3), (5,), (), (7, 3, 11), (3, 200, 600)])
+def test_relu_and_its_gradient_are_their_definitions(size, dtype, rng):
+    x = np.asarray(rng.standard_normal(size), dtype)
+    g = np.asarray(rng.standard_normal(size), dtype)
+    y = kernels.relu(x)
+    dx = kernels.relu_gradient(g, y)
+    assert y.dtype == dx.dtype == dtype
+    for a, b, out, got in zip(x.flat, g.flat, y.flat, dx.flat, strict=True):
+        assert out == (a if a > 0 else 0)
+        assert got == (b if a > 0 else 0)
+
+
+def test_strided_arrays_are_read_as_they_are(rng, monkeypatch):
+    monkeypatch.setattr(elementwise, "CHUNK", 10)
+    x = rng.standard_normal((6, 8, 10))[::2, ::-1, 1::3]
+    g = rng.standard_normal((8, 3, 3)).transpose(1, 0, 2)
+    assert np.array_equal(kernels.relu(x), np.where(x > 0, x, 0))
+    assert np.array_equal(kernels.relu_gradient(g, kernels.relu(x)), np.where(x > 0, g, 0))
+
+
+def test_nan_goes_through_and_minus_infinity_becomes_zero():
+    y = kernels.relu(np.array([np.nan, -np.inf, np.inf, -0.0]))
+    assert np.isnan(y[0])
+    assert y[1:].tolist() == [0, np.inf, 0]
