@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from minires import kernels
 from minires.backend import Array, xp_of
-from minires.engine import op
+from minires.engine import op, raw
 from minires.ops.arithmetic import exp, where
 
 
@@ -16,7 +16,8 @@ def relu(x: Array) -> Array:
 
 @relu.vjp
 def relu_vjp(g: Array, out: Array) -> tuple[Array]:
-    return (relu_gradient(g, out),)  # out > 0 exactly where x > 0, so x need not be kept
+    # out > 0 exactly where x > 0, so x need not be kept; no derivative goes through the mask
+    return (relu_gradient(g, raw(out)),)
 
 
 @op
