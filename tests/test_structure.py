@@ -47,7 +47,6 @@ NUMPY_IN_OPS_AND_NN = {
         "float32",  # dropout's draws
         "arange",  # class numbers, on the host
         "asarray",  # labels, on the host
-        "full",  # batch norm without gamma or beta
         "zeros",  # adaptive pooling's matrices
         "ndarray",
     },

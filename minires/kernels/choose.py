@@ -179,10 +179,7 @@ def explain(
     """
     kernel = w_shape[0], w_shape[1]
     place = Placement((-padding[0], -padding[1]), stride, dilation, groups)
-    size = (
-        output_size(x_shape[1], kernel[0], stride[0], padding[0], dilation[0]),
-        output_size(x_shape[2], kernel[1], stride[1], padding[1], dilation[1]),
-    )
+    size = output_size((x_shape[1], x_shape[2]), kernel, stride, padding, dilation)
     problem = Problem(x_shape[0], size, x_shape[3], w_shape[3], kernel, place, dtype)
     tasks: tuple[Pass, ...] = ("forward", "dx", "dw")
     return {task: choose(problem, task) for task in tasks}

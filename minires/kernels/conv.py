@@ -36,9 +36,8 @@ def conv2d(
     -------
     (N, Ho, Wo, O) array
     """
-    KH, KW, _, O = w.shape
-    Ho = output_size(x.shape[1], KH, stride[0], padding[0], dilation[0])
-    Wo = output_size(x.shape[2], KW, stride[1], padding[1], dilation[1])
+    O = w.shape[3]
+    Ho, Wo = output_size(x.shape[1:3], w.shape[:2], stride, padding, dilation)
     out = xp_of(x, w).empty((x.shape[0], Ho, Wo, O), x.dtype)
     _correlate(x, w, out, Placement((-padding[0], -padding[1]), stride, dilation, groups))
     return out

@@ -25,9 +25,18 @@ WORTH_SHARING = 1 << 14
 """What costs less than this in all stays in one block: waking a thread takes longer."""
 
 
-def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int = 1) -> int:
-    """How many windows fit along an axis of `size` values with `padding` zeros at either end."""
-    return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+def output_size(
+    size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair = (1, 1)
+) -> Pair:
+    """How many windows fit into an image of (H, W) with `padding` zeros at either end.
+
+    Dumoulin and Visin 2016, arXiv:1603.07285, section 4.
+    """
+    h, w = (
+        (n + 2 * p - d * (k - 1) - 1) // s + 1
+        for n, k, s, p, d in zip(size, kernel, stride, padding, dilation, strict=True)
+    )
+    return h, w
 
 
 class Block(NamedTuple):

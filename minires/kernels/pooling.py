@@ -199,8 +199,7 @@ def _output_shape(
     shape: tuple[int, ...], kernel_size: Pair, stride: Pair, padding: Pair
 ) -> tuple[int, int, int, int]:
     N, H, W, C = shape
-    Ho = output_size(H, kernel_size[0], stride[0], padding[0])
-    Wo = output_size(W, kernel_size[1], stride[1], padding[1])
+    Ho, Wo = output_size((H, W), kernel_size, stride, padding)
     return N, Ho, Wo, C
 
 

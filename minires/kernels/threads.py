@@ -200,7 +200,6 @@ def _find_blas() -> list[Any]:
     """The BLAS libraries loaded into this process, looked up once: a look-up takes milliseconds."""
     global _blas_libraries
     if _blas_libraries is None:
-        import numpy  # noqa: F401  (its BLAS must be loaded before it can be found)
         from threadpoolctl import ThreadpoolController
 
         found = ThreadpoolController().lib_controllers

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np  # for label checks, pooling matrices and dropout masks, all made on the host
 
 from minires import ops, random
-from minires.backend import Array, device_of, to_device
+from minires.backend import Array, device_of, to_device, xp_of
 from minires.engine import raw
 from minires.tensor import Tensor
 
@@ -86,8 +86,8 @@ def batch_norm(
     if like is not None and like.shape != (channels,):
         raise ValueError(f"batch_norm wants (..., {like.shape[0]}), got {tuple(input.shape)}")
     data = raw(input)
-    gamma: Any = weight if weight is not None else _full(1, channels, data)
-    beta: Any = bias if bias is not None else _full(0, channels, data)
+    gamma: Any = weight if weight is not None else xp_of(data).ones(channels, data.dtype)
+    beta: Any = bias if bias is not None else xp_of(data).zeros(channels, data.dtype)
     if not training:
         if running_mean is None or running_var is None:
             raise ValueError("batch_norm outside training wants running_mean and running_var")
@@ -101,10 +101,6 @@ def batch_norm(
         running_var.data += momentum * (var * (count / (count - 1)) - running_var.data)
     normalized: Tensor = out
     return normalized
-
-
-def _full(value: float, channels: int, like: Array) -> Array:
-    return to_device(np.full(channels, value, like.dtype), device_of(like))
 
 
 def relu(input: Tensor) -> Tensor:

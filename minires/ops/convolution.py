@@ -11,19 +11,8 @@ from collections.abc import Sequence
 from minires import kernels
 from minires.backend import Array
 from minires.engine import op
-
-Pair = tuple[int, int]
-
-
-def convolved_size(
-    size: Pair, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair
-) -> Pair:
-    """The output's height and width (Dumoulin and Visin 2016, arXiv:1603.07285, section 4)."""
-    h, w = (
-        (n + 2 * p - d * (k - 1) - 1) // s + 1
-        for n, k, s, p, d in zip(size, kernel_size, stride, padding, dilation, strict=True)
-    )
-    return h, w
+from minires.kernels.geometry import output_size
+from minires.kernels.placement import Pair
 
 
 def _check(x: Array, w: Array, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> None:
@@ -55,7 +44,7 @@ def _check(x: Array, w: Array, stride: Pair, padding: Pair, dilation: Pair, grou
             f"conv2d wants images (N, H, W, {wanted}), got {tuple(x.shape)}: {channels} channels, "
             f"not {wanted}{hint}"
         )
-    if min(convolved_size(x.shape[1:3], w.shape[:2], stride, padding, dilation)) < 1:
+    if min(output_size(x.shape[1:3], w.shape[:2], stride, padding, dilation)) < 1:
         raise ValueError(
             f"conv2d: a {w.shape[0]}x{w.shape[1]} kernel with dilation {dilation} does not fit "
             f"into images of {x.shape[1]}x{x.shape[2]} with padding {padding}"

@@ -29,7 +29,6 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
         "model": "resnet8",
         "epochs": 10,
         "batch_size": 64,
-        "weight_decay": 1e-3,
         "augment": (),
     },
     "fashion-mnist": {"model": "resnet14", "epochs": 10, "batch_size": 128},
@@ -38,6 +37,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "folder": {"model": "resnet18", "epochs": 10, "batch_size": 32},
 }
 _PADDING = {"cifar10": 4, "cifar100": 4}  # of random crops; small grey images want less
+_SGD_DECAY = {"fashion-mini": 1e-3}
 _LR = {"sgd": 0.1, "adam": 1e-3, "adamw": 1e-3, "rmsprop": 1e-3}
 _ONE_CYCLE_LR = {"sgd": 0.3, "adam": 5e-3, "adamw": 5e-3, "rmsprop": 2e-3}
 
@@ -135,11 +135,12 @@ def make_recipe(**given: Any) -> Recipe:
     name = chosen.setdefault("data", "fashion-mini")
     optimizer = chosen.setdefault("optimizer", "sgd")
     schedule = chosen.setdefault("schedule", "onecycle")
+    decay = {"sgd": _SGD_DECAY.get(name, 5e-4), "adamw": 0.01}
     usual = {
         "data_dir": None,
         "download": False,
         "lr": (_ONE_CYCLE_LR if schedule == "onecycle" else _LR).get(optimizer),
-        "weight_decay": 5e-4 if optimizer == "sgd" else 0.0 if optimizer != "adamw" else 0.01,
+        "weight_decay": decay.get(optimizer, 0.0),
         "label_smoothing": 0.0,
         "augment": AUGMENTATIONS,
         "valid": 0.1,

@@ -38,6 +38,15 @@ def test_what_suits_the_data(name, model, augment):
     assert (recipe.optimizer, recipe.schedule, recipe.valid) == ("sgd", "onecycle", 0.1)
 
 
+def test_weight_decay_suits_the_optimizer_first():
+    decays = {
+        name: make_recipe(data="fashion-mini", optimizer=name).weight_decay
+        for name in ("sgd", "adam", "adamw", "rmsprop")
+    }
+    assert decays == {"sgd": 1e-3, "adam": 0.0, "adamw": 0.01, "rmsprop": 0.0}
+    assert make_recipe(data="digits").weight_decay == 5e-4
+
+
 def test_what_is_given_wins():
     recipe = make_recipe(data="digits", model="plain8", lr=0.01, epochs=None, augment=("flip",))
     assert (recipe.model, recipe.lr, recipe.augment) == ("plain8", 0.01, ("flip",))
