@@ -248,7 +248,7 @@ def test_results_go_to_a_new_folder_by_default(run, no_picture):
 def test_the_test_images_are_used_once_after_the_training(run, monkeypatch, no_picture):
     """Whoever looks at them before the end could choose by them."""
     events, tasks, prepared = [], [], []
-    load_task = cli.load_task
+    load_task = cli.train.load_task
 
     def watched(recipe):
         task = load_task(recipe)
@@ -267,8 +267,8 @@ def test_the_test_images_are_used_once_after_the_training(run, monkeypatch, no_p
         prepared.append(options["transform"])
         return evaluate(*arguments, **options)
 
-    monkeypatch.setattr(cli, "load_task", watched)
-    monkeypatch.setattr(cli, "evaluate", evaluating)
+    monkeypatch.setattr(cli.train, "load_task", watched)
+    monkeypatch.setattr(cli.evaluate, "evaluate", evaluating)
     few = ("--data", "digits", "--model", "plain8", "--epochs", 2, "--augment", "flip")
     code, _, _ = run("train", *few)
     assert code == 0
@@ -315,7 +315,7 @@ def test_a_second_ctrl_c_has_nothing_more_to_say(run, monkeypatch):
     def fit(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "fit", fit)
+    monkeypatch.setattr(cli.train, "fit", fit)
     code, _, err = run("train", "--data", "digits")
     assert (code, err) == (130, "minires: interrupted\n")
 

@@ -1,0 +1,66 @@
+"""The command line. Each command is a function in a module of this folder; here they meet."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import typer
+
+from minires.backend import DeviceError
+from minires.cli.describe import info_command, summary_command
+from minires.cli.evaluate import eval_command, predict_command
+from minires.cli.train import Stopped, train_command
+from minires.gradcheck.command import gradcheck_command
+from minires.training import TrainingError
+
+app = typer.Typer(
+    help="Residual networks from scratch, on NumPy or CuPy: train them, use them, look inside.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("train")(train_command)
+app.command("eval")(eval_command)
+app.command("predict")(predict_command)
+app.command("summary")(summary_command)
+app.command("gradcheck")(gradcheck_command)
+app.command("info")(info_command)
+
+_USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
+_USER_ERRORS = (_USAGE_ERROR, ValueError, TypeError, DeviceError, OSError)
+
+
+def main() -> None:
+    """Run the command line; a mistake of the user's gets one line and exit code 2."""
+    try:
+        code = app(sys.argv[1:] or ["--help"], prog_name="minires", standalone_mode=False)
+        sys.stdout.flush()
+    except Stopped as error:
+        _fail(str(error), 130)
+    except (KeyboardInterrupt, typer.Abort):  # some versions of typer return 130 instead
+        code = 130
+    except TrainingError as error:
+        _fail(str(error), 1)
+    except BrokenPipeError:  # as in `minires info | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except _USER_ERRORS as error:
+        _fail(_message(error), 2)
+    if code == 130:
+        _fail("interrupted", 130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _message(error: Any) -> str:
+    if isinstance(error, _USAGE_ERROR):
+        return str(error.format_message())
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
+
+
+def _fail(message: str, code: int) -> None:
+    print("minires:", *message.split(), file=sys.stderr)  # on one line
+    sys.exit(code)

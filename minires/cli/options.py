@@ -1,0 +1,27 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def option(metavar: str, help: str, default: str | bool = True, **more: Any) -> Any:
+    return typer.Option(metavar=metavar, help=help, show_default=default, **more)
+
+
+def data_option(default: str) -> Any:
+    text = (
+        "digits, fashion-mini (both come with minires), fashion-mnist, cifar10, cifar100, or a "
+        "folder with one folder of images a class."
+    )
+    return option("NAME|FOLDER", text, default)
+
+
+DataDirOption = Annotated[
+    Path | None, option("FOLDER", "Where a dataset's official files are, packed or unpacked.")
+]
+DeviceOption = Annotated[str, option("NAME", "cpu, cuda or cuda:N.")]
+BatchOption = Annotated[int, option("N", "Images at a time.", min=1)]

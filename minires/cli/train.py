@@ -1,0 +1,207 @@
+"""`minires train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from minires import data as datasets
+from minires import kernels
+from minires.backend import parse_device
+from minires.cli.evaluate import measure
+from minires.cli.options import DataDirOption, DeviceOption, data_option, option
+from minires.training import Interrupted, fit, load
+from minires.training.recipe import (
+    Recipe,
+    build_model,
+    build_optimizer,
+    build_schedule,
+    load_task,
+    make_recipe,
+)
+
+
+class Stopped(Exception):
+    """Ctrl-C, and the state is saved. No KeyboardInterrupt: typer would swallow the message."""
+
+
+def train_command(
+    context: typer.Context,
+    data: Annotated[str | None, data_option("fashion-mini")] = None,
+    data_dir: DataDirOption = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch the files if they are missing.")
+    ] = False,
+    model: Annotated[
+        str | None, option("NAME", "The network; `minires info` lists them.", "by the data")
+    ] = None,
+    epochs: Annotated[
+        int | None, option("N", "How often to go through the images.", "by the data")
+    ] = None,
+    batch_size: Annotated[int | None, option("N", "Images a step.", "by the data")] = None,
+    lr: Annotated[
+        float | None, option("X", "Learning rate; the peak of onecycle.", "by the optimizer")
+    ] = None,
+    optimizer: Annotated[
+        str, option("NAME", "sgd (with Nesterov momentum), adam, adamw or rmsprop.")
+    ] = "sgd",
+    schedule: Annotated[
+        str, option("NAME", "Of the learning rate: onecycle, cosine, step or constant.")
+    ] = "onecycle",
+    weight_decay: Annotated[
+        float | None, option("X", "Pulls weights towards 0.", "by the optimizer")
+    ] = None,
+    label_smoothing: Annotated[
+        float, option("X", "How much of each target is spread over all classes.")
+    ] = 0.0,
+    augment: Annotated[
+        str | None, option("LIST", "crop, flip, both with a comma, or none.", "by the data")
+    ] = None,
+    valid: Annotated[
+        float, option("X", "Share of the training images held out to choose the best epoch.")
+    ] = 0.1,
+    seed: Annotated[int, option("N", "Of every random draw; the same gives the same run.")] = 0,
+    device: DeviceOption = "cpu",
+    out: Annotated[
+        Path | None, option("FOLDER", "Where to write the results.", "a new one in runs")
+    ] = None,
+    resume: Annotated[
+        Path | None, option("FOLDER", "Go on with the training in this folder, as it was set up.")
+    ] = None,
+) -> None:
+    """Train a network; with no option, a ResNet-8 on a small Fashion-MNIST in about a minute.
+
+    A tenth of the training images is held out to choose the best epoch. The
+    test images are used once, at the end. Ctrl-C saves, and --resume goes on to
+    the very same result.
+    """
+    if resume is not None:
+        others = [name for name in context.params if name != "resume" and _given(context, name)]
+        if others:
+            raise ValueError(
+                f"--resume goes on with the settings in {resume}: leave out "
+                + ", ".join(f"--{name.replace('_', '-')}" for name in others)
+            )
+        recipe, folder = Recipe.read(resume / "recipe.json"), resume
+    else:
+        recipe = make_recipe(
+            data=_lasting(data),
+            data_dir=None if data_dir is None else str(data_dir.resolve()),
+            download=download,
+            model=model,
+            epochs=epochs,
+            batch_size=batch_size,
+            lr=lr,
+            optimizer=optimizer,
+            schedule=schedule,
+            weight_decay=weight_decay,
+            label_smoothing=label_smoothing,
+            augment=None if augment is None else _names(augment),
+            valid=valid,
+            seed=seed,
+            device=device,
+        )
+        folder = _new_folder(out, recipe)
+    _train(recipe, folder, resume is not None)
+
+
+def _given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _lasting(name: str | None) -> str | None:
+    """A dataset's name, or a folder's whole path: the training may be resumed from elsewhere."""
+    if name is None or name in datasets.DATASET_NAMES or not Path(name).exists():
+        return name
+    return str(Path(name).resolve())
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(n.strip() for n in text.split(",") if n.strip() not in ("", "none"))
+
+
+def _new_folder(out: Path | None, recipe: Recipe) -> Path:
+    if out is not None:
+        if (out / "recipe.json").exists():
+            raise ValueError(f"{out} holds a training already: --resume {out}, or another --out")
+        if out.exists() and not out.is_dir():
+            raise ValueError(f"{out} is no folder: name a folder for --out")
+        return out
+    stem = f"{Path(recipe.data).name}-{recipe.model}"
+    candidates = (Path("runs", stem if i == 1 else f"{stem}-{i}") for i in range(1, 10_000))
+    return next(folder for folder in candidates if not folder.exists())
+
+
+def _train(recipe: Recipe, folder: Path, resume: bool) -> None:
+    parse_device(recipe.device)
+    task = load_task(recipe)
+    network = build_model(recipe, task)
+    optimizer = build_optimizer(recipe, network)
+    steps = recipe.epochs * max(len(task.train) // recipe.batch_size, 1)
+    schedule = build_schedule(recipe, optimizer, steps)
+    parameters = sum(p.size for p in network.parameters())
+    print(
+        f"{recipe.model}, {parameters:,} parameters, on {recipe.data}: {len(task.train):,} images "
+        f"to train, {len(task.valid):,} held out, {len(task.test):,} to test"
+    )
+    epochs = "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs"
+    print(
+        f"{epochs} of {recipe.optimizer} in batches of {recipe.batch_size}, lr {recipe.lr:g} "
+        f"{recipe.schedule}, {kernels.get_num_threads()} threads; writing to {folder}"
+    )
+    if not resume:
+        recipe.write(folder / "recipe.json")
+    try:
+        history = fit(
+            network,
+            task.train,
+            task.valid,
+            epochs=recipe.epochs,
+            batch_size=recipe.batch_size,
+            optimizer=optimizer,
+            schedule=schedule,
+            transform=task.transform,
+            valid_transform=task.eval_transform,
+            label_smoothing=recipe.label_smoothing,
+            seed=recipe.seed,
+            out=folder,
+            resume=resume,
+            metadata=task.metadata,
+        )
+    except Interrupted as error:
+        shown = f'"{folder}"' if " " in str(folder) else folder
+        raise Stopped(f"{error}. Go on with: minires train --resume {shown}") from None
+    best = load(folder / "best.npz").to(recipe.device)
+    result = measure(best, task.test, task.eval_transform, recipe.batch_size)
+    classes = task.metadata["classes"]
+    print(f"\nbest epoch {history.best.epoch} of {len(history)}, on the test images:")
+    print(f"  accuracy  {result.accuracy:.2%} ({result.correct:,} of {result.count:,})")
+    print(f"  loss      {result.loss:.4f}")
+    if len(classes) <= 20:
+        print(_class_table(result.predictions, task.test.labels, classes))
+    print("\nwritten:")
+    for name, what in (
+        ("best.npz", f"the weights: minires predict {folder / 'best.npz'} IMAGE"),
+        ("last.npz", "the whole state, to resume from"),
+        ("history.csv", "loss and accuracy by epoch"),
+        ("curves.png", "the same as a picture"),
+        ("recipe.json", "the settings"),
+    ):
+        print(f"  {folder / name!s:<40}  {what}")
+
+
+def _class_table(predictions: Any, labels: Any, classes: list[str]) -> str:
+    """Each class's accuracy, and what it is mistaken for most."""
+    width = max(map(len, classes))
+    lines = [f"\n  {'class':<{width}}  right     of  mostly mistaken for"]
+    for k, name in enumerate(classes):
+        guesses = np.bincount(predictions[labels == k], minlength=len(classes))
+        total, right = int(guesses.sum()), int(guesses[k])
+        guesses[k] = 0
+        other = f"{classes[int(guesses.argmax())]} ({guesses.max()})" if guesses.any() else "-"
+        lines.append(f"  {name:<{width}}  {right:5,}  {total:5,}  {other}")
+    return "\n".join(lines)
