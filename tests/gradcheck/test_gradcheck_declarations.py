@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from mechanical import operations, rule_of, ways
 
-from minires import Tensor, nn, ops
+from minires import nn, ops
 from minires.gradcheck import gradcheck
 from minires.gradcheck.cases import LAYERS, OPERATIONS
 
@@ -86,22 +86,3 @@ def test_mechanical_mutants_of_every_rule_are_killed(monkeypatch):
     print(f"{len(outcomes)} mutants, {len(survivors)} survivors: {sorted(survivors)}")
     assert survivors == set(SURVIVORS)
     assert len(survivors) <= 0.02 * len(outcomes)
-
-
-@pytest.mark.parametrize("name", sorted(set(OPERATIONS) - {"astype"}))
-def test_float32_stays_float32(name):
-    for case in OPERATIONS[name]:
-        inputs = [Tensor(single(v), requires_grad=is_floating(v)) for v in case.inputs]
-        out = case.function(*inputs, **{key: single(v) for key, v in case.options.items()})
-        assert out.dtype == np.float32, str(case)
-        if out.requires_grad:
-            out.backward(np.ones(out.shape))
-        assert all(t.grad is None or t.grad.dtype == np.float32 for t in inputs), str(case)
-
-
-def is_floating(value):
-    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
-
-
-def single(value):
-    return value.astype(np.float32) if is_floating(value) else value

@@ -19,9 +19,13 @@ def wants_real_gpu(config: pytest.Config) -> bool:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that takes `gpu` on the stand-in and the emulated GPU, or on the real one.
 
-    A test that takes `counting_gpu` runs on those that count: on the real one it does not.
+    A test that takes `counting_gpu` runs on those that count: on the real one it does not. One
+    that takes `quick_gpu` needs so many kernels that the emulation, which compiles each, is left
+    out.
     """
     emulated = ["emulated"] if emulation.obstacle() is None else []
+    if "quick_gpu" in metafunc.fixturenames:
+        emulated = []
     if "counting_gpu" in metafunc.fixturenames:
         metafunc.parametrize("gpu_kind", ["strict", *emulated])
     elif "gpu" in metafunc.fixturenames:
@@ -63,6 +67,12 @@ def gpu(gpu_kind: str) -> Iterator[Gpu]:
 @pytest.fixture
 def counting_gpu(gpu: Gpu) -> Gpu:
     """A GPU that counts."""
+    return gpu
+
+
+@pytest.fixture
+def quick_gpu(gpu: Gpu) -> Gpu:
+    """A GPU for which a new kernel costs little."""
     return gpu
 
 

@@ -1,11 +1,16 @@
 """Every operation gives on a GPU what it gives on NumPy: values, gradients, second derivatives."""
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 import pytest
+from declared import Call, calls, function, is_floating, leaves, mapped
 
 import minires
 from minires import Tensor, kernels, ops
 from minires.engine import registry
+from minires.gradcheck.cases import OPERATIONS
 from on_cupy import cases
 from on_cupy.cases import CASES, Case, cotangent
 
@@ -45,6 +50,27 @@ def test_every_operation_equals_numpys(gpu, case):
 def test_no_operation_is_left_out():
     operations = {name for name in registry if name.startswith("minires.")}
     assert operations == {f"minires.ops.{case.operation}" for case in CASES}
+
+
+@pytest.mark.parametrize("name", sorted(set(OPERATIONS) - {"move"}))  # it would leave the GPU
+def test_every_declared_case_equals_numpys(quick_gpu, name):
+    for call in calls(name):
+        arrays = [a for a in leaves(call.args) if is_floating(a)]
+        case = Case(name, partial(again, call), arrays, differentiable=name != "sign")
+        assert_equal(results(case, "cuda"), results(case, "cpu"))
+
+
+def again(call: Call, *inputs: Tensor) -> Tensor:
+    """The call with other arrays in place of its own, and constants beside them."""
+    waiting = iter(inputs)
+    args = mapped(call.args, lambda a: next(waiting) if is_floating(a) else there(a, inputs[0]))
+    static = {key: there(value, inputs[0]) for key, value in call.static.items()}
+    return function(call.name)(*args, **static)
+
+
+def there(value: Any, tensor: Tensor) -> Any:
+    """Arrays, also those in an index, on the device of a tensor."""
+    return mapped(value, lambda a: cases.beside(a, tensor) if isinstance(a, np.ndarray) else a)
 
 
 CONVOLUTIONS = {  # by algorithm: channels, filters, kernel, groups

@@ -116,6 +116,8 @@ def reductions(function: Any, draw: Any = normal, **options: Any) -> list[Case]:
         case(function, draw(2, 3, 4), axis=(-1, 0), **options),
         case(function, draw(2, 3, 4), axis=-2, keepdims=True, **options),
         case(function, draw(3, 2, 5), axis=(2, 0), keepdims=True, **options),
+        case(function, draw(3, 1, 2), axis=0, **options),
+        case(function, draw(0, 3), axis=1, **options),
     ]
 
 
@@ -126,6 +128,8 @@ def along_axes(function: Any) -> list[Case]:
         case(function, normal(4, 2, 3), axis=0),
         case(function, normal(2, 5, 3), axis=1),
         case(function, 4 * normal(2, 3, seed=2)),
+        case(function, normal(3, 1)),
+        case(function, normal(0, 4)),
     ]
 
 
@@ -168,6 +172,7 @@ OPERATIONS: dict[str, list[Case]] = {
         case(pooling.avg_pool2d_dx, normal(1, 3, 3, 2), input_size=(5, 4), **OVERLAPPING),
         case(pooling.avg_pool2d_dx, normal(2, 2, 2, 3), input_size=(5, 7), **TILES),
         case(pooling.avg_pool2d_dx, normal(2, 3, 3, 1), input_size=(5, 6), **SPARSE),
+        case(pooling.avg_pool2d_dx, normal(0, 2, 2, 3), input_size=(5, 7), **TILES),
     ],
     "batch_norm": [
         case(ops.batch_norm, normal(*SMALL), positive(3), normal(3)),
@@ -176,15 +181,15 @@ OPERATIONS: dict[str, list[Case]] = {
         case(ops.batch_norm, normal(2, 4, 3), normal(3, seed=2), normal(3)),
         case(ops.batch_norm, normal(3, 2, 2, 1), positive(1), normal(1)),
     ],
-    "_batch_mean": [case(_mean_of, normal(*s)) for s in (SMALL, (5, 2), (4, 3, 2))],
+    "_batch_mean": [case(_mean_of, normal(*s)) for s in (SMALL, (5, 2), (4, 3, 1))],
     "_batch_inv_std": [
         case(_inv_std_of, normal(*SMALL), eps=1e-5),
         case(_inv_std_of, normal(5, 2), eps=0.5),
-        case(_inv_std_of, normal(4, 3, 2), eps=1e-3),
+        case(_inv_std_of, normal(4, 1, 2), eps=1e-3),
     ],
     "_gradient_sums": [
         case(_sums_of, normal(*s), normal(*s, seed=1), normal(s[-1]), positive(s[-1]))
-        for s in (SMALL, (5, 2))
+        for s in (SMALL, (5, 2), (3, 1, 2))
     ],
     "_input_gradient": [
         case(
@@ -196,18 +201,20 @@ OPERATIONS: dict[str, list[Case]] = {
             normal(s[-1], seed=2),
             positive(s[-1]),
         )
-        for s in (SMALL, (5, 2))
+        for s in (SMALL, (5, 2), (3, 1, 2))
     ],
     "broadcast_to": [
         case(ops.broadcast_to, normal(3, 1), shape=(2, 3, 4)),
         case(ops.broadcast_to, normal(4), shape=(3, 4)),
         case(ops.broadcast_to, normal(), shape=(2, 3)),
         case(ops.broadcast_to, normal(2, 3), shape=(2, 3)),
+        case(ops.broadcast_to, normal(0, 1), shape=(2, 0, 3)),
     ],
     "clip": [
         case(ops.clip, apart(3, 4), low=-0.26, high=0.32),
         case(ops.clip, apart(2, 1, 5), low=0.13),
         case(ops.clip, apart(6), high=0.13),
+        case(ops.clip, normal(0, 3), low=0.0),
     ],
     "concatenate": [
         case(lambda *xs: ops.concatenate(xs, axis=-1), x34, normal(3, 1), normal(3, 2)),
@@ -218,6 +225,7 @@ OPERATIONS: dict[str, list[Case]] = {
         case(shape._concatenate, x34, normal(3, 1), axis=1, sizes=(4, 1)),
         case(shape._concatenate, normal(2, 1, 3), normal(2, 4, 3), axis=-2, sizes=(1, 4)),
         case(shape._concatenate, x34, axis=0, sizes=(3,)),
+        case(shape._concatenate, normal(2, 0), normal(2, 3), axis=1, sizes=(0, 3)),
     ],
     "conv2d": convolutions(ops.conv2d),
     "conv2d_dw": convolutions(ops.conv2d_dw),
@@ -226,6 +234,8 @@ OPERATIONS: dict[str, list[Case]] = {
         case(ops.cross_entropy, x34, target=SMOOTHED),
         case(ops.cross_entropy, 5 * normal(2, 3, 4), target=np.eye(4)[[[0, 3, 1], [2, 2, 0]]]),
         case(ops.cross_entropy, normal(5), target=np.eye(5)[3]),
+        case(ops.cross_entropy, normal(2, 1), target=np.ones((2, 1))),
+        case(ops.cross_entropy, normal(0, 4), target=np.eye(4)[:0]),
     ],
     "divide": binary(ops.divide, normal, nonzero),
     "exp": unary(ops.exp),
@@ -233,12 +243,15 @@ OPERATIONS: dict[str, list[Case]] = {
         case(ops.flatten, normal(2, 3, 4), start_axis=1),
         case(ops.flatten, normal(2, 3, 4)),
         case(ops.flatten, normal(), start_axis=0),
+        case(ops.flatten, normal(0, 1, 3), start_axis=1),
     ],
     "getitem": [
         case(lambda x: ops.getitem(x, (slice(1, None), slice(None, None, -2))), x34),
         case(lambda x: ops.getitem(x, ROWS), x34),
         case(lambda x: ops.getitem(x, (Ellipsis, None, [1, 1, 0])), normal(2, 3, 4)),
         case(lambda x: ops.getitem(x, MASK), x34),
+        case(lambda x: ops.getitem(x, (slice(2, 2), 0)), normal(3, 1, 2)),
+        case(lambda x: ops.getitem(x, (slice(None), -1)), normal(0, 3)),
     ],
     "leaky_relu": [
         *unary(ops.leaky_relu, nonzero),
@@ -269,6 +282,10 @@ OPERATIONS: dict[str, list[Case]] = {
     "max_pool2d_gather": [
         case(pooling.max_pool2d_gather, normal(2, 6, 5, 3), indices=_places(mosaic, **w), **w)
         for w in (OVERLAPPING, TILES, SPARSE)
+    ]
+    + [
+        case(pooling.max_pool2d_gather, normal(*n), indices=_places(normal(*n), **TILES), **TILES)
+        for n in ((0, 6, 5, 3), (2, 2, 3, 1))
     ],
     "max_pool2d_scatter": [
         case(
@@ -279,6 +296,15 @@ OPERATIONS: dict[str, list[Case]] = {
             **w,
         )
         for w in (OVERLAPPING, TILES, SPARSE)
+    ]
+    + [
+        case(
+            pooling.max_pool2d_scatter,
+            normal(0, 3, 1, 3),
+            indices=_places(normal(0, 6, 5, 3), **TILES),
+            input_size=(6, 5),
+            **TILES,
+        )
     ],
     "maximum": binary(ops.maximum, apart, between),
     "mean": reductions(ops.mean),
@@ -291,6 +317,7 @@ OPERATIONS: dict[str, list[Case]] = {
         case(ops.pad, x34, width=((1, 0), (2, 3)), value=1.5),
         case(ops.pad, normal(2, 3, 4), width=((0, 0), (0, 2), (1, 1))),
         case(ops.pad, normal(5), width=((0, 4),)),
+        case(ops.pad, normal(0, 1), width=((1, 0), (2, 1)), value=-1.5),
     ],
     "power": [
         *binary(ops.power, positive),
@@ -302,6 +329,7 @@ OPERATIONS: dict[str, list[Case]] = {
         case(ops.put_along, normal(3, 1), indices=BEST, axis=1, size=4),
         case(ops.put_along, normal(1, 4), indices=np.array([[2, 0, 1, 2]]), axis=0, size=3),
         case(ops.put_along, normal(1), indices=np.array([1]), axis=-1, size=3),
+        case(ops.put_along, normal(0, 1), indices=BEST[:0], axis=1, size=3),
     ],
     "relu": unary(ops.relu, nonzero),
     "relu_gradient": [
@@ -312,16 +340,21 @@ OPERATIONS: dict[str, list[Case]] = {
         case(ops.reshape, x34, shape=(2, -1)),
         case(ops.reshape, normal(2, 3, 4), shape=(4, 3, 2)),
         case(ops.reshape, normal(), shape=(1, 1)),
+        case(ops.reshape, normal(3, 0, 1), shape=(0, 2)),
     ],
     "scale_shift": [
         case(ops.scale_shift, normal(2, 3, 4), normal(4), normal(4, seed=1)),
         case(ops.scale_shift, normal(5, 2), normal(2), normal(2, seed=1)),
         case(ops.scale_shift, normal(*SMALL), positive(3), normal(3)),
+        case(ops.scale_shift, normal(0, 3), normal(3), normal(3, seed=1)),
+        case(ops.scale_shift, normal(3, 1, 1), normal(1), normal(1, seed=1)),
     ],
     "scatter": [
         case(ops.scatter, normal(4, 2), key=ROWS, shape=(3, 2)),
         case(ops.scatter, normal(2, 2), key=PAIRS, shape=(2, 4)),
         case(ops.scatter, normal(2, 3), key=slice(1, 3), shape=(4, 3)),
+        case(ops.scatter, normal(0, 2), key=ROWS[:0], shape=(3, 2)),
+        case(ops.scatter, normal(1, 2), key=slice(0, 1), shape=(1, 2)),
     ],
     "sigmoid": [*unary(ops.sigmoid), case(ops.sigmoid, 8 * normal(2, 3))],
     "sign": [*unary(ops.sign, nonzero), case(lambda x: ops.sign(x) * x, nonzero(3, 4))],
@@ -331,6 +364,7 @@ OPERATIONS: dict[str, list[Case]] = {
         case(lambda *xs: ops.stack(xs, axis=1), x34, y34),
         case(lambda *xs: ops.stack(xs, axis=-1), x34, y34),
         case(lambda *xs: ops.stack(xs), normal(5), normal(5, seed=1), normal(5, seed=2)),
+        case(lambda *xs: ops.stack(xs, axis=1), normal(0, 1), normal(0, 1, seed=1)),
     ],
     "subtract": binary(ops.subtract),
     "sum": [*reductions(ops.sum), case(ops.sum, shut, axis=0)],
@@ -340,22 +374,27 @@ OPERATIONS: dict[str, list[Case]] = {
         case(ops.take, normal(2, 4), key=PAIRS),
         case(ops.take, x34, key=MASK),
         case(ops.take, x34, key=(None, slice(2, None, -1), Ellipsis)),
+        case(ops.take, normal(1, 3), key=(0, slice(3, None))),
+        case(ops.take, normal(0, 3), key=(slice(None), -1)),
     ],
     "take_along": [
         case(ops.take_along, x34, indices=BEST, axis=-1),
         case(ops.take_along, x34, indices=np.array([[2, 0, 1, 2]]), axis=0),
         case(ops.take_along, normal(5), indices=np.array([3]), axis=0),
+        case(ops.take_along, normal(0, 1), indices=BEST[:0], axis=1),
     ],
     "tanh": unary(ops.tanh),
     "transpose": [
         case(ops.transpose, normal(2, 3, 4)),
         case(ops.transpose, normal(2, 3, 4), axes=(2, 0, -2)),
         case(ops.transpose, normal(5)),
+        case(ops.transpose, normal(0, 1, 3), axes=(1, 2, 0)),
     ],
     "var": [*reductions(ops.var), *reductions(ops.var, ddof=1)],
     "where": [
         case(ops.where, MASK, x34, y34),
         case(ops.where, MASK, normal(4), normal(3, 1)),
         case(ops.where, MASK[0], normal(2, 1, 1), normal(4)),
+        case(ops.where, MASK[:0], normal(0, 4), normal(1, 4)),
     ],
 }
