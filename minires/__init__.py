@@ -1,6 +1,6 @@
 """minires: residual networks from scratch, on NumPy or CuPy."""
 
-from minires import data, models, nn, ops, optim, training
+from minires import data, models, nn, ops, optim, training, viz
 from minires.backend import use
 from minires.backward import grad
 from minires.engine import detect_nonfinite, enable_grad, no_grad
@@ -41,5 +41,6 @@ __all__ = [
     "stack",
     "training",
     "use",
+    "viz",
     "where",
 ]

@@ -90,7 +90,7 @@ def run_backward(
             "requires_grad=True, or it was computed under no_grad or detached"
         )
     wanted = None if targets is None else set(targets)
-    nodes = _ancestors(root.node)
+    nodes = ancestors(root.node)
     useful = _useful(nodes, wanted)
     grads: dict[Node, Any] = {root.node: _seed(root, gradient, create_graph)}
     owned: set[Node] = set()  # nodes whose sum in `grads` is an array that nobody else holds
@@ -130,11 +130,11 @@ def run_backward(
                     if not create_graph:
                         owned.add(parent)
             if not retain_graph:
-                node.kept, node.parents = None, ()
+                node.kept, node.call, node.parents = None, None, ()
     return collected
 
 
-def _ancestors(root: Node) -> list[Node]:
+def ancestors(root: Node) -> list[Node]:
     """Every node that `root` was computed from, oldest first.
 
     A node is younger than its parents, so this order is topological, and no recursion is needed:

@@ -12,7 +12,7 @@ An operation is two adjacent functions on arrays, its forward and its VJP (vecto
 
 Called with Tensors, `multiply` runs the forward on their arrays and leaves a `Node` in the graph.
 Called with arrays only it is a plain function on arrays. The rule asks *by name* for what it needs,
-and only that is kept alive until the walk back:
+and only that is kept alive until the walk back, but for the few numbers of a `SMALL` operation:
 
 | name | what the rule gets |
 |---|---|
@@ -74,10 +74,18 @@ class Variable:
         self.node = node  # None: no gradient is wanted
 
 
+Call = tuple[Sequence[Any], dict[str, Any], Array]
+
+SMALL = 64
+"""Elements. Of an operation with no larger array the node remembers the whole call until the walk
+back, whatever its rule asks for: that is how `viz.step_through` can show the values in a graph."""
+
+
 class Node:
     """One value in the graph: the operation and parents that made it, or a leaf (op is None)."""
 
     __slots__ = (
+        "call",
         "dtype",
         "grad",
         "hooks",
@@ -101,6 +109,7 @@ class Node:
         self.op = op
         self.parents = parents
         self.kept = kept  # what the rule asked for; None once it has been used and freed
+        self.call: Call | None = None  # a small operation's arguments, keywords and output
         self.where = where
         self.shape = data.shape
         self.dtype = data.dtype
@@ -267,6 +276,12 @@ class Op:
             for slot in self._shape_slots:
                 kept[slot] = getattr(kept[slot], "shape", ())
             node = Node(out, self, parents, kept, _forward_line())
+            if out.size <= SMALL:
+                for a in arrays:
+                    if hasattr(a, "size") and a.size > SMALL:
+                        break
+                else:
+                    node.call = arrays, static, out
         result = make_tensor(out, node)
         return (result, saved) if with_saved else result
 

@@ -101,7 +101,7 @@ def test_what_a_node_saved_is_freed_as_soon_as_it_has_been_used():
 
 
 def test_only_what_a_rule_asks_for_is_kept():
-    x = leaf(normal(3, 4))
+    x = leaf(normal(30, 40))
     inner = x * 2.0
     references = [weakref.ref(inner.data)]
     outer = inner.exp()  # exp keeps its output, not its input
@@ -111,6 +111,24 @@ def test_only_what_a_rule_asks_for_is_kept():
     del outer
     total.backward()
     np.testing.assert_allclose(x.grad.numpy(), 2 * np.exp(2 * x.numpy()))
+
+
+def test_a_small_operation_remembers_its_call_until_the_walk():
+    x = leaf(normal(8, 8))
+    inner = x * 2.0
+    references = [weakref.ref(inner.data)]
+    outer = inner.exp()
+    total = outer.sum()
+    del inner
+    arguments, keywords, out = outer.node.call
+    assert alive(references) == [0]
+    assert keywords == {}
+    np.testing.assert_array_equal(out, np.exp(arguments[0]))
+    del arguments, out
+    total.backward()
+    assert outer.node.call is None
+    assert alive(references) == []
+    assert leaf(normal(8, 9)).sum().node.call is None  # the argument is too large
 
 
 def test_errors_and_no_grad_leave_nothing_alive():

@@ -1,0 +1,226 @@
+"""Every number of the stepper against plain Python; graph and gradients stay as they are."""
+
+import math
+
+import numpy as np
+import pytest
+from helpers import leaf, normal
+from reading import boxes, numbers, shown
+
+import minires
+from minires import Tensor, models, nn, viz
+from minires.backward import ancestors
+from minires.engine import BackwardError, Op, op
+from minires.nn import functional as F
+from minires.viz.rules import RULES, forward_formula
+
+
+def expression():
+    a, b = leaf(2.0), leaf(-3.0)
+    c = a * b
+    d = c + a
+    return (d * 0.25).tanh() * d + c * 0.5, {"a": a, "b": b, "c": c, "d": d}
+
+
+def by_hand():
+    """Values and derivatives of `expression`, from calculus."""
+    a, b = 2.0, -3.0
+    c, d = a * b, a * b + a
+    t = math.tanh(d / 4)
+    dd = t + d * (1 - t * t) / 4
+    dc = dd + 0.5
+    values = {"a": a, "b": b, "c": c, "d": d, "v₁": d / 4, "v₂": t, "v₃": t * d, "v₄": c / 2}
+    slopes = {
+        "a": dd + dc * b, "b": dc * a, "c": dc, "d": dd,
+        "v₁": d * (1 - t * t), "v₂": d, "v₃": 1.0, "v₄": 1.0,
+    }  # fmt: skip
+    return values | {"v₅": t * d + c / 2}, slopes | {"v₅": 1.0}
+
+
+@pytest.fixture
+def player():
+    loss, names = expression()
+    return viz.step_through(loss, names)
+
+
+def test_the_boxes_hold_the_values_and_the_gradients(player):
+    values, slopes = by_hand()
+    at = boxes(player)
+    assert set(at) == set(values)
+    for name, u in at.items():
+        assert numbers(shown(player, f"value{u}")) == [pytest.approx(values[name], rel=1e-3)], name
+        assert numbers(shown(player, f"grad{u}")) == [pytest.approx(slopes[name], rel=1e-3)], name
+
+
+def test_forward_sentences_give_the_values_in_order(player):
+    values, _ = by_hand()
+    said = [f.say for f in player.frames if f.say.startswith("Forward:")]
+    assert [s.split()[1] for s in said] == ["c", "d", "v₁", "v₂", "v₃", "v₄", "v₅"]
+    for s in said:
+        assert numbers(s)[-1] == pytest.approx(values[s.split()[1]], rel=1e-3)
+
+
+def test_upstream_times_local_is_what_is_sent(player):
+    """In each line of a backward step the product, the share and the running total agree."""
+    lines = [
+        line
+        for f in player.frames
+        if f.say.startswith("Backward through")
+        for line in f.math.split("</div>")
+        if line
+    ]
+    assert len(lines) == 11  # one for each argument that is no constant
+    for line in lines:
+        up, local, share, *total = numbers(line.rpartition("up")[2])
+        assert up * local == pytest.approx(share, rel=2e-3), line
+        if total:
+            before, again, after = total
+            assert again == share
+            assert before + share == pytest.approx(after, rel=2e-3, abs=1e-3)
+    assert sum("+=" in line for line in lines) == 3
+
+
+def test_a_value_used_twice_shows_its_addition(player):
+    a = boxes(player)["a"]
+    texts = [shown(player, f"grad{a}", i) for i in range(len(player))]
+    _, slopes = by_hand()
+    first = slopes["d"]
+    assert numbers(texts[-2]) == [
+        pytest.approx(first, rel=1e-3),
+        pytest.approx(slopes["a"] - first, rel=1e-3),
+    ]
+    assert "+=" in texts[-2]
+    assert "+=" not in texts[-1]
+    assert player.state(len(player) - 2).classes[f"plus{a}"].split() == ["shown"]
+
+
+def test_arrays_are_shown_whole():
+    x, w = leaf(normal(3, 2)), leaf(normal(2, 2, seed=1))
+    loss = (x @ w).relu().sum()
+    player = viz.step_through(loss, {"x": x, "w": w})
+    xa, wa = x.numpy(), w.numpy()
+    g = (xa @ wa > 0).astype(float)
+    step = next(f for f in player.frames if "Backward through v₁" in f.say)
+    wanted = [*(g @ wa.T).ravel(), *(xa.T @ g).ravel()]
+    np.testing.assert_allclose(numbers(step.math), wanted, rtol=1e-3)
+    last = player.frames[-1]
+    np.testing.assert_allclose(numbers(last.math), wanted, rtol=1e-3)
+
+
+def test_the_users_gradients_and_graph_stay():
+    loss, names = expression()
+    a = names["a"]
+    a.grad = Tensor(np.array(7.0))
+    viz.step_through(loss, names)
+    assert a.grad.item() == 7.0
+    assert names["b"].grad is None
+    assert all(node.op is None or node.kept is not None for node in ancestors(loss.node))
+    loss.backward()
+    assert a.grad.item() == pytest.approx(7 + by_hand()[1]["a"])
+
+
+def test_names_come_from_the_caller():
+    weight = leaf(2.0)
+    squared = weight * weight
+    assert set(boxes(viz.step_through(squared))) == {"weight", "squared"}
+
+
+def test_names_are_escaped():
+    x = leaf(2.0)
+    evil = "</script><img src=x onerror=alert(1)>"
+    page = viz.step_through(x * x, {evil: x}).html()
+    assert "<img src=x" not in page
+    assert page.count("</script>") == 1
+    assert "&lt;img" in viz.step_through(x * x, {evil: x}).frames[0].math
+
+
+def test_the_same_graph_gives_the_same_bytes():
+    assert viz.step_through(*expression()).html() == viz.step_through(*expression()).html()
+
+
+def test_a_freed_graph_is_a_clear_error():
+    loss, names = expression()
+    loss.backward()
+    with pytest.raises(BackwardError, match="freed by an earlier backward"):
+        viz.step_through(loss, names)
+    with pytest.raises(BackwardError, match="not in a graph"):
+        viz.step_through(Tensor(1.0))
+    with pytest.raises(BackwardError, match="one element"):
+        viz.step_through(leaf([1.0, 2.0]) * 2)
+    with pytest.raises(TypeError, match="wants a Tensor"):
+        viz.step_through(3.0)
+
+
+def small_net():
+    net = models.resnet8(in_channels=1)
+    images = Tensor(normal(2, 12, 12, 1, dtype=np.float32))
+    return net, F.cross_entropy(net(images), np.array([1, 2]))
+
+
+def test_a_network_is_folded_by_module():
+    net, loss = small_net()
+    player = viz.step_through(loss, {"net": net})
+    at = boxes(player)
+    assert {"net.conv1", "net.layer1.0.bn1", "net.layer3.0.conv2", "net.fc"} <= set(at)
+    assert len(at) == 17
+    loss.backward(retain_graph=True)
+    u = at["net.layer2.0.conv2"]
+    step = next(f for f in player.frames if "Backward through net.layer2.0.conv2" in f.say)
+    norm = np.linalg.norm(net.layer2[0].conv2.weight.grad.numpy())
+    assert numbers(step.math)[-1] == pytest.approx(norm, rel=1e-3)
+    assert shown(player, f"value{u}") == "2 × 6 × 6 × 32"
+
+
+def test_without_a_module_it_is_folded_by_line():
+    x = leaf(1.5)
+    y = x
+    for _ in range(30):
+        y = y * 0.9
+        y = y + 0.1
+    with pytest.raises(viz.TooLargeError, match="61 values"):
+        viz.step_through(y, {"x": x})
+    y = x
+    for _ in range(60):
+        y = y * 0.9
+    player = viz.step_through(y, {"x": x})
+    assert len(boxes(player)) == 1
+
+
+def test_every_operation_has_a_formula_that_fits_it():
+    adjoints = {"conv2d_dx", "conv2d_dw", "put_along"}  # in second derivatives only
+    operations = [getattr(minires.ops, name) for name in minires.ops.__all__]
+    named = {f.name: f for f in operations if isinstance(f, Op)}
+    assert set(named) - adjoints <= set(RULES)
+    for name in set(named) & set(RULES):
+        rule = RULES[name]
+        assert len(rule.local or rule.whole) == named[name]._arity, name
+        arguments = ["x", "y", "z"][: named[name]._arity]
+        assert "x" in forward_formula(name, arguments)
+
+
+def test_an_operation_of_ones_own_is_shown_by_its_name():
+    @op
+    def cube(x):
+        return x**3
+
+    @cube.vjp
+    def cube_vjp(g, x):
+        return (g * 3 * x**2,)
+
+    x = leaf(2.0)
+    player = viz.step_through(cube(x), {"x": x})
+    assert "cube(x) gives 8" in player.frames[1].say
+    assert "x gets 12" in player.frames[-2].say
+
+
+def test_it_draws_without_a_display():
+    loss, names = expression()
+    figure = viz.step_through(loss, names).plot()
+    texts = {t.get_text() for ax in figure.axes for t in ax.texts}
+    assert {"a", "b", "−3"} <= texts
+
+
+def test_sequential_units_are_named_after_the_variable():
+    net = nn.Sequential(*[nn.Linear(3, 3) for _ in range(12)])
+    loss = net(Tensor(normal(2, 3, dtype=np.float32))).sum()
+    assert {"net.0", "net.11"} <= set(boxes(viz.step_through(loss)))
