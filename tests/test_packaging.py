@@ -53,7 +53,8 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
         for end in ("npz", "txt")
     }
     plugin = {"pytest_minires.py"}  # which pytest finds by its name, beside the package
-    assert names - plugin == modules | embedded | {"minires/py.typed"}
+    players = {"minires/viz/player.css", "minires/viz/player.js"}
+    assert names - plugin == modules | embedded | players | {"minires/py.typed"}
 
 
 def test_embedded_data_are_small_and_their_licences_are_beside_them(wheel):
