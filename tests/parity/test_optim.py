@@ -1,6 +1,7 @@
 """The optimisers, schedules and clipping against PyTorch's, over 20 steps."""
 
 import itertools
+from inspect import isclass
 
 import numpy as np
 import pytest
@@ -222,3 +223,13 @@ def test_clipping(scale, dtype):
         for one, other in zip(ours, theirs, strict=True):
             if one.grad is not None:
                 np.testing.assert_allclose(one.grad.data, other.grad.numpy(), rtol=1e-6)
+
+
+def test_nothing_is_left_out():
+    """Every optimiser and schedule is compared above."""
+    classes = {name: value for name in optim.__all__ if isclass(value := getattr(optim, name))}
+    optimizers = {n for n, c in classes.items() if issubclass(c, optim.Optimizer)} - {"Optimizer"}
+    schedules = {n for n, c in classes.items() if issubclass(c, optim.Schedule)} - {"Schedule"}
+    assert {name for name, _ in OPTIMIZERS} == optimizers
+    assert SCHEDULES.keys() | {"LinearWarmup"} == schedules
+    assert optimizers | schedules | {"Optimizer", "Schedule"} == classes.keys()
