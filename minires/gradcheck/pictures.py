@@ -110,6 +110,20 @@ def matrix(array: HostArray) -> HostArray:
     return array.reshape(rows, -1)
 
 
+def _axis_names(c: Comparison) -> tuple[str, str]:
+    """What the rows and the columns of `matrix` are."""
+    if c.directional:
+        return "", "direction"
+    half = c.analytic.ndim // 2
+    return _named(range(half), c.input), _named(range(half, c.analytic.ndim), c.input)
+
+
+def _named(axes: range, name: str) -> str:
+    if not axes:
+        return ""
+    return f"{'axis' if len(axes) == 1 else 'axes'} {', '.join(map(str, axes))} of {name}"
+
+
 def _flat_index(shape: tuple[int, ...], index: tuple[int, ...]) -> tuple[int, int]:
     half = len(shape) // 2
     columns = int(np.prod(shape[half:]))
@@ -171,4 +185,8 @@ def report_figure(report: Report) -> Figure:
         image = axes[2].imshow(error, cmap="Reds", vmin=0, aspect="auto", interpolation="none")
         axes[2].set_title(f"error, tolerance {c.tolerance:.1e}", fontsize=8)
         figure.colorbar(image, ax=axes[2])
+        rows, columns = _axis_names(c)
+        axes[0].set_ylabel(rows, fontsize=8)
+        for ax in axes:
+            ax.set_xlabel(columns, fontsize=8)
     return figure
