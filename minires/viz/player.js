@@ -30,7 +30,8 @@
   for (const still of root.querySelectorAll(".still")) still.remove();
   root.tabIndex = 0;
   root.setAttribute("role", "group");
-  root.setAttribute("aria-label", `${data.title}: ${frames.length} steps, arrow keys move`);
+  const steps = last ? `: ${frames.length} steps, arrow keys move` : "";
+  root.setAttribute("aria-label", data.title + steps);
   root.setAttribute("data-lm-suppress-shortcuts", "true"); // JupyterLab's keys stay out of here
 
   const head = make("div", { class: "head" }, root);
@@ -51,6 +52,7 @@
     make("span", { class: frames[i].phase || "", style: `flex:${end - i}` }, parts);
     i = end;
   }
+  root.classList.toggle("single", !last); // a picture: nothing to step through
   const slider = make(
     "input",
     { class: "slider", type: "range", min: 0, max: last, step: 1, value: 0, "aria-label": "step" },
@@ -108,7 +110,7 @@
     }
     root.dataset.phase = frame.phase || "";
     phase.textContent = frame.phase || "";
-    count.textContent = `step ${at + 1} of ${frames.length}`;
+    count.textContent = last ? `step ${at + 1} of ${frames.length}` : "";
     math.innerHTML = frame.math || "";
     say.textContent = frame.say;
     slider.value = at;
@@ -157,5 +159,11 @@
     event.stopPropagation();
     go(target);
   });
+  let tallest = 0; // so that nothing below moves from step to step
+  for (const frame of frames) {
+    math.innerHTML = frame.math || "";
+    tallest = Math.max(tallest, math.offsetHeight);
+  }
+  math.style.minHeight = `${Math.min(tallest, 260)}px`;
   show();
 })

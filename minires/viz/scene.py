@@ -186,6 +186,7 @@ def _head(points: Sequence[Point], length: float = 7) -> tuple[Point, Point]:
         if (x0, y0) != (x1, y1):
             break
     norm = ((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5 or 1.0
+    length = min(length, 0.6 * norm)  # a short arrow has a small head
     ux, uy = (x1 - x0) / norm * length, (y1 - y0) / norm * length
     return (x1 - ux - uy / 2, y1 - uy + ux / 2), (x1 - ux + uy / 2, y1 - uy - ux / 2)
 

@@ -1,0 +1,117 @@
+"""Every number of the convolution's player against plain loops."""
+
+import numpy as np
+import pytest
+from helpers import conv2d_loops, normal
+from reading import numbers, shown
+
+from minires import Tensor, viz
+
+
+def grid(player, key, shape, step=-1):
+    """The numbers of a grid of the drawing at a step."""
+    return np.array(
+        [[numbers(shown(player, f"{key}:{i},{j}", step))[0] for j in range(shape[1])]
+         for i in range(shape[0])]
+    )  # fmt: skip
+
+
+def loops(x, w, dy, stride, padding):
+    """dx with its padding, and dw, one product at a time."""
+    padded = np.pad(x, ((padding[0],) * 2, (padding[1],) * 2))
+    dx, dw = np.zeros(padded.shape), np.zeros(w.shape)
+    for i, j, a, b in np.ndindex(*dy.shape, *w.shape):
+        at = stride[0] * i + a, stride[1] * j + b
+        dx[at] += dy[i, j] * w[a, b]
+        dw[a, b] += dy[i, j] * padded[at]
+    return padded, dx, dw
+
+
+CASES = [
+    ((4, 5), (3, 3), (2, 2), (1, 1)),
+    ((5, 4), (2, 3), (1, 2), (0, 1)),
+    ((7, 7), (2, 2), (3, 3), (0, 0)),  # a stride that leaves pixels out
+]
+
+
+@pytest.mark.parametrize(("size", "kernel", "stride", "padding"), CASES)
+def test_every_grid_ends_as_the_loops_say(size, kernel, stride, padding):
+    rng = np.random.default_rng(3)
+    x, w = rng.integers(-3, 5, size), rng.integers(-2, 3, kernel)
+    player = viz.convolution(x, w, stride, padding)
+    y = conv2d_loops(x[None, ..., None], w[..., None, None], stride, padding)[0, ..., 0]
+    dy = np.arange(1, y.size + 1).reshape(y.shape)
+    padded, dx, dw = loops(x, w, dy, stride, padding)
+    np.testing.assert_array_equal(grid(player, "x0", padded.shape), padded)
+    np.testing.assert_array_equal(grid(player, "w0", w.shape), w)
+    np.testing.assert_array_equal(grid(player, "y", y.shape), y)
+    np.testing.assert_array_equal(grid(player, "dx0", dx.shape), dx)
+    np.testing.assert_array_equal(grid(player, "dw0", w.shape), dw)
+    spread = np.zeros(((y.shape[0] - 1) * stride[0] + 1, (y.shape[1] - 1) * stride[1] + 1))
+    spread[:: stride[0], :: stride[1]] = dy
+    np.testing.assert_array_equal(grid(player, "dy", spread.shape), spread)
+    texts = " ".join(f.say + f.math + "".join(f.text.values()) for f in player.frames)
+    assert "." not in "".join(str(n) for f in player.frames for n in f.text.values())
+    assert ".0" not in texts
+
+
+def test_the_products_of_each_window():
+    rng = np.random.default_rng(4)
+    x, w = rng.integers(-3, 5, (4, 5)), rng.integers(-2, 3, (3, 2))
+    player = viz.convolution(x, w, 2, 1)
+    padded = np.pad(x, 1)
+    forward = [f for f in player.frames if f.say.startswith("Forward: the window")]
+    scatter = [f for f in player.frames if "times the kernel" in f.say]
+    dw = [f for f in player.frames if f.say.startswith("Backward: dw")]
+    assert (len(forward), len(scatter), len(dw)) == (6, 6, 6)
+    for frame, (i, j) in zip(forward, np.ndindex(2, 3), strict=True):
+        window = padded[2 * i : 2 * i + 3, 2 * j : 2 * j + 2]
+        *head, y = numbers(frame.math)
+        products = head[2:]
+        assert head[:2] == [i, j]
+        assert products == [v for pair in zip(window.flat, w.flat, strict=True) for v in pair]
+        assert y == (window * w).sum() == numbers(frame.say)[-1]
+        marked = {k for k, v in frame.marks.items() if v == "now" and k.startswith("x0")}
+        assert marked == {f"x0:{2 * i + a},{2 * j + b}" for a in range(3) for b in range(2)}
+    for n, frame in enumerate(scatter, 1):
+        wanted = [v for weight in w.flat for v in (n, weight, n * weight)]
+        assert numbers(frame.math) == wanted
+    for frame, (a, b) in zip(dw, np.ndindex(3, 2), strict=True):
+        under = padded[a : a + 3 : 2, b : b + 5 : 2]
+        *terms, total = numbers(frame.math)[2:]
+        assert terms == [v for n, p in enumerate(under.flat, 1) for v in (n, p)]
+        assert total == (np.arange(1, 7) * under.ravel()).sum()
+
+
+def test_scatter_add_accumulates():
+    player = viz.convolution(np.ones((3, 3), int), np.ones((2, 2), int))
+    middle = [shown(player, "dx0:1,1", i) for i in range(len(player))]
+    assert list(dict.fromkeys(middle)) == ["", "0", "1", "3", "6", "10"]
+
+
+def test_channels_are_summed():
+    x, w = normal(1, 4, 4, 2), normal(2, 2, 2, 1)
+    player = viz.convolution(Tensor(x), w)
+    y = conv2d_loops(x, w)[0, ..., 0]
+    np.testing.assert_allclose(grid(player, "y", y.shape), y, rtol=1e-3)
+    dy = np.arange(1.0, 10).reshape(3, 3)
+    for c in range(2):
+        _, dx, dw = loops(x[0, ..., c], w[..., c, 0], dy, (1, 1), (0, 0))
+        np.testing.assert_allclose(grid(player, f"dx{c}", dx.shape), dx, rtol=1e-3)
+        np.testing.assert_allclose(grid(player, f"dw{c}", dw.shape), dw, rtol=1e-3)
+
+
+def test_what_is_too_large_or_does_not_fit():
+    with pytest.raises(viz.TooLargeError, match="at most 144 pixels"):
+        viz.convolution(np.ones((30, 30)), np.ones((3, 3)))
+    with pytest.raises(ValueError, match="one image"):
+        viz.convolution(np.ones((2, 5, 5, 1)), np.ones((3, 3)))
+    with pytest.raises(ValueError, match="one filter"):
+        viz.convolution(np.ones((5, 5)), np.ones((3, 3, 1, 2)))
+    with pytest.raises(ValueError, match="numbers"):
+        viz.convolution([["a"]], [[1]])
+
+
+def test_its_picture():
+    figure = viz.convolution(np.eye(3, dtype=int), np.eye(2, dtype=int)).plot()
+    assert {"x", "dx", "dw", "y", "dy"} <= {t.get_text() for t in figure.axes[0].texts}
