@@ -45,7 +45,7 @@ def test_a_network_has_a_box_for_each_layer_and_the_shortcut(placing):
     assert set(called) <= set(names)
     assert len(boxes) == len(names)
     assert len(edges) == len(boxes) - 1 + 3  # a chain, and one more way for each shortcut
-    assert shapes.count("N × 6 × 6 × 32") == 9  # layer2: six on its path, one on its shortcut, two out
+    assert shapes.count("N × 6 × 6 × 32") == 9  # layer2: 6 inside, 1 beside, 2 out
     assert "N × 1 × 1 × 64" in shapes
     assert apart(boxes)
     assert net.training
