@@ -186,14 +186,14 @@ class Player:
         return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def png(figure: Figure) -> bytes:
+def png(figure: Figure, colours: int = 64) -> bytes:
     """A figure as a small PNG: 64 colours are enough for line art, and a third of the bytes."""
     from PIL import Image  # which matplotlib brings
 
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=96)
     small = io.BytesIO()
-    Image.open(file).convert("RGB").quantize(64).save(small, "png", optimize=True)
+    Image.open(file).convert("RGB").quantize(colours).save(small, "png", optimize=True)
     return small.getvalue()
 
 

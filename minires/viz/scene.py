@@ -37,6 +37,7 @@ STYLES: dict[str, dict[str, Any]] = {
     "cell": {"fill": "page", "stroke": "rule"},
     "line": {"stroke": "rule"},
     "axis": {"stroke": "soft"},
+    "frame-axis": {"fill": "none", "stroke": "soft"},
     "soft": {"ink": "soft"},
     "padding": {"fill": "panel", "stroke": "rule", "ink": "soft", "dash": (3, 3)},
     "hole": {"fill": "panel", "stroke": "rule", "ink": "soft", "dash": (2, 3)},

@@ -1,0 +1,69 @@
+"""A picture with a caption: what does not move."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from minires.viz.player import png
+from minires.viz.text import HostArray
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure, the sentence that says what to see in it, and the numbers behind it.
+
+    Attributes
+    ----------
+    title, caption : str
+    values : mapping of str to array
+        What is drawn, for further use.
+    """
+
+    title: str
+    caption: str
+    values: Mapping[str, HostArray]
+    draw: Callable[[], Figure]
+
+    def __repr__(self) -> str:
+        return f"<picture: {self.title}; a notebook shows it, .plot() draws it>"
+
+    def plot(self) -> Figure:
+        """The picture as a matplotlib figure."""
+        return self.draw()
+
+    def html(self) -> str:
+        """The picture as PNG inside a `<figure>`, with its caption as text."""
+        return self._figure(self._png())
+
+    def _png(self) -> str:
+        return base64.b64encode(png(self.plot(), colours=256)).decode()
+
+    def _figure(self, picture: str) -> str:
+        title, caption = html.escape(self.title), html.escape(self.caption)
+        return (
+            '<figure style="margin:0.75rem 0;max-width:62rem">'
+            f'<img alt="{title}. {caption}" src="data:image/png;base64,{picture}" '
+            'style="max-width:100%;background:#fff;border-radius:8px">'
+            '<figcaption style="font:14px/1.5 system-ui,sans-serif;margin-top:0.4rem">'
+            f"<b>{title}.</b> {caption}</figcaption></figure>"
+        )
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        picture = self._png()
+        return {"text/plain": repr(self), "text/html": self._figure(picture), "image/png": picture}
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of so many inches, without pyplot and its global state."""
+    from matplotlib.figure import Figure  # takes half a second, so only when a plot is wanted
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)  # type: ignore[union-attr, call-arg]
+    return figure
