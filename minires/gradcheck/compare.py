@@ -20,6 +20,9 @@ from minires.gradcheck.numeric import (
 from minires.gradcheck.report import Comparison
 from minires.gradcheck.subject import Gradients, HostArray, Problem
 
+SMALL = 1e-9
+"""Below this an absolute tolerance would hide everything; it is meant for rounding around 0."""
+
 MOST_KINKS = 0.05
 """The share of an input's entries that may be excused as kinks."""
 
@@ -160,14 +163,30 @@ class _Entries:
         self.nearest = _nearest_slope(analytic, right, left, self.numeric)
         # where one-sided slopes differ by more than the slope, as where f jumps, it is no scale
         self.smooth = abs(right - left) <= abs(self.numeric)
+        self.most = self._most(places, steps)  # (rows,)
         self.tolerance = self._tolerance()  # (rows,)
         self.kinks = np.zeros(self.numeric.shape, bool)
         self.excused = np.zeros(self.numeric.shape, bool)
         self._settle(places, retries)
         self.errors = self._errors()
 
+    def _most(self, places: Sequence[Place], steps: Sequence[float]) -> HostArray:
+        """The largest tolerance: of gradients that are small but no rounding, a thousandth."""
+        sizes = np.nan_to_num(abs(self.numeric), nan=np.inf).max(axis=1, initial=0)
+        most = np.full(len(sizes), np.inf)
+        if not ((sizes > 0) & (sizes < SMALL)).any():
+            return most
+        longer = np.zeros(self.numeric.shape)
+        for e, (place, step) in enumerate(zip(places, steps, strict=True)):
+            longer[:, e] = self.check.lines.slopes(place, 10 * step).central
+        with np.errstate(invalid="ignore"):
+            apart = abs(longer - self.numeric).max(axis=1, initial=0)
+        real = (sizes > 0) & (sizes < SMALL) & (apart < 1e-4 * sizes)
+        return np.where(real, 1e-3 * sizes, most)
+
     def _tolerance(self) -> HostArray:
-        return self.check.tolerance.of(np.where(self.smooth, self.numeric, 0))
+        of_all = self.check.tolerance.of(np.where(self.smooth, self.numeric, 0))
+        return np.minimum(of_all, self.most)
 
     def _errors(self) -> HostArray:
         with np.errstate(invalid="ignore"):

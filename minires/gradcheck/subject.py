@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,11 @@ class Subject:
             raise TypeError(f"gradcheck wants a function, a Module or an op, got {fn!r}")
         if isinstance(inputs, Tensor) or hasattr(inputs, "dtype"):
             inputs = (inputs,)
+        if not isinstance(inputs, Iterable) or isinstance(inputs, str | dict):
+            raise TypeError(
+                f"gradcheck wants a sequence of inputs, such as [x, w], got {type(inputs).__name__}"
+            )
+        inputs = tuple(inputs)
         self.fn = fn
         inner = fn.func if isinstance(fn, functools.partial) else fn
         self.name = getattr(inner, "__name__", None) or type(inner).__name__

@@ -517,3 +517,50 @@ def test_tolerance():
 def test_step():
     assert gradcheck(ops.exp, [normal(3)], h=1e-4)
     assert gradcheck(ops.exp, [normal(3)], h=1e-4, mode="directional")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"atol": -1.0}, "tolerances of 0 or more, got atol=-1.0"),
+        ({"rtol": float("nan")}, "tolerances of 0 or more, got .* rtol=nan"),
+        ({"rtol": float("inf")}, "tolerances of 0 or more"),
+        ({"h": float("inf")}, "positive step"),
+        ({"seed": -1}, "a seed of 0 or more, got -1"),
+    ],
+)
+def test_options_that_would_prove_nothing_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        gradcheck(ops.tanh, [normal(3)], **options)
+
+
+@pytest.mark.parametrize("inputs", [1.0, None, "x", {"x": normal(3)}])
+def test_inputs_must_be_a_sequence(inputs):
+    with pytest.raises(TypeError, match=r"a sequence of inputs, such as \[x, w\], got"):
+        gradcheck(ops.tanh, inputs)
+
+
+def test_infinite_outputs_are_reported_without_a_warning():
+    report = gradcheck(ops.log, [np.array([1.0, 0.0])], raise_exception=False)
+    assert report.problems == ("order 1: the output is -inf at [1]",)
+
+
+@pytest.mark.parametrize("mode", ["full", "directional"])
+@pytest.mark.parametrize("scale", [1e-11, 1e-16])
+def test_gradients_smaller_than_the_tolerance_are_checked_too(scale, mode):
+    @op
+    def faint(x):
+        return x**3 * scale
+
+    @faint.vjp
+    def faint_vjp(g, x):
+        return (g * 3.03 * x**2 * scale,)
+
+    x = normal(4, 3)
+    assert gradcheck(lambda x: x**3 * scale, [x], mode=mode)
+    assert not gradcheck(faint, [x], mode=mode, raise_exception=False)
+
+
+def test_rounding_around_a_gradient_of_zero_is_no_error():
+    assert gradcheck(lambda x: ops.softmax(x).sum(axis=-1), [normal(5, 6)])
+    assert gradcheck(lambda x: (x - x) * 1e-5 + 1e-12 * ops.tanh(1e6 + x), [normal(5)])
