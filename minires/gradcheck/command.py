@@ -13,8 +13,8 @@ import typer
 
 from minires.files import atomic_write
 from minires.gradcheck.cases import LAYERS, OPERATIONS, Case
-from minires.gradcheck.check import gradcheck
-from minires.gradcheck.own_file import load_checks
+from minires.gradcheck.check import Mode, gradcheck
+from minires.gradcheck.own_file import OwnCheck, load_checks, told
 from minires.gradcheck.pictures import report_html
 from minires.gradcheck.report import Report
 
@@ -106,6 +106,21 @@ def _check(case: Case, seed: int) -> Report:
         return Report(str(case), (), (problem,), "full", seed, 0, 0.0)
 
 
+def _check_own(check: OwnCheck, path: Path, order: int, mode: Mode, seed: int) -> Report:
+    """A report of somebody's function; what the function itself raises is in it."""
+    function = check.function
+    try:
+        return gradcheck(
+            function, check.inputs, order=order, mode=mode, seed=seed, raise_exception=False
+        )
+    except Exception as error:
+        text = told(error, path)
+        if text is None:
+            raise
+        name = getattr(function, "__name__", None) or type(function).__name__
+        return Report(name, (), (f"the forward failed: {text}",), mode, seed, 0, 0.0)
+
+
 def table(rows: Sequence[Row]) -> str:
     """The rows as text, with a summary, and the reports of failed cases below."""
     body = [row.cells() for row in rows]
@@ -177,17 +192,8 @@ def gradcheck_command(
 ) -> int:
     """Hold gradients against finite differences; exit code 1 if one is wrong."""
     if target is not None and ".py" in target:
-        reports = [
-            gradcheck(
-                check.function,
-                check.inputs,
-                order=order,
-                mode=mode,
-                seed=seed,
-                raise_exception=False,
-            )
-            for check in load_checks(target)
-        ]
+        path = Path(target.partition("::")[0])
+        reports = [_check_own(check, path, order, mode, seed) for check in load_checks(target)]
         print("\n".join(map(str, reports)))
         passed, text = all(reports), page(reports)
     else:

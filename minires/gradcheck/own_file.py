@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,7 @@ def load_checks(target: str) -> list[OwnCheck]:
     Raises
     ------
     ValueError
-        If the file has no such name, or no inputs for it; it says what to write.
+        If the file cannot be run, or has no such name, or no inputs for it.
     OSError
         If there is no such file.
     """
@@ -70,6 +71,8 @@ def _run(path: Path) -> ModuleType:
     sys.modules[path.stem] = module
     try:
         spec.loader.exec_module(module)
+    except Exception as error:
+        raise ValueError(f"{path} cannot be run: {told(error, path)}") from error
     finally:
         sys.path.remove(folder)
         if shadowed is not None:
@@ -77,6 +80,16 @@ def _run(path: Path) -> ModuleType:
         else:
             sys.modules.pop(path.stem, None)
     return module
+
+
+def told(error: Exception, path: Path) -> str | None:
+    """What an error says and in which line of the file it arose; None if that was not there."""
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, SyntaxError):
+        return text  # which names its file and line itself
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [f.lineno for f in frames if Path(f.filename).resolve() == path.resolve()]
+    return f"{text} (line {lines[-1]})" if lines else None
 
 
 def _own_names(module: ModuleType) -> list[str]:

@@ -201,3 +201,47 @@ def assert_self_contained(page):
     Parser().feed(page)
     assert "url(" not in page
     assert page.startswith("<!doctype html>")
+
+
+RAISING = """
+import numpy as np
+def wrong_shapes(x):
+    y = x * 2
+    return y @ np.ones((3, 3))
+wrong_shapes.inputs = [np.ones((2, 2))]
+def fine(x):
+    return x * 3
+fine.inputs = [np.ones(2)]
+"""
+
+
+def test_what_ones_own_function_raises_is_reported_with_its_line(tmp_path, capsys):
+    path = tmp_path / "raising.py"
+    path.write_text(RAISING)
+    assert gradcheck_command(str(path)) == 1
+    text = capsys.readouterr().out
+    assert "gradcheck of wrong_shapes: FAILED" in text
+    assert "WRONG the forward failed: ValueError: matmul wants (..., n, k)" in text
+    assert "(line 5)" in text
+    assert "gradcheck of fine: passed" in text  # the others are checked all the same
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("def f(x:\n", r"own.py cannot be run: SyntaxError: .*\(own.py, line 1\)"),
+        ("import numpy\nx = nowhere\n", r"cannot be run: NameError: .*nowhere.* \(line 2\)"),
+    ],
+)
+def test_a_file_that_cannot_be_run(tmp_path, code, message):
+    path = tmp_path / "own.py"
+    path.write_text(code)
+    with pytest.raises(ValueError, match=message):
+        load_checks(f"{path}::f")
+
+
+def test_what_no_function_of_ones_own_raises_is_not_swallowed(tmp_path):
+    path = tmp_path / "own.py"
+    path.write_text("def f(x):\n    return x\nf.inputs = [1, 2]\n")
+    with pytest.raises(ValueError, match="nothing to differentiate"):
+        gradcheck_command(str(path))
