@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np  # for dtypes, and for arrays that come from or go to the host
 
-from minires import backend, ops
+from minires import backend, markup, ops
 from minires.backend import Array
 from minires.backward import run_backward
 from minires.engine import Node, Op, Variable, raw, register_tensor
@@ -307,6 +307,19 @@ class Tensor(Variable):
             more += f", op={made_by.name}" if made_by else ", requires_grad=True"
         return f"Tensor({values}, dtype={self.dtype}{more})"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the shape, where it comes from, and up to 8 by 8 values."""
+        made_by = self.node.op if self.node is not None else None
+        origin = f"made by {made_by.name}" if made_by else "leaf that wants a gradient"
+        shape = " × ".join(map(str, self.shape)) or "one number"
+        facts = (shape, str(self.dtype), "" if self.device == "cpu" else self.device)
+        head = markup.line("Tensor", *facts, origin if self.node is not None else "")
+        values = self.numpy()
+        if not values.size > 0 or values.ndim > 2 or max(values.shape, default=1) > 8:
+            return head + markup.folded("values", np.array2string(values, threshold=100))
+        rows = values.reshape(1, -1) if values.ndim < 2 else values
+        return head + markup.table((), [[_brief(v) for v in row] for row in rows], left=0)
+
     def __hash__(self) -> int:
         return id(self)
 
@@ -476,6 +489,10 @@ def _as_array(data: Any, dtype: Any, device: str | None) -> Array:
     if device is None and not is_array:
         device = backend.default_device()
     return array if device is None else backend.to_device(array, device)
+
+
+def _brief(value: Any) -> str:
+    return f"{value:.5g}" if value.dtype.kind == "f" else str(value)
 
 
 def _unpacked(arguments: tuple[Any, ...]) -> tuple[int, ...]:

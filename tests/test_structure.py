@@ -13,7 +13,7 @@ PACKAGE = Path(minires.__file__).resolve().parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 FLOORS = [
-    {"backend", "random", "files"},
+    {"backend", "random", "files", "markup"},
     {"kernels"},
     {"engine"},
     {"backward"},

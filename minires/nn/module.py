@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np  # for dtypes only
 
-from minires import backend
+from minires import backend, markup
 from minires.engine import Node, raw
 from minires.nn.hooks import run_with_backward_hooks
 from minires.tensor import Tensor
@@ -304,6 +304,23 @@ class Module:
         lines += [f"({child}): {module!r}" for child, module in self._modules.items()]
         inside = "\n".join(lines).replace("\n", "\n  ")
         return f"{name}(\n  {inside}\n)"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the parts with their parameters, and the whole text on demand."""
+        count = sum(p.size for p in self.parameters())
+        rows = [
+            (name, type(module).__name__, f"{sum(p.size for p in module.parameters()):,}")
+            for name, module in self.named_children()
+        ]
+        if len(rows) > 12:
+            rows = [*rows[:8], ("…", f"{len(rows) - 9} more", ""), rows[-1]]
+        head = markup.line(
+            type(self).__name__, f"{count:,} parameters", "" if rows else self.extra_repr()
+        )
+        if not rows:
+            return head
+        shown = markup.table(("part", "kind", "parameters"), rows, left=2)
+        return head + shown + markup.folded("all layers", repr(self))
 
     def summary(self, input_shape: tuple[int, ...]) -> Summary:
         """Output shapes, parameters and multiply-adds, layer by layer: see `minires.nn.summary`.

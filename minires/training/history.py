@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from minires import markup
 from minires.files import atomic_write
 
 
@@ -105,6 +107,25 @@ class History:
         """Write the curves as a PNG picture, atomically."""
         with atomic_write(path) as file:
             self.plot(title).savefig(file, format="png", dpi=120)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the best epoch and the curves, and every epoch on demand."""
+        if not self.epochs:
+            return markup.line("History", "no epoch has ended yet")
+        best, seconds = self.best, sum(e.seconds for e in self)
+        head = markup.line(
+            "History",
+            f"{len(self)} epochs in {seconds:.0f} s",
+            f"best: {score(best):.2%} at epoch {best.epoch}",
+        )
+        picture = io.BytesIO()
+        self.plot().savefig(picture, format="png", dpi=80)
+        data = base64.b64encode(picture.getvalue()).decode()
+        curves = (
+            f'<img alt="Loss and accuracy by epoch" src="data:image/png;base64,{data}" '
+            'style="max-width:100%;background:#fff">'
+        )
+        return head + curves + markup.folded("all epochs", str(self))
 
     def __str__(self) -> str:
         head = "epoch  train loss  accuracy  valid loss  accuracy        lr  seconds"
