@@ -150,6 +150,8 @@ class _Stepper:
         parent = value.parents[i]
         if parent is not None:
             return self.values[parent].name
+        if value.constants[i]:
+            return value.constants[i]
         constant = value.arguments[i]
         if constant is None:
             return "constant"
@@ -230,7 +232,9 @@ class _Stepper:
 
     def _html_arguments(self, value: Value) -> list[str]:
         return [
-            _italic(self._argument(value, i)) if p is not None else escape(self._argument(value, i))
+            _italic(self._argument(value, i))
+            if p is not None or value.constants[i]
+            else escape(self._argument(value, i))
             for i, p in enumerate(value.parents)
         ]
 
@@ -266,7 +270,10 @@ class _Stepper:
                 if len(ends) <= 6
                 else f"Done: {len(ends)} gradients of {loss.name}, one for each leaf.",
                 "backward",
-                lines(*(f"{self._d(v)} = {_gradient(v.gradient)}" for v in ends[:8])),
+                lines(
+                    *(f"{self._d(v)} = {_gradient(v.gradient)}" for v in ends[:8]),
+                    f"and {len(ends) - 8} more" if len(ends) > 8 else "",
+                ),
                 text=settled,
                 marks={f"box{self.unit_of[i]}": "now" for i in self._leaf_indices()},
             )
@@ -333,6 +340,8 @@ class _Stepper:
             times = "·" if share.size == 1 else "⊙"
             row += f"{self._d(value)} {times} {partial(_name(value), _name(parent))}"
             row += f" = {self._d(value)} {times} {formula}"
+            if share.shape != value.gradient.shape:
+                row += ', <span class="note">summed where broadcasting had stretched,</span>'
             if local is not None and local.shape == value.gradient.shape and local.size <= 64:
                 row += f' = <span class="up">{_product(value.gradient, local, times)}</span>'
         else:

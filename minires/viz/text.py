@@ -48,15 +48,17 @@ def index_name(letter: str, index: int) -> str:
     return letter + str(index).translate(_SUBSCRIPTS)
 
 
-def brief(array: HostArray, most: int = 4) -> str:
-    """An array in a few characters: its numbers if there are few, else its shape."""
+def brief(array: HostArray, most: int = 22) -> str:
+    """An array in `most` characters: its numbers if they fit, else its shape."""
     array = np.asarray(array)
     if array.ndim == 0:
         return number(array[()])
     if array.size == 1:
         return number(array.reshape(()))
-    if array.ndim == 1 and array.size <= most:
-        return "[" + ", ".join(map(number, array)) + "]"
+    if array.ndim == 1 and array.size <= most // 3:
+        text = "[" + ", ".join(map(number, array)) + "]"
+        if len(text) <= most:
+            return text
     return shape_text(array.shape)
 
 

@@ -14,7 +14,7 @@ import numpy as np  # host arrays
 
 from minires.backend import to_host, xp_of
 from minires.backward import ancestors, run_backward
-from minires.engine import BackwardError, Node
+from minires.engine import BackwardError, Node, raw
 from minires.nn import Module
 from minires.tensor import Tensor
 from minires.viz.text import HostArray, index_name
@@ -34,6 +34,8 @@ class Value:
         The values that it was made from; None stands for a constant.
     arguments : list of (array or None), keywords
         Of the operation; None where the array was too large to be remembered.
+    constants : list of str
+        The caller's names for arguments that are no values of the graph, such as data.
     shape : tuple of int
     value : array or None
     line : str
@@ -53,6 +55,7 @@ class Value:
     parents: list[int | None]
     arguments: list[HostArray | None]
     keywords: dict[str, Any]
+    constants: list[str]
     shape: tuple[int, ...]
     value: HostArray | None
     line: str
@@ -97,6 +100,7 @@ def record(loss: Tensor, names: Names) -> Trace:
     place = {node: i for i, node in enumerate(nodes)}
     arrays = _arrays(nodes, loss)
     own, scopes = _named(names)
+    data = {id(raw(v)): name for name, v in names.items() if isinstance(v, Tensor | np.ndarray)}
     values = []
     unnamed = 0
     for node in nodes:
@@ -104,7 +108,7 @@ def record(loss: Tensor, names: Names) -> Trace:
         if not name:
             unnamed += 1
             name = index_name("v", unnamed)
-        values.append(_value(node, name, place, arrays, scopes))
+        values.append(_value(node, name, place, arrays, scopes, data))
     for node, g in gradients.items():
         value = values[place[node]]
         value.gradient = to_host(g)
@@ -158,12 +162,15 @@ def _value(
     place: Mapping[Node, int],
     arrays: Mapping[Node, HostArray],
     scopes: Mapping[Node, str],
+    data: Mapping[int, str],
 ) -> Value:
     arguments: list[HostArray | None] = [arrays.get(p) if p else None for p in node.parents]
     keywords: dict[str, Any] = {}
+    constants = [""] * len(arguments)
     if node.call is not None:
         arguments = [np.asarray(to_host(a)) for a in node.call[0]]
         keywords = dict(node.call[1])
+        constants = [data.get(id(a), "") for a in node.call[0]]
     scope = next((scopes[p] for p in node.parents if p is not None and p in scopes), "")
     return Value(
         name=name,
@@ -171,6 +178,7 @@ def _value(
         parents=[None if p is None else place[p] for p in node.parents],
         arguments=arguments,
         keywords=keywords,
+        constants=constants,
         shape=tuple(node.shape),
         value=arrays.get(node),
         line=node.line() if node.op else "",

@@ -107,6 +107,33 @@ def test_arrays_are_shown_whole():
     np.testing.assert_allclose(numbers(last.math), wanted, rtol=1e-3)
 
 
+def test_broadcasting_says_that_it_is_summed():
+    x, b = leaf(normal(3, 2)), leaf(normal(2, seed=1))
+    player = viz.step_through((x + b).sum(), {"x": x, "b": b})
+    step = next(f for f in player.frames if "Backward through v₁" in f.say)
+    to_x, to_b = [line for line in step.math.split("</div>") if line]
+    assert "broadcasting" not in to_x
+    assert "broadcasting" in to_b
+    assert numbers(to_b.rpartition("=")[2]) == [3, 3]
+
+
+def test_a_mean_says_what_it_divides_by():
+    x = leaf(normal(3, 4))
+    step = viz.step_through(x.mean(), {"x": x}).frames[-2]
+    assert numbers(step.math) == [12, *[pytest.approx(1 / 12, rel=1e-3)] * 12]
+
+
+def test_data_outside_the_graph_keeps_its_name():
+    data = Tensor(normal(3, 2))
+    target = normal(3, 1)
+    w = leaf(normal(2, 1))
+    error = data @ w - target
+    player = viz.step_through((error * error).sum())
+    headings = [p.text for p in player.scene.parts if getattr(p, "cls", "") == "strong"]
+    assert "v₁ = data @ w" in headings
+    assert "error = v₁ − target" in headings
+
+
 def test_the_users_gradients_and_graph_stay():
     loss, names = expression()
     a = names["a"]
@@ -169,6 +196,15 @@ def test_a_network_is_folded_by_module():
     norm = np.linalg.norm(net.layer2[0].conv2.weight.grad.numpy())
     assert numbers(step.math)[-1] == pytest.approx(norm, rel=1e-3)
     assert shown(player, f"value{u}") == "2 × 6 × 6 × 32"
+
+
+def test_the_folded_shortcut_is_an_addition():
+    net, loss = small_net()
+    player = viz.step_through(loss, {"net": net})
+    plus = {key for f in player.frames for key in f.marks if key.startswith("plus")}
+    at = boxes(player)
+    shortcuts = {at["net.bn1"], at["net.layer1.0.bn2"], at["net.layer2.0.bn2"]}
+    assert plus == {f"plus{u}" for u in shortcuts}
 
 
 def test_without_a_module_it_is_folded_by_line():
