@@ -9,6 +9,7 @@ from mechanical import operations, rule_of, ways
 from minires import nn, ops
 from minires.gradcheck import gradcheck
 from minires.gradcheck.cases import LAYERS, OPERATIONS
+from minires.kernels import choose
 
 SURVIVORS = {}  # "operation: mutant": why no check can see it
 
@@ -30,6 +31,13 @@ def test_every_layer_is_declared():
 def test_there_are_several_cases():
     few = [name for name, cases in OPERATIONS.items() if len(cases) < 2]
     assert few == []
+
+
+@pytest.mark.parametrize("name", ["conv2d", "conv2d_dx", "conv2d_dw"])
+def test_every_algorithm_of_convolution_is_declared(name):
+    texts = [str(case) for case in OPERATIONS[name]]
+    for algorithm in choose.ALGORITHMS:
+        assert any(f"{name} by {algorithm}(" in text for text in texts)
 
 
 def test_cases_say_what_they_are():
