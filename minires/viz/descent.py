@@ -14,6 +14,7 @@ from minires.nn import Module
 from minires.nn import functional as F
 from minires.optim.optimizer import Optimizer
 from minires.tensor import Tensor
+from minires.training.evaluate import device_of_model
 from minires.viz.picture import Picture, new_figure
 from minires.viz.player import Frame, Player, TooLargeError
 from minires.viz.scene import Box, Curve, Label, Scene
@@ -240,6 +241,7 @@ def loss_landscape(
         raise ValueError(f"{type(model).__name__} has no weight of two axes or more to move")
     images, labels = batch
     x = images if isinstance(images, Tensor) else Tensor(images)
+    x = x.to(device_of_model(model))
     rng = np.random.default_rng(seed)
     own = [w.numpy().copy() for w in weights]
     first, second = ([_direction(w, rng) for w in own] for _ in range(2))

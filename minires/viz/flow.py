@@ -15,6 +15,7 @@ from minires.engine import enable_grad
 from minires.nn import Module, ReLU
 from minires.nn import functional as F
 from minires.tensor import Tensor
+from minires.training.evaluate import device_of_model
 from minires.viz.player import Frame, Player, TooLargeError
 from minires.viz.scene import Box, Curve, Label, Scene
 from minires.viz.text import escape, lines, number
@@ -94,7 +95,7 @@ def measure(model: Module, batch: tuple[Any, Any]) -> list[Layer]:
     try:
         with enable_grad():
             x = images if isinstance(images, Tensor) else Tensor(images)
-            loss = F.cross_entropy(model(x), labels)
+            loss = F.cross_entropy(model(x.to(device_of_model(model))), labels)
     finally:
         for remove in removers:
             remove()

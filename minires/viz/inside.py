@@ -13,6 +13,7 @@ from minires.backend import to_host
 from minires.engine import enable_grad, no_grad
 from minires.nn import Conv2d, Identity, Module
 from minires.tensor import Tensor
+from minires.training.evaluate import device_of_model
 from minires.viz.picture import Picture, new_figure
 from minires.viz.text import HostArray, number
 
@@ -179,8 +180,7 @@ def _batch(model: Module, image: Any) -> Tensor:
         x = x.reshape(1, *x.shape)
     if x.ndim != 4 or x.shape[0] != 1:
         raise ValueError(f"this wants one image, (H, W, C) or (1, H, W, C), got {x.shape}")
-    first = next(model.parameters(), None)
-    return x if first is None else x.to(first.device)
+    return x.to(device_of_model(model))
 
 
 def _output(model: Module, x: Tensor, layer: str) -> tuple[Tensor, Tensor]:
