@@ -177,7 +177,6 @@ C_TYPES = {
     "float": ctypes.c_float,
     "PyObject *": ctypes.py_object,
 }
-_alive: list[Any] = []  # C functions and their names, which the capsules only point to
 
 
 def put_in_place(replacement: Runtime, module: Any) -> None:
@@ -193,13 +192,17 @@ def _replace_functions(replacement: Runtime, module: Any) -> None:
     python.PyCapsule_New.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
     python.PyCapsule_GetName.restype = ctypes.c_char_p
     python.PyCapsule_GetName.argtypes = [ctypes.py_object]
+    python.Py_IncRef.argtypes, python.Py_IncRef.restype = [ctypes.py_object], None
     for name, capsule in list(module.__pyx_capi__.items()):
         function = getattr(replacement, name, None)
         if function is None:
             continue
         signature = python.PyCapsule_GetName(capsule)  # Cython names a capsule by it
         pointer = _c_function(function, signature.decode())
-        _alive.extend((pointer, signature))
+        # A capsule only points to these two. Cached arrays are freed while the interpreter is taken
+        # down, when a module's own references are gone: so they are kept for ever.
+        python.Py_IncRef(pointer)
+        python.Py_IncRef(signature)
         address = ctypes.cast(pointer, ctypes.c_void_p).value
         module.__pyx_capi__[name] = python.PyCapsule_New(address, signature, None)
         setattr(module, name, function)
