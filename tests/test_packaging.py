@@ -54,7 +54,9 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     }
     plugin = {"pytest_minires.py"}  # which pytest finds by its name, beside the package
     players = {"minires/viz/player.css", "minires/viz/player.js"}
-    assert names - plugin == modules | embedded | players | {"minires/py.typed"}
+    notebooks = {f"minires/notebooks/{p.name}" for p in (CHECKOUT / "notebooks").glob("*.ipynb")}
+    others = embedded | players | notebooks | {"minires/py.typed"}
+    assert names - plugin == modules | others
 
 
 def test_embedded_data_are_small_and_their_licences_are_beside_them(wheel):

@@ -11,6 +11,7 @@ import typer
 from minires.backend import DeviceError
 from minires.cli.describe import info_command, summary_command
 from minires.cli.evaluate import eval_command, predict_command
+from minires.cli.notebooks import notebooks_command
 from minires.cli.train import Stopped, train_command
 from minires.gradcheck.command import gradcheck_command
 from minires.training import TrainingError
@@ -26,6 +27,7 @@ app.command("eval")(eval_command)
 app.command("predict")(predict_command)
 app.command("summary")(summary_command)
 app.command("gradcheck")(gradcheck_command)
+app.command("notebooks")(notebooks_command)
 app.command("info")(info_command)
 
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
