@@ -1,11 +1,11 @@
-"""Progress on the terminal or in a notebook: a bar for the steps, a line for each epoch."""
+"""Progress: a bar for the steps on a terminal, and everywhere a line for each epoch."""
 
 from __future__ import annotations
 
 from types import TracebackType
 from typing import Any
 
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from minires.training.history import Epoch
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SIDE, LEFT, TOP = 420.0, 70.0, 30.0
 GRID, LEVELS = 61, 14
 MOST_STEPS = 200
-LOOKS = ("forward", "backward", "now", "axis")
+LOOKS = ("path-0", "path-1", "path-2", "path-3")
 
 Make = Callable[[list[Tensor]], Optimizer]
 
@@ -251,7 +251,7 @@ def loss_landscape(
     try:
         with no_grad():
             cells = [(i, j) for i in range(points) for j in range(points)]
-            for i, j in tqdm(cells, desc="loss landscape", delay=2, leave=False):
+            for i, j in tqdm(cells, desc="loss landscape", leave=False, disable=None):
                 for w, at, d, e in zip(weights, own, first, second, strict=True):
                     moved = at + steps[j] * d + steps[i] * e
                     w.data[...] = Tensor(moved.astype(at.dtype)).to(w.device).data

@@ -28,6 +28,10 @@ COLOURS: dict[str, tuple[str, str]] = {
     "backward-wash": ("#fde7db", "#4d2817"),
     "now": ("#8a5d00", "#f0c548"),
     "now-wash": ("#fff2c4", "#4a3b0b"),
+    "path-0": ("#1b5fae", "#82bbf5"),
+    "path-1": ("#c2410c", "#ffa175"),
+    "path-2": ("#1a7f37", "#56d364"),
+    "path-3": ("#8250df", "#d2a8ff"),
 }
 """Each role's colour on a light and on a dark page."""
 
@@ -48,6 +52,7 @@ STYLES: dict[str, dict[str, Any]] = {
     "solid-soft": {"fill": "soft", "stroke": "page"},
     "now": {"fill": "now-wash", "stroke": "now", "width": 2.2, "ink": "ink"},
     "frame": {"fill": "none", "stroke": "now", "width": 2.6},
+    **{f"path-{m}": {"fill": f"path-{m}", "stroke": f"path-{m}", "width": 2.0} for m in range(4)},
     "strong": {"weight": 600, "ink": "ink"},
     "plus": {"weight": 700, "ink": "backward"},
     "hidden": {"hidden": True},

@@ -123,6 +123,14 @@ def test_text_stands_out_from_every_ground_that_it_is_put_on(theme):
         assert contrast(COLOURS[ink][theme], COLOURS[ground][theme]) >= 4.5, (ink, ground)
 
 
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+def test_paths_stand_out_from_the_page_and_from_each_other(theme):
+    paths = [COLOURS[f"path-{m}"][theme] for m in range(4)]
+    assert len(set(paths)) == 4
+    for colour in paths:
+        assert contrast(colour, COLOURS["page"][theme]) >= 3
+
+
 def test_the_style_sheet_knows_every_class():
     css = style_sheet(".here")
     for name in STYLES:
