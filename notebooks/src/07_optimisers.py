@@ -180,7 +180,7 @@ for options in (
         theirs.grad = Tensor(g)
         optimizer.step()
     difference = np.abs(ours - theirs.numpy()).max()
-    print(f"{str(options):66} largest difference {difference:.0e}")
+    print(f"{options!s:66} largest difference {difference:.0e}")
     assert difference < 1e-14
 
 # %% [markdown]
@@ -216,8 +216,9 @@ assert np.allclose(g1, 10 * g10, atol=1e-3 * np.abs(g1).max())
 
 # %% [markdown]
 # The output does not move: batch norm divides the factor out again. So decay cannot make this
-# function any smoother. The gradient is **ten times smaller**, and it stands at a **right angle** to
-# the weights (of course: no change of their length changes the loss). Two consequences, both exact:
+# function any smoother. The gradient is **ten times smaller**, and it stands at a **right angle**
+# to the weights (of course: no change of their length changes the loss). Two consequences, both
+# exact:
 #
 # * A step at a right angle makes the weights longer, by Pythagoras:
 #   $\lVert w'\rVert^2 = \lVert w\rVert^2 + \eta^2\lVert g\rVert^2$. They only ever grow.
@@ -267,9 +268,9 @@ assert np.allclose(ours, theirs.numpy(), rtol=0, atol=1e-13)
 # %% [markdown]
 # All three move by 0.1 (the smallest by 1% less, because of $\epsilon$). Of the first gradient only
 # the *sign* is left: that is why Adam's learning rate is a distance, why 0.001 is a good guess
-# for almost any network, and why it set off equally fast in $x$ and $y$. Without the two corrections the
-# first step would be $0.1/\sqrt{0.001} \approx 3.2$ times as long, since $v$ starts at 0 and is
-# slower to fill than $m$.
+# for almost any network, and why it set off equally fast in $x$ and $y$. Without the two
+# corrections the first step would be $0.1/\sqrt{0.001} \approx 3.2$ times as long, since $v$ starts
+# at 0 and is slower to fill than $m$.
 #
 # The division has a catch. A weight decay that is added to the gradient is divided as well.
 # **Predict:** two weights start at 1 and get pure noise for a gradient, the one with deviation 10,
@@ -338,7 +339,8 @@ plt.show()
 # travels at the large rate's speed and ends below them all: it spends the early steps on distance
 # and the late ones on calm.
 #
-# The library's schedules are functions of the step. Ours against its cosine, and the others' shapes:
+# The library's schedules are functions of the step. Ours against its cosine, and the others'
+# shapes:
 
 # %%
 schedules = {
@@ -438,7 +440,8 @@ plt.show()
 #    $2(1+\mu)/\lambda$ to three digits. Why does a heavy ball bear a larger step?
 # 2. **RMSprop.** Write it from `optim.RMSprop`'s docstring in the manner of `adam_step` and hold it
 #    against the library on `gradients`. *You are right if* they differ by less than 1e-13.
-# 3. **The effective rate.** Show with the walkers of section 6 that SGD with momentum $\mu$ and rate
-#    $\eta$ has about the noise floor of plain SGD with $\eta/(1-\mu)$, for small $\eta\lambda$.
-#    Then take ResNet-8's `conv1.weight` during `race` and plot $\lVert w\rVert$ with and without
-#    weight decay. *You are right if* one of the two never falls. Which, and why (section 4)?
+# 3. **The effective rate.** Show with the walkers of section 6 that SGD with momentum $\mu$ and
+#    rate $\eta$ has about the noise floor of plain SGD with $\eta/(1-\mu)$, for small
+#    $\eta\lambda$. Then take ResNet-8's `conv1.weight` during `race` and plot $\lVert w\rVert$ with
+#    and without weight decay. *You are right if* one of the two never falls. Which, and why
+#    (section 4)?
