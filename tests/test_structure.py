@@ -26,7 +26,7 @@ FLOORS = [
     {"training"},
     {"viz", "gradcheck.cases"},
     {"gradcheck.command"},
-    {"coursework"},
+    {"coursework", "bench"},
     {"cli"},
     {"__main__"},
 ]

@@ -1,0 +1,1 @@
+"""How fast minires is, and how much memory it takes: `python -m benchmarks`."""

@@ -1,0 +1,133 @@
+"""The tasks in minires."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import threadpoolctl
+
+import minires
+from minires import Tensor, grad, kernels, no_grad, optim
+from minires.bench import tasks
+from minires.bench.tasks import Task, Work
+from minires.nn import functional as F
+
+
+def about() -> dict[str, str]:
+    """Versions, threads and the BLAS kernels that run."""
+    blas = [
+        f"{library['internal_api']} {library['version']} {library.get('architecture', '')}".strip()
+        for library in threadpoolctl.threadpool_info()
+        if library["user_api"] == "blas"
+    ]
+    return {
+        "library": f"minires {minires.__version__}",
+        "threads": str(kernels.get_num_threads()),
+        "kernels": ", ".join(blas),
+    }
+
+
+def build(task: Task, layout: str) -> Work:
+    """Make a task ready. There is one layout."""
+    builders = {
+        "step": _step,
+        "inference": _inference,
+        "batch_norm": _batch_norm,
+        "scalars": _scalars,
+    }
+    return builders.get(task.kind, _convolution)(task)
+
+
+def _step(task: Task) -> Work:
+    network = tasks.network(task)
+    optimizer = optim.SGD(
+        network.parameters(),
+        lr=tasks.LEARNING_RATE,
+        momentum=tasks.MOMENTUM,
+        weight_decay=tasks.WEIGHT_DECAY,
+    )
+    pixels, labels = tasks.images(task)
+    x = Tensor(pixels)
+
+    def run() -> Tensor:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(network(x), labels)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    def outputs() -> dict[str, Any]:
+        found: dict[str, Any] = {"loss": run().data}
+        for name, parameter in network.named_parameters():
+            assert parameter.grad is not None
+            found[f"gradient of {name}"] = parameter.grad.data
+            found[f"new {name}"] = parameter.data
+        return found
+
+    return Work(run, outputs)
+
+
+def _inference(task: Task) -> Work:
+    network = tasks.network(task).eval()
+    x = Tensor(tasks.images(task)[0])
+
+    def run() -> Tensor:
+        with no_grad():
+            return network(x)  # type: ignore[no-any-return]
+
+    return Work(run, lambda: {"logits": run().data})
+
+
+def _convolution(task: Task) -> Work:
+    x, w, g = tasks.convolution(task)
+    walk: dict[str, Any] = {
+        "stride": (task.stride, task.stride),
+        "padding": (task.padding, task.padding),
+        "dilation": (1, 1),
+        "groups": 1,
+    }
+
+    def run() -> Any:
+        if task.kind == "conv2d":
+            return kernels.conv2d(x, w, **walk)
+        if task.kind == "conv2d_dx":
+            return kernels.conv2d_dx(g, w, input_size=x.shape[1:3], **walk)
+        return kernels.conv2d_dw(x, g, kernel_size=w.shape[:2], **walk)
+
+    return Work(run, lambda: {"result": run()})
+
+
+def _batch_norm(task: Task) -> Work:
+    x, gamma, beta, g = tasks.normalization(task)
+    inputs = [Tensor(a, requires_grad=True) for a in (x, gamma, beta)]
+    upstream = Tensor(g)
+
+    def run() -> tuple[Tensor, ...]:
+        y = F.batch_norm(inputs[0], None, None, inputs[1], inputs[2], training=True)
+        return y, *grad(y, inputs, upstream)
+
+    def outputs() -> dict[str, Any]:
+        return {n: t.data for n, t in zip(("y", "dx", "dgamma", "dbeta"), run(), strict=True)}
+
+    return Work(run, outputs)
+
+
+def _scalars(task: Task) -> Work:
+    x, w, b = (Tensor(value, requires_grad=True) for value in tasks.SCALARS)
+
+    def run() -> Tensor:
+        x.grad = w.grad = b.grad = None
+        y = x
+        for _ in range(task.length // 2):
+            y = y * w + b
+        y.backward()
+        return y
+
+    def outputs() -> dict[str, Any]:
+        found = {"y": run().data}
+        for name, tensor in zip("xwb", (x, w, b), strict=True):
+            assert tensor.grad is not None
+            found[name] = tensor.grad.data
+        return found
+
+    return Work(run, outputs)
