@@ -1,5 +1,6 @@
 """Moving between devices, mixing them, and what is said where there is none."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -221,5 +222,8 @@ try:
 except minires.backend.DeviceError as error:
     print(error)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    hidden = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}  # where there is a GPU
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=hidden
+    )
     assert message in done.stdout, done.stdout + done.stderr

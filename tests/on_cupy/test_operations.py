@@ -53,7 +53,7 @@ def test_no_operation_is_left_out():
 
 
 @pytest.mark.parametrize("name", sorted(set(OPERATIONS) - {"move"}))  # it would leave the GPU
-def test_every_declared_case_equals_numpys(quick_gpu, name):
+def test_every_declared_case_equals_numpys(gpu, name):
     for call in calls(name):
         arrays = [a for a in leaves(call.args) if is_floating(a)]
         case = Case(name, partial(again, call), arrays, differentiable=name != "sign")
@@ -102,3 +102,12 @@ def test_every_convolution_algorithm_equals_numpys(gpu, algorithm):
     case = Case("convolution.conv2d", convolve, [images, weights])
     with kernels.use_algorithm(algorithm):
         assert_equal(results(case, "cuda"), results(case, "cpu"), rtol=1e-8)
+
+
+def test_products_in_float32_are_not_rounded_to_tf32(gpu):
+    """A GPU may take 10 of the 23 bits of its factors, which errs a thousand times more."""
+    a, b = cases.normal(256, 256), cases.normal(256, 256, seed=1)
+    x, y = (Tensor(m.astype(np.float32)).to("cuda") for m in (a, b))
+    wanted = a.astype(np.float32).astype(float) @ b.astype(np.float32)
+    error = np.linalg.norm((x @ y).numpy() - wanted) / np.linalg.norm(wanted)
+    assert error < 1e-5

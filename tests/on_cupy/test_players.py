@@ -28,13 +28,13 @@ def folded(device):
     return viz.step_through(loss, {"net": net})
 
 
-def test_the_stepper(quick_gpu):
+def test_the_stepper(gpu):
     host, device = expression("cpu"), expression("cuda")
     assert [f.to_json() for f in device.frames] == [f.to_json() for f in host.frames]
     assert [f.marks for f in folded("cuda").frames] == [f.marks for f in folded("cpu").frames]
 
 
-def test_players_and_pictures_of_a_network(quick_gpu):
+def test_players_and_pictures_of_a_network(gpu):
     host, device = network("cpu"), network("cuda")
     drawn = [viz.graph(net, (8, 8, 1)).scene for net in (host, device)]
     assert drawn[0] == drawn[1]
@@ -47,7 +47,7 @@ def test_players_and_pictures_of_a_network(quick_gpu):
         np.testing.assert_allclose(look(device), look(host), rtol=1e-4, atol=1e-5)
 
 
-def test_gradient_flow(quick_gpu):
+def test_gradient_flow(gpu):
     batches = {d: (Tensor(IMAGES, device=d), LABELS) for d in ("cpu", "cuda")}
     host, device = (viz.gradient_flow(network(d), batches[d]) for d in batches)
     assert len(host) == len(device)

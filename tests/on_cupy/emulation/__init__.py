@@ -17,6 +17,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -62,6 +63,7 @@ class Emulation:
                 flag.value = 0
 
 
+@cache
 def obstacle() -> str | None:
     """Why the emulation cannot run here, in words; None if it can."""
     if sys.platform != "linux":
