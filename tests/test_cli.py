@@ -21,6 +21,7 @@ from minires.training import History, evaluate
 from minires.training.archive import read_archive
 
 BIN = Path(sys.executable).parent
+CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture
@@ -204,6 +205,52 @@ def test_info(run, monkeypatch):
     assert all(name in out for name in (*data.DATASET_NAMES, *models.MODELS))
 
 
+def test_notebooks_are_copied_once_and_ones_own_changes_stay(run, tmp_path):
+    folder = tmp_path / "a" / "b"
+    code, out, err = run("notebooks", folder, "--no-open")
+    wanted = sorted((CHECKOUT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    assert (code, err) == (0, "")
+    assert out == f"{folder}: {len(wanted)} notebooks copied\n"
+    assert sorted(path.name for path in folder.iterdir()) == [path.name for path in wanted]
+    first = folder / wanted[0].name
+    assert first.read_bytes() == wanted[0].read_bytes()
+    first.write_text("mine")
+    code, out, err = run("notebooks", folder, "--no-open")
+    assert out.splitlines() == [
+        f"{folder}: all notebooks are there",
+        f"kept, as you have changed them: {first.name}",
+    ]
+    assert first.read_text() == "mine"
+
+
+def test_notebooks_without_jupyterlab_are_copied_and_the_way_on_is_told(run, monkeypatch, tmp_path):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    code, out, err = run("notebooks")
+    assert code == 1
+    assert "copied" in out
+    assert list((tmp_path / "minires-notebooks").iterdir())
+    assert err.startswith("minires: JupyterLab is not installed: pip install 'minires[notebooks]'")
+    assert err.count("\n") == 1
+
+
+def test_notebooks_opens_the_first_in_jupyterlab(run, monkeypatch, tmp_path):
+    calls = []
+
+    def instead(command, **options):
+        calls.append(command)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    monkeypatch.setattr(subprocess, "run", instead)
+    code, _, _ = run("notebooks", "mine")
+    trusted, opened = calls
+    assert code == 0
+    assert trusted[1:4] == ["-m", "jupyter", "trust"]
+    assert set(trusted[4:]) == {f"mine/{path.name}" for path in (tmp_path / "mine").iterdir()}
+    assert opened[1:3] == ["-m", "jupyterlab"]
+    assert opened[3].startswith("mine/01_")
+
+
 def test_as_a_module():
     done = subprocess.run(
         [sys.executable, "-m", "minires", "summary", "resnet9"], capture_output=True, text=True
@@ -215,11 +262,12 @@ def test_as_a_module():
 @pytest.mark.parametrize(
     ("command", "wanted"),
     [
-        ((), ["train", "eval", "predict", "summary", "info"]),
+        ((), ["train", "eval", "predict", "summary", "notebooks", "info"]),
         (("train",), ["--data", "--model", "--epochs", "--lr", "--seed", "--out", "--resume"]),
         (("eval",), ["--weights", "--data", "--batch-size"]),
         (("predict",), ["WEIGHTS", "IMAGES", "--top"]),
         (("summary",), ["MODEL", "--size"]),
+        (("notebooks",), ["DIR", "--no-open", "JupyterLab"]),
         (("info",), ["versions"]),
     ],
 )

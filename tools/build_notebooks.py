@@ -45,7 +45,11 @@ def run(notebook: NotebookNode, name: str) -> None:
     """
     here = str(CHECKOUT)
     before = os.environ.get("PYTHONPATH")
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [here, before]))}
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, [here, before])),
+        "TQDM_DISABLE": "1",  # bars go to stderr, and there is nobody to watch them
+    }
+    metadata = dict(notebook.metadata)
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(
             notebook,
@@ -60,6 +64,7 @@ def run(notebook: NotebookNode, name: str) -> None:
             sys.exit(f"{name}: a cell failed\n{error}")
         except TimeoutError:
             sys.exit(f"{name}: a cell took more than {LONGEST:.0f} s")
+    notebook.metadata = metadata  # running adds the version of Python
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if output.get("name") == "stderr":

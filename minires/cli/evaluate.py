@@ -20,7 +20,7 @@ from minires.training import Evaluation, evaluate, load
 
 
 def measure(network: Any, dataset: Any, transform: Any, batch_size: int) -> Evaluation:
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     with tqdm(total=len(dataset), desc="testing", unit="image", disable=None, leave=False) as bar:
         return evaluate(

@@ -71,7 +71,7 @@ def check_declared(names: Sequence[str] = (), seed: int = 0) -> list[Row]:
     ValueError
         If a name is not declared.
     """
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     declared = OPERATIONS | LAYERS
     for name in names:

@@ -28,6 +28,7 @@ def notebook(source):
 def test_every_notebook_has_a_source_and_every_source_a_notebook():
     built = {path.stem for path in cells.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")}
     assert built == {path.stem for path in SOURCES}
+    assert SOURCES
 
 
 def test_cells_are_those_of_the_source(source, notebook):
