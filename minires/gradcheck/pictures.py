@@ -27,7 +27,7 @@ MOST_CELLS = 128
 _STYLE = """
 <style>
 .gradcheck { border-collapse: collapse; font: 13px/1.4 system-ui, sans-serif; }
-.gradcheck th, .gradcheck td { border-bottom: 1px solid #8886; padding: 4px 10px;
+.gradcheck table.gradcheck tr > * { border-bottom: 1px solid #8886; padding: 4px 10px;
   text-align: left; vertical-align: top; background: none; }
 .gradcheck img { image-rendering: pixelated; border: 1px solid #8886; }
 .gradcheck .number { font-family: ui-monospace, monospace; white-space: pre; }
