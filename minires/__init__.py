@@ -6,6 +6,7 @@ from minires.backward import grad
 from minires.engine import detect_nonfinite, enable_grad, no_grad
 from minires.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from minires.ops import concatenate, exp, log, matmul, maximum, minimum, sqrt, stack, where
+from minires.profiler import profile
 from minires.random import manual_seed
 from minires.tensor import Tensor
 from minires.training import fit, load, save
@@ -36,6 +37,7 @@ __all__ = [
     "no_grad",
     "ops",
     "optim",
+    "profile",
     "save",
     "sqrt",
     "stack",

@@ -125,6 +125,12 @@ def default_device() -> str:
     return _default
 
 
+def finish() -> None:
+    """Wait until the GPU has done what was asked of it; there is nothing to wait for without one."""
+    if _working_cupy is not None:
+        _working_cupy.cuda.Device().synchronize()
+
+
 def load_cupy(number: int = 0) -> ModuleType:
     """CuPy, once it has shown that it can compute on GPU `number`.
 

@@ -16,7 +16,7 @@ FLOORS = [
     {"backend", "random", "files", "markup"},
     {"kernels"},
     {"engine"},
-    {"backward"},
+    {"backward", "profiler"},
     {"ops"},
     {"tensor"},
     {"gradcheck"},

@@ -227,3 +227,13 @@ except minires.backend.DeviceError as error:
         [sys.executable, "-c", program], capture_output=True, text=True, env=hidden
     )
     assert message in done.stdout, done.stdout + done.stderr
+
+
+def test_a_profile_waits_for_each_operation(counting_gpu):
+    x = Tensor(normal(3, 4)).to("cuda").requires_grad_()
+    counting_gpu.start_counting()
+    with minires.profile() as profile:
+        ops.exp(x).sum().backward()
+    passes = profile.operations["exp"]
+    assert (passes.forward_calls, passes.backward_calls) == (1, 1)
+    assert counting_gpu.counted()["synchronisations"] == 2 + 4  # the block's ends, the operations
