@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
-from benchmarks.report import surroundings, table
-from benchmarks.results import Figure, Results, Row
-from benchmarks.workloads import NETWORKS, Workload
+from benchmarks.results import Results
 from minires.bench import compare, peak_memory
 from minires.bench.machine import describe
 from minires.bench.measure import OURS, PYTORCH
+from minires.bench.report import Figure, Row, surroundings, table
+from minires.bench.workloads import NETWORKS, Workload
 
 
 def main(
@@ -28,10 +28,10 @@ def main(
     ] = None,
 ) -> None:
     """Measure minires and PyTorch in turns, and show a table."""
-    names = [w.task.name for w in NETWORKS]
+    names = [w.name for w in NETWORKS]
     if unknown := set(only or ()) - set(names):
         raise typer.BadParameter(f"no {', '.join(unknown)}: there are {', '.join(names)}")
-    chosen = [w for w in NETWORKS if not only or w.task.name in only]
+    chosen = [w for w in NETWORKS if not only or w.name in only]
     results = Results.read(json) if json and json.exists() else Results()
     results.machine = describe()
     for workload in chosen:
@@ -39,9 +39,9 @@ def main(
         results.add([row], datetime.now(UTC).isoformat(timespec="seconds"))
         if json:
             results.write(json)
-    print(surroundings(results))
+    print(surroundings(results.machine, results.contestants))
     print()
-    print(table([results.rows[w.task.name] for w in chosen]))
+    print(table([results.rows[w.name] for w in chosen]))
 
 
 def _measure(workload: Workload, rounds: int, seconds: float, results: Results) -> Row:
@@ -58,8 +58,7 @@ def _measure(workload: Workload, rounds: int, seconds: float, results: Results) 
             )
         figures = {name: Figure.of(timing) for name, timing in measured.timings.items()}
         results.contestants |= {name: t.about for name, t in measured.timings.items()}
-    unit = "bytes" if workload.memory else "s"
-    return Row(task.name, workload.words, unit, figures, workload.at_most, workload.aim)
+    return Row.of(workload, figures)
 
 
 if __name__ == "__main__":

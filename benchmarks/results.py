@@ -1,4 +1,4 @@
-"""Results as rows, and their file: a new run replaces the rows that it measured anew."""
+"""The file of results: a new run replaces the rows that it measured anew."""
 
 from __future__ import annotations
 
@@ -8,50 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from minires.bench.measure import OURS, PYTORCH, Timing
+from minires.bench.report import Figure, Row
 from minires.files import atomic_write
-
-
-@dataclass(frozen=True)
-class Figure:
-    """What one contestant took: the median and quartiles of its runs, in seconds or bytes."""
-
-    median: float
-    lower: float
-    upper: float
-    runs: int
-    difference: float = 0.0
-    """The largest relative difference of its results from minires's."""
-
-    @classmethod
-    def of(cls, timing: Timing) -> Figure:
-        runs = sum(map(len, timing.bursts))
-        lower, median, upper = (timing.quantile(q) for q in (0.25, 0.5, 0.75))
-        return cls(median, lower, upper, runs, timing.difference)
-
-
-@dataclass(frozen=True)
-class Row:
-    """The figures of one workload, by contestant."""
-
-    name: str
-    words: str
-    unit: str
-    figures: dict[str, Figure]
-    at_most: float | None = None
-    aim: float | None = None
-
-    @property
-    def best(self) -> str | None:
-        """PyTorch in its better layout, set up as it comes."""
-        names = [c.name for c in PYTORCH if c.name in self.figures]
-        return min(names, key=lambda name: self.figures[name].median) if names else None
-
-    def ratio(self, other: str | None) -> float | None:
-        """How many times as much minires took as another contestant."""
-        if other not in self.figures or OURS.name not in self.figures:
-            return None
-        return self.figures[OURS.name].median / self.figures[other].median
 
 
 @dataclass

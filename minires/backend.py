@@ -126,7 +126,7 @@ def default_device() -> str:
 
 
 def finish() -> None:
-    """Wait until the GPU has done what was asked of it; there is nothing to wait for without one."""
+    """Wait until the GPU has done what was asked of it; without one there is nothing to do."""
     if _working_cupy is not None:
         _working_cupy.cuda.Device().synchronize()
 

@@ -106,7 +106,7 @@ class Profile:
     def _rows(self) -> list[tuple[str, ...]]:
         """The operations' rows, the longest first, then the rest and the sum."""
         ranked = sorted(self.operations.items(), key=lambda item: -item[1].seconds)
-        rows = [
+        rows: list[tuple[str, ...]] = [
             (
                 name,
                 *(f"{p.forward_calls:,}", f"{p.forward * 1e3:.2f}"),

@@ -251,6 +251,29 @@ def test_notebooks_opens_the_first_in_jupyterlab(run, monkeypatch, tmp_path):
     assert opened[3].startswith("mine/01_")
 
 
+def test_info_of_a_convolution(run):
+    code, out, err = run("info", "--conv", 8, 56, 57, 64, 48, 3, 2)
+    assert (code, err) == (0, "")
+    assert "output (8, 28, 29, 48)" in out
+    assert f"{8 * 28 * 29 * 48 * 3 * 3 * 64:,} multiply-adds" in out
+    choices = kernels.explain((8, 56, 57, 64), (3, 3, 64, 48), stride=(2, 2), padding=(1, 1))
+    for task, (name, reason) in choices.items():
+        assert re.search(rf"^{task} +{name} +{re.escape(reason)}$", out, re.M)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ((8, 56, 56, 64, 0, 3, 1), "seven positive numbers, got 8 56 56 64 0 3 1"),
+        ((8, 56), "requires 7 arguments"),
+    ],
+)
+def test_info_of_no_convolution(run, numbers, message):
+    code, out, err = run("info", "--conv", *numbers)
+    assert (code, out) == (2, "")
+    assert message in err
+
+
 def test_as_a_module():
     done = subprocess.run(
         [sys.executable, "-m", "minires", "summary", "resnet9"], capture_output=True, text=True
@@ -262,7 +285,9 @@ def test_as_a_module():
 @pytest.mark.parametrize(
     ("command", "wanted"),
     [
-        ((), ["train", "eval", "predict", "summary", "notebooks", "info"]),
+        ((), ["train", "eval", "predict", "summary", "notebooks", "info", "bench"]),
+        (("info",), ["--conv", "N H W C O K S"]),
+        (("bench",), ["--rounds", "--seconds"]),
         (("train",), ["--data", "--model", "--epochs", "--lr", "--seed", "--out", "--resume"]),
         (("eval",), ["--weights", "--data", "--batch-size"]),
         (("predict",), ["WEIGHTS", "IMAGES", "--top"]),

@@ -100,10 +100,6 @@ class Comparison:
     task: Task
     timings: dict[str, Timing]
 
-    def ratio(self, one: str, others: Sequence[str]) -> float:
-        """How many times as long `one` took as the fastest of `others`."""
-        return self.timings[one].median / min(self.timings[o].median for o in others)
-
 
 class ContestantError(RuntimeError):
     """A contestant's process failed; the message says whose and why."""
@@ -142,13 +138,14 @@ class _Process:
         return answer["answer"]
 
     def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        with self._process as process:
+            assert process.stdin is not None
+            with suppress(BrokenPipeError):
+                process.stdin.close()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 @contextmanager

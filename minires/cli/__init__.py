@@ -9,6 +9,8 @@ from typing import Any
 import typer
 
 from minires.backend import DeviceError
+from minires.bench.measure import ContestantError
+from minires.cli.bench import bench_command
 from minires.cli.describe import info_command, summary_command
 from minires.cli.evaluate import eval_command, predict_command
 from minires.cli.notebooks import notebooks_command
@@ -29,6 +31,7 @@ app.command("summary")(summary_command)
 app.command("gradcheck")(gradcheck_command)
 app.command("notebooks")(notebooks_command)
 app.command("info")(info_command)
+app.command("bench")(bench_command)
 
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
 _USER_ERRORS = (_USAGE_ERROR, ValueError, TypeError, DeviceError, OSError)
@@ -43,7 +46,7 @@ def main() -> None:
         _fail(str(error), 130)
     except (KeyboardInterrupt, typer.Abort):  # some versions of typer return 130 instead
         code = 130
-    except TrainingError as error:
+    except (TrainingError, ContestantError) as error:
         _fail(str(error), 1)
     except BrokenPipeError:  # as in `minires info | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -28,10 +28,26 @@ def summary_command(
     print(nn.summary(network, (side, side, channels)))
 
 
-def info_command() -> None:
-    """Show versions, the BLAS library, threads and devices."""
+Convolution = tuple[int, int, int, int, int, int, int]
+
+
+def info_command(
+    conv: Annotated[
+        Convolution | None,
+        option("N H W C O K S", "Say instead how N images are convolved.", default=False),
+    ] = None,
+) -> None:
+    """Show versions, the BLAS library, threads and devices.
+
+    With --conv, which algorithms convolve N images of H x W pixels and C
+    channels with O filters of K x K, at stride S and with padding K // 2, and
+    why.
+    """
     import threadpoolctl
 
+    if conv is not None:
+        print(_convolution(*conv))
+        return
     print(f"minires   {minires.__version__}")
     print(f"Python    {platform.python_version()} on {platform.system()} {platform.machine()}")
     print(f"NumPy     {np.__version__}")
@@ -53,3 +69,18 @@ def info_command() -> None:
         print(f"          no cuda: {error}")
     print(f"datasets  {', '.join(data.DATASET_NAMES)}, or a folder of images")
     print(f"models    {', '.join(models.MODELS)}")
+
+
+def _convolution(N: int, H: int, W: int, C: int, O: int, K: int, S: int) -> str:
+    if min(N, H, W, C, O, K, S) < 1:
+        raise ValueError(f"--conv wants seven positive numbers, got {N} {H} {W} {C} {O} {K} {S}")
+    padding = K // 2
+    choices = kernels.explain((N, H, W, C), (K, K, C, O), stride=(S, S), padding=(padding, padding))
+    Ho, Wo = ((n + 2 * padding - K) // S + 1 for n in (H, W))
+    lines = [
+        f"images    ({N}, {H}, {W}, {C}), weights ({K}, {K}, {C}, {O}), stride {S}, "
+        f"padding {padding}: output ({N}, {Ho}, {Wo}, {O}), in float32",
+        f"work      {N * Ho * Wo * O * K * K * C:,} multiply-adds each way",
+    ]
+    lines += [f"{task:<8}  {name:<10} {reason}" for task, (name, reason) in choices.items()]
+    return "\n".join(lines)

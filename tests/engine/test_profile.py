@@ -43,8 +43,8 @@ def test_times_are_the_operations_own():
         slow(x).backward()
         time.sleep(0.03)
     passes = profile.operations["slow"]
-    assert 0.02 <= passes.forward
-    assert 0.05 <= passes.backward
+    assert passes.forward >= 0.02
+    assert passes.backward >= 0.05
     assert passes.seconds == passes.forward + passes.backward
     assert profile.seconds >= passes.seconds + 0.03
 
@@ -84,10 +84,9 @@ def test_second_derivatives_count_as_more_calls():
 
 def test_nothing_is_wrapped_before_and_after():
     before = [(o.forward, o.rule) for o in engine.registry.values()]
-    profile = minires.profile()
-    with pytest.raises(ZeroDivisionError), profile, minires.profile():
-        assert ops.exp.forward is not before[list(engine.registry.values()).index(ops.exp)][0]
-        1 / 0  # noqa: B018
+    forward = ops.exp.forward
+    with pytest.raises(ValueError, match="exp"), minires.profile(), minires.profile():
+        raise ValueError("exp" if ops.exp.forward is not forward else "not wrapped")
     assert [(o.forward, o.rule) for o in engine.registry.values()] == before
 
 

@@ -1,0 +1,102 @@
+"""What was measured, as rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from minires.bench.measure import OURS, PYTORCH, Timing
+from minires.bench.workloads import Workload
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What one contestant took: the median and quartiles of its runs, in seconds or bytes."""
+
+    median: float
+    lower: float
+    upper: float
+    runs: int
+    difference: float = 0.0
+    """The largest relative difference of its results from minires's."""
+
+    @classmethod
+    def of(cls, timing: Timing) -> Figure:
+        """The quartiles of all its runs."""
+        runs = sum(map(len, timing.bursts))
+        lower, median, upper = (timing.quantile(q) for q in (0.25, 0.5, 0.75))
+        return cls(median, lower, upper, runs, timing.difference)
+
+
+@dataclass(frozen=True)
+class Row:
+    """The figures of one workload, by contestant."""
+
+    name: str
+    words: str
+    unit: str
+    figures: dict[str, Figure]
+    at_most: float | None = None
+    aim: float | None = None
+
+    @classmethod
+    def of(cls, workload: Workload, figures: dict[str, Figure]) -> Row:
+        """A workload's figures, with what is asked of them."""
+        unit = "bytes" if workload.memory else "s"
+        return cls(workload.name, workload.words, unit, figures, workload.at_most, workload.aim)
+
+    @property
+    def best(self) -> str | None:
+        """PyTorch in its faster layout, set up as it comes; None if it was not measured."""
+        names = [c.name for c in PYTORCH if c.name in self.figures]
+        return min(names, key=lambda name: self.figures[name].median) if names else None
+
+    def ratio(self, other: str | None) -> float | None:
+        """How many times as much minires took as another contestant; None if it has no figure."""
+        if other not in self.figures or OURS.name not in self.figures:
+            return None
+        return self.figures[OURS.name].median / self.figures[other].median
+
+
+def table(rows: Sequence[Row]) -> str:
+    """A line a workload: what each contestant took, and the ratio to PyTorch beside its target."""
+    names = list(dict.fromkeys(name for row in rows for name in row.figures))
+    targets = ["ratio", "at most", "aim"] if any(row.best for row in rows) else []
+    lines = [["", *names, *targets]]
+    for row in rows:
+        cells = [amount(row.figures[n].median, row.unit) if n in row.figures else "" for n in names]
+        lines.append([row.words, *cells, *(_targets(row) if targets else ())])
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    shown = []
+    for first, *others in lines:
+        cells = [c.rjust(w) for c, w in zip(others, widths[1:], strict=True)]
+        shown.append("  ".join([first.ljust(widths[0]), *cells]).rstrip())
+    return "\n".join(shown)
+
+
+def amount(value: float, unit: str) -> str:
+    """Seconds in milliseconds, bytes in MiB."""
+    if unit == "bytes":
+        return f"{value / 2**20:.0f} MiB"
+    ms = value * 1e3
+    return f"{ms:.0f} ms" if ms >= 100 else f"{ms:.3g} ms"
+
+
+def _targets(row: Row) -> list[str]:
+    ratio = row.ratio(row.best)
+    wanted = ["" if x is None else f"{x:.2f}" for x in (row.at_most, row.aim)]
+    missed = ratio is not None and row.at_most is not None and ratio > row.at_most
+    return ["" if ratio is None else f"{ratio:.2f}{'!' if missed else ' '}", *wanted]
+
+
+def surroundings(machine: Mapping[str, str], contestants: Mapping[str, Mapping[str, str]]) -> str:
+    """The machine, each contestant's version, threads and kernels, and what the ratio is."""
+    lines = [f"{name}: {value}" for name, value in machine.items()]
+    for name, facts in contestants.items():
+        rest = ", ".join(f"{k} {v}" for k, v in facts.items() if k != "library")
+        lines.append(f"{name}: {facts['library']}, {rest}")
+    if any(c.name in contestants for c in PYTORCH):
+        lines.append(
+            "ratio: minires over PyTorch in its faster layout; ! marks one above its limit"
+        )
+    return "\n".join(lines)

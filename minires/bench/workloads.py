@@ -1,0 +1,72 @@
+"""Tasks in words, and how good minires must be at them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from minires.bench.tasks import Kind, Task
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A task, in words, with what is asked of it.
+
+    Attributes
+    ----------
+    task : Task
+    words : str
+    at_most, aim : float or None
+        Of the time (or memory) over PyTorch's in its faster layout.
+    memory : bool
+        Whether the peak of memory is measured instead of time.
+    """
+
+    task: Task
+    words: str
+    at_most: float | None = None
+    aim: float | None = None
+    memory: bool = False
+
+    @property
+    def name(self) -> str:
+        """The task's."""
+        return self.task.name
+
+    def tiny(self) -> Workload:
+        """The same at a size that takes next to no time, to see whether it runs at all."""
+        task = self.task
+        if task.shape:
+            N, H, W, C = task.shape
+            task = replace(task, shape=(min(N, 2), min(H, 32), min(W, 32), C))
+        return replace(self, task=replace(task, length=min(task.length, 10)))
+
+
+def _network(
+    name: str,
+    kind: Kind,
+    model: str,
+    batch: int,
+    words: str,
+    at_most: float | None = None,
+    aim: float | None = None,
+    memory: bool = False,
+) -> Workload:
+    size = 32 if model == "resnet20" else 224
+    task = Task(name, kind, model, (batch, size, size, 3))
+    return Workload(task, f"{words}, batch {batch}", at_most, aim, memory)
+
+
+NETWORKS = (
+    _network("resnet20_step", "step", "resnet20", 128, "ResNet-20 training step", 1.5, 1.0),
+    _network("resnet20_inference", "inference", "resnet20", 128, "ResNet-20 inference", 1.7, 1.0),
+    _network("resnet18_inference_8", "inference", "resnet18", 8, "ResNet-18 inference", 1.15, 0.85),
+    _network("resnet18_inference_1", "inference", "resnet18", 1, "ResNet-18 inference", 1.5, 1.0),
+    _network("resnet50_inference_8", "inference", "resnet50", 8, "ResNet-50 inference", 1.3, 1.0),
+    _network("resnet50_inference_1", "inference", "resnet50", 1, "ResNet-50 inference"),
+    _network("resnet18_step", "step", "resnet18", 8, "ResNet-18 training step", 1.4, 1.0),
+    Workload(Task("scalars", "scalars", length=1000), "1,000 scalar ops, both ways", 1.2, 0.8),
+    _network(
+        "resnet20_memory", "step", "resnet20", 128, "ResNet-20 step's peak memory", 1.3, 0.9, True
+    ),
+)
+"""Whole networks on images of 32 x 32 (ResNet-20) and 224 x 224, and the engine alone."""
