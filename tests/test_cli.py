@@ -352,6 +352,19 @@ def test_the_test_images_are_used_once_after_the_training(run, monkeypatch, no_p
     assert sum(count for name, count in events if name == "valid") == 2 * 144
 
 
+def test_train_in_mixed_precision_and_go_on(run, no_picture, tmp_path):
+    small = ("--data", "digits", "--model", "resnet8", "--valid", 0.97, "--batch-size", 16)
+    code, out, err = run("train", *small, "--epochs", 1, "--amp", "--out", "mixed")
+    assert (code, err) == (0, "")
+    assert "mixed precision on the CPU: correct, but slower than without --amp" in out
+    assert json.loads((tmp_path / "mixed" / "recipe.json").read_text())["amp"] is True
+    last = read_archive(tmp_path / "mixed" / "last.npz", "checkpoint")
+    assert last["amp"]["scale"] + last["amp"]["skipped"] > 0
+    assert {a.dtype for k, a in last["model"].items() if k.endswith("weight")} == {np.dtype("f4")}
+    code, out, err = run("train", "--resume", "mixed")
+    assert (code, err) == (0, "")
+
+
 # ---------------------------------------------------------------------- stopped and resumed
 
 

@@ -65,6 +65,9 @@ def train_command(
     ] = 0.1,
     seed: Annotated[int, option("N", "Of every random draw; the same gives the same run.")] = 0,
     device: DeviceOption = "cpu",
+    amp: Annotated[
+        bool, typer.Option("--amp", help="Mixed precision, for a GPU: half the memory.")
+    ] = False,
     out: Annotated[
         Path | None, option("FOLDER", "Where to write the results.", "a new one in runs")
     ] = None,
@@ -103,6 +106,7 @@ def train_command(
             valid=valid,
             seed=seed,
             device=device,
+            amp=amp,
         )
         folder = _new_folder(out, recipe)
     _train(recipe, folder, resume is not None)
@@ -153,6 +157,8 @@ def _train(recipe: Recipe, folder: Path, resume: bool) -> None:
         f"{epochs} of {recipe.optimizer} in batches of {recipe.batch_size}, lr {recipe.lr:g} "
         f"{recipe.schedule}, {kernels.get_num_threads()} threads; writing to {folder}"
     )
+    if recipe.amp and recipe.device == "cpu":
+        print("mixed precision on the CPU: correct, but slower than without --amp")
     if not resume:
         recipe.write(folder / "recipe.json")
     try:
@@ -167,6 +173,7 @@ def _train(recipe: Recipe, folder: Path, resume: bool) -> None:
             transform=task.transform,
             valid_transform=task.eval_transform,
             label_smoothing=recipe.label_smoothing,
+            amp=recipe.amp,
             seed=recipe.seed,
             out=folder,
             resume=resume,

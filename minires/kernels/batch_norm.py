@@ -16,6 +16,7 @@ from types import ModuleType
 import numpy as np
 
 from minires.backend import Array, xp_of
+from minires.kernels.half import computed_in_float32
 from minires.kernels.placement import Pair
 from minires.kernels.threads import parallel
 from minires.kernels.workspace import scratch
@@ -39,7 +40,7 @@ def moments(x: Array) -> tuple[Array, Array]:
 
     Returns
     -------
-    mean, var : (C,) arrays of x's dtype
+    mean, var : (C,) arrays of x's dtype, or float32 if that is float16
 
     Raises
     ------
@@ -57,6 +58,7 @@ def moments(x: Array) -> tuple[Array, Array]:
     if rows.count == 0:
         raise ValueError(f"an array of shape {x.shape} has no mean: it holds no values")
     if xp is not np:
+        x = x.astype(rows.dtype, copy=False)
         return x.mean(axis=_leading(x)), x.var(axis=_leading(x))
     matrix = rows.matrix(x)
     guess = matrix[:: (rows.count // SAMPLE) | 1].mean(axis=0)  # odd: not in step with columns
@@ -78,9 +80,10 @@ def moments(x: Array) -> tuple[Array, Array]:
     # The sum of squares about each chunk's mean, and those of the chunks' means about the mean.
     deviations = squares - totals * means + counts * xp.square(means - mean)
     var = xp.maximum(deviations.sum(axis=0) / rows.count, 0)  # rounding may go below
-    return (mean + guess).astype(x.dtype), var.astype(x.dtype)
+    return (mean + guess).astype(rows.dtype), var.astype(rows.dtype)
 
 
+@computed_in_float32(on="cpu and gpu")
 def normalize(x: Array, mean: Array, inv_std: Array, gamma: Array, beta: Array) -> Array:
     """``(x - mean) * inv_std * gamma + beta``, for an (..., C) array and (C,) vectors.
 
@@ -121,13 +124,16 @@ def gradient_sums(g: Array, x: Array, mean: Array, inv_std: Array) -> Array:
     Returns
     -------
     (2, C) array
-        The sum of g, which is beta's gradient, and of g times the normalised x, which is gamma's.
+        The sum of g, which is beta's gradient, and of g times the normalised x, which is gamma's,
+        in mean's dtype.
     """
     xp = xp_of(g, x)
+    rows = _Rows(xp, x)
     if xp is not np:
         axes = _leading(x)
-        return xp.stack([g.sum(axis=axes), (g * (x - mean)).sum(axis=axes) * inv_std])
-    rows = _Rows(xp, x)
+        g, x = g.astype(rows.dtype, copy=False), x.astype(rows.dtype, copy=False)
+        sums = xp.stack([g.sum(axis=axes), (g * (x - mean)).sum(axis=axes) * inv_std])
+        return sums.astype(mean.dtype, copy=False)
     values, cotangents = rows.matrix(x), rows.matrix(g)
     wide_mean = rows.widen(mean)
 
@@ -140,9 +146,10 @@ def gradient_sums(g: Array, x: Array, mean: Array, inv_std: Array) -> Array:
 
     sums = xp.stack(parallel(of_chunk, rows.chunks)).astype(xp.float64).sum(axis=0)  # (2, C)
     sums[1] *= inv_std
-    return sums.astype(x.dtype)
+    return sums.astype(mean.dtype)
 
 
+@computed_in_float32(on="cpu and gpu")
 def input_gradient(
     g: Array, x: Array, gamma: Array, sums: Array, mean: Array, inv_std: Array
 ) -> Array:

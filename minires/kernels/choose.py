@@ -193,6 +193,10 @@ def check(problem: Problem, name: str) -> None:
 
 
 def _best(problem: Problem, task: Pass) -> Choice:
+    if np.dtype(problem.dtype) == np.float16:  # on a GPU: on the CPU it is computed in float32
+        single = problem.kernel == (1, 1) and problem.place.groups == 1
+        name = "pointwise" if single else "im2col"
+        return Choice(name, "one product, whose sums are float32: nothing is added up in float16")
     if depthwise.why_not(problem.channels, problem.filters, problem.place) is None:
         return Choice("depthwise", "each group has one channel: there is no sum for a product")
     if problem.place.groups > 1:

@@ -13,11 +13,13 @@ from minires.backend import Array, xp_of
 from minires.kernels import col2im
 from minires.kernels.choose import ALGORITHMS, Problem, check, choose
 from minires.kernels.geometry import output_size
+from minires.kernels.half import computed_in_float32
 from minires.kernels.placement import Pair, Placement
 from minires.kernels.strided_gradient import phases, swap_channels
 from minires.kernels.threads import one_blas_thread
 
 
+@computed_in_float32(on="cpu")
 @one_blas_thread()
 def conv2d(
     x: Array, w: Array, *, stride: Pair, padding: Pair, dilation: Pair, groups: int
@@ -43,6 +45,7 @@ def conv2d(
     return out
 
 
+@computed_in_float32(on="cpu")
 @one_blas_thread()
 def conv2d_dx(
     g: Array,
@@ -75,7 +78,7 @@ def conv2d_dx(
     place = Placement((-padding[0], -padding[1]), stride, dilation, groups)
     size = g.shape[1], g.shape[2]
     name = choose(Problem(len(g), size, Cg * groups, O, (KH, KW), place, g.dtype), "dx").name
-    if name == "im2col" and groups == 1:
+    if name == "im2col" and groups == 1 and g.dtype != "float16":  # it adds products up
         dx = xp.empty(shape, g.dtype)
         col2im.input_gradient(g, w, dx, place)
         return dx
@@ -92,6 +95,7 @@ def conv2d_dx(
     return dx
 
 
+@computed_in_float32(on="cpu")
 @one_blas_thread()
 def conv2d_dw(
     x: Array,

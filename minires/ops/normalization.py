@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from minires import kernels
 from minires.backend import Array, xp_of
 from minires.engine import op
+from minires.kernels.half import computed_in_float32
 from minires.ops.shape import stack
 
 
@@ -150,6 +151,7 @@ def _input_gradient_vjp(
 
 
 @op
+@computed_in_float32(on="cpu and gpu")
 def scale_shift(x: Array, scale: Array, shift: Array) -> Array:
     """`x * scale + shift` per channel: batch norm with running statistics."""
     out = x * scale

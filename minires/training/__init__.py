@@ -4,6 +4,7 @@ from minires.training.archive import FileError
 from minires.training.evaluate import Evaluation, evaluate
 from minires.training.fit import fit
 from minires.training.history import Epoch, History
+from minires.training.mixed_precision import MixedPrecision
 from minires.training.run import Interrupted, TrainingError
 from minires.training.weights import load, save
 
@@ -13,6 +14,7 @@ __all__ = [
     "FileError",
     "History",
     "Interrupted",
+    "MixedPrecision",
     "TrainingError",
     "evaluate",
     "fit",

@@ -26,6 +26,7 @@ def fit(
     transform: Transform | None = None,
     valid_transform: Transform | None = None,
     label_smoothing: float = 0.0,
+    amp: bool = False,
     seed: int = 0,
     out: str | Path | None = None,
     resume: bool = False,
@@ -56,6 +57,11 @@ def fit(
     transform, valid_transform : callable, optional
         Of uint8 batches; the first gets its draws. Without them pixels are scaled to [0, 1].
     label_smoothing : float
+    amp : bool
+        Mixed precision: float16 activations, gradients and products, float32 sums, batch norm, loss
+        and master weights, and a dynamic loss scale (`minires.training.mixed_precision`). It halves
+        the memory of a step. It is for GPUs; NumPy computes it correctly but slowly. Held-out
+        images are evaluated in float32.
     seed : int
     out : path, optional
         A folder for `last.npz` (the whole state), `best.npz` (the weights of the best epoch),
@@ -75,7 +81,7 @@ def fit(
     Raises
     ------
     TrainingError
-        If the images or a loss are not finite.
+        If the images or a loss are not finite, or gradients overflow float16 at any scale.
     Interrupted
         On Ctrl-C, at the end of the step, once the state has been saved.
     FileError
@@ -116,6 +122,7 @@ def fit(
         optimizer=optimizer,
         schedule=schedule,
         label_smoothing=label_smoothing,
+        amp=amp,
         out=None if out is None else Path(out),
         progress=progress,
         metadata=metadata or {},

@@ -61,6 +61,7 @@ class Recipe:
     valid: float
     seed: int
     device: str
+    amp: bool = False
 
     def write(self, path: Path) -> None:
         """Write the settings as JSON, atomically."""

@@ -23,6 +23,7 @@ from minires.training.archive import FileError, read_archive, write_archive
 from minires.training.evaluate import Evaluation, device_of_model, evaluate
 from minires.training.history import Epoch, History, score
 from minires.training.interruption import deferred_interrupt
+from minires.training.mixed_precision import MixedPrecision, ScaleError
 from minires.training.progress import Progress
 from minires.training.weights import save
 
@@ -53,6 +54,7 @@ class Run:
         optimizer: Optimizer,
         schedule: Schedule | None,
         label_smoothing: float,
+        amp: bool,
         out: Path | None,
         progress: bool,
         metadata: dict[str, Any],
@@ -61,6 +63,7 @@ class Run:
         self.valid_transform, self.epochs = valid_transform, epochs
         self.optimizer, self.schedule = optimizer, schedule
         self.label_smoothing, self.out, self.metadata = label_smoothing, out, metadata
+        self.mixed = MixedPrecision(model, optimizer) if amp else None
         self.progress = Progress(progress)
         self.device = device_of_model(model)
         self.history = History()
@@ -137,8 +140,11 @@ class Run:
                 where = f"{where}: the images of this batch already hold NaN or infinite values"
                 raise TrainingError(where)
             raise TrainingError(self._explain(where, lambda: self._forward(images, labels)))
-        loss.backward()
-        self.optimizer.step()
+        if self.mixed is None:
+            loss.backward()
+            self.optimizer.step()
+        else:
+            self._mixed_step(loss)
         if self.schedule is not None:
             self.schedule.step()
         self.loss_sum += value * len(labels)
@@ -149,8 +155,17 @@ class Run:
     def _forward(self, images: Any, labels: Any) -> tuple[Tensor, Tensor]:
         # dropout's draws are keyed by the step, so a resumed run draws the same
         random.manual_seed([self.loader.seed, self.epoch, self.step])
-        logits = self.model(Tensor(images).to(self.device))
+        forward = self.model if self.mixed is None else self.mixed.forward
+        logits = forward(Tensor(images).to(self.device))
         return logits, F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+
+    def _mixed_step(self, loss: Tensor) -> None:
+        assert self.mixed is not None
+        try:
+            self.mixed.step(loss)
+        except ScaleError as error:
+            where = f"{error}, at epoch {self.epoch + 1}, step {self.step + 1}"
+            raise TrainingError(f"{where}. Try a smaller learning rate, or no amp.") from None
 
     def _validate(self) -> tuple[float, float]:
         """Loss and accuracy on the held-out images, NaN where there are none."""
@@ -205,6 +220,7 @@ class Run:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": None if self.schedule is None else self.schedule.state_dict(),
+            "amp": None if self.mixed is None else self.mixed.state_dict(),
         }
         write_archive(self.out / "last.npz", "checkpoint", content)
 
@@ -225,6 +241,8 @@ class Run:
             self.optimizer.load_state_dict(content["optimizer"])
             if self.schedule is not None:
                 self.schedule.load_state_dict(content["schedule"])
+            if self.mixed is not None:
+                self.mixed.load_state_dict(content["amp"])
             self.history = History.from_rows(content["history"])
             self.epoch, self.step = content["epoch"], content["step"]
             self.loss_sum, self.correct = content["loss_sum"], content["correct"]
@@ -242,6 +260,7 @@ class Run:
             "held_out": 0 if self.valid is None else len(self.valid),
             "transform": _settings(self.loader.transform),
             "label_smoothing": self.label_smoothing,
+            "amp": self.mixed is not None,
             "optimizer": f"{type(self.optimizer).__name__}({self.optimizer.defaults})",
             "schedule": _settings(self.schedule),
         }
