@@ -15,6 +15,7 @@ from minires.cli.describe import info_command, summary_command
 from minires.cli.evaluate import eval_command, predict_command
 from minires.cli.notebooks import notebooks_command
 from minires.cli.train import Stopped, train_command
+from minires.coursework.command import check_command, coursework_app, grade_command
 from minires.gradcheck.command import gradcheck_command
 from minires.training import TrainingError
 
@@ -32,6 +33,9 @@ app.command("gradcheck")(gradcheck_command)
 app.command("notebooks")(notebooks_command)
 app.command("info")(info_command)
 app.command("bench")(bench_command)
+app.command("check")(check_command)
+app.command("grade")(grade_command)
+app.add_typer(coursework_app, name="coursework")
 
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
 _USER_ERRORS = (_USAGE_ERROR, ValueError, TypeError, DeviceError, OSError)

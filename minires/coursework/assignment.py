@@ -1,0 +1,165 @@
+"""An assignment: its source notebook and its questions, as its folder holds them.
+
+04_batch_norm/assignment.py    what students read and write, in percent format
+04_batch_norm/grading.py       the questions: see `question`
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import minires
+from minires.coursework.cells import Cell, parse_percent
+from minires.coursework.question import Question, Variant
+
+BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+BEGIN_HIDDEN, END_HIDDEN = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"
+
+
+class AssignmentError(ValueError):
+    """An assignment's folder is not as it should be."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One assignment.
+
+    Attributes
+    ----------
+    name : str
+        Of its folder.
+    title : str
+        The first heading.
+    cells : list of Cell
+        With solutions.
+    questions : dict of Question
+        By name, in the order of the notebook.
+    """
+
+    name: str
+    title: str
+    cells: list[Cell]
+    questions: dict[str, Question]
+
+    def solution(self, question: str) -> str:
+        """The source of a question's cell, without markers."""
+        cell = next(c for c in self.cells if c.role == "question" and c.name == question)
+        return "\n".join(line for line in cell.source.splitlines() if line.strip() not in MARKERS)
+
+    def given(self) -> list[Cell]:
+        """The cells that students get as they are and must not change."""
+        return [cell for cell in self.cells if cell.role == "given"]
+
+    def with_variant(self, question: Question, variant: Variant) -> str:
+        """A question's solution in another form.
+
+        Raises
+        ------
+        AssignmentError
+            If what the variant replaces does not occur exactly once.
+        """
+        if variant.old is None:
+            return variant.source
+        solution = self.solution(question.name)
+        if solution.count(variant.old) != 1:
+            raise AssignmentError(
+                f"{self.name}, {question.name}: the mistake {variant.name!r} replaces a text that "
+                f"occurs {solution.count(variant.old)} times in the solution: {variant.old!r}"
+            )
+        return solution.replace(variant.old, variant.source)
+
+
+MARKERS = (BEGIN, END)
+
+
+def assignments_folder() -> Path:
+    """Where this project's own assignments are.
+
+    Raises
+    ------
+    AssignmentError
+        If minires was installed without its checkout.
+    """
+    folder = Path(minires.__file__).resolve().parent.parent / "notebooks" / "assignments"
+    if not folder.is_dir():
+        raise AssignmentError(
+            "the assignments are not installed with minires: name their folder with --source, such "
+            "as notebooks/assignments of a clone"
+        )
+    return folder
+
+
+def load_assignments(folder: Path | None = None) -> list[Assignment]:
+    """Every assignment in a folder, by default the project's, in order.
+
+    Raises
+    ------
+    AssignmentError
+        If there is none, or one is not as it should be.
+    """
+    folder = assignments_folder() if folder is None else folder
+    places = sorted(path.parent for path in folder.glob("*/grading.py"))
+    if not places:
+        raise AssignmentError(f"{folder} holds no assignment: no folder in it has a grading.py")
+    return [load_assignment(place) for place in places]
+
+
+def load_assignment(folder: Path) -> Assignment:
+    """The assignment in a folder, whose `grading.py` is run.
+
+    Raises
+    ------
+    AssignmentError
+        If something is missing, or questions and notebook do not agree.
+    """
+    name = folder.name
+    source = folder / "assignment.py"
+    if not source.is_file():
+        raise AssignmentError(f"{source} is missing")
+    cells = parse_percent(source.read_text(encoding="utf-8"))
+    title = next(
+        (m[1] for c in cells if (m := re.match(r"# (.+)", c.source)) and c.kind == "markdown"), name
+    )
+    found = {
+        value.name: value
+        for value in vars(_run(folder / "grading.py")).values()
+        if isinstance(value, Question)
+    }
+    asked = [cell.name for cell in cells if cell.role == "question"]
+    for problem in _disagreements(cells, asked, found):
+        raise AssignmentError(f"{name}: {problem}")
+    return Assignment(name, title, cells, {q: found[q] for q in asked})
+
+
+def _disagreements(
+    cells: list[Cell], asked: list[str], found: dict[str, Question]
+) -> Iterator[str]:
+    if sorted(asked) != sorted(found):
+        yield f"the notebook asks {asked}, grading.py has {list(found)}"
+    checked = [cell.name for cell in cells if cell.role == "check"]
+    if checked != asked:
+        yield f"each question needs one check, in the same order: {asked} and {checked}"
+    for cell in cells:
+        if cell.role == "question" and (
+            cell.source.count(BEGIN) != 1 or cell.source.count(END) != 1
+        ):
+            yield f"{cell.name}: one {BEGIN} and one {END} are wanted"
+    for question in found.values():
+        if not question.cases or not any(case.visible for case in question.cases):
+            yield f"{question.name} needs cases, and a visible one"
+
+
+def _run(path: Path) -> ModuleType:
+    """The module in a file, under a name of its own; nothing is written beside it."""
+    name = f"minires_assignment_{re.sub(r'[^0-9A-Za-z]', '_', os.fspath(path.parent.resolve()))}"
+    module = ModuleType(name)
+    module.__file__ = str(path)
+    sys.modules[name] = module
+    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), module.__dict__)
+    return module

@@ -1,0 +1,138 @@
+"""Build an assignment: the students' notebook, the instructor's, and the bundle for grading.
+
+    DIR/student/NAME/NAME.ipynb          without solutions and hidden tests
+    DIR/student/NAME/NAME.checks         the bundle's visible cases, for `minires check`
+    DIR/instructor/NAME/NAME.ipynb       everything, in nbgrader's format
+    DIR/bundle/NAME.bundle               for `minires grade`
+
+Equal sources give equal bytes: cell ids come from names, and nothing holds a date.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from minires.coursework.assignment import (
+    BEGIN,
+    BEGIN_HIDDEN,
+    END,
+    END_HIDDEN,
+    Assignment,
+)
+from minires.coursework.bundle import SUFFIX, Bundle, make_bundle
+from minires.coursework.cells import Cell
+from minires.files import atomic_write
+
+CHECKS = ".checks"
+
+
+def build(assignment: Assignment, folder: Path) -> Bundle:
+    """Write everything of an assignment below a folder; the bundle is returned too."""
+    bundle = make_bundle(assignment)
+    name = assignment.name
+    _write(folder / "student" / name / f"{name}.ipynb", student_notebook(assignment))
+    bundle.visible_only().save(folder / "student" / name / f"{name}{CHECKS}")
+    _write(folder / "instructor" / name / f"{name}.ipynb", instructor_notebook(assignment))
+    bundle.save(folder / "bundle" / f"{name}{SUFFIX}")
+    return bundle
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_write(path) as file:
+        file.write(text.encode())
+
+
+def student_notebook(assignment: Assignment) -> str:
+    """The notebook with a `NotImplementedError` where each solution was."""
+    return notebook(assignment, [_blank(cell) for cell in assignment.cells])
+
+
+def instructor_notebook(assignment: Assignment) -> str:
+    """The notebook with solutions and, in each check, a hidden test that grades the question."""
+    return notebook(assignment, [_with_hidden_test(assignment, c) for c in assignment.cells])
+
+
+def _blank(cell: Cell) -> Cell:
+    lines = cell.source.splitlines()
+    if cell.role == "question":
+        lines = list(_replaced(lines, BEGIN, END, f'raise NotImplementedError("{cell.name}")'))
+    lines = list(_replaced(lines, BEGIN_HIDDEN, END_HIDDEN, None))
+    return Cell(cell.kind, "\n".join(lines), cell.role, cell.name, cell.number)
+
+
+def _replaced(lines: list[str], begin: str, end: str, by: str | None) -> Iterator[str]:
+    """The lines, with everything between two markers replaced."""
+    inside = False
+    for line in lines:
+        if line.strip() == begin:
+            inside = True
+            if by is not None:
+                yield line[: len(line) - len(line.lstrip())] + by
+        elif line.strip() == end:
+            inside = False
+        elif not inside:
+            yield line
+
+
+def _with_hidden_test(assignment: Assignment, cell: Cell) -> Cell:
+    """nbgrader runs this in the notebook; the value of its last line is the points earned."""
+    if cell.role != "check":
+        return cell
+    lines = [
+        cell.source,
+        BEGIN_HIDDEN,
+        "from minires.coursework.in_nbgrader import points",
+        f'points("{assignment.name}", "{cell.name}", In)',
+        END_HIDDEN,
+    ]
+    return Cell(cell.kind, "\n".join(lines), cell.role, cell.name, cell.number)
+
+
+def notebook(assignment: Assignment, cells: list[Cell]) -> str:
+    """Cells as the text of a notebook, format 4.5."""
+    document = {
+        "cells": [_json_cell(assignment, cell, place) for place, cell in enumerate(cells)],
+        "metadata": {
+            "kernelspec": {
+                "display_name": "Python 3",
+                "language": "python",
+                "name": "python3",
+            },
+            "language_info": {"name": "python"},
+            "minires": {"assignment": assignment.name},
+        },
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def _json_cell(assignment: Assignment, cell: Cell, place: int) -> dict[str, Any]:
+    grade_id = {"question": cell.name, "given": f"given-{cell.name}", "check": f"check-{cell.name}"}
+    name = grade_id.get(cell.role, f"{cell.kind}-{place}")
+    identity = hashlib.sha256(f"{assignment.name}/{name}".encode()).hexdigest()[:12]
+    written: dict[str, Any] = {"cell_type": cell.kind, "id": identity, "metadata": {}}
+    if cell.role:
+        written["metadata"] = {"nbgrader": _metadata(assignment, cell, name)}
+    if cell.kind == "code":
+        written |= {"execution_count": None, "outputs": []}
+    return written | {"source": cell.source.splitlines(keepends=True)}
+
+
+def _metadata(assignment: Assignment, cell: Cell, grade_id: str) -> dict[str, Any]:
+    """nbgrader's, schema 3."""
+    values: dict[str, Any] = {
+        "grade": cell.role == "check",
+        "grade_id": grade_id,
+        "locked": cell.role != "question",
+        "schema_version": 3,
+        "solution": cell.role == "question",
+        "task": False,
+    }
+    if cell.role == "check":
+        values["points"] = assignment.questions[cell.name].points
+    return dict(sorted(values.items()))

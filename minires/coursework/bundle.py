@@ -1,0 +1,268 @@
+"""What a grader needs of an assignment, as data: inputs, right answers, what known mistakes return.
+
+A bundle is made once from an assignment's questions, by running their answers and every mistake. To
+grade with it, nothing of the assignment's own code is run. Its file holds one message in `child`'s
+format (a JSON text and .npy arrays), compressed by gzip without a time, so equal contents are equal
+bytes.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from minires.coursework import child
+from minires.coursework.assignment import Assignment, AssignmentError
+from minires.coursework.question import Accuracy, Case, Question
+from minires.coursework.sandbox import Limits
+from minires.files import atomic_write
+
+FORMAT = 1
+SUFFIX = ".bundle"
+
+
+@dataclass(frozen=True)
+class GradedCase:
+    """A case with its right answer, one value for each output."""
+
+    name: str
+    visible: bool
+    weight: float
+    arguments: dict[str, Any]
+    expected: list[Any]
+
+
+@dataclass(frozen=True)
+class KnownMistake:
+    """A mistake, and for each case what it returns; None where it fails or hits its own limits."""
+
+    number: int
+    name: str
+    hint: str
+    outputs: list[list[Any] | None]
+
+
+@dataclass(frozen=True)
+class GradedQuestion:
+    """A question as data; see `question.Question` for what its parts mean."""
+
+    name: str
+    points: float
+    returns: dict[str, float]
+    modules: list[str]
+    rtol: float
+    seconds: float
+    limits: Limits
+    driver: str | None
+    parts: list[str]
+    cases: list[GradedCase]
+    mistakes: list[KnownMistake]
+
+    @classmethod
+    def of(cls, fields: dict[str, Any]) -> Self:
+        """From plain values."""
+        cases = [GradedCase(**case) for case in fields["cases"]]
+        mistakes = [KnownMistake(**mistake) for mistake in fields["mistakes"]]
+        limits = Limits(**fields["limits"])
+        return cls(**(fields | {"cases": cases, "mistakes": mistakes, "limits": limits}))
+
+    def visible_only(self) -> Self:
+        """Without hidden cases."""
+        shown = [i for i, case in enumerate(self.cases) if case.visible]
+        mistakes = [replace(m, outputs=[m.outputs[i] for i in shown]) for m in self.mistakes]
+        return replace(self, cases=[self.cases[i] for i in shown], mistakes=mistakes)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An assignment as a grader needs it."""
+
+    assignment: str
+    title: str
+    given: dict[str, str]
+    questions: list[GradedQuestion]
+
+    @property
+    def points(self) -> float:
+        """Of all questions together."""
+        return sum(question.points for question in self.questions)
+
+    def question(self, name: str) -> GradedQuestion:
+        """A question by its name.
+
+        Raises
+        ------
+        ValueError
+            If there is none of this name.
+        """
+        for question in self.questions:
+            if question.name == name:
+                return question
+        names = ", ".join(question.name for question in self.questions)
+        raise ValueError(f"{self.assignment} has no question {name!r}, only {names}")
+
+    def visible_only(self) -> Self:
+        """What students may have: the visible cases."""
+        return replace(self, questions=[question.visible_only() for question in self.questions])
+
+    def to_bytes(self) -> bytes:
+        """The file's content."""
+        stream = io.BytesIO()
+        child.write(stream, {"format": FORMAT, **_plain(asdict(self))})
+        return gzip.compress(stream.getvalue(), 9, mtime=0)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """From a file's content.
+
+        Raises
+        ------
+        ValueError
+            If it is no bundle, or of another version.
+        """
+        try:
+            message = child.read(io.BytesIO(gzip.decompress(data)))
+            if message.pop("format") != FORMAT:
+                raise ValueError("a bundle of another version of minires: build it again")
+            message["questions"] = [GradedQuestion.of(q) for q in message["questions"]]
+            return cls(**message)
+        except (OSError, EOFError, AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"no bundle: {error}") from error
+
+    def save(self, path: Path) -> None:
+        """Write the file."""
+        with atomic_write(path) as file:
+            file.write(self.to_bytes())
+
+
+def load_bundle(path: Path) -> Bundle:
+    """The bundle in a file.
+
+    Raises
+    ------
+    ValueError
+        If it is none; the message names it.
+    """
+    try:
+        return Bundle.from_bytes(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's scalars as Python's, everything else as it is."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value
+
+
+def make_bundle(assignment: Assignment) -> Bundle:
+    """Run an assignment's answers and mistakes.
+
+    Raises
+    ------
+    AssignmentError
+        If an answer has another number of outputs than the question says.
+    """
+    return Bundle(
+        assignment.name,
+        assignment.title,
+        {cell.name: cell.source for cell in assignment.given()},
+        [_graded(assignment, question) for question in assignment.questions.values()],
+    )
+
+
+def _graded(assignment: Assignment, question: Question) -> GradedQuestion:
+    cases = [
+        GradedCase(
+            case.name,
+            case.visible,
+            case.weight,
+            dict(case.arguments),
+            _expected(assignment, question, case),
+        )
+        for case in question.cases
+    ]
+    parts = [assignment.solution(name) for name in question.needs]
+    graded = GradedQuestion(
+        question.name,
+        question.points,
+        question.returns,
+        question.modules,
+        question.rtol,
+        question.seconds,
+        question.limits,
+        question.driver,
+        parts,
+        cases,
+        [],
+    )
+    given = [cell.source for cell in assignment.given()]
+    mistakes = [
+        KnownMistake(
+            mistake.number,
+            mistake.name,
+            mistake.hint,
+            _outputs(graded, [*given, assignment.with_variant(question, mistake), *parts]),
+        )
+        for mistake in question.mistakes
+    ]
+    return replace(graded, mistakes=mistakes)
+
+
+def _expected(assignment: Assignment, question: Question, case: Case) -> list[Any]:
+    answer = question.answer(*(_copied(v) for v in case.arguments.values()))
+    values = outputs_of(answer, len(question.returns))
+    if values is None:
+        raise AssignmentError(
+            f"{assignment.name}, {question.name}: the answer to {case.name!r} is not "
+            f"{len(question.returns)} values: {', '.join(question.returns)}"
+        )
+    return [
+        {"$accuracy": asdict(value)} if isinstance(value, Accuracy) else child.plain(value)
+        for value in values
+    ]
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_copied(v) for v in value]
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
+def outputs_of(result: Any, count: int) -> list[Any] | None:
+    """A function's result as `count` outputs, None if it is not so many."""
+    if count == 1:
+        return [result]
+    return list(result) if isinstance(result, list | tuple) and len(result) == count else None
+
+
+def _outputs(question: GradedQuestion, sources: Sequence[str]) -> list[list[Any] | None]:
+    """What code that is trusted returns, case by case, in this process."""
+    cells = [
+        {"name": f"part {i}", "source": source, "definitions": False}
+        for i, source in enumerate(sources)
+    ]
+    task = {
+        "cells": cells,
+        "modules": question.modules,
+        "name": question.name,
+        "driver": question.driver,
+    }
+    outputs: list[list[Any] | None] = []
+    with np.errstate(all="ignore"):
+        session = child.Session(task)
+        for case in question.cases:
+            answer = session.answer({k: _copied(v) for k, v in case.arguments.items()})
+            outputs.append(outputs_of(answer.get("result"), len(question.returns)))
+    return outputs

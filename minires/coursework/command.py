@@ -1,0 +1,202 @@
+"""`minires coursework build`, `minires coursework mutants`, `minires grade` and `minires check`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from minires.coursework.assignment import Assignment, load_assignment, load_assignments
+from minires.coursework.build import CHECKS, build
+from minires.coursework.bundle import SUFFIX, Bundle, load_bundle, make_bundle
+from minires.coursework.collect import assignment_of, find_submissions
+from minires.coursework.grade import grade_file
+from minires.coursework.mutants import kill_matrix, run_trials, summary
+from minires.coursework.run import grade_all
+from minires.coursework.sandbox import isolation_problem
+from minires.coursework.show import changes, feedback, table
+
+coursework_app = typer.Typer(
+    help="Build assignments, and test their tests.", no_args_is_help=True, add_completion=False
+)
+
+SourceOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--source",
+        metavar="FOLDER",
+        help="Where the assignments are. [default: notebooks/assignments]",
+        show_default=False,
+    ),
+]
+AssignmentOption = Annotated[
+    str | None,
+    typer.Option("--assignment", metavar="NAME|FILE.bundle", help="Which assignment it is."),
+]
+UnsafeOption = Annotated[
+    bool,
+    typer.Option(
+        "--unsafe-no-sandbox",
+        help="Run students' code with your own rights. Only for code that you trust.",
+    ),
+]
+JobsOption = Annotated[
+    int, typer.Option(metavar="N", min=1, help="Children at a time.", show_default="processors")
+]
+PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2
+
+
+def require_isolation(unsafe: bool) -> bool:
+    """Whether to lock children in.
+
+    Raises
+    ------
+    ValueError
+        If they are to be, and this system cannot.
+    """
+    if unsafe:
+        return False
+    problem = isolation_problem()
+    if problem is not None:
+        raise ValueError(
+            f"students' code cannot be locked in on this system ({problem}), so nothing is run. "
+            "Grade on Linux, as root or where user namespaces are allowed; or, for code that you "
+            "trust, add --unsafe-no-sandbox"
+        )
+    return True
+
+
+def _chosen(source: Path | None, name: str | None) -> list[Assignment]:
+    if name is None:
+        return load_assignments(source)
+    if source is not None:
+        return [load_assignment(source / name)]
+    found = [a for a in load_assignments(source) if a.name == name]
+    if not found:
+        names = ", ".join(a.name for a in load_assignments(source))
+        raise ValueError(f"no assignment {name!r}, only {names}")
+    return found
+
+
+@coursework_app.command("build")
+def build_command(
+    folder: Annotated[Path, typer.Argument(help="Where to write.")],
+    source: SourceOption = None,
+    assignment: Annotated[str | None, typer.Option(metavar="NAME", help="Only this one.")] = None,
+) -> None:
+    """Write the students' notebooks, the instructor's, and the bundles for grading."""
+    for one in _chosen(source, assignment):
+        bundle = build(one, folder)
+        count = len(bundle.questions)
+        cases = sum(len(question.cases) for question in bundle.questions)
+        print(f"{one.name}: {count} questions, {bundle.points:g} points, {cases} tests")
+    print(f"written: {folder}/student, {folder}/instructor, {folder}/bundle")
+
+
+@coursework_app.command("mutants")
+def mutants_command(
+    source: SourceOption = None,
+    assignment: Annotated[str | None, typer.Option(metavar="NAME", help="Only this one.")] = None,
+    jobs: JobsOption = PROCESSORS,
+    unsafe_no_sandbox: UnsafeOption = False,
+) -> int:
+    """Grade every known mistake and print which test catches it; exit code 1 if one survives.
+
+    Blanks, solutions and other right ways are graded too: none may get what it should not.
+    """
+    from tqdm.auto import tqdm
+
+    sandboxed = require_isolation(unsafe_no_sandbox)
+    with tqdm(unit="form", disable=None, leave=False) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        outcomes = run_trials(
+            _chosen(source, assignment), sandboxed=sandboxed, jobs=jobs, progress=progress
+        )
+    print(kill_matrix(outcomes))
+    print(summary(outcomes))
+    return 0 if all(outcome.as_wanted for outcome in outcomes) else 1
+
+
+def _bundle(name: str | None, places: list[Path], source: Path | None) -> Bundle:
+    """The bundle that was named, or the one that the submissions are for."""
+    if name is not None and name.endswith(SUFFIX):
+        return load_bundle(Path(name))
+    if name is not None:
+        return make_bundle(_chosen(source, name)[0])
+    assignments = {a.name: a for a in load_assignments(source)}
+    for submission in find_submissions(places):
+        own = assignment_of(submission.path, list(assignments))
+        if own is not None:
+            return make_bundle(assignments[own])
+    raise ValueError(
+        "neither names nor contents say which assignment this is: add --assignment, one of "
+        f"{', '.join(assignments)}, or a .bundle file"
+    )
+
+
+def grade_command(
+    submissions: Annotated[
+        list[Path], typer.Argument(help="Notebooks or Python files, or folders of them.")
+    ],
+    assignment: AssignmentOption = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write results here, and resume from here.")
+    ] = None,
+    regrade: Annotated[
+        str | None,
+        typer.Option(
+            metavar="QUESTION", help="Grade this question anew; show whose points change."
+        ),
+    ] = None,
+    jobs: JobsOption = PROCESSORS,
+    source: SourceOption = None,
+    unsafe_no_sandbox: UnsafeOption = False,
+) -> None:
+    """Grade submissions, each question in a locked-in child process."""
+    from tqdm.auto import tqdm
+
+    sandboxed = require_isolation(unsafe_no_sandbox)
+    bundle = _bundle(assignment, submissions, source)
+    if regrade is not None:
+        bundle.question(regrade)
+        if out is None:
+            raise ValueError("--regrade changes earlier results: say where they are with --out")
+    found = find_submissions(submissions, bundle.assignment)
+    runs = grade_all(found, bundle, out=out, regrade=regrade, sandboxed=sandboxed, jobs=jobs)
+    pairs = list(tqdm(runs, total=len(found), unit="submission", disable=None, leave=False))
+    results = [result for result, _ in pairs]
+    print(feedback(results[0]) if len(results) == 1 else table(results))
+    if regrade is not None:
+        print("\n" + changes(pairs))
+
+
+def check_command(
+    notebook: Annotated[Path, typer.Argument(help="Your notebook, or Python file.")],
+    question: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this question.")
+    ] = None,
+) -> int:
+    """Try the visible tests on your own work, with the feedback that grading gives."""
+    nearby = sorted(notebook.resolve().parent.glob(f"*{CHECKS}"))
+    own = [path for path in nearby if path.stem in notebook.stem] or nearby
+    bundle = load_bundle(own[0]) if len(own) == 1 else _bundle(None, [notebook], None)
+    if question is not None:
+        bundle.question(question)
+    result = grade_file(
+        notebook,
+        notebook.stem,
+        bundle.visible_only(),
+        questions=None if question is None else [question],
+        sandboxed=isolation_problem() is None,
+    )
+    print(feedback(result))
+    passed = not result.problem and all(q.passed for q in result.questions)
+    if passed:
+        print("\nAll visible tests pass. Grading has hidden ones too: other inputs, same rules.")
+    return 0 if passed else 1

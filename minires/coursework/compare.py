@@ -1,0 +1,157 @@
+"""A returned value against the right one.
+
+This runs in the parent, on plain values that crossed over: what a student's code did to its own
+NumPy does not matter here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+RTOL_FLOAT32 = 1e-4
+"""What results in 32 bits may be off, relative to the largest right entry."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a value compares.
+
+    Attributes
+    ----------
+    share : float
+        Of the points, 1 if it is right.
+    text : str
+        What is wrong, empty if nothing.
+    got, expected : array or None
+        Where both are arrays of one shape and something is wrong.
+    tolerance : float
+    """
+
+    share: float
+    text: str = ""
+    got: Array | None = None
+    expected: Array | None = None
+    tolerance: float = 0.0
+
+    @property
+    def wrong(self) -> Array:
+        """Which entries are off."""
+        assert self.got is not None
+        assert self.expected is not None
+        return ~_near(self.got, self.expected, self.tolerance)
+
+
+RIGHT = Verdict(1.0)
+
+
+def compare(got: Any, expected: Any, rtol: float) -> Verdict:
+    """Judge a value that came from a child."""
+    if isinstance(expected, np.ndarray):
+        return _compare_arrays(got, expected, rtol)
+    if isinstance(expected, dict) and "$accuracy" in expected:
+        return _compare_accuracy(got, **expected["$accuracy"])
+    if isinstance(expected, list):
+        return _compare_lists(got, expected, rtol)
+    return _compare_plain(got, expected, rtol)
+
+
+def _compare_arrays(got: Any, expected: Array, rtol: float) -> Verdict:
+    if type(got) in (bool, int, float):
+        got = np.array(got)
+    if not isinstance(got, np.ndarray):
+        return Verdict(0.0, f"you returned {described(got)}, wanted is {described(expected)}")
+    if got.shape != expected.shape:
+        return Verdict(0.0, f"your shape is {got.shape}, wanted is {expected.shape}")
+    if got.dtype.kind == "f" and got.dtype.itemsize < 8 and expected.dtype.kind == "f":
+        rtol = max(rtol, RTOL_FLOAT32)
+    tolerance = rtol * _scale(expected)
+    wrong = ~_near(got, expected, tolerance)
+    if not wrong.any():
+        return RIGHT
+    return Verdict(0.0, _worst(got, expected, wrong, tolerance), got, expected, tolerance)
+
+
+def _scale(values: Array) -> float:
+    finite = np.abs(values[np.isfinite(values)].astype(float))
+    return float(finite.max(initial=0.0)) or 1.0
+
+
+def _near(got: Array, expected: Array, tolerance: float) -> Array:
+    """Entry by entry: close, or the same infinity or NaN."""
+    a, b = got.astype(np.float64), expected.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        near = np.abs(a - b) <= tolerance
+    return np.asarray(near | (a == b) | (np.isnan(a) & np.isnan(b)))
+
+
+def _worst(got: Array, expected: Array, wrong: Array, tolerance: float) -> str:
+    with np.errstate(invalid="ignore"):
+        error = np.abs(got.astype(np.float64) - expected.astype(np.float64))
+    error = np.where(wrong, np.nan_to_num(error, nan=np.inf), -1.0)
+    at = tuple(int(i) for i in np.unravel_index(error.argmax(), error.shape))
+    place = f" at {list(at)}" if at else ""
+    return (
+        f"{int(wrong.sum())} of {wrong.size} entries wrong; worst{place}: got {got[at]:.6g}, "
+        f"expected {expected[at]:.6g}, error {error[at]:.2g} (allowed {tolerance:.1g})"
+    )
+
+
+def _compare_lists(got: Any, expected: list[Any], rtol: float) -> Verdict:
+    if not isinstance(got, list):
+        return Verdict(0.0, f"you returned {described(got)}, wanted is {described(expected)}")
+    if len(got) != len(expected):
+        return Verdict(
+            0.0, f"you returned {len(got)} values, wanted are {len(expected)}: {shown(got)}"
+        )
+    for i, (mine, right) in enumerate(zip(got, expected, strict=True)):
+        verdict = compare(mine, right, rtol)
+        if verdict.text:
+            return Verdict(0.0, f"at place {i}: {verdict.text}")
+    return RIGHT
+
+
+def _compare_plain(got: Any, expected: Any, rtol: float) -> Verdict:
+    if isinstance(got, np.ndarray) and got.shape == ():
+        got = got.item()
+    if isinstance(expected, float) and type(got) in (int, float):
+        same = math.isclose(got, expected, rel_tol=rtol, abs_tol=rtol)
+    else:
+        same = type(got) is type(expected) and got == expected
+    return RIGHT if same else Verdict(0.0, f"got {shown(got)}, expected {shown(expected)}")
+
+
+def _compare_accuracy(got: Any, labels: Array, at_least: float, none_below: float) -> Verdict:
+    if not isinstance(got, np.ndarray) or got.shape != labels.shape:
+        return Verdict(0.0, f"you returned {described(got)}, wanted is {described(labels)}")
+    accuracy = float((got == labels).mean())
+    if accuracy >= at_least:
+        return RIGHT
+    share = max(0.0, (accuracy - none_below) / (at_least - none_below))
+    return Verdict(
+        share, f"{accuracy:.1%} of {len(labels)} are right; full points from {at_least:.0%}"
+    )
+
+
+def described(value: Any) -> str:
+    """What kind of value something is, in a few words."""
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape}"
+    if isinstance(value, dict) and "$type" in value:
+        return f"something of type {value['$type']}"
+    if isinstance(value, list):
+        return f"a sequence of {len(value)}"
+    return "None" if value is None else f"a {type(value).__name__}"
+
+
+def shown(value: Any) -> str:
+    """A value in at most a line."""
+    if isinstance(value, np.ndarray | dict):
+        return described(value)
+    text = repr(value)
+    return text if len(text) <= 100 else text[:97] + "..."

@@ -1,0 +1,241 @@
+"""How an assignment is written down: questions, with inputs, answers, known mistakes, other ways.
+
+    @question(points=2, returns="dx", modules=["numpy"])
+    def relu_backward(g, x):                       # the answer, by the definition
+        return g * (x > 0)
+
+    draw = Draws(seed=2)
+    relu_backward.case("both signs", draw.normal(3, 4), draw.normal(3, 4), visible=True)
+
+    relu_backward.mistake(38, "identity", "...", "g * (x > 0)", "g")
+
+    @relu_backward.correct("loops")
+    def loops(g, x): ...
+
+Nothing of this runs when work is graded: `bundle` runs it once and stores what came out.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from minires.coursework.sandbox import Limits
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Inputs of one test.
+
+    Attributes
+    ----------
+    name : str
+        What is tested, for the student's eyes.
+    arguments : dict
+        By the answer's parameter names; arrays and plain values.
+    visible : bool
+        Whether `minires check` shows it to students.
+    weight : float
+        Its share of the question's points, beside the other cases' weights.
+    """
+
+    name: str
+    arguments: dict[str, Any]
+    visible: bool
+    weight: float
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A question's solution in another form: a known mistake, or another right way.
+
+    Attributes
+    ----------
+    name : str
+    source : str
+        Code that stands in the place of the solution; with `old`, what stands for `old` in it.
+    old : str or None
+        Text that occurs once in the solution.
+    number : int
+        Of a mistake.
+    hint : str
+        What the student misunderstood, in a sentence that follows the mistake's name.
+    """
+
+    name: str
+    source: str
+    old: str | None = None
+    number: int = 0
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """An answer that is right often enough: predicted classes against these labels.
+
+    Attributes
+    ----------
+    labels : array (N,)
+    at_least : float
+        The share of right predictions for full points.
+    none_below : float
+        Below this share there are none; between the two, points rise in proportion.
+    """
+
+    labels: np.ndarray[Any, Any]
+    at_least: float
+    none_below: float
+
+
+@dataclass
+class Question:
+    """A question; its methods add to it.
+
+    Attributes
+    ----------
+    name : str
+        Of the function or class that students write.
+    answer : callable
+        Arguments to what is right, independent of the solution in the notebook.
+    points : float
+    returns : dict of float
+        The names of what is returned, and each one's weight.
+    modules : list of str
+        What may be imported, beside the standard library.
+    rtol : float
+        The largest error, relative to the largest entry of what is right.
+    seconds : float
+        Of processor time for all cases together; by the clock, four times that.
+    limits : Limits
+    needs : tuple of str
+        Earlier questions whose solutions stand in the place of the student's.
+    driver : str or None
+        Source of a function `drive(student, **arguments)` that runs in the child in the place of a
+        plain call; it holds no answers.
+    """
+
+    name: str
+    answer: Function
+    points: float
+    returns: dict[str, float]
+    modules: list[str]
+    rtol: float
+    seconds: float
+    limits: Limits
+    needs: tuple[str, ...]
+    driver: str | None = None
+    cases: list[Case] = field(default_factory=list)
+    mistakes: list[Variant] = field(default_factory=list)
+    correct_ways: list[Variant] = field(default_factory=list)
+
+    def case(self, name: str, *arguments: Any, visible: bool = False, weight: float = 1.0) -> None:
+        """Add a test: the arguments in the order of the answer's parameters."""
+        bound = inspect.signature(self.answer).bind(*arguments)
+        self.cases.append(Case(name, dict(bound.arguments), visible, weight))
+
+    def mistake(self, number: int, name: str, hint: str, old: str, new: str) -> None:
+        """Add a known mistake: the solution with `new` for `old`, which must occur once."""
+        self.mistakes.append(Variant(name, new, old, number, hint))
+
+    def wrong(self, number: int, name: str, hint: str) -> Callable[[Any], Any]:
+        """Add a known mistake that is a function or class in the solution's place."""
+
+        def declare(code: Any) -> Any:
+            self.mistakes.append(Variant(name, _source(code, self.name), None, number, hint))
+            return code
+
+        return declare
+
+    def correct(self, name: str) -> Callable[[Any], Any]:
+        """Add another right way: a function or class in the solution's place."""
+
+        def declare(code: Any) -> Any:
+            self.correct_ways.append(Variant(name, _source(code, self.name)))
+            return code
+
+        return declare
+
+    def drive(self, function: Function) -> Function:
+        """Declare the driver."""
+        self.driver = _source(function, "drive")
+        return function
+
+
+def question(
+    points: float,
+    returns: str | dict[str, float],
+    modules: Sequence[str] = ("numpy",),
+    rtol: float = 1e-7,
+    seconds: float = 5.0,
+    limits: Limits | None = None,
+    needs: Sequence[str] = (),
+) -> Callable[[Function], Question]:
+    """Declare a question; the decorated function is the answer, its name what students define."""
+    weights = dict.fromkeys(returns.split(), 1.0) if isinstance(returns, str) else returns
+
+    def declare(answer: Function) -> Question:
+        return Question(
+            answer.__name__,
+            answer,
+            points,
+            weights,
+            list(modules),
+            rtol,
+            seconds,
+            limits or Limits(),
+            tuple(needs),
+        )
+
+    return declare
+
+
+def _source(code: Any, name: str) -> str:
+    """The text of a function or class, without decorators, under another name."""
+    text = textwrap.dedent(inspect.getsource(code))
+    node = ast.parse(text).body[0]
+    assert isinstance(node, ast.FunctionDef | ast.ClassDef)
+    lines = text.splitlines()[node.lineno - 1 :]
+    keyword = "class" if isinstance(node, ast.ClassDef) else "def"
+    lines[0] = lines[0].replace(f"{keyword} {node.name}", f"{keyword} {name}", 1)
+    return "\n".join(lines) + "\n"
+
+
+class Draws:
+    """A stream of numbers that is the same with every version of NumPy and on every machine.
+
+    It is splitmix64 (Steele, Lea and Flood 2014), in whole numbers throughout.
+
+    Parameters
+    ----------
+    seed : int
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._state = seed
+
+    def integers(self, *shape: int, below: int) -> Any:
+        """Whole numbers from 0 to `below` - 1, int64."""
+        mask, found = (1 << 64) - 1, []
+        for _ in range(int(np.prod(shape))):
+            self._state = (self._state + 0x9E3779B97F4A7C15) & mask
+            z = self._state
+            z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 & mask
+            z = (z ^ (z >> 27)) * 0x94D049BB133111EB & mask
+            found.append((z ^ (z >> 31)) % below)
+        return np.array(found, dtype=np.int64).reshape(shape)
+
+    def normal(self, *shape: int, mean: float = 0.0, scale: float = 1.0) -> Any:
+        """About normally distributed multiples of 1/64 (before `mean` and `scale`), float64.
+
+        Each is a sum of twelve even draws, so none is beyond six deviations.
+        """
+        sums = self.integers(*shape, 12, below=64).sum(axis=-1) - 6 * 63
+        return sums / 64 * scale + mean

@@ -1,0 +1,342 @@
+"""The parent's side of a child: start it in its jail, ask it, kill it when its time is up."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.util
+import json
+import math
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+from minires.coursework import child, jail
+
+NOBODY = 65534
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a child may use.
+
+    Attributes
+    ----------
+    memory, disk, file : int
+        Bytes of address space, of its folder, and of one file.
+    processes, open_files : int
+    """
+
+    memory: int = 1 << 30
+    disk: int = 16 << 20
+    file: int = 8 << 20
+    processes: int = 1
+    open_files: int = 64
+
+
+class IsolationError(RuntimeError):
+    """This system cannot lock a child in."""
+
+
+class ChildLost(RuntimeError):
+    """The child ended without an answer, or took too long; the text says which."""
+
+    def __init__(self, text: str, timed_out: bool = False) -> None:
+        super().__init__(text)
+        self.timed_out = timed_out
+
+
+class Child:
+    """A process with a student's code, as a context manager.
+
+    Parameters
+    ----------
+    task : dict
+        The first message: cells, modules, name and driver; see `child.serve`.
+    seconds : float
+        Of processor time.
+    wall : float
+        Seconds by the clock after which the child is killed.
+    limits : Limits
+    sandboxed : bool
+        False runs the code with the rights of whoever grades, which is never right for work of
+        others.
+    """
+
+    def __init__(
+        self,
+        task: dict[str, Any],
+        seconds: float,
+        wall: float,
+        limits: Limits,
+        sandboxed: bool = True,
+    ) -> None:
+        self.task, self.seconds = task, seconds
+        self.timed_out = False
+        self.log = b""
+        self._folder = tempfile.TemporaryDirectory(prefix="minires-grade-")
+        folder = Path(self._folder.name)
+        allowed = asdict(limits) | {"cpu": math.ceil(seconds)}
+        command, environment, cwd = (_jailed if sandboxed else _free)(
+            folder, task["modules"], allowed
+        )
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            cwd=cwd,
+            start_new_session=True,
+        )
+        self._log = threading.Thread(target=self._keep_log, daemon=True)
+        self._log.start()
+        self._done = threading.Event()
+        self._watch = threading.Thread(target=self._kill_after, args=(wall,), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._watch.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._done.set()
+        self._process.kill()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, 9)
+        self._process.wait()
+        self._log.join(timeout=2)
+        for stream in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError):
+                _open(stream).close()
+        self._folder.cleanup()
+
+    def _kill_after(self, wall: float) -> None:
+        """Count the seconds; those in which this process did not run itself do not count."""
+        tick = 0.05
+        while wall > 0:
+            before = time.monotonic()
+            if self._done.wait(min(tick, wall)):
+                return
+            wall -= min(time.monotonic() - before, 4 * tick)
+        self.timed_out = True
+        self._process.kill()
+
+    def _keep_log(self) -> None:
+        """Read what the student prints, to the end, and keep the beginning."""
+        with _open(self._process.stderr) as stream:
+            while chunk := stream.read1(1 << 16):  # type: ignore[attr-defined]
+                self.log += chunk[: 4096 - len(self.log)]
+
+    def start(self) -> None:
+        """Send the task.
+
+        Raises
+        ------
+        IsolationError, ChildLost
+        """
+        self._send(self.task)
+
+    def ask(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """What the student's code makes of these arguments.
+
+        Raises
+        ------
+        IsolationError
+            If the jail could not be built.
+        ChildLost
+            If there is no answer.
+        """
+        self._send({"arguments": arguments})
+        try:
+            answer = child.read(_open(self._process.stdout))
+        except child.MessageError as error:
+            raise self._lost(str(error)) from error
+        if not isinstance(answer, dict):
+            raise self._lost("")
+        return answer
+
+    def _send(self, message: Any) -> None:
+        try:
+            child.write(_open(self._process.stdin), message)
+        except OSError as error:
+            raise self._lost("") from error
+
+    def _lost(self, reason: str) -> IsolationError | ChildLost:
+        if self.timed_out:
+            return ChildLost("it took too long", timed_out=True)
+        try:
+            code = self._process.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+            return ChildLost(reason or "it gave no answer")
+        self._log.join(timeout=2)
+        text = self.log.decode(errors="replace").strip()
+        if code == 99 and "isolation failed" in text:
+            return IsolationError(text)
+        if code == jail.OUT_OF_TIME:
+            return ChildLost(f"it took more than {self.seconds:g} s of computing", timed_out=True)
+        if code < 0:
+            code = 128 - code
+        name = {137: "killed", 139: "a crash in memory"}
+        return ChildLost(
+            f"the process ended before it answered (exit code {code}"
+            + (f", {name[code]}" if code in name else "")
+            + ")"
+            + (f": {reason}" if reason else "")
+        )
+
+
+def _open(stream: Any) -> BinaryIO:
+    assert stream is not None
+    return stream  # type: ignore[no-any-return]
+
+
+ENVIRONMENT = {
+    "PATH": "",
+    "LANG": "C.UTF-8",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
+
+
+def _program(packages: str, script: str) -> list[str]:
+    """Python with its standard library, these packages and nothing else."""
+    start = (
+        f"import sys, runpy; sys.path.append({packages!r}); "
+        f"runpy.run_path({script!r}, run_name='__main__')"
+    )
+    return ["-I", "-S", "-B", "-c", start]
+
+
+def _interpreter() -> str:
+    return os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
+
+
+def _packages(modules: Sequence[str]) -> dict[str, str]:
+    """Where the allowed packages are that are not of the standard library, by their file's name."""
+    found = {}
+    for module in modules:
+        if module in sys.stdlib_module_names:
+            continue
+        spec = importlib.util.find_spec(module)
+        if spec is None or not spec.origin:
+            raise ModuleNotFoundError(f"the question allows {module}, which is not installed")
+        path = Path(spec.origin)
+        path = path.parent if path.name == "__init__.py" else path
+        found[path.name] = str(path)
+        libraries = path.parent / f"{module}.libs"
+        if libraries.is_dir():
+            found[libraries.name] = str(libraries)
+    return found
+
+
+def _free(
+    folder: Path, modules: Sequence[str], limits: dict[str, int]
+) -> tuple[list[str], dict[str, str], str]:
+    """A command that runs a child without a jail."""
+    (folder / "packages").mkdir()
+    for name, path in _packages(modules).items():
+        (folder / "packages" / name).symlink_to(path)
+    (folder / "box").mkdir()
+    command = [_interpreter(), *_program(str(folder / "packages"), str(Path(child.__file__)))]
+    return command, dict(ENVIRONMENT), str(folder / "box")
+
+
+def _jailed(
+    folder: Path, modules: Sequence[str], limits: dict[str, int]
+) -> tuple[list[str], dict[str, str], str]:
+    """A command that runs a child in its jail."""
+    (folder / "root").mkdir()
+    python = _interpreter()
+    config = {
+        "root": str(folder / "root"),
+        "user": _user(),
+        "visible": [
+            *((path, path) for path in _system_files(python)),
+            *((path, f"/packages/{name}") for name, path in _packages(modules).items()),
+        ],
+        "hidden": _site_packages(),
+        "child": _child_source(),
+        "limits": limits,
+        "python": python,
+        "command": [python, *_program("/packages", "/grader/child.py")],
+        "environment": ENVIRONMENT | {"HOME": "/box", "TMPDIR": "/box"},
+    }
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    command = [python, "-I", "-S", "-B", jail.__file__, str(folder / "config.json")]
+    return command, {"LANG": "C.UTF-8", "PATH": ""}, "/"
+
+
+@functools.cache
+def _child_source() -> str:
+    return Path(child.__file__).read_text(encoding="utf-8")
+
+
+@functools.cache
+def _system_files(python: str) -> tuple[str, ...]:
+    """What Python needs to run, beside packages."""
+    names = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache", "/dev/null"]
+    names += ["/dev/urandom"]
+    if sys.base_prefix == "/usr":
+        names.append(python)
+    else:
+        names.append(os.path.realpath(sys.base_prefix))
+    return tuple(name for name in names if os.path.lexists(name))
+
+
+@functools.cache
+def _site_packages() -> tuple[str, ...]:
+    """Folders of installed packages inside what a child sees."""
+    places = [Path("/usr/lib/python3/dist-packages")]
+    for root in {Path("/usr"), Path(os.path.realpath(sys.base_prefix))}:
+        for kind in ("site-packages", "dist-packages"):
+            places += root.glob(f"lib*/python3*/{kind}")
+    return tuple(sorted({str(place) for place in places}))
+
+
+def _user() -> int:
+    """A user id that nobody has, where all ids may be used; in most containers `nobody`."""
+    try:
+        first, _, count = Path("/proc/self/uid_map").read_text().split()[:3]
+    except (OSError, ValueError):
+        return NOBODY
+    if os.geteuid() == 0 and first == "0" and int(count) > 3_000_000_000:
+        return 2_000_000_000 + secrets.randbelow(100_000_000)
+    return NOBODY
+
+
+@functools.cache
+def isolation_problem() -> str | None:
+    """Why no child can be locked in on this system, None where it can.
+
+    A child is started and asked once.
+    """
+    if not sys.platform.startswith("linux"):
+        return f"isolation needs Linux, this is {sys.platform}"
+    task = {
+        "cells": [{"name": "probe", "source": "def probe():\n    return 1", "definitions": False}],
+        "modules": ["numpy"],
+        "name": "probe",
+        "driver": None,
+    }
+    try:
+        with Child(task, 10, 60, Limits()) as process:
+            process.start()
+            answer = process.ask({})
+    except (IsolationError, ChildLost, OSError, ValueError) as error:
+        return str(error)
+    return None if answer.get("result") == 1 else f"a child answered {answer}"

@@ -1,0 +1,83 @@
+"""Results as text: a table of all, and one student's feedback."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from minires.coursework.result import CaseResult, QuestionResult, Result
+
+
+def table(results: Sequence[Result]) -> str:
+    """A line a submission, a column a question."""
+    names = list(dict.fromkeys(q.name for result in results for q in result.questions))
+    rows = [["student", *names, "points"]]
+    for result in results:
+        earned = {q.name: q for q in result.questions}
+        cells = [_points(earned[n].earned, earned[n].points) if n in earned else "-" for n in names]
+        rows.append([_printable(result.student), *cells, _points(result.earned, result.points)])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
+    ]
+    lines.insert(1, "-" * len(lines[0]))
+    for result in results:
+        if result.problem:
+            lines.append(f"{_printable(result.student)}: {_printable(result.problem)}")
+    return "\n".join(lines)
+
+
+def _points(earned: float, points: float) -> str:
+    return f"{round(earned, 2):g}/{points:g}"
+
+
+def _printable(text: str) -> str:
+    """Without anything that a terminal obeys."""
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
+
+
+def feedback(result: Result) -> str:
+    """What one student reads."""
+    if result.problem:
+        return _printable(f"{result.title}: {result.problem}")
+    lines = [f"{result.title}: {_points(result.earned, result.points)} points"]
+    for question in result.questions:
+        lines += _question(question)
+    return _printable("\n".join(lines))
+
+
+def _question(question: QuestionResult) -> list[str]:
+    mark = "ok   " if question.passed else "WRONG"
+    lines = [f"\n{mark} {question.name}  {_points(question.earned, question.points)}"]
+    for case in question.cases:
+        if not case.passed:
+            lines += _case(case)
+    lines += [f"      hint: {hint}" for hint in question.hints]
+    if question.printed.strip() and not question.passed:
+        shown = question.printed.strip().splitlines()[:5]
+        lines += ["      your code printed:", *(f"        {line[:200]}" for line in shown)]
+    return lines
+
+
+def _case(case: CaseResult) -> list[str]:
+    lines = [f"      {case.name}:"]
+    if case.text:
+        lines += [f"        {line}" for line in case.text.splitlines()]
+    lines += [f"        {o.name}: {o.text}" for o in case.outputs if o.text]
+    return lines
+
+
+def changes(pairs: Sequence[tuple[Result, Result | None]]) -> str:
+    """Whose points changed, question by question."""
+    lines = []
+    for new, old in pairs:
+        if old is None:
+            continue
+        before = {q.name: q.earned for q in old.questions}
+        for question in new.questions:
+            was = before.get(question.name)
+            if was is not None and abs(was - question.earned) > 1e-9:
+                lines.append(
+                    f"{_printable(new.student)}: {question.name} {round(was, 2):g} -> "
+                    f"{round(question.earned, 2):g} of {question.points:g}"
+                )
+    return "\n".join(lines) if lines else "no points changed"

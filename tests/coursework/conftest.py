@@ -1,0 +1,71 @@
+"""The assignment that the tests grade, and submissions made from it."""
+
+import json
+
+import pytest
+
+from minires.coursework.assignment import load_assignments
+from minires.coursework.bundle import make_bundle
+from minires.coursework.cells import parse_percent
+from minires.coursework.grade import grade_question
+from minires.coursework.sandbox import isolation_problem
+
+
+@pytest.fixture(scope="session")
+def assignment():
+    return next(a for a in load_assignments() if a.name == "04_batch_norm")
+
+
+@pytest.fixture(scope="session")
+def bundle(assignment):
+    return make_bundle(assignment)
+
+
+@pytest.fixture(scope="session")
+def sandboxed():
+    """Whether children can be locked in here; the tests of grading itself need no jail."""
+    return isolation_problem() is None
+
+
+@pytest.fixture
+def jailed(sandboxed):
+    """For tests that do what only a jail survives."""
+    if not sandboxed:
+        pytest.skip(f"no isolation here: {isolation_problem()}")
+
+
+@pytest.fixture
+def graded(bundle, sandboxed):
+    """Grade code as a submission for one question."""
+
+    def run(source, question="batch_norm_eval"):
+        chosen = bundle.question(question)
+        return grade_question(chosen, bundle.given, parse_percent(source), sandboxed=sandboxed)
+
+    return run
+
+
+RIGHT = """
+def batch_norm_eval(x, gamma, beta, running_mean, running_var, eps):
+    return gamma * (x - running_mean) / np.sqrt(running_var + eps) + beta
+"""
+
+
+@pytest.fixture
+def right():
+    """A right answer to a question."""
+    return RIGHT
+
+
+def notebook_of(*cells):
+    """The text of a notebook with these code cells: sources, or (source, metadata)."""
+    written = []
+    for cell in cells:
+        source, metadata = cell if isinstance(cell, tuple) else (cell, {})
+        written.append({"cell_type": "code", "source": source, "metadata": metadata})
+    return json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": written})
+
+
+@pytest.fixture
+def notebook():
+    return notebook_of

@@ -1,0 +1,115 @@
+"""The commands as users type them."""
+
+import json
+import sys
+
+import pytest
+from small import GRADING, SOURCE, write
+
+from minires import cli
+from minires.coursework import command, sandbox
+from minires.coursework.command import require_isolation
+
+
+@pytest.fixture
+def minires(monkeypatch, capsys):
+    """Run the command line in this process; what it prints."""
+
+    def run(*arguments, rc=0):
+        monkeypatch.setattr(sys, "argv", ["minires", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = "".join(capsys.readouterr())
+        assert ended.value.code == rc, printed
+        return printed
+
+    return run
+
+
+@pytest.fixture
+def unsafe(sandboxed):
+    return [] if sandboxed else ["--unsafe-no-sandbox"]
+
+
+def test_build_check_and_grade(minires, tmp_path, unsafe):
+    said = minires("coursework", "build", tmp_path, "--assignment", "04_batch_norm")
+    assert "04_batch_norm: 6 questions, 20 points, 18 tests" in said
+    student = tmp_path / "student/04_batch_norm/04_batch_norm.ipynb"
+    said = minires("check", student, "--question", "batch_norm_eval", rc=1)
+    assert "WRONG batch_norm_eval  0/2" in said
+    assert "NotImplementedError: batch_norm_eval" in said
+    assert "a single row" not in said, "that test is hidden"
+    instructor = tmp_path / "instructor/04_batch_norm/04_batch_norm.ipynb"
+    bundle = tmp_path / "bundle/04_batch_norm.bundle"
+    said = minires("grade", instructor, "--assignment", bundle, *unsafe)
+    assert "Batch normalisation: 20/20 points" in said
+
+
+def test_errors_are_one_line(minires, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for arguments, text in [
+        (["grade", "nothing.ipynb"], "nothing.ipynb does not exist"),
+        (["grade", tmp_path / "empty", "--assignment", "04_batch_norm"], "holds no notebook"),
+        (["grade", tmp_path, "--assignment", "99"], "no assignment '99', only"),
+        (["coursework", "build", tmp_path, "--source", tmp_path], "holds no assignment"),
+        (["check", tmp_path / "a.ipynb"], "does not exist"),
+    ]:
+        if arguments[0] == "grade":
+            arguments.append("--unsafe-no-sandbox")
+        said = minires(*arguments, rc=2)
+        assert text in said
+        assert said.count("\n") == 1
+
+
+def test_without_isolation_grading_refuses(monkeypatch):
+    monkeypatch.setattr(command, "isolation_problem", lambda: "unshare: Operation not permitted")
+    with pytest.raises(ValueError, match=r"cannot be locked in .*unshare.*--unsafe-no-sandbox"):
+        require_isolation(False)
+    assert require_isolation(True) is False
+
+
+def test_a_kernel_that_denies_namespaces_is_noticed(monkeypatch):
+    """The jail fails loudly, and the probe says why."""
+    script = (
+        "import os,sys; print('isolation failed: unshare: denied', file=sys.stderr); os._exit(99)"
+    )
+    real = sandbox._jailed
+
+    def denied(*arguments):
+        command_line, environment, cwd = real(*arguments)
+        return [command_line[0], "-c", script], environment, cwd
+
+    monkeypatch.setattr(sandbox, "_jailed", denied)
+    sandbox.isolation_problem.cache_clear()
+    try:
+        assert sandbox.isolation_problem() == "isolation failed: unshare: denied"
+    finally:
+        sandbox.isolation_problem.cache_clear()
+
+
+def test_a_run_resumes_and_regrades(minires, tmp_path, unsafe):
+    question = SOURCE[SOURCE.index("# %% question") :].replace("double", "twice")
+    graded = GRADING[GRADING.index("@question") :].replace("double", "twice")
+    write(tmp_path / "source" / "08_two", SOURCE + "\n" + question, GRADING + graded)
+    work, out = tmp_path / "work", tmp_path / "out"
+    work.mkdir()
+    (work / "ada.py").write_text("def double(x): return x + x\ndef twice(x): return 2 * x")
+    (work / "bob.py").write_text("def double(x): return x\n")
+    grade = ["grade", work, "--source", tmp_path / "source", "--assignment", "08_two"]
+    grade += ["--out", out, *unsafe]
+    first = minires(*grade)
+    assert [line.split() for line in first.splitlines()[-2:]] == [
+        ["ada", "1/1", "1/1", "2/2"],
+        ["bob", "0/1", "0/1", "0/2"],
+    ]
+    stored = out / "results" / "ada.json"
+    before = stored.stat().st_mtime_ns
+    (out / "results" / "bob.json").unlink()  # as if the run had been cut off
+    assert minires(*grade).splitlines()[-2:] == first.splitlines()[-2:]
+    assert stored.stat().st_mtime_ns == before, "what is there is not graded again"
+    result = json.loads(stored.read_text())
+    result["questions"][0]["earned"] = result["questions"][1]["earned"] = 0.5
+    stored.write_text(json.dumps(result))
+    said = minires(*grade, "--regrade", "twice")
+    assert "ada: twice 0.5 -> 1 of 1" in said
+    assert json.loads(stored.read_text())["questions"][0]["earned"] == 0.5
