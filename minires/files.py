@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 
+class FileError(ValueError):
+    """A file is missing, is damaged, or is not what it should be."""
+
+
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
     """A binary file to write to, which replaces `path` when the block ends without an error.

@@ -11,7 +11,15 @@ import numpy as np
 import typer
 
 from minires import data as datasets
-from minires.cli.options import BatchOption, DataDirOption, DeviceOption, data_option, option
+from minires.cli.options import (
+    BatchOption,
+    DataDirOption,
+    DeviceOption,
+    WeightsModelOption,
+    WeightsOption,
+    data_option,
+    option,
+)
 from minires.data import Compose, ImageDataset, Normalize
 from minires.engine import no_grad
 from minires.nn import functional as F
@@ -41,7 +49,8 @@ def _numbers(text: str | None, name: str) -> list[float] | None:
 
 
 def eval_command(
-    weights: Annotated[Path, option("FILE", "What `minires train` wrote, such as best.npz.")],
+    weights: WeightsOption,
+    model: WeightsModelOption = None,
     data: Annotated[str | None, data_option("what they learned on")] = None,
     data_dir: DataDirOption = None,
     mean: Annotated[
@@ -52,7 +61,7 @@ def eval_command(
     device: DeviceOption = "cpu",
 ) -> None:
     """Measure a trained network on a dataset's test images."""
-    network = load(weights).to(device)
+    network = load(weights, model).to(device)
     name = data or network.metadata.get("data", "fashion-mini")
     dataset = datasets.load_dataset(name, root=data_dir, train=False)
     _check_classes(network, dataset.classes, name)

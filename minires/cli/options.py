@@ -25,3 +25,12 @@ DataDirOption = Annotated[
 ]
 DeviceOption = Annotated[str, option("NAME", "cpu, cuda or cuda:N.")]
 BatchOption = Annotated[int, option("N", "Images at a time.", min=1)]
+WeightsOption = Annotated[
+    Path, option("FILE", "What `minires train` wrote, such as best.npz, or a PyTorch file.")
+]
+WeightsModelOption = Annotated[
+    str | None,
+    option(
+        "NAME", "The network, where the file does not say; `minires info` lists them.", "the file's"
+    ),
+]

@@ -1,6 +1,6 @@
 """Training: the loop, its history, checkpoints, weights files, and recipes for the command line."""
 
-from minires.training.archive import FileError
+from minires.files import FileError
 from minires.training.evaluate import Evaluation, evaluate
 from minires.training.fit import fit
 from minires.training.history import Epoch, History

@@ -10,14 +10,10 @@ import numpy as np
 
 from minires.backend import to_host
 from minires.engine import raw
-from minires.files import atomic_write
+from minires.files import FileError, atomic_write
 
 _TREE = "minires.json"
 _ARRAY = "array"  # in the JSON tree, {"array": name} stands for an array
-
-
-class FileError(ValueError):
-    """A file is missing, is damaged, or is not what it should be."""
 
 
 def write_archive(path: str | Path, kind: str, content: dict[str, Any]) -> None:

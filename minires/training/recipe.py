@@ -11,9 +11,8 @@ from typing import Any, Literal, get_args
 
 from minires import data, models, optim, random
 from minires.data import Compose, DataError, Dataset, ImageFolder
-from minires.files import atomic_write
+from minires.files import FileError, atomic_write
 from minires.nn import Module
-from minires.training.archive import FileError
 
 OptimizerName = Literal["sgd", "adam", "adamw", "rmsprop"]
 ScheduleName = Literal["onecycle", "cosine", "step", "constant"]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from minires import models
+from minires import interop, models
+from minires.files import FileError
 from minires.nn import Module
-from minires.training.archive import FileError, read_archive, write_archive
+from minires.training.archive import read_archive, write_archive
 
 
 def save(model: Module, path: str | Path, **metadata: Any) -> None:
@@ -35,14 +36,16 @@ def save(model: Module, path: str | Path, **metadata: Any) -> None:
     write_archive(path, "weights", content)
 
 
-def load(path: str | Path, model: Module | None = None) -> Any:
-    """Read a file that `save` wrote.
+def load(path: str | Path, model: Module | str | None = None) -> Any:
+    """Read a file that `save` wrote, or weights of PyTorch's (see `minires.interop`).
 
     Parameters
     ----------
     path : str or Path
-    model : Module, optional
-        Load into this one; by default the network that the file describes is built.
+        What it is shows in its contents, not in its name.
+    model : Module or str, optional
+        Load into this one; by default the network that the file describes is built. Other
+        frameworks' files do not describe theirs: a name such as "resnet50" says which it is.
 
     Returns
     -------
@@ -55,9 +58,23 @@ def load(path: str | Path, model: Module | None = None) -> Any:
         If the file is missing or damaged, if it describes no network and `model` is not given, or
         if the weights do not fit.
     """
+    if interop.file_format(path) != "other":
+        if model is None:
+            raise FileError(
+                f"{path} does not say which network its weights are of: "
+                'name it, load(path, "resnet50"), or --model on the command line'
+            )
+        network = interop.load_weights(path, model)
+        network.metadata = getattr(network, "metadata", {})
+        return network
     content = read_archive(path, "weights")
     try:
         state, metadata = content["state"], dict(content["metadata"])
+        if isinstance(model, str):
+            found = (content["architecture"] or {}).get("name", "another network")
+            if found != model:
+                raise FileError(f"{path} holds the weights of {found}, not of {model}")
+            model = None
         if model is None:
             if not content["architecture"]:
                 raise FileError(
