@@ -208,7 +208,7 @@ print("disagreeing entries have the values", np.unique(pixels[off]))
 print("difference / g there:", np.unique((numeric(relu, pixels, g) / g)[off].round(6)))
 
 # %% [markdown]
-# Half of the image is white paper, exactly 0, and there ReLU has a *kink*: slope 0 to the left, 1 to the
+# Nearly half of the image is white paper, exactly 0, and there ReLU has a *kink*: slope 0 to the left, 1 to the
 # right, and the central difference answers 1/2, the mean of the two. The rule is right (0 is a fair
 # choice) and so is the difference; there is simply no slope to agree on. It also happens *near* a kink,
 # whenever the step reaches across:
@@ -279,7 +279,7 @@ report
 # ones would fail for no fault of theirs, since rounding does not care how small an entry is.
 
 # %%
-print(minires.gradcheck(F.linear, [images, weights.T.copy().T]))
+print(minires.gradcheck(F.linear, [images, weights]))
 
 # %% [markdown]
 # ## A whole network in a few evaluations
