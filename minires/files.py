@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -45,3 +46,11 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             part.unlink()
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what `atomic_write` began in a folder and could not clear up, having been killed."""
+    for path in folder.glob(".*.part") if folder.is_dir() else ():
+        if re.fullmatch(r"\..+\.[0-9a-f]{8}\.part", path.name):
+            with suppress(OSError):
+                path.unlink()

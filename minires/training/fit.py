@@ -127,10 +127,7 @@ def fit(
         progress=progress,
         metadata=metadata or {},
     )
-    if resume:
-        run.restore()
-    else:
-        run.save_state()  # so that even a run killed in its first epoch can go on
+    run.start(resume)
     run.train()
     return run.history
 

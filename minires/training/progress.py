@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import TracebackType
 from typing import Any
 
@@ -28,6 +29,13 @@ class Progress:
         traceback: TracebackType | None,
     ) -> None:
         self._close()
+
+    def resume(self, epoch: int, epochs: int, step: int, steps: int) -> None:
+        """Say where a training goes on: in `epoch`, from 0, after `step` of its `steps`."""
+        if epoch == epochs:
+            self._write(f"all {epochs} epochs have been trained")
+        else:
+            self._write(f"going on in epoch {epoch + 1}, after step {step} of {steps}")
 
     def start_epoch(self, epoch: int, epochs: int, steps: int, done: int) -> None:
         """Show a bar of `steps`, of which `done` were done in an earlier sitting."""
@@ -61,17 +69,20 @@ class Progress:
     def end_epoch(self, epoch: Epoch, epochs: int) -> None:
         """Leave one line behind."""
         self._close()
-        if not self._enabled:
-            return
         if not self._has_header:
             self._has_header = True
-            tqdm.write("  epoch   train loss  accuracy   valid loss  accuracy      time")
+            self._write("  epoch   train loss  accuracy   valid loss  accuracy      time")
         has_valid = epoch.valid_loss == epoch.valid_loss
         valid = f"{epoch.valid_loss:10.4f}  {epoch.valid_accuracy:8.2%}" if has_valid else " " * 20
-        tqdm.write(
+        self._write(
             f"{epoch.epoch:3d}/{epochs:<3d}   {epoch.train_loss:10.4f}  {epoch.train_accuracy:8.2%}"
             f"   {valid}  {epoch.seconds:7.1f}s"
         )
+
+    def _write(self, line: str) -> None:
+        if self._enabled:
+            tqdm.write(line)
+            sys.stdout.flush()  # where the output goes to a file, somebody may be watching it
 
     def _close(self) -> None:
         if self._bar is not None:

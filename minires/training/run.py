@@ -7,6 +7,7 @@ import re
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from minires import random
 from minires.data import DataLoader, Dataset
 from minires.engine import NonFiniteError, detect_nonfinite
-from minires.files import FileError
+from minires.files import FileError, remove_parts
 from minires.nn import Module
 from minires.nn import functional as F
 from minires.optim import Optimizer, Schedule
@@ -80,14 +81,21 @@ class Run:
     def train(self) -> None:
         with deferred_interrupt() as interruption, self.progress, warnings.catch_warnings():
             # an overflow matters when it reaches a loss, and then the error says more
-            warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"minires\.")
+            warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"(minires|numpy)\.")
             try:
                 while self.epoch < self.epochs:
                     self._train_epoch(interruption)
-            finally:  # drawing takes a second: once, at the end, however it comes
-                if self.out is not None and len(self.history):
-                    self.history.write_csv(self.out / "history.csv")
-                    self.history.write_plot(self.out / "curves.png")
+            except BaseException:
+                with suppress(OSError):  # a full disk has been told already
+                    self._write_history()
+                raise
+            self._write_history()
+
+    def _write_history(self) -> None:
+        """As a table and a picture, once and however the end comes: drawing takes a second."""
+        if self.out is not None and len(self.history):
+            self.history.write_csv(self.out / "history.csv")
+            self.history.write_plot(self.out / "curves.png")
 
     def _train_epoch(self, interruption: Any) -> None:
         started = saved = time.perf_counter()
@@ -204,6 +212,16 @@ class Run:
         return where
 
     # ------------------------------------------------------------------ saving and resuming
+
+    def start(self, resume: bool) -> None:
+        """Go back to the last state, or save the first: a run killed in its first epoch goes on."""
+        if self.out is not None:
+            remove_parts(self.out)
+        if resume:
+            self.restore()
+            self.progress.resume(self.epoch, self.epochs, self.step, len(self.loader))
+        else:
+            self.save_state()
 
     def save_state(self) -> None:
         """Write the whole state, so that `restore` can go on to the bit."""

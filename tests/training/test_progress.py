@@ -1,6 +1,7 @@
 """What a training shows: a bar in a terminal, lines in a log."""
 
 import os
+import subprocess
 import sys
 import threading
 
@@ -65,9 +66,30 @@ def test_a_resumed_training_has_a_header_too(capsys, tmp_path):
     capsys.readouterr()
     stopping = False
     train(out=tmp_path, transform=transform, resume=True)
-    head, second = capsys.readouterr().out.splitlines()
+    where, head, second = capsys.readouterr().out.splitlines()
+    assert where == "going on in epoch 2, after step 0 of 10"
     assert head.split()[0] == "epoch"
     assert second.split()[0] == "2/2"
+    train(out=tmp_path, transform=transform, resume=True)
+    assert capsys.readouterr().out == "all 2 epochs have been trained\n"
+
+
+def test_a_log_grows_line_by_line(tmp_path):
+    """Python keeps what goes to a file or a pipe back until there are 8 KiB of it."""
+    log = tmp_path / "log"
+    script = (
+        "from minires import data, fit, nn\n"
+        "model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))\n"
+        f"shown = lambda: len(open({str(log)!r}).readlines())\n"
+        "count = []\n"
+        "look = lambda images, draws: count.append(shown()) or images.astype('float32')\n"
+        "fit(model, data.digits(), None, epochs=3, batch_size=1437, transform=look)\n"
+        "assert count == [0, 2, 3], count\n"
+    )
+    with log.open("w") as file:
+        environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+        subprocess.run([sys.executable, "-c", script], stdout=file, env=environment, check=True)
+    assert len(log.read_text().splitlines()) == 4
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="no pseudo-terminals here")

@@ -192,9 +192,7 @@ def test_killed_at_a_step_or_in_the_middle_of_a_save(tmp_path, uninterrupted, ki
     assert start(folder, kind, where, str(number)).wait(timeout=60) == 9
     leftovers = list(folder.glob(".*.part"))
     assert len(leftovers) == (where == "die-writing")  # beside the files, never in their place
-    for path in leftovers:
-        path.unlink()
-    train(folder, kind, resume=True)
+    train(folder, kind, resume=True)  # which clears them up
     assert_same(outcome(folder), uninterrupted[kind])
 
 
@@ -207,12 +205,19 @@ def test_killed_from_outside_while_it_saves_after_every_step(tmp_path, uninterru
             break
     process.stdout.close()
     assert process.wait(timeout=60) != 0
-    for path in tmp_path.glob(".*.part"):
-        path.unlink()
     saved = read_archive(tmp_path / "last.npz", "checkpoint")
     assert saved["epoch"] * STEPS + saved["step"] >= epoch * STEPS + step  # within an epoch, too
     train(tmp_path, resume=True)
     assert_same(outcome(tmp_path), uninterrupted["sgd"])
+
+
+def test_only_what_an_interrupted_write_left_is_cleared_up(tmp_path):
+    mine = [".notes.part", ".b.npz.0a1b2c3.part", "c.0a1b2c3d.part", "cifar-10.tar.gz.part"]
+    for name in (*mine, ".last.npz.0a1b2c3d.part", ".curves.png.00000000.part"):
+        (tmp_path / name).write_bytes(b"half")
+    train(tmp_path)
+    assert set(mine) < {path.name for path in tmp_path.iterdir()}
+    assert sorted(path.name for path in tmp_path.glob(".*.part")) == sorted(mine[:2])
 
 
 def test_killed_between_the_state_and_the_table(tmp_path, uninterrupted):
@@ -427,8 +432,11 @@ def test_a_full_disk_stops_the_training_and_keeps_the_last_state(tmp_path, monke
         real(handle)
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match=r"cannot write .*: No space left on device; what was there"):
+    with pytest.raises(
+        OSError, match=r"cannot write .*: No space left on device; what was there"
+    ) as full_disk:
         train(tmp_path)
+    assert ".npz" in str(full_disk.value)  # the first that did not fit, not the table at the end
     monkeypatch.undo()
     monkeypatch.setattr(minires.training.History, "write_plot", lambda self, path: None)
     assert not list(tmp_path.glob(".*"))
