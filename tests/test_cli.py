@@ -1,5 +1,6 @@
 """The command line, as a user meets it: results, one-line errors, exit codes."""
 
+import io
 import json
 import os
 import re
@@ -406,6 +407,23 @@ def test_a_second_ctrl_c_has_nothing_more_to_say(run, monkeypatch):
     assert (code, err) == (130, "minires: interrupted\n")
 
 
+def test_a_training_killed_before_its_first_state_begins_anew(trained, run, no_picture):
+    folder, _ = trained
+    killed = Path("killed")
+    killed.mkdir()
+    shutil.copy(folder / "recipe.json", killed)
+    code, out, err = run("train", "--resume", killed)
+    assert (code, err) == (0, "")
+    assert "going on" not in out
+    assert (killed / "best.npz").read_bytes() == (folder / "best.npz").read_bytes()
+    (killed / "last.npz").unlink()
+    code, _, err = run("train", "--resume", killed)  # that it cannot have been killed at
+    assert (code, err) == (
+        2,
+        f"minires: cannot read {killed / 'last.npz'}: No such file or directory\n",
+    )
+
+
 def test_a_finished_training_may_be_resumed_from_anywhere(trained, run, no_picture):
     folder, whole = trained
     before = (folder / "best.npz").read_bytes()
@@ -497,8 +515,8 @@ def test_cifar_from_its_archive(run, monkeypatch, shared, no_picture):
         ("trian", "No such command"),
         ("train --epoch-count 3", "No such option.*--epoch-count"),
         ("train more", "unexpected extra argument"),
-        ("train --epochs ten", "--epochs.*integer"),
-        ("train --lr fast", "--lr.*(float|number)"),
+        ("train --epochs ten", "--epochs(?=.*'ten').*integer"),
+        ("train --lr fast", "--lr(?=.*'fast').*(float|number)"),
         ("train --model resnet9", r"unknown model 'resnet9' \(did you mean resnet\d+\?\)"),
         ("train --data mnits", "unknown dataset 'mnits': expected one of digits, fashion-mini"),
         ("train --data cifar10 --data-dir nowhere", "CIFAR-10 is not in .*nowhere"),
@@ -623,6 +641,24 @@ def test_a_loss_that_is_not_finite_gets_one_line_and_exit_code_1(run, no_picture
     assert re.fullmatch(
         r"minires: the loss is \w+ at epoch 1, step 2: [^\n]*Try a smaller learning rate\.\n", err
     )
+
+
+def test_a_picture_larger_than_memory_gets_one_line(run):
+    code, out, err = run("summary", "resnet8", "--size", 10**7)
+    assert (code, out) == (2, "")
+    assert re.fullmatch(r"minires: not enough memory: Unable to allocate [^\n]*\n", err)
+
+
+def test_a_terminal_that_lacks_the_letters_of_a_class(monkeypatch, run, tmp_path):
+    image = Path("image.png")
+    Image.new("L", (8, 8)).save(image)
+    network = models.resnet8(num_classes=2, in_channels=1)
+    minires.save(network, "w.npz", classes=["café", "犬"], mean=[0.5], std=[0.5], size=[8, 8])
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding="ascii"))
+    assert run("predict", "w.npz", image)[0] == 0
+    assert rb"  caf\xe9" in shown.getvalue()
+    assert rb"  \u72ac" in shown.getvalue()
 
 
 def test_a_full_disk_gets_one_line(run, monkeypatch, no_picture):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Any
@@ -38,11 +39,14 @@ app.command("grade")(grade_command)
 app.add_typer(coursework_app, name="coursework")
 
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
-_USER_ERRORS = (_USAGE_ERROR, ValueError, TypeError, DeviceError, OSError)
+_USER_ERRORS = (_USAGE_ERROR, ValueError, TypeError, DeviceError, OSError, MemoryError)
 
 
 def main() -> None:
     """Run the command line; a mistake of the user's gets one line and exit code 2."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # a log is read while it grows, and no name of a class is worth an error of encoding
+        sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     try:
         code = app(sys.argv[1:] or ["--help"], prog_name="minires", standalone_mode=False)
         sys.stdout.flush()
@@ -64,9 +68,13 @@ def main() -> None:
 
 def _message(error: Any) -> str:
     if isinstance(error, _USAGE_ERROR):
-        return str(error.format_message())
+        text = str(error.format_message())
+        refused = getattr(error.__cause__, "errors", None)  # newer versions of typer do not say
+        return f"{text}, got {refused()[0]['input']!r}" if refused else text
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, MemoryError):
+        return f"not enough memory: {error}" if str(error) else "not enough memory"
     return str(error)
 
 

@@ -89,6 +89,8 @@ def train_command(
                 + ", ".join(f"--{name.replace('_', '-')}" for name in others)
             )
         recipe, folder = Recipe.read(resume / "recipe.json"), resume
+        # killed before it wrote anything else, it has lost nothing by beginning anew
+        begun = any((resume / name).exists() for name in ("last.npz", "best.npz"))
     else:
         recipe = make_recipe(
             data=_lasting(data),
@@ -108,8 +110,8 @@ def train_command(
             device=device,
             amp=amp,
         )
-        folder = _new_folder(out, recipe)
-    _train(recipe, folder, resume is not None)
+        folder, begun = _new_folder(out, recipe), False
+    _train(recipe, folder, begun)
 
 
 def _given(context: typer.Context, name: str) -> bool:
