@@ -1,0 +1,315 @@
+# %% [markdown]
+# # 04 · Batch normalisation
+#
+# After this notebook you will be able to
+#
+# * say what batch normalisation does to a deep network, with two plots as evidence;
+# * derive its gradient, the one that everybody gets wrong first, as three paths that add up;
+# * explain why multiplying all weights of a layer by ten changes nothing, except the gradient;
+# * recognise the bug that makes a prediction depend on who else is in the batch.
+#
+# About 20 minutes. (Ioffe and Szegedy, [*Batch Normalization*](https://arxiv.org/abs/1502.03167), 2015.)
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+
+import minires
+from minires import Tensor, nn, optim, viz
+from minires.nn import functional as F
+
+# %% [markdown]
+# ## Thirty layers, and a factor of two
+#
+# Send handwritten digits through 30 layers, each a random matrix and a ReLU. The spread of the weights
+# is a choice: say $\sqrt{2/n}$ for $n$ inputs, or 0.7 of that, or 1.4 of it. No reason to worry?
+#
+# **Predict** how large the activations are after 30 layers, for each of the three.
+
+# %%
+digits, test = minires.data.digits(), minires.data.digits(train=False)
+pixels = digits.images.reshape(-1, 64) / 255
+
+
+def normalise(x):
+    return (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + 1e-5)
+
+
+def sizes(factor, normalised, depth=30, width=64):
+    """Root mean squares of the activations, layer by layer."""
+    rng, x, found = np.random.default_rng(0), pixels, []
+    for _ in range(depth):
+        x = x @ (rng.normal(size=(x.shape[1], width)) * factor * (2 / x.shape[1]) ** 0.5)
+        if normalised:
+            x = normalise(x)
+        x = np.maximum(x, 0)
+        found.append(np.sqrt((x**2).mean()))
+    return found
+
+
+fig, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True, layout="constrained")
+for ax, normalised in zip(axes, (False, True), strict=True):
+    for factor, colour in ((1.4, "#c2410c"), (1.0, "#1d4ed8"), (0.7, "#15803d")):
+        ax.semilogy(range(1, 31), sizes(factor, normalised), "o-", ms=3, color=colour,
+                    label=f"weights × {factor}")  # fmt: skip
+    ax.set(xlabel="layer", title="normalised" if normalised else "plain")
+axes[0].set_ylabel("size of the activations (RMS)")
+axes[0].legend()
+plt.show()
+
+# %% [markdown]
+# *What to see: left, a factor of 1.4 or 0.7 in the weights becomes $1.4^{30} \approx 24{,}000$ or
+# $0.7^{30} \approx 0.00002$ after 30 layers. Right, the same weights with one extra line,
+# `x = normalise(x)`: the three curves lie on top of each other.*
+#
+# The extra line looks at each feature (each *channel*) by itself, over all images of the batch, and
+# brings it to mean 0 and variance 1:
+#
+# $$\mu = \frac1m \sum_i x_i, \quad \sigma^2 = \frac1m \sum_i (x_i - \mu)^2, \quad
+# \hat x_i = \frac{x_i - \mu}{\sqrt{\sigma^2 + \epsilon}}, \quad y_i = \gamma \hat x_i + \beta$$
+#
+# $\epsilon = 10^{-5}$ saves channels that are constant. $\gamma$ and $\beta$, one of each per channel,
+# are learned: a layer for which mean 0 and variance 1 are wrong can have others. That sounds like undoing
+# the work, and is not: now two numbers decide the mean and the spread of a channel, not the interplay of
+# all the weights in all the layers before.
+#
+# On images a channel has a value at every pixel, and *all of them* are normalised together: the mean is
+# over the axes $(N, H, W)$, and $m = N H W$. With channels last that needs no special case.
+
+
+# %%
+def batch_norm(x, gamma, beta, eps=1e-5):
+    axes = tuple(range(x.ndim - 1))
+    mean, var = x.mean(axis=axes), x.var(axis=axes)
+    return gamma * (x - mean) / np.sqrt(var + eps) + beta
+
+
+rng = np.random.default_rng(0)
+x = rng.normal(size=(6, 5, 4, 3)) * [1, 10, 100] + [5, 0, -5]
+gamma, beta = np.array([1.5, 0.5, -2.0]), np.array([0.0, 1.0, 3.0])
+ours = batch_norm(x, gamma, beta)
+theirs = F.batch_norm(
+    Tensor(x), Tensor(np.zeros(3)), Tensor(np.ones(3)), Tensor(gamma), Tensor(beta), training=True
+)
+print("means", ours.mean(axis=(0, 1, 2)).round(6), "spreads", ours.std(axis=(0, 1, 2)).round(6))
+print("largest difference from the library:", np.abs(ours - theirs.numpy()).max())
+
+# %% [markdown]
+# The means are $\beta$ and the spreads $|\gamma|$, whatever went in.
+#
+# ## Three paths back
+#
+# Now the gradient. Nudge one input, $x_i$. Its own output moves, of course. But the mean moves too, by
+# $1/m$ of the nudge, and so does the variance, and *every* output depends on both. So there are three
+# ways from $x_i$ to the loss, and their effects add up. With $g = \partial L / \partial \hat x$ (which is
+# $\gamma$ times what comes from above) and $s = \sqrt{\sigma^2 + \epsilon}$:
+#
+# 1. **direct**: $\;g_i / s$
+# 2. **through the mean**: moving $\mu$ up moves every $\hat x_j$ down by $1/s$, and $x_i$ moves $\mu$ by
+#    $1/m$. Together $\;-\frac{1}{s} \cdot \frac1m \sum_j g_j = -\operatorname{mean}(g) / s$
+# 3. **through the variance**: $\hat x_j = (x_j - \mu)\, s^{-1}$, so a change $ds$ moves it by
+#    $-\hat x_j\, ds / s$; and $x_i$ moves $s$ by $\frac{x_i - \mu}{m\, s} = \hat x_i / m$. Together
+#    $\;-\hat x_i \operatorname{mean}(g \hat x) / s$
+#
+# $$\frac{\partial L}{\partial x_i} = \frac1s \Big( g_i - \operatorname{mean}(g)
+# - \hat x_i \operatorname{mean}(g\,\hat x) \Big)$$
+#
+# (Does moving $\mu$ not move the variance too? It would, but $\sum (x_j - \mu)$ is zero, so at that point
+# it does not. That is a fourth path, of length zero.)
+#
+# For $\gamma$ and $\beta$, which are broadcast over the batch, it is the rule of notebook 01: sum over
+# everything that was stretched.
+
+
+# %%
+def batch_norm_backward(dy, x, gamma, eps=1e-5):
+    axes = tuple(range(x.ndim - 1))
+    s = np.sqrt(x.var(axis=axes) + eps)
+    normal = (x - x.mean(axis=axes)) / s
+    g = dy * gamma
+    dx = (g - g.mean(axis=axes) - normal * (g * normal).mean(axis=axes)) / s
+    return dx, (dy * normal).sum(axis=axes), dy.sum(axis=axes)
+
+
+dy = rng.normal(size=x.shape)
+xt, gt, bt = (Tensor(a, requires_grad=True) for a in (x, gamma, beta))
+F.batch_norm(xt, Tensor(np.zeros(3)), Tensor(np.ones(3)), gt, bt, training=True).backward(dy)
+for name, our, their in zip(
+    ("dx", "dgamma", "dbeta"), batch_norm_backward(dy, x, gamma), (xt, gt, bt), strict=True
+):
+    print(f"{name:7} largest difference {np.abs(our - their.grad.numpy()).max():.0e}")
+
+# %% [markdown]
+# Watch it happen to real values: one channel of a layer, for 40 digits. Forwards the histogram
+# moves to 0 and takes on width 1. Backwards each value has three arrows, one for each path, which add up
+# to `dx`. **Predict**: which of the three paths has the same size for every value?
+
+# %%
+channel = pixels[:40] @ np.random.default_rng(5).normal(size=64)
+viz.batch_norm(channel)
+
+# %% [markdown]
+# The path through the mean: every input moves the mean by the same $1/m$. The path through the variance
+# is largest for values far from the mean, which stretch the histogram most.
+#
+# ## What cannot be changed
+#
+# Adding a constant to all $x$ changes no output, nor does multiplying them all by a positive number.
+# So the gradient has no part along either direction: its sum is zero, and so is its inner product with
+# $\hat x$. Both can be read off the formula, and both are a check that costs one line:
+
+# %%
+dx, _, _ = batch_norm_backward(dy, x, gamma)
+print("sums:          ", dx.sum(axis=(0, 1, 2)))
+print("inner products:", (dx * (x - x.mean(axis=(0, 1, 2)))).sum(axis=(0, 1, 2)))
+
+# %% [markdown]
+# (The second is not exactly zero: $\epsilon$ is in the way.)
+#
+# **Predict**: multiply all *weights* of a layer before a batch norm by 10. What happens to the loss? To
+# the gradient of the weights?
+
+
+# %%
+def loss_and_gradient(weights):
+    w = Tensor(weights, requires_grad=True)
+    hidden = Tensor(pixels[:100]) @ w
+    running = Tensor(np.zeros(10)), Tensor(np.ones(10))
+    loss = F.cross_entropy(F.batch_norm(hidden, *running, training=True), digits.labels[:100])
+    loss.backward()
+    return loss.item(), np.linalg.norm(w.grad.numpy())
+
+
+weights = rng.normal(size=(64, 10))
+for factor in (1, 10, 100):
+    loss, size = loss_and_gradient(factor * weights)
+    print(f"weights × {factor:3}: loss {loss:.4f}, norm of the gradient {size:.5f}")
+
+# %% [markdown]
+# The loss stays, and the gradient is divided by 10: a step of the same learning rate turns weights that
+# are ten times larger a hundred times less. So what counts before a batch norm is only the *direction* of
+# the weights, their size acts as a brake on the learning rate, and weight decay, which shrinks them,
+# releases the brake. (Remember this in notebook 07.)
+#
+# ## What it buys
+#
+# Six hidden layers on the digits, 100 steps, at learning rates from 0.001 to 10: without batch norm, with
+# it, and without it but with carefully chosen weights. A fresh `nn.Linear` (like PyTorch's) has weights
+# with a spread of $\sqrt{1/(3n)}$, which is 0.41 of the $\sqrt{2/n}$ that keeps activations their size.
+# **Predict**: does that matter with only six layers?
+
+
+# %%
+def network(normalised, careful=False, depth=6, width=32):
+    minires.manual_seed(0)
+    layers = []
+    for i in range(depth):
+        layers.append(nn.Linear(64 if i == 0 else width, width))
+        if careful:
+            layers[-1].weight.data *= 6**0.5  # the spread becomes sqrt(2 / n)
+        if normalised:
+            layers.append(nn.BatchNorm1d(width))
+        layers.append(nn.ReLU())
+    return nn.Sequential(*layers, nn.Linear(width, 10))
+
+
+def train(net, lr, steps=100):
+    optimiser = optim.SGD(net.parameters(), lr=lr)
+    images, rng = pixels.astype(np.float32), np.random.default_rng(0)
+    losses = []
+    for _ in range(steps):
+        batch = rng.choice(len(images), 128, replace=False)
+        loss = F.cross_entropy(net(Tensor(images[batch])), digits.labels[batch])
+        losses.append(loss.item())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return np.mean(losses[-10:])
+
+
+rates = 10.0 ** np.arange(-3, 1.1, 0.5)
+with np.errstate(all="ignore"):  # large rates overflow: that is part of the result
+    plain = [train(network(False), lr) for lr in rates]
+    careful = [train(network(False, careful=True), lr) for lr in rates]
+    normal = [train(network(True), lr) for lr in rates]
+
+fig, ax = plt.subplots(figsize=(6.5, 3.4), layout="constrained")
+ax.plot(rates, np.minimum(plain, 4), "o-", color="#c2410c", label="plain")
+ax.plot(rates, np.minimum(careful, 4), "^-", color="#a16207", label="plain, careful weights")
+ax.plot(rates, np.minimum(normal, 4), "s-", color="#1d4ed8", label="with batch norm")
+ax.axhline(np.log(10), color="#6b7280", linestyle="--", label="guessing: ln 10")
+ax.set(xscale="log", xlabel="learning rate", ylabel="loss after 100 steps (nats)", ylim=(0, 4))
+ax.legend()
+plt.show()
+
+# %% [markdown]
+# *What to see: lower is better; missing points have run to infinity. The plain network learns next to
+# nothing at any rate: 0.41 six times in a row leaves half a percent of the signal. With careful weights
+# it learns, in a narrow range of rates, and blows up beyond. With batch norm nearly a hundredfold range
+# works, and the loss is far lower. Nobody had to be careful.*
+#
+# ## The batch is gone
+#
+# When the network is used, there may be a single image, and no batch to take a mean of. So during
+# training each batch norm keeps running averages of the means and variances it sees,
+#
+# $$\text{running} \leftarrow 0.9 \cdot \text{running} + 0.1 \cdot \text{batch}$$
+#
+# and in evaluation mode normalises with those. Two modes, `net.train()` and `net.eval()`; forgetting to
+# switch is the bug. **Predict**: a trained network, test images sorted by class, 36 at a time, so that nearly
+# every batch is one digit. What is its accuracy if it was left in training mode?
+
+# %%
+net = network(True)
+train(net, lr=0.3, steps=200)
+by_class = np.argsort(test.labels, kind="stable")
+images, labels = (
+    test.images.reshape(-1, 64)[by_class].astype(np.float32) / 255,
+    test.labels[by_class],
+)
+shuffled = np.random.default_rng(0).permutation(len(labels))
+
+
+def accuracy(order):
+    right = 0
+    with minires.no_grad():
+        for batch in np.array_split(order, 10):
+            right += (net(Tensor(images[batch])).numpy().argmax(axis=1) == labels[batch]).sum()
+    return right / len(order)
+
+
+net.eval()
+print(f"evaluation mode, sorted:   {accuracy(np.arange(len(labels))):.1%}")
+print(f"evaluation mode, shuffled: {accuracy(shuffled):.1%}")
+net.train()
+print(f"training mode,   sorted:   {accuracy(np.arange(len(labels))):.1%}")
+print(f"training mode,   shuffled: {accuracy(shuffled):.1%}")
+
+# %% [markdown]
+# In evaluation mode the order cannot matter. In training mode it does: a batch of nothing but sevens is
+# normalised until the sevens look like an average batch, and what made them sevens is subtracted away.
+# With shuffled batches the bug hides: the numbers look nearly right. Test your networks on sorted data
+# once, it is free.
+#
+# ## All at once
+#
+# The library's version is checked like every other layer, second derivatives included (notebook 09 needs
+# them), with $\gamma \ne 1$ and $\beta \ne 0$, since a forgotten $\gamma$ shows only then.
+
+# %%
+layer = nn.BatchNorm2d(3)
+layer.weight.data[:], layer.bias.data[:] = gamma, beta
+print(minires.gradcheck(layer, [x[:2]], order=2))
+
+# %% [markdown]
+# ## Exercises
+#
+# 1. **A batch of two.** Normalise the two values $a$ and $b$ by hand, with $\epsilon = 0$. What comes
+#    out, for any $a \neq b$? What must the gradient be? Confirm with `batch_norm_backward`, and say why
+#    a batch norm cannot learn from batches of two.
+# 2. **Fold it away.** In evaluation mode a batch norm multiplies each channel by a constant and adds
+#    another. So does a linear layer. Fold each batch norm of `net` into the `Linear` before it, so that
+#    the network has none left, and show that its predictions are unchanged to seven digits.
+# 3. **Another axis.** *Layer normalisation* takes mean and variance over the features of one image, not
+#    over the batch. Change `normalise` so, and draw the first figure again; derive the gradient (nearly
+#    nothing changes); train at the same learning rates. Which of the two modes of batch norm does it need?
