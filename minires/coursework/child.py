@@ -232,6 +232,8 @@ def told(error: BaseException, cells: list[dict[str, Any]]) -> dict[str, Any]:
 def plain(value: Any, depth: int = 0) -> Any:
     """A result as plain values and arrays; of anything else only its type's name is told."""
     kind = type(value)
+    if kind is np.ndarray and value.nbytes > MAX_BYTES:
+        return {"$type": f"array of {value.nbytes >> 20} MB, which is too large"}
     if kind is np.ndarray and value.dtype.kind in KINDS:
         return value
     if isinstance(value, np.generic) and value.dtype.kind in KINDS:

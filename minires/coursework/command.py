@@ -14,6 +14,7 @@ from minires.coursework.bundle import SUFFIX, Bundle, load_bundle, make_bundle
 from minires.coursework.collect import assignment_of, find_submissions
 from minires.coursework.grade import grade_file
 from minires.coursework.mutants import kill_matrix, run_trials, summary
+from minires.coursework.outputs import write_all
 from minires.coursework.run import grade_all
 from minires.coursework.sandbox import isolation_problem
 from minires.coursework.show import changes, feedback, table
@@ -171,9 +172,15 @@ def grade_command(
     runs = grade_all(found, bundle, out=out, regrade=regrade, sandboxed=sandboxed, jobs=jobs)
     pairs = list(tqdm(runs, total=len(found), unit="submission", disable=None, leave=False))
     results = [result for result, _ in pairs]
+    if out is not None:
+        write_all(out, list(zip(found, results, strict=True)))
     print(feedback(results[0]) if len(results) == 1 else table(results))
     if regrade is not None:
         print("\n" + changes(pairs))
+    if out is not None:
+        print(
+            f"written: {out}/grades.csv, grades.json, moodle.csv, canvas.csv, gradescope/, pages/"
+        )
 
 
 def check_command(

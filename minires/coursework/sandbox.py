@@ -179,7 +179,7 @@ class Child:
         if self.timed_out:
             return ChildLost("it took too long", timed_out=True)
         try:
-            code = self._process.wait(timeout=1)
+            code = self._process.wait(timeout=0.2 if reason else 1.0)
         except subprocess.TimeoutExpired:
             return ChildLost(reason or "it gave no answer")
         self._log.join(timeout=2)

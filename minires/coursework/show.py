@@ -58,6 +58,14 @@ def _question(question: QuestionResult) -> list[str]:
     return lines
 
 
+def case_feedback(case: CaseResult) -> list[str]:
+    """What there is to say of one case."""
+    if case.passed:
+        return []
+    hints = dict.fromkeys(output.hint for output in case.outputs if output.hint)
+    return [line.strip() for line in _case(case)[1:]] + [f"hint: {hint}" for hint in hints]
+
+
 def _case(case: CaseResult) -> list[str]:
     lines = [f"      {case.name}:"]
     if case.text:

@@ -1,0 +1,85 @@
+"""One student's feedback as a page: no script, nothing from elsewhere, every text escaped."""
+
+from __future__ import annotations
+
+import html
+
+from minires.coursework.result import CaseResult, OutputResult, QuestionResult, Result
+
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+STYLE = """
+:root { color-scheme: light dark; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 52rem;
+  padding: 0 1rem; overflow-wrap: anywhere; }
+h2 { font-size: 1.1rem; margin: 1.8rem 0 .4rem; border-top: 1px solid #8884; padding-top: .8rem; }
+h2 span { float: right; font-variant-numeric: tabular-nums; }
+.right { color: #1d8a3f; } .wrong { color: #d0342c; }
+.case { margin: .5rem 0 .8rem 1rem; }
+.case b { font-weight: 600; }
+pre { margin: .3rem 0; white-space: pre-wrap; font: 13px/1.45 ui-monospace, monospace; }
+.hint { border-left: 3px solid #d98a00; padding: .2rem .8rem; margin: .4rem 0 .4rem 1rem; }
+figure { display: inline-block; margin: .3rem 1rem .3rem 0; text-align: center; font-size: 12px; }
+img { image-rendering: pixelated; border: 1px solid #8886; display: block; width: 9rem; }
+progress { width: 100%; height: .6rem; accent-color: #1d8a3f; }
+summary { cursor: pointer; }
+"""
+
+
+def page(result: Result) -> str:
+    """The page."""
+    title = html.escape(f"{result.title}: {result.student}")
+    body = "".join(_question(question) for question in result.questions)
+    if result.problem:
+        body = f"<p class='wrong'>{html.escape(result.problem)}</p>"
+    return (
+        "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        "<meta name='viewport' content='width=device-width'>"
+        f"<title>{title}</title><style>{STYLE}</style></head><body>"
+        f"<h1>{html.escape(result.title)}</h1>"
+        f"<p>{html.escape(result.student)}: "
+        f"<b>{result.earned:g}</b> of {result.points:g} points</p>"
+        f"<progress value='{result.earned:g}' max='{result.points or 1:g}'></progress>"
+        f"{body}</body></html>\n"
+    )
+
+
+def _question(question: QuestionResult) -> str:
+    mark, kind = ("✓", "right") if question.passed else ("✗", "wrong")
+    parts = [
+        f"<h2 class='{kind}'>{mark} {html.escape(question.name)}"
+        f"<span>{round(question.earned, 2):g} / {question.points:g}</span></h2>"
+    ]
+    passed = [case for case in question.cases if case.passed]
+    parts += [f"<p class='hint'>{html.escape(hint)}</p>" for hint in question.hints]
+    parts += [_case(case) for case in question.cases if not case.passed]
+    if passed:
+        names = ", ".join(html.escape(case.name) for case in passed)
+        parts.append(f"<div class='case right'>✓ {names}</div>")
+    if question.printed.strip() and not question.passed:
+        parts.append(
+            "<details class='case'><summary>What your code printed</summary>"
+            f"<pre>{html.escape(question.printed)}</pre></details>"
+        )
+    return "".join(parts)
+
+
+def _case(case: CaseResult) -> str:
+    text = f"<pre>{html.escape(case.text)}</pre>" if case.text else ""
+    outputs = "".join(_output(output) for output in case.outputs if output.text)
+    earned = f"{round(case.earned, 2):g} / {round(case.points, 2):g}"
+    return (
+        f"<div class='case'><span class='wrong'>✗</span> <b>{html.escape(case.name)}</b>"
+        f" ({earned}){text}{outputs}</div>"
+    )
+
+
+def _output(output: OutputResult) -> str:
+    pictures = "".join(
+        f"<figure><img alt='{html.escape(name)}' "
+        f"src='data:image/png;base64,{html.escape(data)}'>{html.escape(name)}</figure>"
+        for name, data in output.pictures.items()
+    )
+    text = html.escape(f"{output.name}: {output.text}")
+    return f"<pre>{text}</pre><div>{pictures}</div>"
