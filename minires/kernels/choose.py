@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from minires.backend import Array
-from minires.kernels import depthwise, im2col, pointwise, rows, winograd
+from minires.kernels import depthwise, im2col, interleaved, pointwise, rows, winograd
 from minires.kernels.geometry import output_size
 from minires.kernels.placement import Pair, Placement
 
@@ -54,6 +54,8 @@ class Problem(NamedTuple):
     kernel : (int, int)
     place : Placement
     dtype : numpy dtype
+    device : str
+        A GPU wants few launches.
     """
 
     images: int
@@ -63,6 +65,7 @@ class Problem(NamedTuple):
     kernel: Pair
     place: Placement
     dtype: Any
+    device: str = "cpu"
 
 
 class Choice(NamedTuple):
@@ -89,6 +92,11 @@ ALGORITHMS: dict[str, Algorithm] = {
         rows.correlate,
         rows.weight_gradient,
         lambda problem: rows.why_not(problem.kernel, problem.place),
+    ),
+    "interleaved": Algorithm(
+        interleaved.correlate,
+        interleaved.weight_gradient,
+        lambda problem: interleaved.why_not(problem.kernel, problem.place),
     ),
     "pointwise": Algorithm(
         pointwise.correlate,
@@ -156,6 +164,7 @@ def explain(
     dilation: Pair = (1, 1),
     groups: int = 1,
     dtype: Any = np.float32,
+    device: str = "cpu",
 ) -> dict[Pass, Choice]:
     """Which algorithms compute a convolution and its gradients, and why.
 
@@ -166,6 +175,7 @@ def explain(
     stride, padding, dilation : (int, int)
     groups : int
     dtype : dtype
+    device : str
 
     Returns
     -------
@@ -180,7 +190,7 @@ def explain(
     kernel = w_shape[0], w_shape[1]
     place = Placement((-padding[0], -padding[1]), stride, dilation, groups)
     size = output_size((x_shape[1], x_shape[2]), kernel, stride, padding, dilation)
-    problem = Problem(x_shape[0], size, x_shape[3], w_shape[3], kernel, place, dtype)
+    problem = Problem(x_shape[0], size, x_shape[3], w_shape[3], kernel, place, dtype, device)
     tasks: tuple[Pass, ...] = ("forward", "dx", "dw")
     return {task: choose(problem, task) for task in tasks}
 
@@ -206,8 +216,11 @@ def _best(problem: Problem, task: Pass) -> Choice:
     if winograd.why_not(problem.kernel, problem.place) is None and _winograd_pays(problem, task):
         return Choice("winograd4", "3x3 in float32 with many channels: a quarter of the products")
     inner = problem.filters if task == "dx" else problem.channels
-    if rows.why_not(problem.kernel, problem.place) is None and 8 <= inner <= 32:
-        return Choice("rows", "with few channels, lowering costs as much as the product")
+    if problem.device == "cpu":
+        if interleaved.why_not(problem.kernel, problem.place) is None and inner <= 64:
+            return Choice("interleaved", "with few channels, lowering costs as much as the product")
+    elif rows.why_not(problem.kernel, problem.place) is None and 8 <= inner <= 32:
+        return Choice("rows", "on a GPU, few large launches; lowering as little as they allow")
     return Choice("im2col", "one product with long rows; does strides without waste")
 
 

@@ -9,7 +9,7 @@ functions are linear in each argument, and adjoint to each other: ``<conv2d(x, w
 
 from __future__ import annotations
 
-from minires.backend import Array, xp_of
+from minires.backend import Array, device_of, xp_of
 from minires.kernels import col2im
 from minires.kernels.choose import ALGORITHMS, Problem, check, choose
 from minires.kernels.geometry import output_size
@@ -77,7 +77,8 @@ def conv2d_dx(
     shape = (g.shape[0], *input_size, Cg * groups)
     place = Placement((-padding[0], -padding[1]), stride, dilation, groups)
     size = g.shape[1], g.shape[2]
-    name = choose(Problem(len(g), size, Cg * groups, O, (KH, KW), place, g.dtype), "dx").name
+    problem = Problem(len(g), size, Cg * groups, O, (KH, KW), place, g.dtype, device_of(g))
+    name = choose(problem, "dx").name
     if name == "im2col" and groups == 1 and g.dtype != "float16":  # it adds products up
         dx = xp.empty(shape, g.dtype)
         col2im.input_gradient(g, w, dx, place)
@@ -124,7 +125,9 @@ def conv2d_dw(
     """
     place = Placement((-padding[0], -padding[1]), stride, dilation, groups)
     size = g.shape[1], g.shape[2]
-    problem = Problem(len(x), size, x.shape[3], g.shape[3], kernel_size, place, g.dtype)
+    problem = Problem(
+        len(x), size, x.shape[3], g.shape[3], kernel_size, place, g.dtype, device_of(g)
+    )
     name = choose(problem, "dw").name
     return ALGORITHMS[name].weight_gradient(x, g, kernel_size, place)
 
@@ -132,7 +135,7 @@ def conv2d_dw(
 def _correlate(x: Array, w: Array, out: Array, place: Placement, name: str | None = None) -> None:
     """Fill `out` by the algorithm of that name, or by the best."""
     size, kernel = (out.shape[1], out.shape[2]), (w.shape[0], w.shape[1])
-    problem = Problem(len(x), size, x.shape[3], w.shape[3], kernel, place, out.dtype)
+    problem = Problem(len(x), size, x.shape[3], w.shape[3], kernel, place, out.dtype, device_of(x))
     if name is None:
         name = choose(problem, "forward").name
     else:

@@ -38,6 +38,12 @@ def test_the_shape_decides(w_shape, settings, expected):
     assert set(names(RESNET[0], w_shape, **settings).values()) == {expected}
 
 
+def test_few_channels_are_not_lowered_but_on_a_gpu_where_launches_count():
+    shapes = (128, 32, 32, 16), (3, 3, 16, 16)
+    assert set(names(*shapes, padding=(1, 1)).values()) == {"interleaved"}
+    assert set(names(*shapes, padding=(1, 1), device="cuda:0").values()) == {"rows"}
+
+
 def test_every_choice_has_a_reason():
     for choice in kernels.explain(*RESNET).values():
         assert len(choice.reason) > 10
@@ -73,6 +79,9 @@ def test_an_unknown_name():
         ("winograd2", (3, 3, 4, 6), {"dilation": (2, 1)}, "a dilation of 1"),
         ("rows", (3, 3, 4, 6), {"stride": (1, 2)}, "a stride of 1"),
         ("rows", (3, 3, 2, 6), {"groups": 2}, "one group, not 2"),
+        ("interleaved", (3, 3, 4, 6), {"stride": (2, 1)}, "a stride of 1"),
+        ("interleaved", (3, 3, 4, 6), {"dilation": (1, 2)}, "without holes, not a dilation of 2"),
+        ("interleaved", (3, 3, 2, 6), {"groups": 2}, "one group, not 2"),
         ("pointwise", (3, 3, 4, 6), {}, "a 1x1 kernel, not 3x3"),
         ("depthwise", (3, 3, 4, 6), {}, "one channel and one filter to a group"),
     ],
@@ -96,5 +105,5 @@ def test_a_strided_gradient_in_parts_that_an_algorithm_cannot_do():
 
 def test_names_and_functions_go_together():
     assert set(choose.ALGORITHMS) == {
-        "im2col", "rows", "pointwise", "depthwise", "winograd2", "winograd4",
+        "im2col", "rows", "interleaved", "pointwise", "depthwise", "winograd2", "winograd4",
     }  # fmt: skip
