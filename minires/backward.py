@@ -7,6 +7,7 @@ from typing import Any
 
 from minires.backend import xp_of
 from minires.engine import BackwardError, GradMode, Node, Variable, make_tensor, raw
+from minires.kernels import add
 
 
 def grad(
@@ -123,12 +124,12 @@ def run_backward(
                     continue
                 if parent not in grads:
                     grads[parent] = grad
-                elif parent in owned:
-                    grads[parent] += grad
-                else:
+                elif create_graph:
                     grads[parent] = grads[parent] + grad
-                    if not create_graph:
-                        owned.add(parent)
+                else:
+                    total = grads[parent]
+                    grads[parent] = add(total, grad, out=total if parent in owned else None)
+                    owned.add(parent)
             if not retain_graph:
                 node.kept, node.call, node.parents = None, None, ()
     return collected

@@ -4,10 +4,16 @@ Everything here takes and gives NumPy or CuPy arrays, channels last: images (N, 
 convolution weights (KH, KW, C/groups, O). `reference` holds the definitions as plain loops.
 """
 
-from minires.kernels.batch_norm import gradient_sums, input_gradient, moments, normalize
+from minires.kernels.batch_norm import (
+    gradient_sums,
+    input_gradient,
+    moments,
+    normalize,
+    scale_shift,
+)
 from minires.kernels.choose import explain, use_algorithm
 from minires.kernels.conv import conv2d, conv2d_dw, conv2d_dx
-from minires.kernels.elementwise import relu, relu_gradient
+from minires.kernels.elementwise import add, relu, relu_gradient
 from minires.kernels.pooling import (
     avg_pool,
     avg_pool_dx,
@@ -19,6 +25,7 @@ from minires.kernels.threads import get_num_threads, set_num_threads
 from minires.kernels.workspace import release_workspace
 
 __all__ = [
+    "add",
     "avg_pool",
     "avg_pool_dx",
     "conv2d",
@@ -36,6 +43,7 @@ __all__ = [
     "release_workspace",
     "relu",
     "relu_gradient",
+    "scale_shift",
     "set_num_threads",
     "use_algorithm",
 ]

@@ -1,23 +1,21 @@
 """The array work of batch normalisation (Ioffe and Szegedy 2015, arXiv:1502.03167).
 
-Statistics run over all axes but the last. Each function walks over the rows of an (M, C) matrix in
+Statistics run over all axes but the last. Each function walks over the M rows of C channels in
 chunks that stay in cache between one step and the next, so that large arrays are read from memory
-once. Inside a chunk several rows are viewed as one *wide* row, for NumPy's loop over a row of 16
-channels takes as long to start as to run; and sums over rows are products with a row of ones, which
-BLAS computes faster than `sum` does. On a GPU whole arrays are one step each, for there every step
-is a launch.
+once. In a chunk several rows are viewed as one *wide* row, for NumPy's loop over a row of 16
+channels takes as long to start as to run; a sum over wide rows is folded into one of C numbers at
+the end. On a GPU whole arrays are one step each, for there every step is a launch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 
 from minires.backend import Array, xp_of
 from minires.kernels.half import computed_in_float32
-from minires.kernels.placement import Pair
 from minires.kernels.threads import parallel
 from minires.kernels.workspace import scratch
 
@@ -60,21 +58,20 @@ def moments(x: Array) -> tuple[Array, Array]:
     if xp is not np:
         x = x.astype(rows.dtype, copy=False)
         return x.mean(axis=_leading(x)), x.var(axis=_leading(x))
-    matrix = rows.matrix(x)
+    values = rows.flat(x)
+    matrix = values.reshape(-1, rows.channels)
     guess = matrix[:: (rows.count // SAMPLE) | 1].mean(axis=0)  # odd: not in step with columns
     wide_guess = rows.widen(guess)
 
-    def of_chunk(chunk: Pair) -> tuple[Array, Array]:
-        values = matrix[slice(*chunk)]
-        shifted = scratch(xp, "shifted", values.shape, values.dtype)
-        rows.apply(xp.subtract, values, wide_guess, shifted)
-        total = _column_sums(xp, shifted)
-        xp.multiply(shifted, shifted, out=shifted)
-        return total, _column_sums(xp, shifted)
+    def of_chunk(chunk: _Chunk) -> tuple[Array, Array]:
+        some = chunk.of(values)
+        shifted = scratch(xp, "shifted", some.shape, some.dtype)
+        xp.subtract(some, wide_guess[: chunk.width], out=shifted)
+        return rows.fold(shifted.sum(axis=0)), rows.fold(_products(xp, shifted, shifted))
 
     chunks = zip(*parallel(of_chunk, rows.chunks), strict=True)
     totals, squares = (xp.stack(part).astype(xp.float64) for part in chunks)  # (chunks, C) each
-    counts = xp.asarray([[last - first] for first, last in rows.chunks], dtype=xp.float64)
+    counts = xp.asarray([[c.last - c.first] for c in rows.chunks], xp.float64) / rows.channels
     means = totals / counts
     mean = totals.sum(axis=0) / rows.count
     # The sum of squares about each chunk's mean, and those of the chunks' means about the mean.
@@ -97,17 +94,27 @@ def normalize(x: Array, mean: Array, inv_std: Array, gamma: Array, beta: Array) 
         out *= scale
         out += beta
         return out
-    shift = beta - mean.astype(xp.float64) * scale
+    return scale_shift(x, scale, beta - mean.astype(xp.float64) * scale)
+
+
+@computed_in_float32(on="cpu and gpu")
+def scale_shift(x: Array, scale: Array, shift: Array) -> Array:
+    """``x * scale + shift``, for an (..., C) array and (C,) vectors."""
+    xp = xp_of(x)
+    if xp is not np:
+        out = x * scale
+        out += shift
+        return out
     rows = _Rows(xp, x)
-    matrix = rows.matrix(x)
+    values = rows.flat(x)
     out = xp.empty(x.shape, x.dtype)
-    result = out.reshape(matrix.shape)
+    flat = out.reshape(-1)
     wide_scale, wide_shift = rows.widen(scale), rows.widen(shift)
 
-    def run(chunk: Pair) -> None:
-        some = slice(*chunk)
-        rows.apply(xp.multiply, matrix[some], wide_scale, result[some])
-        rows.apply(xp.add, result[some], wide_shift, result[some])
+    def run(chunk: _Chunk) -> None:
+        result = chunk.of(flat)
+        xp.multiply(chunk.of(values), wide_scale[: chunk.width], out=result)
+        xp.add(result, wide_shift[: chunk.width], out=result)
 
     parallel(run, rows.chunks)
     return out
@@ -134,15 +141,15 @@ def gradient_sums(g: Array, x: Array, mean: Array, inv_std: Array) -> Array:
         g, x = g.astype(rows.dtype, copy=False), x.astype(rows.dtype, copy=False)
         sums = xp.stack([g.sum(axis=axes), (g * (x - mean)).sum(axis=axes) * inv_std])
         return sums.astype(mean.dtype, copy=False)
-    values, cotangents = rows.matrix(x), rows.matrix(g)
+    values, cotangents = rows.flat(x), rows.flat(g)
     wide_mean = rows.widen(mean)
 
-    def of_chunk(chunk: Pair) -> Array:
-        some = slice(*chunk)
-        centred = scratch(xp, "shifted", values[some].shape, values.dtype)
-        rows.apply(xp.subtract, values[some], wide_mean, centred)
-        xp.multiply(centred, cotangents[some], out=centred)
-        return xp.stack([_column_sums(xp, cotangents[some]), _column_sums(xp, centred)])
+    def of_chunk(chunk: _Chunk) -> Array:
+        some, cotangent = chunk.of(values), chunk.of(cotangents)
+        centred = scratch(xp, "shifted", some.shape, some.dtype)
+        xp.subtract(some, wide_mean[: chunk.width], out=centred)
+        sums = cotangent.sum(axis=0), _products(xp, cotangent, centred)
+        return xp.stack([rows.fold(wide) for wide in sums])
 
     sums = xp.stack(parallel(of_chunk, rows.chunks)).astype(xp.float64).sum(axis=0)  # (2, C)
     sums[1] *= inv_std
@@ -184,20 +191,32 @@ def input_gradient(
     tilt = -slope.astype(xp.float64) * inv_std * sums[1] / count
     level = -slope.astype(xp.float64) * sums[0] / count - tilt * mean
     wide_slope, wide_tilt, wide_level = (rows.widen(vector) for vector in (slope, tilt, level))
-    values, cotangents = rows.matrix(x), rows.matrix(g)
+    values, cotangents = rows.flat(x), rows.flat(g)
     dx = xp.empty(x.shape, x.dtype)
-    result = dx.reshape(values.shape)
+    flat = dx.reshape(-1)
 
-    def run(chunk: Pair) -> None:
-        some = slice(*chunk)
-        line = scratch(xp, "line", values[some].shape, values.dtype)
-        rows.apply(xp.multiply, values[some], wide_tilt, line)
-        rows.apply(xp.add, line, wide_level, line)
-        rows.apply(xp.multiply, cotangents[some], wide_slope, result[some])
-        result[some] += line
+    def run(chunk: _Chunk) -> None:
+        some, result = chunk.of(values), chunk.of(flat)
+        line = scratch(xp, "line", some.shape, some.dtype)
+        xp.multiply(some, wide_tilt[: chunk.width], out=line)
+        xp.add(line, wide_level[: chunk.width], out=line)
+        xp.multiply(chunk.of(cotangents), wide_slope[: chunk.width], out=result)
+        xp.add(result, line, out=result)
 
     parallel(run, rows.chunks)
     return dx
+
+
+class _Chunk(NamedTuple):
+    """The numbers `first:last` of a flat array, as rows `width` long."""
+
+    first: int
+    last: int
+    width: int
+
+    def of(self, flat: Array) -> Array:
+        """This chunk of a flat array: (rows, width)."""
+        return flat[self.first : self.last].reshape(-1, self.width)
 
 
 class _Rows:
@@ -216,32 +235,28 @@ class _Rows:
         self.dtype = xp.result_type(like.dtype, xp.float32)
         self.channels: int = like.shape[-1]
         self.count: int = like.size // max(self.channels, 1)
-        self.per_wide = -(-WIDE // max(self.channels, 1))  # rows in a wide row
-        size = max(CHUNK // (self.per_wide * self.channels), 1) * self.per_wide
-        if xp is not np:
-            size = max(self.count, 1)
-        # At least one chunk, if an empty one, so that sums have something to add.
-        starts = range(0, max(self.count, 1), size)
-        self.chunks: list[Pair] = [(start, min(start + size, self.count)) for start in starts]
+        width = min(-(-WIDE // max(self.channels, 1)), max(self.count, 1)) * self.channels
+        size, whole = max(CHUNK // max(width, 1), 1) * width, like.size // max(width, 1) * width
+        self.width = width
+        self.chunks = [_Chunk(i, min(i + size, whole), width) for i in range(0, whole, size or 1)]
+        if whole < like.size:
+            self.chunks.append(_Chunk(whole, like.size, like.size - whole))
+        if not self.chunks:  # an empty one, so that sums have something to add
+            self.chunks.append(_Chunk(0, 0, max(width, 1)))
 
-    def matrix(self, array: Array) -> Array:
-        """The array as a C-contiguous (M, C) matrix to compute with."""
-        dense = self.xp.ascontiguousarray(array, dtype=self.dtype)
-        return dense.reshape(self.count, self.channels)
+    def flat(self, array: Array) -> Array:
+        """All numbers of an array in a row, to compute with."""
+        dense: Array = self.xp.ascontiguousarray(array, dtype=self.dtype).reshape(-1)
+        return dense
 
     def widen(self, vector: Array) -> Array:
         """A (C,) vector as often as there are rows in a wide row."""
-        return self.xp.tile(vector.astype(self.dtype), min(self.per_wide, max(self.count, 1)))
+        return self.xp.tile(vector.astype(self.dtype), self.width // max(self.channels, 1))
 
-    def apply(self, operation: Callable[..., Array], rows: Array, wide: Array, out: Array) -> None:
-        """``out = operation(rows, vector)`` for (R, C) rows and a widened vector."""
-        flat, target = rows.reshape(-1), out.reshape(-1)
-        whole = flat.size // wide.size * wide.size
-        if whole:
-            shape = (-1, wide.size)
-            operation(flat[:whole].reshape(shape), wide, out=target[:whole].reshape(shape))
-        if whole < flat.size:
-            operation(flat[whole:], wide[: flat.size - whole], out=target[whole:])
+    def fold(self, wide: Array) -> Array:
+        """The sum over the rows in a wide row: (C,)."""
+        total: Array = wide.reshape(-1, self.channels).sum(axis=0)
+        return total
 
 
 def _leading(x: Array) -> tuple[int, ...]:
@@ -249,6 +264,7 @@ def _leading(x: Array) -> tuple[int, ...]:
     return tuple(range(x.ndim - 1))
 
 
-def _column_sums(xp: ModuleType, rows: Array) -> Array:
-    """(R, C) -> (C,)."""
-    return xp.matmul(xp.ones((1, len(rows)), rows.dtype), rows)[0]
+def _products(xp: ModuleType, a: Array, b: Array) -> Array:
+    """The sum over the rows of ``a * b``, multiplied and added in one pass: (R, W) -> (W,)."""
+    total: Array = xp.einsum("rw,rw->w", a, b)
+    return total

@@ -1,4 +1,4 @@
-"""ReLU on large arrays: shared between threads, its mask made and used while in cache."""
+"""Addition and ReLU of large arrays: shared between threads, chunk by chunk."""
 
 from __future__ import annotations
 
@@ -13,6 +13,20 @@ from minires.kernels.workspace import scratch
 
 CHUNK = 1 << 18
 """How many numbers a chunk holds on the CPU: 1 MiB of float32."""
+
+
+def add(x: Array, y: Array, out: Array | None = None) -> Array:
+    """`x + y`, broadcast as usual; into `out`, which may be one of them, if it is given."""
+    if getattr(x, "size", 0) < 2 * CHUNK or getattr(y, "shape", ()) != x.shape:
+        if out is None:
+            total: Array = x + y
+            return total
+        out += y if out is x else x
+        return out
+    xp = xp_of(x, y)
+    result = xp.empty(x.shape, xp.result_type(x, y)) if out is None else out
+    _by_chunks(lambda x, y, out: xp.add(x, y, out=out), x, y, result)
+    return result
 
 
 def relu(x: Array) -> Array:

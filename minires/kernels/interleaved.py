@@ -33,7 +33,7 @@ copies into another order, which for so few columns takes as long as the product
 TALLEST = 256
 """How many windows a matrix has at most: the same, where it is transposed for a gradient."""
 
-BLOCK = 1 << 20
+BLOCK = 1 << 21
 """How many numbers a block's buffers hold; see `geometry.BLOCK`."""
 
 

@@ -105,10 +105,14 @@ def correlate(x: Array, w: Array, out: Array, place: Placement, m: int) -> None:
         shape = (m, m, block.n1 - block.n0, block.h1 - block.h0, across, O)
         result = scratch(xp, "tiles", shape, out.dtype)
         xp.matmul(maps.output, products.reshape(places, -1), out=result.reshape(m * m, -1))
-        for i in range(m):
-            for j in range(m):  # the last row and column of tiles may stick out
-                target = out[block.n0 : block.n1, block.h0 * m + i : block.h1 * m : m, j::m]
-                target[...] = result[i, j][:, : target.shape[1], : target.shape[2]]
+        target = out[block.n0 : block.n1, block.h0 * m : block.h1 * m]
+        if _fits(target, m):
+            _in_tiles(target, xp, m)[...] = result
+        else:  # the last row and column of tiles stick out
+            for i in range(m):
+                for j in range(m):
+                    some = target[:, i::m, j::m]
+                    some[...] = result[i, j][:, : some.shape[1], : some.shape[2]]
 
     parallel(run, _tile_blocks(xp, N, down, across, places, C + O))
 
@@ -140,12 +144,15 @@ def weight_gradient(x: Array, g: Array, place: Placement, m: int) -> Array:
         tiles = data.shape[1]
         shape = (m, m, block.n1 - block.n0, block.h1 - block.h0, across, O)
         pieces = scratch(xp, "tiles", shape, g.dtype)
-        if Ho % m or Wo % m:
+        source = g[block.n0 : block.n1, block.h0 * m : block.h1 * m]
+        if _fits(source, m):
+            pieces[...] = _in_tiles(source, xp, m)
+        else:
             pieces[...] = 0
-        for i in range(m):
-            for j in range(m):
-                source = g[block.n0 : block.n1, block.h0 * m + i : block.h1 * m : m, j::m]
-                pieces[i, j][:, : source.shape[1], : source.shape[2]] = source
+            for i in range(m):
+                for j in range(m):
+                    some = source[:, i::m, j::m]
+                    pieces[i, j][:, : some.shape[1], : some.shape[2]] = some
         spread = scratch(xp, "products", (places, tiles, O), g.dtype)
         xp.matmul(maps.output.T, pieces.reshape(m * m, -1), out=spread.reshape(places, -1))
         partial = scratch(xp, "partial", total.shape, g.dtype)
@@ -156,6 +163,20 @@ def weight_gradient(x: Array, g: Array, place: Placement, m: int) -> Array:
     total = sum_over_blocks(xp, add, pieces, (places, C, O), g.dtype)
     dw: Array = xp.matmul(maps.kernel.T, total.reshape(places, -1)).reshape(3, 3, C, O)
     return dw
+
+
+def _fits(images: Array, m: int) -> bool:
+    """Whether tiles of m x m cover images (n, H, W, O) without sticking out."""
+    return images.shape[1] % m == 0 and images.shape[2] % m == 0
+
+
+def _in_tiles(images: Array, xp: ModuleType, m: int) -> Array:
+    """(n, H, W, O) -> (m, m, n, H/m, W/m, O): a place of the tile first, a view."""
+    (n, H, W, O), (sn, sh, sw, so) = images.shape, images.strides
+    view: Array = xp.lib.stride_tricks.as_strided(
+        images, (m, m, n, H // m, W // m, O), (sh, sw, sn, m * sh, m * sw, so)
+    )
+    return view
 
 
 def _tile_blocks(
