@@ -91,19 +91,19 @@ def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> 
 class _Turns(NamedTuple):
     """How the windows of an image, in a row, are split into matrices."""
 
-    count: int  # KW: windows i, i + count, i + 2 * count, ... are one after the other
+    every: int  # KW: windows i, i + every, i + 2 * every, ... are one after the other
     matrices: int  # into which these are cut
     height: int  # of one matrix
     windows: int  # in all of them: at least those of the block
 
 
 def _turns(kernel: Pair, channels: int, filters: int, block: Block, width: int) -> _Turns:
-    count = kernel[1]
-    per_turn = -(-(block.h1 - block.h0) * (width + count - 1) // count)
-    highest = min(UNPACKED // max(count * channels * filters, 1), TALLEST)
+    every = kernel[1]
+    per_turn = -(-(block.h1 - block.h0) * (width + every - 1) // every)
+    highest = min(UNPACKED // max(every * channels * filters, 1), TALLEST)
     matrices = -(-per_turn // max(highest, 1))
     height = -(-per_turn // matrices)
-    return _Turns(count, matrices, height, count * matrices * height)
+    return _Turns(every, matrices, height, every * matrices * height)
 
 
 def _windows(
@@ -137,7 +137,7 @@ def _windows(
 def _interleaved(flat: Array, turns: _Turns) -> Array:
     """(..., windows, O) as matrices in the order of `_windows`, a view."""
     *lead, _, O = flat.shape
-    split = flat.reshape(*lead, turns.matrices, turns.height, turns.count, O)
+    split = flat.reshape(*lead, turns.matrices, turns.height, turns.every, O)
     view: Array = split.swapaxes(-2, -3).swapaxes(-3, -4)
     return view
 

@@ -167,7 +167,7 @@ def weight_gradient(x: Array, g: Array, place: Placement, m: int) -> Array:
 
 def _fits(images: Array, m: int) -> bool:
     """Whether tiles of m x m cover images (n, H, W, O) without sticking out."""
-    return images.shape[1] % m == 0 and images.shape[2] % m == 0
+    return bool(images.shape[1] % m == images.shape[2] % m == 0)
 
 
 def _in_tiles(images: Array, xp: ModuleType, m: int) -> Array:
