@@ -177,7 +177,10 @@ class _Machine:
         name = name.replace(" ", ".")
         if name not in self.allowed:
             shown = name if name.isprintable() and len(name) < 100 else ascii(name[:100])
-            raise PickleError(f"it asks for {shown}, which is not among the few names allowed")
+            raise PickleError(
+                f"it asks for {shown}, which is not among the few names allowed "
+                "(tensors alone need no others: save a state dict, not a whole model)"
+            )
         self.stack.append(self.allowed[name])
 
     def find_on_stack(self, _: None) -> None:

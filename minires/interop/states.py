@@ -148,7 +148,7 @@ def load_state(model: Module, state: Mapping[str, Stored]) -> None:
         if names:
             more = f" and {len(names) - 12} more" if len(names) > 12 else ""
             problems.append(f"{problem}: {', '.join(names[:12])}{more}")
-    for name in own.keys() & state.keys():
+    for name in (name for name in own if name in state):
         given = state[name].shape
         axes = torch_axes(name, len(given))
         if tuple(given[axis] for axis in axes) != own[name].shape:

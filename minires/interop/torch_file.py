@@ -13,7 +13,6 @@ import math
 import mmap
 import struct
 import zipfile
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,6 @@ from minires.interop.pickles import PickleError, unpickle
 ZIP_START = b"PK\x03\x04"
 _MAGIC = 0x1950A86A20F9469CFC6C
 _VERSION = 1001
-LEGACY_START = b"\x80\x02\x8a\x0a" + _MAGIC.to_bytes(10, "little")  # as protocol 2 writes it
 
 _DTYPES = {
     "Float": "float32",
@@ -131,14 +129,16 @@ def _same(value: Any, *_: Any) -> Any:
     return value
 
 
-def _dict(items: Iterable[Any] = ()) -> dict[Any, Any]:
-    if items:
+def _dict(*content: Any) -> dict[Any, Any]:
+    """An OrderedDict, empty at first, or a Counter of what a dict says."""
+    if content and (len(content) > 1 or type(content[0]) is not dict):
         raise PickleError("a dict is made in a way that PyTorch does not")
-    return {}
+    return content[0] if content else {}
 
 
 _ALLOWED: dict[str, Any] = {
     "collections.OrderedDict": _dict,
+    "collections.Counter": _dict,  # a schedule's milestones
     "torch._utils._rebuild_tensor": _tensor,  # up to PyTorch 0.3
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_parameter": _same,
@@ -192,7 +192,7 @@ def read_checkpoint(path: str | Path) -> Any:
     try:
         if memory[:4] == ZIP_START:
             return _read_zip(memory, Path(path))
-        if memory[: len(LEGACY_START)] == LEGACY_START:
+        if starts_legacy(memory[:32]):
             return _read_legacy(memory)
         raise PickleError("it is not one of PyTorch's")
     except PickleError as error:
@@ -207,6 +207,11 @@ def _map(path: Path) -> mmap.mmap:
         raise FileError(f"cannot read {path}: {error.strerror or error}") from error
     except ValueError:
         raise FileError(f"cannot load {path}: it is empty") from None
+
+
+def starts_legacy(start: bytes) -> bool:
+    """Whether a file that starts like this is in the older format: the first pickle is a number."""
+    return start[:1] == b"\x80" and _MAGIC.to_bytes(10, "little") in start
 
 
 def _read_legacy(memory: mmap.mmap) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,11 +11,12 @@ from numpy.typing import NDArray
 
 from minires.files import FileError
 from minires.interop import states, torch_file
+from minires.interop.safetensors_file import read_safetensors, starts_safetensors
 from minires.interop.states import Stored
 from minires.interop.torch_file import StoredTensor
 from minires.nn import Module
 
-Format = Literal["torch", "other"]
+Format = Literal["torch", "safetensors", "other"]
 
 
 def file_format(path: str | Path) -> Format:
@@ -27,10 +29,10 @@ def file_format(path: str | Path) -> Format:
     """
     try:
         with Path(path).open("rb") as file:
-            start = file.read(16)
+            start = file.read(32)
     except OSError as error:
         raise FileError(f"cannot read {path}: {error.strerror or error}") from error
-    if start.startswith(torch_file.LEGACY_START):
+    if torch_file.starts_legacy(start):
         return "torch"
     if start.startswith(torch_file.ZIP_START):
         try:
@@ -39,7 +41,7 @@ def file_format(path: str | Path) -> Format:
         except (zipfile.BadZipFile, ValueError, NotImplementedError):
             return "torch" if b"/data.pkl" in start else "other"
         return "torch" if any(name.endswith("/data.pkl") for name in names) else "other"
-    return "other"
+    return "safetensors" if starts_safetensors(start) else "other"
 
 
 def load_torch(path: str | Path) -> dict[str, NDArray[Any]]:
@@ -69,8 +71,34 @@ def load_torch(path: str | Path) -> dict[str, NDArray[Any]]:
     >>> state["conv1.weight"].shape  # doctest: +SKIP
     (7, 7, 3, 64)
     """
-    state = states.with_usual_names(_torch_state(path))
-    return {name: states.read_in_our_layout(name, tensor) for name, tensor in state.items()}
+    return _in_our_ways(_torch_state(path))
+
+
+def load_safetensors(path: str | Path) -> dict[str, NDArray[Any]]:
+    """Read the state dict in a safetensors file that holds weights in PyTorch's layout.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    dict of str to array
+        Names and layout as from `load_torch`.
+
+    Raises
+    ------
+    FileError
+        If the file is missing or damaged.
+    ImportError
+        If the library safetensors is not installed.
+    """
+    return _in_our_ways(states.unwrapped(read_safetensors(path)))
+
+
+def _in_our_ways(state: Mapping[str, Stored]) -> dict[str, NDArray[Any]]:
+    usual = states.with_usual_names(state)
+    return {name: states.read_in_our_layout(name, tensor) for name, tensor in usual.items()}
 
 
 def load_weights(path: str | Path, model: Module | str) -> Any:
@@ -106,10 +134,13 @@ def load_weights(path: str | Path, model: Module | str) -> Any:
     return network.eval()
 
 
-def _read_state(path: str | Path) -> dict[str, Stored]:
-    if file_format(path) == "torch":
-        return dict(_torch_state(path))
-    raise FileError(f"cannot load {path}: it is no weights file of PyTorch's")
+def _read_state(path: str | Path) -> Mapping[str, Stored]:
+    found = file_format(path)
+    if found == "torch":
+        return _torch_state(path)
+    if found == "safetensors":
+        return states.unwrapped(read_safetensors(path))
+    raise FileError(f"cannot load {path}: it is neither PyTorch's nor in the safetensors format")
 
 
 def _torch_state(path: str | Path) -> dict[str, StoredTensor]:

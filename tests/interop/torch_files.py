@@ -52,7 +52,7 @@ class Call:
 
 class Storage:
     def __init__(self, array, key, size=None, kind=None):
-        self.array = np.ascontiguousarray(array)
+        self.array = np.require(array, requirements="C")
         self.key = key
         self.size = self.array.size if size is None else size
         self.kind = kind or TYPES[self.array.dtype.str[1:]]

@@ -1,0 +1,26 @@
+"""Libraries that only some conversions need."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+
+def optional(name: str) -> Any:
+    """A module of a library that may not be installed.
+
+    Raises
+    ------
+    ImportError
+        Naming the command that installs it.
+    """
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        library = name.partition(".")[0]
+        if (error.name or "").partition(".")[0] != library:
+            raise
+        raise ImportError(
+            f"this needs the library {library}, which is not installed: "
+            "pip install 'minires[interop]'"
+        ) from error

@@ -1,0 +1,91 @@
+"""Files in the safetensors format: named arrays in PyTorch's layout, and nothing that could run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minires.backend import to_host
+from minires.files import FileError, atomic_write
+from minires.interop.libraries import optional
+from minires.interop.states import torch_axes
+from minires.nn import Module
+
+
+def starts_safetensors(start: bytes) -> bool:
+    """Whether a file that starts like this is in the format: a length, then a JSON object."""
+    return len(start) > 8 and start[8:9] == b"{" and int.from_bytes(start[:8], "little") < 2**32
+
+
+class StoredTensor:
+    """A tensor of the file, read when it is asked for."""
+
+    def __init__(self, file: Any, name: str) -> None:
+        self.file, self.name = file, name
+        described = file.get_slice(name)
+        self.shape: tuple[int, ...] = tuple(described.get_shape())
+        self.dtype: str = described.get_dtype()
+
+    def read(self) -> NDArray[Any]:
+        """The numbers; those of types that NumPy lacks, such as bfloat16, as float32."""
+        if self.dtype.startswith(("BF", "F8")):
+            optional("ml_dtypes")  # which teaches NumPy such types
+        array: NDArray[Any] = self.file.get_tensor(self.name)
+        return array if array.dtype.kind in "fiub" else array.astype(np.float32)
+
+    def forget(self) -> None:
+        """Nothing is kept."""
+
+
+def read_safetensors(path: str | Path) -> dict[str, StoredTensor]:
+    """The tensors of a safetensors file, not read yet, in PyTorch's layout.
+
+    Raises
+    ------
+    FileError
+        If the file is missing or damaged.
+    ImportError
+        If the library is not installed.
+    """
+    library = optional("safetensors")
+    try:
+        file = library.safe_open(str(path), framework="np")
+        return {name: StoredTensor(file, name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, ValueError, library.SafetensorError) as error:
+        raise FileError(f"cannot load {path}: {error}") from error
+
+
+def save_torch_compatible(
+    model: Module, path: str | Path, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write a network's weights as PyTorch has them, in the safetensors format, atomically.
+
+    Convolutions become (O, C, KH, KW) and linear weights (out, in); names stay, and are
+    torchvision's for the networks of `minires.models`, so that torchvision's ResNets load the file:
+    `network.load_state_dict(safetensors.torch.load_file(path))`.
+
+    Parameters
+    ----------
+    model : Module
+    path : str or Path
+    metadata : mapping of str to str, optional
+        Kept in the file's head.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; what was at `path` stays.
+    ImportError
+        If the library is not installed.
+    """
+    library = optional("safetensors.numpy")
+    arrays = {}
+    for name, tensor in model.state_dict().items():
+        axes = np.argsort(torch_axes(name, tensor.ndim))
+        arrays[name] = np.require(to_host(tensor.data).transpose(axes), requirements="C")
+    with atomic_write(path) as file:
+        library.save_file(arrays, file.name, {"format": "pt", **(metadata or {})})
