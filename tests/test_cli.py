@@ -532,7 +532,7 @@ def test_cifar_from_its_archive(run, monkeypatch, shared, no_picture):
         ("train --weight-decay -1", "weight_decay must be a number, at least 0, got -1"),
         ("train --label-smoothing 2", "label_smoothing must be 0 to 1, got 2"),
         ("train --valid 1", "valid must be a share between 0 and 1, got 1"),
-        ("train --valid 0.00001", "held_out=1e-05 would leave .* hold out 0"),
+        ("train --valid 0.00001", "5,000 images are too few to hold a share of 1e-05 out"),
         ("train --seed -1", "seed must be at least 0, got -1"),
         ("train --device gpu", "unknown device 'gpu'"),
         ("train --device cuda", "CuPy is not installed.*pip install 'minires"),

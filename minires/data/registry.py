@@ -13,6 +13,7 @@ from minires.data.folder import ImageFolder, class_folders
 from minires.data.split import split
 from minires.data.standard import CIFAR10, CIFAR100, FashionMNIST
 
+TEST_FOLDERS = ("test", "val", "valid", "validation")  # beside `train`, the first that is there
 TEST_SHARE = 0.2  # of a folder that has no test images of its own
 
 _EMBEDDED: dict[str, Callable[[bool], ImageDataset]] = {
@@ -40,8 +41,9 @@ def load_dataset(
     ----------
     name_or_folder : str or path
         `digits`, `fashion-mini`, `fashion-mnist`, `cifar10`, `cifar100`, or a folder with one
-        folder of images a class. If that holds `train` and `test` (or `val`) folders, those are
-        used; otherwise a fifth of each class, always the same, is the test set.
+        folder of images a class. If that holds `train` and `test` (or `val`, `valid`,
+        `validation`) folders, those are used; otherwise a fifth of each class, always the same, is
+        the test set, and where there is nothing but `train`, a fifth of that.
     root : path, optional
         Where the files of `fashion-mnist`, `cifar10` and `cifar100` are. By default
         `default_root()`.
@@ -61,7 +63,7 @@ def load_dataset(
     if name in _IN_FILES:
         return _IN_FILES[name](default_root() if root is None else Path(root), train, download)
     folder = Path(name_or_folder)
-    if not folder.exists():
+    if not name or not folder.exists():
         raise DataError(
             f"unknown dataset {name!r}: expected one of {', '.join(DATASET_NAMES)}, "
             "or an existing folder with one folder of images a class"
@@ -81,9 +83,12 @@ def default_root() -> Path:
 
 def _image_folder(folder: Path, train: bool) -> ImageFolder:
     parts = class_folders(folder)
-    tests = [name for name in ("test", "val") if name in parts]
+    tests = [name for name in TEST_FOLDERS if name in parts]
     if "train" in parts and tests:
         training = ImageFolder(folder / "train")
         # The test labels mean the same classes even where the test folder lacks one of them.
         return training if train else ImageFolder(folder / tests[0], training.classes)
-    return split(ImageFolder(folder), TEST_SHARE)[0 if train else 1]
+    whole = ImageFolder(folder / "train" if parts == ["train"] else folder)
+    if round(TEST_SHARE * len(whole)) < 1:
+        raise DataError(f"{folder}: {len(whole)} images are too few to hold some out for a test")
+    return split(whole, TEST_SHARE)[0 if train else 1]

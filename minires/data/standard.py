@@ -88,6 +88,8 @@ class FashionMNIST(ImageDataset):
         images_path, labels_path = self._locate(Path(root), train, download)
         images = read_idx(images_path, 3)[..., None]
         labels = check_labels(read_idx(labels_path, 1), len(FASHION_CLASSES), str(labels_path))
+        if not len(images):
+            raise DataError(f"{images_path}: it holds no images")
         if len(images) != len(labels):
             raise DataError(
                 f"{images_path} has {len(images):,} images but {labels_path} {len(labels):,} labels"
@@ -227,5 +229,6 @@ def _part(train: bool) -> str:
 def _not_found(title: str, root: Path, names: list[str]) -> DataError:
     return DataError(
         f"{title} is not in {root}: looked there and in its usual folders for "
-        f"{', '.join(names)}; put the files there or pass download=True"
+        f"{', '.join(names)}; put the files there, or "
+        "have them downloaded (download=True, --download)"
     )

@@ -174,9 +174,17 @@ def load_task(recipe: Recipe) -> Task:
     options = {"root": recipe.data_dir, "download": recipe.download}
     whole = data.load_dataset(recipe.data, train=True, **options)  # type: ignore[arg-type]
     test = data.load_dataset(recipe.data, train=False, **options)  # type: ignore[arg-type]
+    if len(whole.classes) < 2:
+        raise DataError(
+            f"{recipe.data}: one class only, {whole.classes[0]!r}, so there is nothing to tell "
+            "apart; expected one folder of images a class"
+        )
+    if not 0 < round(recipe.valid * len(whole)) < len(whole) - 1:
+        raise DataError(
+            f"{recipe.data}: {len(whole):,} images are too few to hold a share of "
+            f"{recipe.valid:g} out and to train on the rest"
+        )
     train, valid = data.split(whole, recipe.valid, recipe.seed)
-    if len(train) < 2:
-        raise DataError(f"{recipe.data}: {len(whole)} images are too few to train on")
     random_steps: list[Any] = []
     if isinstance(train, ImageFolder):
         height = width = 224

@@ -63,6 +63,7 @@ FASHION_DAMAGE = {
         r"truncated: 4,703 values, .* \(6, 28, 28\)",
     ),
     "trailing": (lambda i, n: (idx(i) + b"\0", n), "trailing bytes after the 4,704 values"),
+    "nothing": (lambda i, n: (idx(i[:0]), idx(n[:0])), "images-idx3.*: it holds no images"),
     "magic": (lambda i, n: (b"\0\0\x0d\3" + idx(i)[4:], n), "magic number 0x00000d03, expected"),
     "swapped": (lambda i, n: (idx(n), idx(i)), "magic number 0x00000801, expected 0x00000803"),
     "header": (lambda i, n: (idx(i)[:9], n), "truncated: 9 bytes, the header has 16"),

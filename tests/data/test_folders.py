@@ -185,7 +185,7 @@ def test_a_folder_is_split_the_same_way_every_time(folder):
     assert load_dataset(folder, train=False).paths == testing.paths
 
 
-@pytest.mark.parametrize("test_name", ["test", "val"])
+@pytest.mark.parametrize("test_name", ["test", "val", "valid", "validation"])
 def test_a_folder_with_parts(tmp_path, rng, test_name):
     for name in ("a", "b", "c"):
         write_image(tmp_path / "train" / name / "1.png", rng)
@@ -199,10 +199,27 @@ def test_a_folder_with_parts(tmp_path, rng, test_name):
         load_dataset(tmp_path, train=False)
 
 
+def test_a_folder_with_nothing_but_train_is_no_single_class(tmp_path, rng):
+    for i in range(10):
+        write_image(tmp_path / "train" / "ab"[i % 2] / f"{i}.png", rng)
+    for train, count in ((True, 8), (False, 2)):
+        dataset = load_dataset(tmp_path, train=train)
+        assert (dataset.classes, len(dataset)) == (("a", "b"), count)
+
+
+def test_too_few_images_to_test_on(tmp_path, rng):
+    write_image(tmp_path / "a" / "1.png", rng)
+    write_image(tmp_path / "b" / "1.png", rng)
+    with pytest.raises(DataError, match=": 2 images are too few to hold some out for a test"):
+        load_dataset(tmp_path, train=True)
+
+
 def test_unknown_name():
     names = "digits, fashion-mini, fashion-mnist, cifar10, cifar100, or an existing folder"
     with pytest.raises(DataError, match=f"unknown dataset 'mnits': expected one of {names}"):
         load_dataset("mnits", train=True)
+    with pytest.raises(DataError, match="unknown dataset ''"):  # not the folder one is in
+        load_dataset("", train=True)
 
 
 def test_default_root(tmp_path, monkeypatch):

@@ -185,6 +185,23 @@ def test_data_that_are_not_there(tmp_path):
         load_task(make_recipe(data="cifar10", data_dir=str(tmp_path)))
 
 
+@pytest.mark.parametrize(
+    ("classes", "each", "message"),
+    [
+        (1, 10, "one class only, '0', so there is nothing to tell apart; expected one folder"),
+        (2, 2, "3 images are too few to hold a share of 0.1 out and to train on the rest"),
+    ],
+)
+def test_a_folder_that_is_not_enough(tmp_path, classes, each, message):
+    for k in range(classes):
+        (tmp_path / str(k)).mkdir()
+        for i in range(each):
+            Image.new("RGB", (8, 8)).save(tmp_path / str(k) / f"{i}.png")
+    with pytest.raises(DataError, match=message) as caught:
+        load_task(make_recipe(data=str(tmp_path)))
+    assert str(caught.value).startswith(str(tmp_path))
+
+
 # ---------------------------------------------------------------------- what is built
 
 
