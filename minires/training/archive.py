@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -49,7 +49,7 @@ def read_archive(path: str | Path, kind: str) -> dict[str, Any]:
     except OSError as error:
         raise FileError(f"cannot read {path}: {error.strerror or error}") from error
     try:
-        with file, np.load(file, allow_pickle=False) as archive:
+        with file, np.load(_zip(file), allow_pickle=False) as archive:
             if _TREE not in archive.files:
                 raise FileError(f"{path} is not a minires file")
             tree = json.loads(str(archive[_TREE]))
@@ -68,6 +68,14 @@ def read_archive(path: str | Path, kind: str) -> dict[str, Any]:
         raise FileError(
             f"{path} is damaged or not a minires {kind} file ({type(error).__name__}: {error})"
         ) from error
+
+
+def _zip(file: BinaryIO) -> BinaryIO:
+    """The file, if it begins as a zip does: NumPy takes anything else for a pickle."""
+    if file.read(2) != b"PK":
+        raise ValueError("no .npz archive")
+    file.seek(0)
+    return file
 
 
 def _flatten(value: Any, arrays: dict[str, Any], name: str) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 from minires.data import DataLoader, Dataset, split
 from minires.nn import Module
 from minires.optim import SGD, OneCycleLR, Optimizer, Schedule
+from minires.optim.options import count
 from minires.training.history import History
 from minires.training.run import Run, Transform
 
@@ -86,17 +87,24 @@ def fit(
         On Ctrl-C, at the end of the step, once the state has been saved.
     FileError
         If there is nothing to resume, or it does not fit.
-    ValueError
-        If a dataset is empty, labels do not fit the model, or a number makes no sense.
+    TypeError, ValueError
+        If a dataset is none or empty, labels do not fit the model, a number makes no sense, or the
+        optimiser holds parameters of another model.
     """
-    if epochs < 1:
-        raise ValueError(f"epochs must be at least 1, got {epochs}")
-    if seed < 0:
-        raise ValueError(f"seed must be at least 0, got {seed}")
+    count("epochs", epochs)
+    count("batch_size", batch_size)
+    count("seed", seed, least=0)
+    _check_dataset("train", train)
     if resume and out is None:
         raise ValueError("resume wants the folder to go on from: pass out")
+    if isinstance(valid, bool):
+        raise TypeError(
+            f"valid must be a dataset, a share, a number of images or None, got {valid}"
+        )
     if isinstance(valid, int | float):
         train, valid = split(train, valid, seed)
+    elif valid is not None:
+        _check_dataset("valid", valid)
     if valid is not None and not len(valid):
         raise ValueError("there are no held-out images: valid is empty; None holds nothing out")
     if transform is None:
@@ -113,6 +121,8 @@ def fit(
         optimizer = SGD(model.parameters(), lr=0.2, momentum=0.9, weight_decay=5e-4, nesterov=True)
         if schedule is None:
             schedule = OneCycleLR(optimizer, max_lr=0.2, total_steps=epochs * len(loader))
+    elif not {id(p) for p in model.parameters()} & _parameters_of(optimizer):
+        raise ValueError("the optimizer holds no parameter of this model, so nothing would train")
     run = Run(
         model=model,
         loader=loader,
@@ -130,6 +140,18 @@ def fit(
     run.start(resume)
     run.train()
     return run.history
+
+
+def _check_dataset(name: str, images: Any) -> None:
+    if not all(hasattr(images, needed) for needed in ("take", "subset", "labels", "__len__")):
+        raise TypeError(
+            f"{name} must be a dataset, such as data.ImageDataset(images, labels, classes), "
+            f"got {type(images).__name__}"
+        )
+
+
+def _parameters_of(optimizer: Optimizer) -> set[int]:
+    return {id(p) for group in optimizer.param_groups for p in group["params"]}
 
 
 def _to_unit_interval(images: Any, draws: Any = None) -> np.ndarray[Any, Any]:

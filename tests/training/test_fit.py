@@ -424,6 +424,29 @@ def test_settings_that_make_no_sense(changes, message):
         minires.fit(linear(), **options)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epochs": 1.5}, "epochs must be an integer, got 1.5"),
+        ({"batch_size": "64"}, "batch_size must be an integer, got '64'"),
+        ({"train": np.zeros((4, 8, 8, 1))}, "train must be a dataset, .*, got ndarray"),
+        ({"train": (np.zeros((4, 8, 8, 1)), [0] * 4)}, "train must be a dataset, .*, got tuple"),
+        ({"valid": True}, "valid must be a dataset, .*, got True"),
+        ({"valid": [1, 2]}, "valid must be a dataset, .*, got list"),
+    ],
+)
+def test_arguments_of_a_wrong_kind(changes, message):
+    options = {"train": numbered(40), "epochs": 1, "progress": False, **changes}
+    with pytest.raises(TypeError, match=message):
+        minires.fit(linear(), **options)
+
+
+def test_an_optimiser_of_another_model():
+    optimizer = optim.SGD(linear().parameters(), lr=0.1)
+    with pytest.raises(ValueError, match="holds no parameter of this model"):
+        minires.fit(linear(), numbered(40), epochs=1, optimizer=optimizer, progress=False)
+
+
 def test_labels_out_of_range():
     with pytest.raises(ValueError, match="label 12 of image 1 is out of range: there are 10 class"):
         ImageDataset(np.zeros((2, 8, 8, 1), np.uint8), [0, 12], tuple("0123456789"))
