@@ -2,64 +2,122 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from tqdm import tqdm
 
+from benchmarks import contestants, layers, plot
 from benchmarks.results import Results
-from minires.bench import compare, peak_memory
+from minires.bench import Contestant, compare, peak_memory
 from minires.bench.machine import describe
-from minires.bench.measure import OURS, PYTORCH
-from minires.bench.report import Figure, Row, surroundings, table
+from minires.bench.measure import ContestantError
+from minires.bench.report import Figure, Row
 from minires.bench.workloads import NETWORKS, Workload
 
 
 def main(
     only: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Just this; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Just what fits this, such as 'conv2d*'; repeatable."),
     ] = None,
-    rounds: Annotated[int, typer.Option(metavar="N", help="Bursts of each library.", min=1)] = 10,
-    seconds: Annotated[float, typer.Option(metavar="X", help="How long a burst is.")] = 0.3,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Just minires and PyTorch as they come.")
+    ] = False,
+    rounds: Annotated[int, typer.Option(metavar="N", help="Bursts of each library.", min=1)] = 7,
+    seconds: Annotated[float, typer.Option(metavar="X", help="How long a burst is.", min=0)] = 0.3,
+    tiny: Annotated[
+        bool, typer.Option("--tiny", help="At a size that shows only whether it runs.")
+    ] = False,
     json: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the figures here, into older ones.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Keep the figures here, beside those of earlier runs."),
     ] = None,
+    picture: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw all figures, such as figures.png.")
+    ] = None,
+    show: Annotated[
+        bool, typer.Option("--show", help="Measure nothing: show what is in --json FILE.")
+    ] = False,
+    names: Annotated[bool, typer.Option("--names", help="List what there is to measure.")] = False,
 ) -> None:
-    """Measure minires and PyTorch in turns, and show a table."""
-    names = [w.name for w in NETWORKS]
-    if unknown := set(only or ()) - set(names):
-        raise typer.BadParameter(f"no {', '.join(unknown)}: there are {', '.join(names)}")
-    chosen = [w for w in NETWORKS if not only or w.name in only]
+    """Measure minires, PyTorch and others in turns; show tables, keep the figures."""
+    chosen = _choose(only)
+    if names:
+        print("\n".join(f"{w.name:<40}  {w.words}" for w in chosen))
+        return
     results = Results.read(json) if json and json.exists() else Results()
-    results.machine = describe()
-    for workload in chosen:
-        row = _measure(workload, rounds, seconds, results)
-        results.add([row], datetime.now(UTC).isoformat(timespec="seconds"))
-        if json:
-            results.write(json)
-    print(surroundings(results.machine, results.contestants))
-    print()
-    print(table([results.rows[w.name] for w in chosen]))
+    if not show:
+        if tiny:
+            chosen, rounds, seconds = [w.tiny() for w in chosen], 1, 0.0
+        results.machine = describe()
+        _measure(chosen, results, plain, rounds, seconds, json)
+    print(results.text([w.name for w in chosen]))
+    if picture:
+        plot.draw(results).savefig(picture, dpi=110)
+        print(f"\ndrawn: {picture}")
 
 
-def _measure(workload: Workload, rounds: int, seconds: float, results: Results) -> Row:
-    contestants, task = [OURS, *PYTORCH], workload.task
-    if workload.memory:
-        figures = {}
-        for c in tqdm(contestants, desc=task.name, leave=False, disable=None):
-            peak = peak_memory(task, c)
-            figures[c.name] = Figure(peak, peak, peak, 1)
-    else:
-        with tqdm(total=rounds, desc=task.name, leave=False, disable=None) as bar:
-            (measured,) = compare(
-                [task], contestants, rounds=rounds, seconds=seconds, progress=bar.update
-            )
-        figures = {name: Figure.of(timing) for name, timing in measured.timings.items()}
-        results.contestants |= {name: t.about for name, t in measured.timings.items()}
-    return Row.of(workload, figures)
+def _choose(patterns: list[str] | None) -> list[Workload]:
+    everything = [*NETWORKS, *layers.limits(), *layers.growth(), *layers.layers()]
+    for pattern in patterns or ():
+        if not any(fnmatchcase(w.name, pattern) for w in everything):
+            raise typer.BadParameter(f"nothing is called {pattern}: --names lists what there is")
+    return [w for w in everything if not patterns or any(fnmatchcase(w.name, p) for p in patterns)]
+
+
+def _measure(
+    workloads: list[Workload],
+    results: Results,
+    plain: bool,
+    rounds: int,
+    seconds: float,
+    path: Path | None,
+) -> None:
+    """Measure and put the rows into the results, and these into their file, one by one."""
+
+    def who(workload: Workload) -> tuple[bool, list[Contestant]]:
+        everybody = contestants.of(workload.name)
+        return workload.memory, list(contestants.AS_THEY_COME) if plain else everybody
+
+    with tqdm(total=len(workloads) * rounds, leave=False, disable=None) as bar:
+        for (memory, everybody), together in itertools.groupby(workloads, who):
+            by_name = {w.name: w for w in together}
+            bar.set_description(next(iter(by_name)))
+            if memory:
+                for workload in by_name.values():
+                    peaks = {c.name: peak_memory(workload.task, c) for c in everybody}
+                    figures = {name: Figure(p, p, p, 1) for name, p in peaks.items()}
+                    results.add(Row.of(workload, figures), _now(), path)
+                    bar.update(rounds)
+                continue
+            tasks = [w.task for w in by_name.values()]
+            for measured in compare(
+                tasks, everybody, rounds=rounds, seconds=seconds, progress=bar.update
+            ):
+                workload = by_name[measured.task.name]
+                bar.set_description(workload.name)
+                figures = {name: Figure.of(t) for name, t in measured.timings.items()}
+                results.contestants |= {n: t.about for n, t in measured.timings.items()}
+                work = {
+                    "operations": layers.operations(measured.task),
+                    "traffic": layers.traffic(measured.task),
+                }
+                results.add(Row.of(workload, figures, **work), _now(), path)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(main)
+    try:
+        app()
+    except ContestantError as error:
+        raise SystemExit(f"benchmarks: {error}") from None

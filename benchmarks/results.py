@@ -1,14 +1,17 @@
-"""The file of results: a new run replaces the rows that it measured anew."""
+"""The results: their file, in which a new run replaces what it measured anew, and their tables."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from minires.bench.report import Figure, Row
+from benchmarks import contestants
+from minires.bench.measure import OURS
+from minires.bench.report import TARGETS, Column, Figure, Row, surroundings, table
 from minires.files import atomic_write
 
 
@@ -18,26 +21,71 @@ class Results:
 
     machine: dict[str, str] = field(default_factory=dict)
     contestants: dict[str, dict[str, str]] = field(default_factory=dict)
-    rows: dict[str, Row] = field(default_factory=dict)
     dates: dict[str, str] = field(default_factory=dict)
+    rows: dict[str, Row] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> Results:
-        """What `write` wrote."""
+        """What `add` wrote."""
         data = json.loads(path.read_text(encoding="utf-8"))
         rows = {name: _row(row) for name, row in data.pop("rows").items()}
         return cls(rows=rows, **data)
 
-    def write(self, path: Path) -> None:
-        """As JSON."""
-        with atomic_write(path) as file:
-            file.write((json.dumps(asdict(self), indent=1) + "\n").encode())
+    def add(self, row: Row, date: str, path: Path | None = None) -> None:
+        """Put a row in, in the place of an older one of its name, and write all to a file."""
+        self.rows[row.name], self.dates[row.name] = row, date
+        if path:
+            with atomic_write(path) as file:
+                file.write((json.dumps(asdict(self), indent=1) + "\n").encode())
 
-    def add(self, rows: Iterable[Row], date: str) -> None:
-        """Put rows in, in the place of older ones of the same names."""
-        for row in rows:
-            self.rows[row.name] = row
-            self.dates[row.name] = date
+    def limit(self, row: Row) -> float | None:
+        """The seconds that a row's work takes at the machine's limits; None if they are unknown.
+
+        Its products at the speed of the fastest large product, or its reads and writes at that of
+        the fastest large copy, whichever takes longer.
+        """
+        if "product" not in self.rows or "copy" not in self.rows or row.unit != "s":
+            return None
+        product, copy = self.rows["product"], self.rows["copy"]
+        computing = row.operations / product.operations * _fastest(product)
+        moving = row.traffic / copy.traffic * _fastest(copy)
+        return max(computing, moving) or None
+
+    def text(self, names: Sequence[str]) -> str:
+        """The surroundings and a table for each group of contestants."""
+        rows = [self.rows[name] for name in names if name in self.rows]
+        parts = [surroundings(self.machine, self.contestants)]
+        for title, group in contestants.groups().items():
+            own = {c.name for c in group} - {OURS.name}
+            found = [row for row in rows if own & set(row.figures)]
+            if found:
+                shown = [c.name for c in group if any(c.name in row.figures for row in found)]
+                parts += ["", f"{title}:", table(found, shown, self._columns(title, shown))]
+        return "\n".join(parts)
+
+    def _columns(self, title: str, group: Sequence[str]) -> Sequence[Column]:
+        if title == "as they come":
+            return (*TARGETS, ("of the limit", self._share))
+        if title == "other libraries":
+            return [(f"{name} / ours", partial(_over, (name,), group[:1])) for name in group[1:]]
+        return [("ratio", partial(_over, group[:1], group[1:]))]
+
+    def _share(self, row: Row) -> str:
+        limit = self.limit(row)
+        return "" if limit is None else f"{limit / row.figures[OURS.name].median:.0%}"
+
+
+def _over(some: Sequence[str], others: Sequence[str], row: Row) -> str:
+    """The fastest of some contestants over the fastest of others."""
+    one, other = (
+        [row.figures[name].median for name in names if name in row.figures]
+        for names in (some, others)
+    )
+    return f"{min(one) / min(other):.2f}" if one and other else ""
+
+
+def _fastest(row: Row) -> float:
+    return min(figure.median for figure in row.figures.values())
 
 
 def _row(data: dict[str, Any]) -> Row:

@@ -45,7 +45,7 @@ class Measuring:
         gc.collect()
         shapes = {key: tuple(task[key]) for key in ("shape", "kernel")}
         self.work = self.library.build(Task(**{**task, **shapes}), layout)
-        np.savez(results, **self.work.outputs(), allow_pickle=False)
+        np.savez(results, **self.work.outputs())
         start = time.perf_counter()
         self.work.run()
         self.once = time.perf_counter() - start

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import threadpoolctl
 
 import minires
 from minires import Tensor, grad, kernels, no_grad, optim
 from minires.bench import tasks
 from minires.bench.tasks import Task, Work
+from minires.kernels.threads import parallel
 from minires.nn import functional as F
 
 
@@ -34,6 +36,8 @@ def build(task: Task, layout: str) -> Work:
         "inference": _inference,
         "batch_norm": _batch_norm,
         "scalars": _scalars,
+        "product": _product,
+        "copy": _copy,
     }
     return builders.get(task.kind, _convolution)(task)
 
@@ -131,3 +135,24 @@ def _scalars(task: Task) -> Work:
         return found
 
     return Work(run, outputs)
+
+
+def _product(task: Task) -> Work:
+    x, y = tasks.matrices(task)
+    out = np.empty_like(x)
+
+    def run() -> Any:
+        return np.matmul(x, y, out=out)  # by the threads of the BLAS
+
+    return Work(run, lambda: {"result": run()})
+
+
+def _copy(task: Task) -> Work:
+    x, out = tasks.matrices(task)
+    blocks = list(zip(np.array_split(x, 16), np.array_split(out, 16), strict=True))
+
+    def run() -> Any:
+        parallel(lambda block: np.copyto(block[1], block[0]), blocks)
+        return out
+
+    return Work(run, lambda: {"rows": run()[:16]})

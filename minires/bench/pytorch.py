@@ -29,6 +29,8 @@ def build(task: Task, layout: str) -> Work:
         "inference": _inference,
         "batch_norm": _batch_norm,
         "scalars": _scalars,
+        "product": _product,
+        "copy": _copy,
     }
     return builders.get(task.kind, _convolution)(task, LAYOUTS[layout])
 
@@ -134,3 +136,22 @@ def _scalars(task: Task, layout: Any) -> Work:
         return {"y": y.detach().numpy(), **gradients}
 
     return Work(run, outputs)
+
+
+def _product(task: Task, layout: Any) -> Work:
+    x, y = map(torch.from_numpy, tasks.matrices(task))
+    out = torch.empty_like(x)
+
+    def run() -> Any:
+        return torch.mm(x, y, out=out)
+
+    return Work(run, lambda: {"result": run().numpy()})
+
+
+def _copy(task: Task, layout: Any) -> Work:
+    x, out = map(torch.from_numpy, tasks.matrices(task))
+
+    def run() -> Any:
+        return out.copy_(x)
+
+    return Work(run, lambda: {"rows": run()[:16].numpy()})

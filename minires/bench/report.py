@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from minires.bench.measure import OURS, PYTORCH, Timing
@@ -38,34 +38,35 @@ class Row:
     figures: dict[str, Figure]
     at_most: float | None = None
     aim: float | None = None
+    operations: float = 0.0
+    """The multiplications and additions of its products."""
+    traffic: float = 0.0
+    """The bytes that it must read and write."""
 
     @classmethod
-    def of(cls, workload: Workload, figures: dict[str, Figure]) -> Row:
+    def of(cls, workload: Workload, figures: dict[str, Figure], **work: float) -> Row:
         """A workload's figures, with what is asked of them."""
         unit = "bytes" if workload.memory else "s"
-        return cls(workload.name, workload.words, unit, figures, workload.at_most, workload.aim)
+        asked = workload.at_most, workload.aim
+        return cls(workload.name, workload.words, unit, figures, *asked, **work)
 
-    @property
-    def best(self) -> str | None:
-        """PyTorch in its faster layout, set up as it comes; None if it was not measured."""
-        names = [c.name for c in PYTORCH if c.name in self.figures]
-        return min(names, key=lambda name: self.figures[name].median) if names else None
-
-    def ratio(self, other: str | None) -> float | None:
-        """How many times as much minires took as another contestant; None if it has no figure."""
-        if other not in self.figures or OURS.name not in self.figures:
+    def ratio(self) -> float | None:
+        """How many times as much minires took as PyTorch in its faster layout, as both come."""
+        theirs = [self.figures[c.name].median for c in PYTORCH if c.name in self.figures]
+        if not theirs or OURS.name not in self.figures:
             return None
-        return self.figures[OURS.name].median / self.figures[other].median
+        return self.figures[OURS.name].median / min(theirs)
 
 
-def table(rows: Sequence[Row]) -> str:
-    """A line a workload: what each contestant took, and the ratio to PyTorch beside its target."""
-    names = list(dict.fromkeys(name for row in rows for name in row.figures))
-    targets = ["ratio", "at most", "aim"] if any(row.best for row in rows) else []
-    lines = [["", *names, *targets]]
+def table(rows: Sequence[Row], contestants: Sequence[str], more: Sequence[Column] = ()) -> str:
+    """A line a workload with what each contestant took, and more columns after that."""
+    lines = [["", *contestants, *(head for head, _ in more)]]
     for row in rows:
-        cells = [amount(row.figures[n].median, row.unit) if n in row.figures else "" for n in names]
-        lines.append([row.words, *cells, *(_targets(row) if targets else ())])
+        cells = [
+            amount(row.figures[name].median, row.unit) if name in row.figures else ""
+            for name in contestants
+        ]
+        lines.append([row.words, *cells, *(cell(row) for _, cell in more)])
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     shown = []
     for first, *others in lines:
@@ -82,11 +83,20 @@ def amount(value: float, unit: str) -> str:
     return f"{ms:.0f} ms" if ms >= 100 else f"{ms:.3g} ms"
 
 
-def _targets(row: Row) -> list[str]:
-    ratio = row.ratio(row.best)
-    wanted = ["" if x is None else f"{x:.2f}" for x in (row.at_most, row.aim)]
+def _ratio(row: Row) -> str:
+    ratio = row.ratio()
     missed = ratio is not None and row.at_most is not None and ratio > row.at_most
-    return ["" if ratio is None else f"{ratio:.2f}{'!' if missed else ' '}", *wanted]
+    return "" if ratio is None else f"{ratio:.2f}{'!' if missed else ' '}"
+
+
+Column = tuple[str, Callable[[Row], str]]
+
+TARGETS: tuple[Column, ...] = (
+    ("ratio", _ratio),
+    ("at most", lambda row: f"{row.at_most:.2f}" if row.at_most else ""),
+    ("aim", lambda row: f"{row.aim:.2f}" if row.aim else ""),
+)
+"""The ratio to PyTorch, and what is asked of it."""
 
 
 def surroundings(machine: Mapping[str, str], contestants: Mapping[str, Mapping[str, str]]) -> str:

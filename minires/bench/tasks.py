@@ -11,7 +11,17 @@ import numpy as np
 import minires
 from minires import models
 
-Kind = Literal["step", "inference", "conv2d", "conv2d_dx", "conv2d_dw", "batch_norm", "scalars"]
+Kind = Literal[
+    "step",
+    "inference",
+    "conv2d",
+    "conv2d_dx",
+    "conv2d_dw",
+    "batch_norm",
+    "scalars",
+    "product",
+    "copy",
+]
 
 FloatArray = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -28,10 +38,11 @@ class Task:
         step: forward, cross-entropy, backward and an SGD update. inference: the logits in
         evaluation mode. conv2d, conv2d_dx, conv2d_dw: a convolution and its gradients. batch_norm:
         training forward and backward. scalars: a chain of operations on numbers, forward and back.
+        product and copy: of matrices, which show what the machine can do.
     model : str
         For a network: its name in `minires.models`.
-    shape : (int, int, int, int)
-        (N, H, W, C) of the images.
+    shape : tuple of int
+        (N, H, W, C) of the images, or (rows, columns) of the matrices.
     kernel : (int, int, int, int)
         For a convolution, (KH, KW, C, O).
     stride, padding : int
@@ -111,3 +122,10 @@ def normalization(task: Task) -> tuple[FloatArray, FloatArray, FloatArray, Float
 
 SCALARS = (0.5, 0.999, 0.001)
 """x, w and b of the chain ``y = y * w + b`` that begins with x."""
+
+
+def matrices(task: Task) -> tuple[FloatArray, FloatArray]:
+    """Two matrices of the task's shape."""
+    rng = np.random.default_rng(5)
+    x, y = rng.standard_normal((2, *task.shape), np.float32)
+    return x, y

@@ -34,11 +34,13 @@ class Workload:
 
     def tiny(self) -> Workload:
         """The same at a size that takes next to no time, to see whether it runs at all."""
-        task = self.task
-        if task.shape:
-            N, H, W, C = task.shape
-            task = replace(task, shape=(min(N, 2), min(H, 32), min(W, 32), C))
-        return replace(self, task=replace(task, length=min(task.length, 10)))
+        shape = self.task.shape
+        if len(shape) == 4:
+            N, H, W, C = shape
+            shape = (min(N, 2), min(H, 32), min(W, 32), C)
+        elif shape:
+            shape = (32, 32)
+        return replace(self, task=replace(self.task, shape=shape, length=min(self.task.length, 10)))
 
 
 def _network(

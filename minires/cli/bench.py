@@ -8,7 +8,7 @@ from typing import Annotated
 from minires.bench import compare
 from minires.bench.machine import describe
 from minires.bench.measure import OURS, PYTORCH
-from minires.bench.report import Figure, Row, surroundings, table
+from minires.bench.report import TARGETS, Figure, Row, surroundings, table
 from minires.bench.workloads import NETWORKS
 from minires.cli.options import option
 
@@ -40,6 +40,6 @@ def bench_command(
             about = {name: timing.about for name, timing in measured.timings.items()}
     print(surroundings(describe(), about))
     print()
-    print(table(rows))
+    print(table(rows, [c.name for c in contestants], TARGETS if len(contestants) > 1 else ()))
     if len(contestants) == 1:
         print("\nPyTorch is not installed: pip install torch, and it is measured beside.")
