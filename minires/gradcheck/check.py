@@ -61,15 +61,15 @@ def gradcheck(
     entry reaches 1e-9 but two steps agree on them, a thousandth of the largest is tolerated.
 
     Also checked: forward and backward give the same bits when repeated, `backward()` accumulates,
-    non-contiguous inputs give the same gradients, and neither inputs nor the upstream gradient are
-    modified.
+    other memory layouts give the same gradients, and so does asking for some of them only; the
+    backward is linear in v and computes in float64; neither inputs nor v are modified.
 
     Parameters
     ----------
     fn : callable
         A function of Tensors, a Module or an op. It returns a Tensor or several, in a tuple, list
-        or dict. The parameters of a Module, and of those that a function refers to, are checked as
-        inputs.
+        or dict. The parameters of a Module, and those that a function refers to, by itself or in
+        modules, are checked as inputs.
     inputs : sequence of Tensor or array
         Of any dtype; floating ones are checked, in float64. Everything else (labels, numbers) is
         passed through. One Tensor or array may stand alone.

@@ -155,6 +155,7 @@ class _Entries:
         count = len(places)
         self.check = check
         self.analytic = analytic  # (rows, entries)
+        self.steps = steps
         shape = (len(check.rows), count)
         right, left, self.numeric = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         for e, (place, step) in enumerate(zip(places, steps, strict=True)):
@@ -252,6 +253,7 @@ class _Entries:
             shapes=[a.shape for a in check.problem.point] + [check.cotangents[output][0].shape],
             none=i is not None and check.gradients[output][check.rows[r][1]][i] is None,
             deaf=len(rows) > 1 and bool((self.analytic[rows] == self.analytic[r]).all()),
+            noise=float(check.lines.noise(max(self.steps))[r]),
         )
         return comparison.with_hint(hints.find(comparison, evidence))
 

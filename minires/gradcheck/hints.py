@@ -36,6 +36,8 @@ class Evidence:
         Whether the backward gave no gradient at all.
     deaf : bool
         Whether it gave the same gradient for different upstream gradients.
+    noise : float
+        How far off rounding of the function's values can put a numeric slope.
     """
 
     numeric: HostArray
@@ -43,6 +45,7 @@ class Evidence:
     shapes: Shapes
     none: bool
     deaf: bool
+    noise: float = 0.0
 
 
 def find(comparison: Comparison, evidence: Evidence) -> str | None:
@@ -63,6 +66,11 @@ def find(comparison: Comparison, evidence: Evidence) -> str | None:
         return "the analytic gradient is zero everywhere, the numeric one is not"
     if evidence.deaf:
         return "the upstream gradient is ignored: another one gives the same analytic gradient"
+    if comparison.error.max() <= evidence.noise:
+        return (
+            "not certain: the outputs are so large beside their slopes that rounding puts the "
+            f"numeric ones off by up to {evidence.noise:.1g}; check without what is constant"
+        )
     scale = abs(numeric).max() or 1.0
     alike = _Alike(min(CLOSE * scale, comparison.error.max() / 10))
     if not numeric.any():
@@ -102,7 +110,7 @@ def _multiple(a: HostArray, n: HostArray, alike: _Alike, shapes: Shapes) -> str 
         return "the sign is wrong: analytic = -numeric"
     ratio = _simple_ratio(abs(factor))
     if ratio is None:
-        return f"off by a factor: analytic = {factor:.6g} * numeric"
+        return f"off by a factor: analytic = {factor:.9g} * numeric"
     sign = "-" if factor < 0 else ""
     text = f"off by a factor of {sign}{ratio}: analytic = {sign}{ratio} * numeric"
     size = max(ratio.numerator, ratio.denominator)

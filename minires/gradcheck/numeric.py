@@ -106,6 +106,10 @@ class Lines:
             fall = self._weights @ (self._base - below)
             return Slopes(rise / up, fall / down, (rise + fall) / (up + down))
 
+    def noise(self, step: float) -> HostArray:
+        """How far off rounding of the outputs can put a slope, (rows,)."""
+        return np.asarray(4 * np.finfo(np.float64).eps * self._magnitude / step)
+
     def settle(
         self, place: Place, steps: Sequence[float], analytic: HostArray, tolerance: HostArray
     ) -> Verdict:
@@ -121,7 +125,7 @@ class Lines:
         rows = np.arange(len(best))
         right, left, _ = tries[-1]
         gap, wide_gap = abs(right - left), abs(tries[0].right - tries[0].left)
-        noise = 4 * np.finfo(np.float64).eps * self._magnitude / steps[-1]
+        noise = self.noise(steps[-1])
         low, high = np.minimum(right, left) - tolerance, np.maximum(right, left) + tolerance
         return Verdict(
             centrals[best, rows],

@@ -13,7 +13,7 @@ import numpy as np  # host arithmetic in float64
 from minires.backend import device_of, to_device, to_host
 from minires.backward import grad
 from minires.engine import enable_grad, is_grad_enabled, raw
-from minires.gradcheck.surroundings import Surroundings, modules_of
+from minires.gradcheck.surroundings import Surroundings, look_around
 from minires.tensor import Tensor
 
 HostArray = np.ndarray[Any, Any]
@@ -55,9 +55,9 @@ class Problem:
 class Subject:
     """`fn` with its inputs sorted into what is differentiated and what is passed through.
 
-    Differentiated are floating Tensors and arrays among the inputs, and those parameters of
-    the modules that `fn` is or uses which require a gradient. Integers, booleans, numbers and
-    anything else are passed through; arrays as copies.
+    Differentiated are floating Tensors and arrays among the inputs; and what requires a gradient
+    of the parameters of the modules that `fn` is or uses, and of the Tensors that it refers to.
+    Integers, booleans, numbers and anything else are passed through; arrays as copies.
     """
 
     def __init__(self, fn: Callable[..., Any], inputs: Any) -> None:
@@ -70,20 +70,28 @@ class Subject:
                 f"gradcheck wants a sequence of inputs, such as [x, w], got {type(inputs).__name__}"
             )
         inputs = tuple(inputs)
+        for i, value in enumerate(inputs):
+            if isinstance(value, list | tuple | dict) and _holds_floating(value):
+                raise TypeError(
+                    f"gradcheck cannot look into input {i}, a {type(value).__name__} of Tensors or "
+                    "arrays: pass them one by one, as in gradcheck(lambda *xs: fn(xs), [x, y])"
+                )
         self.fn = fn
         inner = fn.func if isinstance(fn, functools.partial) else fn
         self.name = getattr(inner, "__name__", None) or type(inner).__name__
         self._arguments = [_copied(value) for value in inputs]
         self._places = [i for i, value in enumerate(inputs) if _is_floating(value)]
         names = _argument_names(fn, len(self._arguments))
-        found = modules_of(fn)
-        self.surroundings = Surroundings(list(found.values()))
+        found = look_around(fn)
+        self.surroundings = Surroundings(found)
         parameters = {
             id(p): (f"{prefix}.{name}" if prefix else name, p)
-            for prefix, module in found.items()
+            for prefix, module in found.modules.items()
             for name, p in module.named_parameters()
             if p.requires_grad
         }
+        leaves = {name: t for name, t in found.tensors.items() if t.requires_grad and t.is_leaf}
+        parameters = {id(t): (name, t) for name, t in leaves.items()} | parameters
         self._parameters = [p for _, p in parameters.values()]
         self.inputs = [names[i] for i in self._places] + [name for name, _ in parameters.values()]
         values = [self._arguments[i] for i in self._places] + self._parameters
@@ -192,6 +200,15 @@ def _is_floating(value: Any) -> bool:
     if dtype is not None and dtype.kind == "c":
         raise TypeError("gradcheck knows no complex numbers")
     return dtype is not None and dtype.kind == "f" and hasattr(value, "shape")
+
+
+def _holds_floating(value: Any) -> bool:
+    """Whether something that could be differentiated is in nested containers."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return any(map(_holds_floating, value))
+    return isinstance(value, Tensor | np.ndarray) and _is_floating(value)
 
 
 def _copied(value: Any) -> Any:

@@ -7,14 +7,19 @@ each time; and afterwards everything must be as it was, bit for bit.
 
 from __future__ import annotations
 
+import dis
 import functools
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import CodeType, FunctionType
 from typing import Any, Self
 
 import numpy as np  # host arithmetic in float64
 
 from minires import random
+from minires.engine import Op
 from minires.tensor import Tensor
 
 
@@ -24,26 +29,84 @@ def is_module(value: Any) -> bool:
     return not isinstance(value, type) and all(callable(getattr(value, m, None)) for m in methods)
 
 
-def modules_of(fn: Callable[..., Any]) -> dict[str, Any]:
-    """The modules that a function works with, by the name that it knows them by.
+@dataclass
+class Found:
+    """What a function works with beside its arguments.
 
-    `fn` itself (the name is then empty), the module whose method it is, those that a
-    `functools.partial` binds, and those that its body refers to.
+    Attributes
+    ----------
+    modules : dict
+        Modules by the name that the function knows them by; "" for itself.
+    tensors : dict
+        Tensors likewise, those inside modules and objects left out.
+    objects : list
+        Other objects whose attributes a call may change.
     """
-    found: dict[str, Any] = {}
-    if is_module(fn):
-        return {"": fn}
-    if isinstance(fn, functools.partial):
-        found |= modules_of(fn.func)
-        values = {f"argument {i}": value for i, value in enumerate(fn.args)} | fn.keywords
-    else:
-        values = {"self": getattr(fn, "__self__", None)}
-        plain = getattr(fn, "__func__", fn)
-        if inspect.isfunction(plain):
-            names = inspect.getclosurevars(plain)
-            values |= {**names.globals, **names.nonlocals}
-    found |= {name: value for name, value in values.items() if is_module(value)}
+
+    modules: dict[str, Any] = field(default_factory=dict)
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    objects: list[Any] = field(default_factory=list)
+
+
+def look_around(fn: Callable[..., Any]) -> Found:
+    """What `fn` is, is bound to and refers to: also by way of helpers in its file and containers.
+
+    Objects count if their class is defined in the function's file; minires' own are left alone.
+    """
+    found = Found()
+    home = getattr(fn, "__module__", None) or ""
+    _look("", fn, "" if home.startswith("minires.") else home, found, set())
     return found
+
+
+def _look(name: str, value: Any, home: str, found: Found, seen: set[int]) -> None:
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    inside: dict[str, Any] = {}
+    if is_module(value):
+        found.modules[name] = value
+    elif isinstance(value, Tensor):
+        found.tensors[name] = value
+    elif isinstance(value, functools.partial):
+        inside = {f"argument {i}": item for i, item in enumerate(value.args)} | value.keywords
+        inside |= {name: value.func}
+    elif inspect.ismethod(value):
+        inside = {"self": value.__self__, name: value.__func__}
+    elif inspect.isfunction(value):
+        if (value.__module__ or "") == home:
+            inside = _referred_to(value)
+    elif isinstance(value, Op):
+        inside = {name: value.forward}
+    elif type(value) in (list, tuple):
+        inside = {f"{name}[{i}]": item for i, item in enumerate(value)}
+    elif type(value) is dict:
+        inside = {f"{name}[{key!r}]": item for key, item in value.items()}
+    elif type(value).__module__ == home and hasattr(value, "__dict__"):
+        found.objects.append(value)
+        inside = {f"{name}.{key}".lstrip("."): item for key, item in vars(value).items()}
+        inside |= {name: inspect.getattr_static(value, "__call__", None)}
+    for label, item in inside.items():
+        _look(label, item, home, found, seen)
+
+
+def _referred_to(function: FunctionType) -> dict[str, Any]:
+    """The variables from outside that a function's body names, by name."""
+    named: dict[str, Any] = {}
+    for variable, cell in zip(
+        function.__code__.co_freevars, function.__closure__ or (), strict=True
+    ):
+        with suppress(ValueError):  # a variable that has no value yet
+            named[variable] = cell.cell_contents
+    waiting = [function.__code__]
+    while waiting:
+        code = waiting.pop()
+        waiting += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+        for instruction in dis.get_instructions(code):  # co_names would list attributes too
+            variable = instruction.argval
+            if instruction.opname == "LOAD_GLOBAL" and variable in function.__globals__:
+                named.setdefault(variable, function.__globals__[variable])
+    return named
 
 
 class Surroundings:
@@ -51,16 +114,17 @@ class Surroundings:
 
     Parameters
     ----------
-    modules : iterable
-        Each with a method `modules()` that gives it and all inside.
+    found : Found
     """
 
-    def __init__(self, modules: list[Any]) -> None:
+    def __init__(self, found: Found) -> None:
+        modules = found.modules.values()
         unique = {id(inner): inner for module in modules for inner in module.modules()}
+        unique |= {id(value): value for value in found.objects}
         self._tables = [(vars(m), dict(vars(m))) for m in unique.values()]
         self._lists: list[tuple[list[Any], list[Any]]] = []
         self._dicts: list[tuple[dict[Any, Any], dict[Any, Any]]] = []
-        tensors: dict[int, Tensor] = {}
+        tensors = {id(t): t for t in found.tensors.values()}
         arrays: dict[int, Any] = {}
         for _, attributes in self._tables:
             for value in _values(attributes, self._lists, self._dicts):
@@ -93,6 +157,9 @@ class Surroundings:
         self._draws = not (same and ours[2:] == now[2:] and np.array_equal(ours[1], now[1]))
 
     def __enter__(self) -> Self:
+        for tensor, _, _ in self._originals:
+            if not tensor.is_leaf:  # a constant here: no gradient is to go where it came from
+                tensor.node = None
         self.rewind()
         return self
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np  # host arithmetic in float64
 
 from minires.backend import to_device, to_host
-from minires.backward import grad
 from minires.engine import BackwardError
+from minires.gradcheck import variations
 from minires.gradcheck.subject import Gradients, HostArray, Problem, Subject
+from minires.gradcheck.variations import close, host, vjp
 from minires.tensor import Tensor
 
 
@@ -41,7 +42,9 @@ class Trial:
             self.cotangents = [[_cotangent(rng, v.shape) for _ in range(count)] for v in values]
             gradients = self._backward()
             self._accumulate(gradients)
-            self._strided(values, gradients)
+            self.problems += variations.find_differences(
+                self.problem, values, self.cotangents, gradients
+            )
         except BackwardError as error:
             self.problems.append(f"the backward failed: {error}")
         else:
@@ -76,14 +79,14 @@ class Trial:
 
     def _find_modified(self, leaves: Sequence[Tensor], culprit: str) -> None:
         named = zip(self.problem.inputs, leaves, self.problem.point, strict=True)
-        changed = [name for name, leaf, before in named if not _same([before], [_host(leaf)])]
+        changed = [name for name, leaf, before in named if not _same([before], [host(leaf)])]
         changed += self.subject.changed_constants()
         self.problems += [f"{culprit} modified its input {name} in place" for name in changed]
 
     def _backward(self) -> Gradients:
         """By output, cotangent and input; each walked twice, and once more on a new graph."""
-        gradients, leaves = self._walk(self.problem.point, self.cotangents)
-        again, _ = self._walk(self.problem.point, [vs[:1] for vs in self.cotangents])
+        gradients, leaves = self._walk(self.cotangents)
+        again, _ = self._walk([vs[:1] for vs in self.cotangents])
         if not _same(_arrays([of_output[:1] for of_output in gradients]), _arrays(again)):
             self.problems.append(
                 "the backward is not repeatable: two calls and walks gave different gradients"
@@ -91,21 +94,19 @@ class Trial:
         self._find_modified(leaves, "the backward")
         return gradients
 
-    def _walk(
-        self, point: Sequence[HostArray], cotangents: list[list[HostArray]]
-    ) -> tuple[Gradients, list[Tensor]]:
-        leaves = self.problem.tensors([_kept_layout(a) for a in point], requires_grad=True)
+    def _walk(self, cotangents: list[list[HostArray]]) -> tuple[Gradients, list[Tensor]]:
+        leaves = self.problem.tensors([a.copy() for a in self.problem.point], requires_grad=True)
         outs = self.problem.call(leaves)
         gradients: Gradients = []
         for out, vs, name in zip(outs, cotangents, self.problem.name_outputs(), strict=True):
             of_output = []
             for v in vs:
-                upstream = Tensor(to_device(_kept_layout(v), out.device))
-                grads = _grad(out, leaves, upstream)
-                if not _same(grads, _grad(out, leaves, upstream)):
+                upstream = Tensor(to_device(v.copy(), out.device))
+                grads = vjp(out, leaves, upstream)
+                if not _same(grads, vjp(out, leaves, upstream)):
                     text = "the backward is not re-entrant: a second walk gave other gradients"
                     self._note(f"{text} of the {name}")
-                if not _same([v], [_host(upstream)]):
+                if not _same([v], [host(upstream)]):
                     self._note(f"the backward modified the upstream gradient of the {name}")
                 of_output.append(grads)
             gradients.append(of_output)
@@ -128,60 +129,16 @@ class Trial:
             if not parts:
                 continue
             wanted = 2 * np.sum(parts, axis=0)
-            got = np.zeros(leaf.shape) if leaf.grad is None else _host(leaf.grad)
-            if not _close(got, wanted):
+            got = np.zeros(leaf.shape) if leaf.grad is None else host(leaf.grad)
+            if not close(got, wanted):
                 self.problems.append(
                     f"backward() twice did not leave twice the gradient in {self.problem.inputs[i]}"
                 )
-
-    def _strided(self, values: list[HostArray], gradients: Gradients) -> None:
-        """The same on arrays that are not contiguous."""
-        point = [_strided(a) for a in self.problem.point]
-        outs = self.problem.call(self.problem.tensors(point))
-        for name, out, value in zip(self.problem.name_outputs(), outs, values, strict=True):
-            if not _close(_host(out), value):
-                self.problems.append(f"non-contiguous inputs change the {name}")
-        vs = [[_strided(v) for v in of_output[:1]] for of_output in self.cotangents]
-        strided, _ = self._walk(point, vs)
-        for of_output, others, name in zip(
-            strided, gradients, self.problem.name_outputs(), strict=True
-        ):
-            for g, other, label in zip(of_output[0], others[0], self.problem.inputs, strict=True):
-                if g is not None and other is not None and not _close(g, other):
-                    self.problems.append(
-                        f"non-contiguous inputs change the gradient of the {name} by {label}"
-                    )
 
 
 def _cotangent(rng: np.random.Generator, shape: tuple[int, ...]) -> HostArray:
     """Random, of both signs, and nowhere so small that it would hide an error."""
     return np.asarray(rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape))
-
-
-def _grad(out: Tensor, leaves: list[Tensor], v: Tensor) -> list[HostArray | None]:
-    if not out.requires_grad:
-        return [None] * len(leaves)
-    grads = grad(out, leaves, v, retain_graph=True)
-    return [None if g is None else _host(g) for g in grads]
-
-
-def _host(tensor: Tensor) -> HostArray:
-    return to_host(tensor.data)
-
-
-def _kept_layout(array: HostArray) -> HostArray:
-    """A copy with the same strides, or a strided one of a strided array."""
-    return array.copy() if array.flags.c_contiguous else _strided(array)
-
-
-def _strided(array: HostArray) -> HostArray:
-    """The same values in memory that is not contiguous and runs backwards along the last axis."""
-    if array.ndim == 0:
-        return array.copy()
-    buffer = np.full((*array.shape[:-1], 2 * array.shape[-1]), np.nan)
-    view = buffer[..., ::-2]
-    view[...] = array
-    return view
 
 
 def _arrays(gradients: Gradients) -> list[HostArray | None]:
@@ -195,12 +152,3 @@ def _same(a: Sequence[HostArray | None], b: Sequence[HostArray | None]) -> bool:
         and (x is None or y is None or np.array_equal(x, y, equal_nan=True))
         for x, y in zip(a, b, strict=True)
     )
-
-
-def _close(a: HostArray, b: HostArray) -> bool:
-    """Equal up to rounding in another order."""
-    if a.shape != b.shape:
-        return False
-    with np.errstate(invalid="ignore"):
-        near = abs(a - b) <= 1e-12 + 1e-8 * abs(b).max(initial=0)
-    return bool((near | (np.isnan(a) & np.isnan(b))).all())

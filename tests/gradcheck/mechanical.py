@@ -22,12 +22,15 @@ class Broken:
         What is done to the upstream gradient first.
     order : int
         The order of derivative that it breaks.
+    alone : bool
+        Whether it breaks only what is computed when not every argument's gradient is wanted.
     """
 
     name: str
     change: Callable = list
     upstream: Callable = lambda g: g
     order: int = 1
+    alone: bool = False
 
 
 def each(function):
@@ -70,6 +73,14 @@ def backwards(g):
     return np.flip(g)
 
 
+def in_memory_order(g):
+    return g.ravel("K").reshape(g.shape)
+
+
+def clipped(g):
+    return np.clip(g, -2, 2)
+
+
 def exchanged(grads):
     """The first two gradients in each other's places, where they have one shape."""
     first, second, *rest = grads
@@ -81,6 +92,10 @@ def ways(arguments):
     """All ways for a rule of that many arguments."""
     yield Broken("upstream ignored", upstream=np.ones_like)
     yield Broken("upstream's size only", upstream=abs)
+    yield Broken("upstream clipped", upstream=clipped)
+    yield Broken("in float32", each(lambda g: g.astype(np.float32)))
+    yield Broken("in the order of memory", each(in_memory_order))
+    yield Broken("twice if alone", each(lambda g: 2 * g), alone=True)
     yield Broken("sign", each(np.negative))
     yield Broken("twice", each(lambda g: 2 * g))
     yield Broken("off by 1 in 10,000", each(lambda g: 1.0001 * g))
@@ -113,7 +128,8 @@ def rule_of(operation, broken):
             if any(a is not None and getattr(a, "requires_grad", False) for a in grads):
                 harm.append(True)
             return changed
-        if hasattr(g, "detach"):
+        slot = operation._needs_slot
+        if hasattr(g, "detach") or (broken.alone and (slot is None or all(kept[slot]))):
             return grads
         wrong = broken.change(right(broken.upstream(g), *kept))
         for a, b in zip(grads, wrong, strict=True):
