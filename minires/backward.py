@@ -128,7 +128,9 @@ def run_backward(
                     grads[parent] = grads[parent] + grad
                 else:
                     total = grads[parent]
-                    grads[parent] = add(total, grad, out=total if parent in owned else None)
+                    total = add(total, grad, out=total if parent in owned else None)
+                    # sums of 0-d arrays are scalars
+                    grads[parent] = total if hasattr(total, "__setitem__") else total[...]
                     owned.add(parent)
             if not retain_graph:
                 node.kept, node.call, node.parents = None, None, ()

@@ -342,6 +342,8 @@ def op(forward: Callable[..., Any]) -> Op:
 
 def _fit(grad: Any, parent: Any) -> Any:
     """`grad` summed over the axes that broadcasting stretched, in the parent's dtype."""
+    if not hasattr(grad, "__setitem__"):  # arithmetic of 0-d arrays gives scalars
+        grad = grad[...]
     if grad.shape == parent.shape and grad.dtype is parent.dtype:
         return grad
     if grad.shape != parent.shape:

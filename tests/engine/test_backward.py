@@ -26,6 +26,28 @@ def test_a_tensor_used_twice_gets_the_sum():
     close(x.grad, [5 + 4, 10 * (5 - 6)])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("expression", "wanted"),
+    [
+        (lambda x: x[0] * 3, [3, 0, 0]),
+        (lambda x: 1 - x[2] / x[0], [4 / 2**2, 0, -1 / 2]),
+        (lambda x: x[1] ** 2 + x[1] * x[1] + x[1], [0, 4 * -3 + 1, 0]),
+        (lambda x: x.reshape(3, 1)[1, 0] * x[2], [0, 4, -3]),
+    ],
+)
+def test_single_elements_pass_their_gradients_on(expression, wanted, dtype):
+    """Rules on 0-d arrays give NumPy scalars, and so do sums of their gradients."""
+    x = leaf([2.0, -3.0, 4.0], dtype)
+    seen = []
+    element = x[0]
+    element.register_hook(lambda g: seen.append(g))
+    (expression(x) + 0 * element * element).backward()
+    close(x.grad, wanted)
+    assert x.grad.dtype == dtype
+    assert isinstance(seen[0].data, np.ndarray)
+
+
 def test_a_tensor_used_on_many_paths_gets_the_sum_of_all():
     x = leaf([2.0])
     y = x * 3
