@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from minires import ops
+from minires.engine import Node
 from minires.tensor import Tensor
 
 
@@ -26,19 +27,26 @@ def run_with_backward_hooks(
     watched = tuple(_view(o) if _wants_grad(o) else o for o in outputs)
     grad_input: list[Tensor | None] = [None] * len(args)
     grad_output: list[Tensor | None] = [None] * len(outputs)
-    all_inputs = {i for i, a in enumerate(inside) if _wants_grad(a)}
-    all_outputs = {i for i, o in enumerate(watched) if _wants_grad(o)}
-    waiting, coming = set(all_inputs), set(all_outputs)  # no tensor in here: that would be a cycle
+    behind = _inputs_behind(inside, watched)
+    coming = {i for i, o in enumerate(watched) if _wants_grad(o)}
+    all_outputs = frozenset(coming)
+    waiting: set[int] = set()  # no tensor in any of these, nor in `call`: that would be a cycle
 
     def call() -> None:
-        for hook in tuple(hooks):
-            hook(module, tuple(grad_input), tuple(grad_output))
-        waiting.update(all_inputs)  # for another walk through a retained graph
+        gradients = tuple(grad_input), tuple(grad_output)
+        grad_input[:] = [None] * len(grad_input)  # for another walk through a retained graph
+        grad_output[:] = [None] * len(grad_output)
+        waiting.clear()
         coming.update(all_outputs)
+        for hook in tuple(hooks):
+            hook(module, *gradients)
 
+    # The walk is at the youngest node first, so at every output that it will come to before any
+    # input: from then on it is known which inputs to wait for.
     def at_output(i: int, g: Tensor) -> None:
         grad_output[i] = g
         coming.discard(i)
+        waiting.update(behind[i])
         if not waiting and not coming:
             call()
 
@@ -55,6 +63,24 @@ def run_with_backward_hooks(
         if _wants_grad(a):
             a.register_hook(partial(at_input, i))
     return watched if isinstance(out, tuple) else watched[0]
+
+
+def _inputs_behind(inputs: Sequence[Any], outputs: Sequence[Any]) -> list[set[int]]:
+    """For each output, the places of the inputs that it was computed from."""
+    places = {x.node: i for i, x in enumerate(inputs) if _wants_grad(x)}
+    oldest = min((node.order for node in places), default=0)
+    behind = []
+    for out in outputs:
+        stack: list[Node] = [out.node] if _wants_grad(out) else []
+        seen = set(stack)
+        while stack:
+            node = stack.pop()
+            # nothing older than the inputs was computed from them
+            nearer = [p for p in node.parents if p is not None and p.order >= oldest]
+            stack += [p for p in nearer if p not in seen]
+            seen.update(nearer)
+        behind.append({i for node, i in places.items() if node in seen})
+    return behind
 
 
 def _wants_grad(value: Any) -> bool:

@@ -175,11 +175,17 @@ class Module:
     # ------------------------------------------------------------------ state
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Parameters and buffers by dotted name, sharing memory with the module."""
+        """Parameters and buffers by dotted name, sharing memory with the module.
+
+        What is in two places has two names here, as in PyTorch.
+        """
         state: dict[str, Tensor] = {}
-        for prefix, module in self.named_modules():
+        stack: list[tuple[str, Module]] = [("", self)]
+        while stack:
+            prefix, module = stack.pop()
             for name, value in (module._parameters | module._buffers).items():
                 state[_join(prefix, name)] = value.detach()
+            stack += reversed([(_join(prefix, name), m) for name, m in module._modules.items()])
         return state
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> KeyMismatch:

@@ -86,6 +86,15 @@ def test_shared_parameters_and_modules_count_once():
     close(a.weight.grad, [15.0, 15.0])  # d(5 w^3)/dw at 1
 
 
+def test_what_is_in_two_places_is_saved_under_both_names():
+    a, b = nn.Linear(1, 2, bias=False), nn.Linear(1, 2, bias=False)
+    b.weight = a.weight
+    net = nn.Sequential(a, b, a)
+    assert list(net.state_dict()) == ["0.weight", "1.weight", "2.weight"]
+    net.load_state_dict({name: np.full((1, 2), 7.0) for name in net.state_dict()})
+    close(a.weight, [[7.0, 7.0]])
+
+
 def test_assigning_again_replaces():
     net = Outer()
     new = Parameter(np.full((1, 2), 7.0))
@@ -410,6 +419,41 @@ def test_a_backward_hook_tells_each_walk_through_a_retained_graph():
         close(grad_input[0], [2.0 * factor, 20.0 * factor])
 
 
+def test_a_backward_hook_of_a_module_that_does_not_use_an_input():
+    class First(nn.Module):
+        def forward(self, x, y):
+            return 2 * x
+
+    net = First()
+    calls, _ = watch(net)
+    net(leaf([5.0, 7.0]), leaf([1.0, 2.0])).backward(Tensor([1.0, 10.0]))
+    [(grad_input, grad_output)] = calls
+    close(grad_input[0], [2.0, 20.0])
+    assert grad_input[1] is None
+    close(grad_output[0], [1.0, 10.0])
+
+
+def test_a_backward_hook_of_a_module_of_whose_outputs_one_is_used():
+    class Two(nn.Module):
+        def forward(self, x, y):
+            return 2 * x, x * y
+
+    net = Two()
+    calls, _ = watch(net)
+    x, y = leaf([5.0]), leaf([3.0])
+    doubled, product = net(x, y)
+    doubled.sum().backward(retain_graph=True)
+    product.sum().backward(retain_graph=True)
+    (doubled * product).sum().backward()
+    assert [[g and g.tolist() for g in side] for side in calls[0]] == [[[2.0], None], [[1.0], None]]
+    assert [[g and g.tolist() for g in side] for side in calls[1]] == [
+        [[3.0], [5.0]],
+        [None, [1.0]],
+    ]
+    assert [g.tolist() for g in calls[2][0]] == [[2 * 15 + 3 * 10.0], [5 * 10.0]]
+    assert len(calls) == 3
+
+
 def test_backward_hooks_stay_silent_under_no_grad():
     net = Inner(2.0)
     calls, _ = watch(net)
@@ -424,7 +468,8 @@ def test_backward_hooks_stay_silent_under_no_grad():
 def test_repr_of_layers():
     wanted = [
         (nn.ReLU(inplace=True), "ReLU()"),
-        (nn.LeakyReLU(0.2), "LeakyReLU(negative_slope=0.2)"),
+        (nn.Dropout(0.2, inplace=True), "Dropout(p=0.2)"),
+        (nn.LeakyReLU(0.2, True), "LeakyReLU(negative_slope=0.2)"),
         (nn.Softmax(dim=1), "Softmax(dim=1)"),
         (nn.Sigmoid(), "Sigmoid()"),
         (nn.Linear(3, 4), "Linear(in_features=3, out_features=4, bias=True)"),
