@@ -40,7 +40,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ContextDecorator, contextmanager
+from contextlib import ContextDecorator, contextmanager
 from functools import update_wrapper
 from pathlib import Path
 from types import CodeType
@@ -54,6 +54,7 @@ if TYPE_CHECKING:  # what operations on Tensors return; the engine itself knows 
     from minires.tensor import Tensor
 
 Observer = Callable[["Op", Sequence[Any], Array], None]
+GradientObserver = Callable[["Op", "Node", Any, Sequence[Any]], None]
 
 
 class BackwardError(RuntimeError):
@@ -133,6 +134,7 @@ _next_order = itertools.count().__next__
 class _State(threading.local):
     grad_enabled = True
     observer: Observer | None = None
+    gradient_observer: GradientObserver | None = None
 
     def __init__(self) -> None:
         self.outer_modes: list[bool] = []  # what the enclosing `with no_grad()` blocks go back to
@@ -325,7 +327,7 @@ class Op:
                 raise BackwardError(
                     f"its rule gave {len(grads)} gradients, for {len(node.parents)} arguments"
                 )
-            return [
+            fitted = [
                 _fit(grad, parent) if need and grad is not None else None
                 for grad, parent, need in zip(grads, node.parents, needs, strict=True)
             ]
@@ -333,6 +335,9 @@ class Op:
             raise BackwardError(
                 f"in the backward of {self.name}, made at {node.line()}: {error}"
             ) from error
+        if _state.gradient_observer is not None:
+            _state.gradient_observer(self, node, g, fitted)
+        return fitted
 
 
 def op(forward: Callable[..., Any]) -> Op:
@@ -447,18 +452,26 @@ class NonFiniteError(ArithmeticError):
     """An operation produced a NaN or an infinity; the message names it, its inputs and its line."""
 
 
-def detect_nonfinite() -> AbstractContextManager[None]:
+@contextmanager
+def detect_nonfinite() -> Iterator[None]:
     """`with detect_nonfinite():` raise at the first operation whose result is not finite.
 
-    It looks at every result, which costs time (and on a GPU a synchronisation each): run it to find
-    the culprit once a loss has turned out NaN.
+    That of a forward, or in a walk back inside the block the gradients that a rule gives. It looks
+    at every result, which costs time (and on a GPU a synchronisation each): run it to find the
+    culprit once a loss or a gradient has turned out NaN.
 
     Raises
     ------
     NonFiniteError
         Inside the block.
     """
-    return observe(_check_finite)
+    previous = _state.gradient_observer
+    _state.gradient_observer = _check_finite_gradients
+    try:
+        with observe(_check_finite):
+            yield
+    finally:
+        _state.gradient_observer = previous
 
 
 def _check_finite(op: Op, arrays: Sequence[Any], out: Array) -> None:
@@ -471,3 +484,16 @@ def _check_finite(op: Op, arrays: Sequence[Any], out: Array) -> None:
         f"{int((~xp.isfinite(out)).sum())} NaN or infinite values"
         + (", from an input that already had some" if guilty else ", from finite inputs")
     )
+
+
+def _check_finite_gradients(op: Op, node: Node, g: Any, gradients: Sequence[Any]) -> None:
+    for place, gradient in enumerate(map(raw, gradients)):
+        if gradient is None or bool(xp_of(gradient).isfinite(gradient).all()):
+            continue
+        guilty = not bool(xp_of(raw(g)).isfinite(raw(g)).all())
+        raise NonFiniteError(
+            f"the backward of {op.name}, made at {node.line()}, gave "
+            f"{int((~xp_of(gradient).isfinite(gradient)).sum())} NaN or infinite values for its "
+            f"argument {place}"
+            + (", from a gradient that already had some" if guilty else ", from a finite gradient")
+        )

@@ -122,6 +122,23 @@ def test_detect_nonfinite_says_when_the_input_was_to_blame():
         x * 2
 
 
+def test_detect_nonfinite_looks_at_gradients_too():
+    x = leaf([0.0, 4.0])
+    lines = [here(), x.sqrt()]
+    loss = (lines[1] * 3).sum()
+    with np.errstate(all="ignore"):
+        with minires.detect_nonfinite(), pytest.raises(NonFiniteError) as caught:
+            loss.backward(retain_graph=True)
+        assert str(caught.value) == (
+            f"the backward of sqrt, made at {__file__}:{lines[0]}, gave 1 NaN or infinite values "
+            "for its argument 0, from a finite gradient"
+        )
+        with minires.detect_nonfinite(), pytest.raises(NonFiniteError, match="already had some"):
+            loss.backward(Tensor(np.array(np.nan)), retain_graph=True)
+        loss.backward()  # the block has ended
+    assert np.isinf(x.grad.numpy()[0])
+
+
 def test_detect_nonfinite_lets_finite_and_integer_results_pass_and_ends_with_its_block():
     with minires.detect_nonfinite():
         assert (Tensor([1.0]) * 2).item() == 2
