@@ -518,6 +518,7 @@ def test_cifar_from_its_archive(run, monkeypatch, shared, no_picture):
         ("train --epochs ten", "--epochs(?=.*'ten').*integer"),
         ("train --lr fast", "--lr(?=.*'fast').*(float|number)"),
         ("train --model resnet9", r"unknown model 'resnet9' \(did you mean resnet\d+\?\)"),
+        ("summary RESNET18", r"unknown model 'RESNET18' \(did you mean resnet18\?\)"),
         ("train --data mnits", "unknown dataset 'mnits': expected one of digits, fashion-mini"),
         ("train --data cifar10 --data-dir nowhere", "CIFAR-10 is not in .*nowhere"),
         ("train --optimizer lion", "unknown optimizer 'lion': one of sgd, adam, adamw, rmsprop"),

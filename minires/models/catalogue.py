@@ -69,7 +69,7 @@ def create(
     depth = int(match[2]) if match else 0
     imagenet = depth in IMAGENET_DEPTHS
     if not match or not (imagenet or (depth >= 8 and depth % 6 == 2)):
-        close = difflib.get_close_matches(name, MODELS, n=1)
+        close = difflib.get_close_matches(name.lower(), MODELS, n=1)
         hint = f" (did you mean {close[0]}?)" if close else ""
         raise ValueError(f"unknown model {name!r}{hint}: one of {', '.join(MODELS)}")
     kind = match[1]

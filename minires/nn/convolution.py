@@ -55,6 +55,12 @@ class Conv2d(Module):
         self.stride = pair(stride, "stride")
         self.padding = pair(padding, "padding")
         self.dilation = pair(dilation, "dilation")
+        walk = {"kernel_size": 1, "stride": 1, "padding": 0, "dilation": 1}
+        for name, least in walk.items():
+            if min(getattr(self, name)) < least:
+                raise ValueError(
+                    f"Conv2d wants a {name} of at least {least}, got {getattr(self, name)}"
+                )
         shape = (*self.kernel_size, in_channels // groups, out_channels)
         self.weight = Parameter(np.empty(shape, np.float32))
         self.bias = Parameter(np.empty(out_channels, np.float32)) if bias else None

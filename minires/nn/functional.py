@@ -103,13 +103,13 @@ def batch_norm(
     return normalized
 
 
-def relu(input: Tensor) -> Tensor:
-    """`max(x, 0)`."""
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """`max(x, 0)`. `inplace=True`, which many scripts have, is accepted: the result is new."""
     return ops.relu(input)
 
 
-def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
-    """`x` where positive, else `negative_slope * x`."""
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """`x` where positive, else `negative_slope * x`; `inplace` as in `relu`."""
     return ops.leaky_relu(input, negative_slope=negative_slope)
 
 
@@ -133,10 +133,10 @@ def log_softmax(input: Tensor, dim: int = -1) -> Tensor:
     return ops.log_softmax(input, axis=dim)
 
 
-def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Zero each value with probability `p` and scale the rest by `1 / (1 - p)`, in training only.
 
-    Srivastava et al. 2014. The mask comes from `minires.random`.
+    Srivastava et al. 2014. The mask comes from `minires.random`; `inplace` is as in `relu`.
 
     Raises
     ------
@@ -266,7 +266,7 @@ def one_hot(labels: Any, num_classes: int, like: Array) -> Array:
     """
     array = raw(labels)
     array = array if hasattr(array, "dtype") else np.asarray(array)
-    if array.dtype.kind not in "iu":
+    if array.size and array.dtype.kind not in "iu":  # no labels, [], have no kind
         raise ValueError(
             f"labels must be integers, got {array.dtype}: class numbers from 0 to {num_classes - 1}"
         )
@@ -284,7 +284,9 @@ def one_hot(labels: Any, num_classes: int, like: Array) -> Array:
 
 def mse_loss(input: Tensor, target: Any, reduction: str = "mean") -> Tensor:
     """The squared difference."""
-    if tuple(input.shape) != tuple(raw(target).shape):
+    if not hasattr(target, "shape"):
+        target = Tensor(target, dtype=input.dtype, device=input.device)
+    if tuple(input.shape) != tuple(target.shape):
         raise ValueError(
             f"mse_loss wants a target of shape {tuple(input.shape)}, got {tuple(target.shape)}"
         )

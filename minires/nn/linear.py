@@ -23,6 +23,11 @@ class Linear(Module):
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
         super().__init__()
+        if min(in_features, out_features) < 1:
+            raise ValueError(
+                f"Linear wants at least one feature in and out, got in_features={in_features}, "
+                f"out_features={out_features}"
+            )
         self.in_features, self.out_features = in_features, out_features
         self.weight = Parameter(np.empty((in_features, out_features), np.float32))
         self.bias = Parameter(np.empty(out_features, np.float32)) if bias else None

@@ -47,9 +47,12 @@ class Add(Module):
 
 
 class Dropout(Module):
-    """Zero each value with probability `p` in training (Srivastava et al. 2014)."""
+    """Zero each value with probability `p` in training (Srivastava et al. 2014).
 
-    def __init__(self, p: float = 0.5) -> None:
+    `inplace=True`, which many scripts have, is accepted: the result is new anyway.
+    """
+
+    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()
         if not 0 <= p < 1:
             raise ValueError(f"Dropout wants a probability p with 0 <= p < 1, got {p}")

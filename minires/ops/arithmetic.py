@@ -78,8 +78,8 @@ def power_vjp(
     g: Array, x: Array, y: Array, out: Array, needs: Sequence[bool]
 ) -> tuple[Array | None, Array | None]:
     dx = dy = None
-    if needs[0] and not (isinstance(y, int | float) and y == 0):  # x ** 0 is constant
-        at_zero = 0 if isinstance(y, int | float) else (x == 0) & (y == 0)  # no 0 * 0 ** -1
+    if needs[0]:  # x ** 0 is constant, and 0 * 0 ** -1 would be NaN
+        at_zero = y == 0 if isinstance(y, int | float) else (x == 0) & (y == 0)
         dx = g * y * x ** (y - 1 + at_zero)
     if needs[1]:  # the derivative at 0 ** y is taken as 0, where 0 * log(0) would be NaN
         dy = g * out * log(where(x == 0, 1.0, x))

@@ -21,6 +21,11 @@ def _check(x: Array, w: Array, stride: Pair, padding: Pair, dilation: Pair, grou
             f"conv2d wants images (N, H, W, C) and weights (KH, KW, C / groups, O), got "
             f"{tuple(x.shape)} and {tuple(w.shape)}"
         )
+    if x.dtype.kind != "f":
+        raise ValueError(
+            f"conv2d wants images of floating-point numbers, got {x.dtype}: scale them first, as "
+            'data.Normalize does, or x.astype("float32") / 255'
+        )
     if min(stride) < 1 or min(dilation) < 1 or min(padding) < 0:
         raise ValueError(
             f"conv2d wants stride and dilation of at least 1 and padding of at least 0, got "

@@ -53,6 +53,12 @@ def test_linear_of_the_wrong_width():
             nn.Linear(3, 4)(Tensor(np.zeros(shape, np.float32)))
 
 
+@pytest.mark.parametrize("features", [(0, 4), (3, 0), (3, -1)])
+def test_linear_of_no_features(features):
+    with pytest.raises(ValueError, match="at least one feature in and out, got in_features="):
+        nn.Linear(*features)
+
+
 @pytest.mark.parametrize(
     ("options", "plain"),
     [
@@ -84,6 +90,14 @@ def test_convolution_layer_errors():
             nn.Conv2d(3, 4, size)
     with pytest.raises(TypeError, match="stride wants"):
         nn.Conv2d(3, 4, 3, stride=None)
+    for name, value in {"kernel_size": 0, "stride": (1, 0), "dilation": -1, "padding": -1}.items():
+        with pytest.raises(ValueError, match=f"Conv2d wants a {name} of at least [01], got"):
+            nn.Conv2d(3, 4, **{"kernel_size": 3, name: value})
+
+
+def test_images_that_are_not_scaled_are_recognised():
+    with pytest.raises(ValueError, match="wants images of floating-point numbers, got uint8: sca"):
+        nn.Conv2d(3, 4, 3)(Tensor(np.zeros((2, 5, 5, 3), np.uint8)))
 
 
 def test_images_with_channels_first_are_recognised():
@@ -401,11 +415,11 @@ def test_functional_signatures_are_those_that_pytorch_users_know():
         "conv2d": "input, weight, bias, stride, padding, dilation, groups",
         "linear": "input, weight, bias",
         "batch_norm": "input, running_mean, running_var, weight, bias, training, momentum, eps",
-        "relu": "input",
-        "leaky_relu": "input, negative_slope",
+        "relu": "input, inplace",
+        "leaky_relu": "input, negative_slope, inplace",
         "softmax": "input, dim",
         "log_softmax": "input, dim",
-        "dropout": "input, p, training",
+        "dropout": "input, p, training, inplace",
         "max_pool2d": "input, kernel_size, stride, padding",
         "avg_pool2d": "input, kernel_size, stride, padding",
         "adaptive_avg_pool2d": "input, output_size",

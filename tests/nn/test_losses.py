@@ -106,6 +106,9 @@ def test_the_mean_over_an_empty_batch_is_an_error_and_the_sum_is_zero():
         F.cross_entropy(empty, none)
     assert F.cross_entropy(empty, none, "sum").item() == 0
     assert F.cross_entropy(empty, none, "none").shape == (0,)
+    assert F.cross_entropy(empty, [], "sum").item() == 0
+    with pytest.raises(ValueError, match="labels must be integers, got float64"):
+        F.cross_entropy(Tensor(logits[0]), 0.0)
 
 
 def test_mean_squared_error():
@@ -123,3 +126,6 @@ def test_mean_squared_error():
 def test_mean_squared_error_stretches_nothing():
     with pytest.raises(ValueError, match=r"target of shape \(3, 4\), got \(3, 1\)"):
         F.mse_loss(Tensor(normal(3, 4)), Tensor(normal(3, 1)))
+    with pytest.raises(ValueError, match=r"target of shape \(3,\), got \(2,\)"):
+        F.mse_loss(Tensor([1.0, 2.0, 3.0]), [1, 2])
+    assert F.mse_loss(Tensor([1.0, 2.0]), [3, 2]).item() == 2

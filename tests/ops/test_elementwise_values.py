@@ -130,6 +130,13 @@ def test_slopes_of_whole_powers_at_zero_and_elsewhere(exponent, wanted):
     close(slope(lambda t: t**exponent, values), wanted)
 
 
+@pytest.mark.parametrize("exponent", [0, 0.0, False])
+def test_the_slope_of_a_constant_power_is_zero_and_not_missing(exponent):
+    x = leaf([0.0, 2.0, -2.0])
+    (x**exponent).sum().backward()
+    close(x.grad, [0, 0, 0])
+
+
 def test_second_slope_of_a_square_at_zero():
     t = leaf([0.0])
     first = minires.grad(t**2, t, create_graph=True)
