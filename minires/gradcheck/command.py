@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import html as html_text
 import time
 from collections.abc import Sequence
@@ -76,9 +77,10 @@ def check_declared(names: Sequence[str] = (), seed: int = 0) -> list[Row]:
     declared = OPERATIONS | LAYERS
     for name in names:
         if name not in declared:
+            close = difflib.get_close_matches(name, declared, n=3, cutoff=0.5)
             raise ValueError(
-                f"no operation or layer {name!r}: give a file, such as layer.py::function, or one "
-                f"of {', '.join(declared)}"
+                f"no operation or layer {name!r}; {' or '.join(close) or 'conv2d'} is one, "
+                "`minires gradcheck` without a name shows all, and layer.py::function is your own"
             )
     chosen = {name: cases for name, cases in declared.items() if not names or name in names}
     rows = []
@@ -113,7 +115,7 @@ def _check_own(check: OwnCheck, path: Path, order: int, mode: Mode, seed: int) -
         return gradcheck(
             function, check.inputs, order=order, mode=mode, seed=seed, raise_exception=False
         )
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         text = told(error, path)
         if text is None:
             raise

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from minires.engine import Op
 from minires.gradcheck.surroundings import is_module
 
 _HOW = (
@@ -71,7 +72,7 @@ def _run(path: Path) -> ModuleType:
     sys.modules[path.stem] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a file may call sys.exit
         raise ValueError(f"{path} cannot be run: {told(error, path)}") from error
     finally:
         sys.path.remove(folder)
@@ -82,7 +83,7 @@ def _run(path: Path) -> ModuleType:
     return module
 
 
-def told(error: Exception, path: Path) -> str | None:
+def told(error: BaseException, path: Path) -> str | None:
     """What an error says and in which line of the file it arose; None if that was not there."""
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, SyntaxError):
@@ -93,13 +94,15 @@ def told(error: Exception, path: Path) -> str | None:
 
 
 def _own_names(module: ModuleType) -> list[str]:
-    """The functions, classes, ops and Modules that the file itself defines."""
+    """The functions, classes, ops and Modules that the file itself defines; no rules of ops."""
+    rules = {id(value.rule) for value in vars(module).values() if isinstance(value, Op)}
     return [
         name
         for name, value in vars(module).items()
         if callable(value)
         and not name.startswith("_")
         and not name.endswith("inputs")
+        and id(value) not in rules
         and (is_module(value) or getattr(value, "__module__", None) == module.__name__)
     ]
 
@@ -121,7 +124,12 @@ def _check(module: ModuleType, name: str, path: Path) -> OwnCheck:
         inputs = _defaults(function)
     if inputs is None:
         raise ValueError(_HOW.format(name=name, path=path))
-    return OwnCheck(function, inputs() if inspect.isfunction(inputs) else inputs)
+    if inspect.isfunction(inputs):
+        try:
+            inputs = inputs()
+        except Exception as error:
+            raise ValueError(f"the inputs of {name} cannot be made: {told(error, path)}") from error
+    return OwnCheck(function, inputs)
 
 
 def _named_inputs(module: ModuleType, name: str) -> Any:

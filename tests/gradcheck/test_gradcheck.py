@@ -471,8 +471,8 @@ def test_misuse():
 
 
 def test_a_whole_network_along_random_directions():
-    net = models.create("resnet8", 10, 3)
-    x, labels = normal(2, 16, 16, 3, dtype=np.float32), np.array([3, 7])
+    net = models.create("resnet20", 10, 3)
+    x, labels = normal(2, 8, 8, 3, dtype=np.float32), np.array([3, 7])
     report = gradcheck(lambda x: F.cross_entropy(net(x), labels), [x], mode="directional")
     assert report.evaluations < 60
     assert report.worst_error < 1e-6

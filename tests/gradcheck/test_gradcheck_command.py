@@ -101,7 +101,7 @@ def test_command_for_everything(few, capsys, tmp_path):
 def test_command_for_one(capsys):
     assert gradcheck_command("relu") == 0
     assert "1 operations and layers, 5 cases" in capsys.readouterr().out
-    with pytest.raises(ValueError, match=r"no operation or layer 'rellu'.*absolute, add"):
+    with pytest.raises(ValueError, match=r"no operation or layer 'rellu'; relu or .* is one"):
         gradcheck_command("rellu")
 
 
@@ -231,6 +231,11 @@ def test_what_ones_own_function_raises_is_reported_with_its_line(tmp_path, capsy
     [
         ("def f(x:\n", r"own.py cannot be run: SyntaxError: .*\(own.py, line 1\)"),
         ("import numpy\nx = nowhere\n", r"cannot be run: NameError: .*nowhere.* \(line 2\)"),
+        ("import sys\nsys.exit(3)\n", r"cannot be run: SystemExit: 3 \(line 2\)"),
+        (
+            "def f(x):\n    return x\n\ndef f_inputs():\n    return 1 / 0\n",
+            r"the inputs of f cannot be made: ZeroDivisionError: .* \(line 5\)",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_run(tmp_path, code, message):
@@ -238,6 +243,18 @@ def test_a_file_that_cannot_be_run(tmp_path, code, message):
     path.write_text(code)
     with pytest.raises(ValueError, match=message):
         load_checks(f"{path}::f")
+
+
+def test_a_function_that_exits_is_wrong(tmp_path, capsys):
+    path = tmp_path / "own.py"
+    path.write_text("import sys, numpy\n\ndef f(x):\n    sys.exit(0)\n\nf.inputs = numpy.ones(2)\n")
+    assert gradcheck_command(str(path)) == 1
+    assert "WRONG the forward failed: SystemExit: 0 (line 4)" in capsys.readouterr().out
+
+
+def test_rules_are_not_offered_as_functions(own):
+    with pytest.raises(ValueError, match="defines no function 'absent'; it has mine, by_attribute"):
+        load_checks(f"{own}::absent")
 
 
 def test_what_no_function_of_ones_own_raises_is_not_swallowed(tmp_path):
