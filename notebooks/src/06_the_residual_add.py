@@ -1,0 +1,318 @@
+# %% [markdown]
+# # 06 · The residual add
+#
+# After this notebook you will be able to
+#
+# * write a residual block, forwards and backwards; it is one `+`;
+# * show that a deeper plain network has a larger *training* error, and that the `+` mends it;
+# * read a network's gradients layer by layer, and say what the shortcut does to them;
+# * remove a layer from a trained network and predict what happens.
+#
+# About 25 minutes. (He, Zhang, Ren and Sun, [*Deep Residual Learning for Image
+# Recognition*](https://arxiv.org/abs/1512.03385), 2015: one of the most cited papers of all sciences.)
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+
+import minires
+from minires import Tensor, models, nn, optim, viz
+from minires.models.blocks import BasicBlock
+from minires.nn import functional as F
+
+# %% [markdown]
+# ## A puzzle
+#
+# Take a network that works, and add layers. The larger network can do all that the small one can: its
+# new layers need only copy their input. So with more layers the training error should fall or stay, never
+# rise.
+#
+# It rises. Not the test error only, which would be overfitting; the *training* error. And not for want of
+# gradients either, since batch norm (notebook 04) keeps those alive. Copying is simply hard to learn for a
+# stack of convolutions, batch norms and ReLUs, and the more of them, the harder.
+#
+# The answer of He et al. is to make copying the starting point. Let the layers compute what is to be
+# *added*:
+#
+# $$y = F(x) + x$$
+#
+# If nothing is to be added, $F$ has to become zero, which is easy.
+
+
+# %%
+class Block(nn.Module):
+    """Two convolutions, with a shortcut or without."""
+
+    def __init__(self, channels, residual):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.residual = residual
+
+    def forward(self, x):
+        out = F.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        if self.residual:
+            out = out + x
+        return F.relu(out)
+
+
+ours, theirs = Block(16, residual=True), BasicBlock(16, 16)
+theirs.load_state_dict(ours.state_dict())
+x = Tensor(np.random.default_rng(0).normal(size=(2, 8, 8, 16)))
+print("equal to the library's:", np.array_equal(ours(x).numpy(), theirs(x).numpy()))
+print(minires.gradcheck(Block(3, residual=True), [x.numpy()[:, :3, :4, :3]]).summary)
+
+# %% [markdown]
+# ## Backwards: a copy
+#
+# Adding has the simplest rule there is: both summands get the gradient as it is. So with $g$ from above,
+#
+# $$\frac{\partial L}{\partial x} = g + J_F^\top g,$$
+#
+# one share through the shortcut, untouched, and one through the layers. In code it is a `+=`, the one
+# from notebook 01: `x` was used twice.
+#
+# **Predict** the gradient of `x` below, where $F(x) = 0.1\,x$, before you step to the end. What would it be
+# without the shortcut?
+
+# %%
+x = Tensor(np.array(2.0), requires_grad=True)
+w = Tensor(np.array(0.1), requires_grad=True)
+branch = w * x
+y = branch + x
+loss = y * y
+viz.step_through(loss)
+
+# %% [markdown]
+# $2y \cdot (1 + 0.1) = 4.84$; without the shortcut it would be $2 \cdot 0.2 \cdot 0.1 = 0.04$.
+#
+# ## Products and sums
+#
+# Through $n$ plain layers the gradient is multiplied by $n$ matrices; through $n$ blocks, by $n$ matrices
+# of the form $I + J_i$:
+#
+# $$\text{plain: } J_1^\top J_2^\top \cdots J_n^\top g \qquad\qquad
+# \text{residual: } (I + J_1^\top)(I + J_2^\top) \cdots (I + J_n^\top)\, g$$
+#
+# Multiply out the right one: $2^n$ paths, one for each choice of shortcut or layers at every block. One of
+# them, the identity, brings $g$ to the first layer as it was. (That is the graph of notebook 01, on which
+# visiting every path was hopeless, and visiting every value once was enough.)
+#
+# What does that do to a gradient? Here is one that you can see. Take two images that are nearly the same,
+# and compare the gradients of the loss by each. A gradient that says something should be nearly the same
+# too. Layers: random weights and batch norm, no training. **Predict**: how alike are the two gradients
+# behind 50 plain layers?
+
+# %%
+digits = minires.data.digits()
+images = (digits.images / 255 - 0.3) / 0.37  # about mean 0 and deviation 1, float64
+
+
+def network(depth, residual, channels=16):
+    """A convolution, (depth - 2) / 2 blocks, the mean over the image, a linear layer."""
+    minires.manual_seed(0)
+    blocks = [Block(channels, residual) for _ in range((depth - 2) // 2)]
+    first = nn.Conv2d(1, channels, 3, stride=2, padding=1, bias=False)
+    stem = nn.Sequential(first, nn.BatchNorm2d(channels), nn.ReLU())
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 10))
+    net = nn.Sequential(stem, nn.Sequential(*blocks), head)
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    return net
+
+
+def image_gradient(net, batch):
+    x = Tensor(batch.astype(np.float32), requires_grad=True)
+    F.cross_entropy(net(x), digits.labels[: len(batch)]).backward()
+    return x.grad.numpy()
+
+
+def alikeness(depth, residual):
+    """The correlation of gradients by 64 images, and by the same with a little noise added."""
+    net, noise = network(depth, residual), np.random.default_rng(1).normal(size=(64, 8, 8, 1))
+    pairs = zip(
+        image_gradient(net, images[:64]),
+        image_gradient(net, images[:64] + 0.05 * noise),
+        strict=True,
+    )
+    return np.mean([np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in pairs])
+
+
+depths = [2, 6, 10, 20, 34, 50]
+fig, ax = plt.subplots(figsize=(6.5, 3.3), layout="constrained")
+for residual, colour, name in ((False, "#c2410c", "plain"), (True, "#1d4ed8", "residual")):
+    ax.plot(depths, [alikeness(d, residual) for d in depths], "o-", color=colour, label=name)
+ax.set(
+    xlabel="layers with weights",
+    ylabel="correlation of two gradients",
+    title="Gradients by an image, and by the same with 5% noise",
+    ylim=(-0.05, 1.02),
+)
+ax.legend()
+plt.show()
+
+# %% [markdown]
+# *What to see: 1 means that both gradients point the same way. Behind many plain layers a hardly visible
+# change of the image gives a gradient that has little to do with the first: as a guide for learning it is
+# noise, however large it may be. With shortcuts the gradients stay alike for much longer.* (Balduzzi et
+# al., [*The Shattered Gradients Problem*](https://arxiv.org/abs/1702.08591), 2017.)
+#
+# Now their sizes. The player shows two networks of the library, `plain20` and `resnet20`, layer by layer:
+# forwards the activations, backwards the gradients. **Predict**: in which of the two does the gradient
+# *grow* on its way back?
+
+# %%
+minires.manual_seed(0)
+pair = {"plain": models.create("plain20", 10, 1), "residual": models.create("resnet20", 10, 1)}
+viz.gradient_flow(pair, (images[:64].astype(np.float32), digits.labels[:64]))
+
+# %% [markdown]
+# *What to see, at the last step: in the plain network the gradient grows by a steady factor from layer to
+# layer towards the input (a straight line on the logarithmic axis): no vanishing, thanks to batch norm,
+# but the first layers and the last want learning rates that are worlds apart. In the residual network it
+# grows far less, and forwards the activations grow within a stage, since every block adds to them.*
+#
+# ## Figure 6 in small
+#
+# Their figure 6 shows the training of plain and residual networks on CIFAR-10, from 20 to 110 layers, for
+# 64,000 steps. We do the same in small: handwritten digits, 8 to 44 layers, 60 steps.
+#
+# **Predict** the order of the six training curves.
+
+
+# %%
+def train(net, steps=60, batch=64):
+    optimiser = optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
+    rng, losses = np.random.default_rng(0), []
+    for _ in range(steps):
+        chosen = rng.choice(len(images), batch, replace=False)
+        out = net(Tensor(images[chosen].astype(np.float32)))
+        loss = F.cross_entropy(out, digits.labels[chosen])
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    return losses
+
+
+trained, curves = {}, {}
+for residual in (False, True):
+    for depth in (8, 20, 44):
+        trained[depth, residual] = network(depth, residual)
+        curves[depth, residual] = train(trained[depth, residual])
+
+fig, axes = plt.subplots(1, 2, figsize=(9, 3.5), sharey=True, layout="constrained")
+for ax, residual in zip(axes, (False, True), strict=True):
+    for depth, colour in ((8, "#15803d"), (20, "#1d4ed8"), (44, "#c2410c")):
+        smooth = np.convolve(curves[depth, residual], np.ones(8) / 8, mode="valid")
+        ax.plot(np.arange(8, 61), smooth, color=colour, label=f"{depth} layers")
+    ax.set(title="residual" if residual else "plain", xlabel="step")
+    ax.legend()
+axes[0].set(ylabel="training loss (nats), mean of 8 steps", ylim=(0, 2.4))
+plt.show()
+
+# %% [markdown]
+# *What to see: left, the order is upside down: 44 plain layers are worse than 20, and 20 worse than 8, on
+# the very images they are trained on. Right, the same layers with the `+`: depth no longer hurts.*
+#
+# The two networks of one depth have exactly the same weights, in number and in their initial values. The
+# shortcut has no parameters and costs one addition.
+
+# %%
+for depth in (8, 20, 44):
+    counts = [sum(p.size for p in network(depth, r).parameters()) for r in (False, True)]
+    print(f"{depth} layers: {counts[0]:,} parameters plain, {counts[1]:,} residual")
+
+# %% [markdown]
+# ## Take a block out
+#
+# One last experiment. Take the trained residual network of 20 layers, remove one of its blocks (let its
+# input pass unchanged), and test. Then put it back and remove the next. Do the same with the plain one.
+#
+# **Predict** the accuracy after removing one block of nine, in each of them.
+
+# %%
+test = minires.data.digits(train=False)
+test_images = Tensor(((test.images / 255 - 0.3) / 0.37).astype(np.float32))
+
+
+def accuracy(net):
+    net.eval()
+    with minires.no_grad():
+        guesses = net(test_images).numpy().argmax(axis=1)
+    return (guesses == test.labels).mean()
+
+
+def without_each_block(net):
+    found = []
+    for block in net[1]:
+        put_back = block.register_forward_hook(lambda module, inputs, out: inputs[0])
+        found.append(accuracy(net))
+        put_back()
+    return found
+
+
+kinds = {"plain": trained[20, False], "residual": trained[20, True]}
+fig, ax = plt.subplots(figsize=(7, 3.3), layout="constrained")
+for i, (name, colour) in enumerate((("plain", "#c2410c"), ("residual", "#1d4ed8"))):
+    whole, removed = accuracy(kinds[name]), without_each_block(kinds[name])
+    ax.bar(np.arange(1, 10) + 0.4 * i - 0.2, removed, 0.38, color=colour, label=name)
+    ax.axhline(whole, color=colour, linestyle="--", lw=1)
+ax.axhline(0.1, color="#6b7280", linestyle=":", label="guessing")
+ax.set(xlabel="block that was removed", ylabel="accuracy on test images", xticks=range(1, 10))
+ax.set_ylim(0, 1.05)
+ax.legend(loc="lower right", ncols=3, framealpha=1)
+plt.show()
+
+# %% [markdown]
+# *What to see: the dashed lines are the whole networks, the bars what is left without one block. Without
+# any one of its blocks the plain network is ruined, since every layer expects exactly what the one before
+# it makes. The residual network hardly notices most of them: removing a block removes half of the $2^9$
+# paths, and the others still carry the image through.* (Veit, Wilber and Belongie,
+# [*Residual Networks Behave Like Ensembles of Relatively Shallow
+# Networks*](https://arxiv.org/abs/1605.06431), 2016.)
+#
+# ## Where the shapes change
+#
+# $F(x) + x$ needs both to have the same shape. Between its stages a ResNet halves the image and doubles
+# the channels, so the shortcut must do the same. He et al. tried three ways:
+#
+# * **A**: take every second pixel, and fill the new channels with zeros. No parameters.
+# * **B**: a 1 × 1 convolution with stride 2, where shapes change. (The layer with the holes of notebook 03.)
+# * **C**: a 1 × 1 convolution on every shortcut.
+#
+# B and C are slightly better than A, and C costs most for least, so B is what one finds in libraries. For
+# CIFAR the paper uses A, so that plain and residual networks have the same weights, as ours above.
+
+# %%
+for option in ("A", "B", "C"):
+    net = models.create("resnet20", 10, 3, shortcut=option)
+    print(f"ResNet-20, option {option}: {sum(p.size for p in net.parameters()):,} parameters")
+
+# %%
+viz.graph(models.create("resnet8", 10, 1, shortcut="B"), (28, 28, 1), depth=2)
+
+# %% [markdown]
+# *What to see: the whole ResNet-8, from the top down; every box is a block with its `+` inside. Next to the
+# arrows stands what flows: the image is halved twice, the channels doubled twice.*
+#
+# You have now built every part of it: the engine, the convolution, batch norm, ReLU, pooling, the loss, and
+# the plus sign. What is missing is the art of walking downhill: notebook 07.
+
+# %% [markdown]
+# ## Exercises
+#
+# 1. **Where does the ReLU go?** In `Block` it comes after the addition, so the shortcut is not a clean copy.
+#    Move it: batch norm and ReLU *before* each convolution, nothing after the `+` (He et al., 2016, call it
+#    pre-activation). Train 44 layers of it. What must be added at the very end of the network, and why?
+# 2. **Start as nothing.** Set the weight $\gamma$ of each block's last batch norm to 0 before training.
+#    What does the network compute at the first step? Which parameters get a gradient at that step and which
+#    do not? Train 44 layers with it.
+# 3. **Count the paths.** A path that goes through the layers of $k$ of $n$ blocks: how many are there? Let
+#    the gradient of each block's branch be multiplied by $a$ (use a hook, or write $F$ as
+#    `a * out + (1 - a) * out.detach()`), so that a path counts $a^k$, and find from the gradient's norm at
+#    $a = 0.5, 1, 2$ which lengths of path carry most of it in `trained[44, True]`. Are they long?
