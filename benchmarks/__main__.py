@@ -11,9 +11,9 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
-from benchmarks import contestants, layers, plot
+from benchmarks import contestants, layers, plot, story
 from benchmarks.results import Results
-from minires.bench import Contestant, compare, peak_memory
+from minires.bench import Contestant, compare, parts, peak_memory
 from minires.bench.machine import describe
 from minires.bench.measure import ContestantError
 from minires.bench.report import Figure, Row
@@ -45,7 +45,10 @@ def main(
     ] = False,
     names: Annotated[bool, typer.Option("--names", help="List what there is to measure.")] = False,
 ) -> None:
-    """Measure minires, PyTorch and others in turns; show tables, keep the figures."""
+    """Measure minires, PyTorch and others in turns; show tables, keep the figures.
+
+    With no option that is everything: most of an hour on two cores.
+    """
     chosen = _choose(only)
     if names:
         print("\n".join(f"{w.name:<40}  {w.words}" for w in chosen))
@@ -63,7 +66,13 @@ def main(
 
 
 def _choose(patterns: list[str] | None) -> list[Workload]:
-    everything = [*NETWORKS, *layers.limits(), *layers.growth(), *layers.layers()]
+    everything = [
+        *NETWORKS,
+        *layers.limits(),
+        *story.workloads(),
+        *layers.growth(),
+        *layers.layers(),
+    ]
     for pattern in patterns or ():
         if not any(fnmatchcase(w.name, pattern) for w in everything):
             raise typer.BadParameter(f"nothing is called {pattern}: --names lists what there is")
@@ -80,18 +89,24 @@ def _measure(
 ) -> None:
     """Measure and put the rows into the results, and these into their file, one by one."""
 
-    def who(workload: Workload) -> tuple[bool, list[Contestant]]:
-        everybody = contestants.of(workload.name)
-        return workload.memory, list(contestants.AS_THEY_COME) if plain else everybody
+    def who(workload: Workload) -> tuple[str, list[Contestant]]:
+        everybody = contestants.of(workload)
+        if plain and workload.what == "time" and workload.name in {w.name for w in NETWORKS}:
+            everybody = list(contestants.AS_THEY_COME)
+        return workload.what, everybody
 
     with tqdm(total=len(workloads) * rounds, leave=False, disable=None) as bar:
-        for (memory, everybody), together in itertools.groupby(workloads, who):
+        for (what, everybody), together in itertools.groupby(workloads, who):
             by_name = {w.name: w for w in together}
             bar.set_description(next(iter(by_name)))
-            if memory:
+            if what != "time":
                 for workload in by_name.values():
-                    peaks = {c.name: peak_memory(workload.task, c) for c in everybody}
-                    figures = {name: Figure(p, p, p, 1) for name, p in peaks.items()}
+                    found = (
+                        {c.name: float(peak_memory(workload.task, c)) for c in everybody}
+                        if what == "memory"
+                        else parts(workload.task, everybody[0])
+                    )
+                    figures = {name: Figure(x, x, x, 1) for name, x in found.items()}
                     results.add(Row.of(workload, figures), _now(), path)
                     bar.update(rounds)
                 continue

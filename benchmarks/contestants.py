@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from benchmarks import story
 from benchmarks.peers import installed
 from minires.bench import Contestant
 from minires.bench.measure import OURS, PYTORCH
+from minires.bench.workloads import NETWORKS, Workload
 
 AS_THEY_COME = (OURS, *PYTORCH)
 ONE_THREAD = tuple(replace(c, name=f"{c.name}, 1 thread", threads=1) for c in AS_THEY_COME)
@@ -25,9 +27,26 @@ def groups() -> dict[str, tuple[Contestant, ...]]:
     }
 
 
-def of(name: str) -> list[Contestant]:
+STORY = {
+    step: Contestant(
+        words, "benchmarks.story", step, None if step in ("threads", "shared passes") else 1
+    )
+    for step, words in story.STEPS.items()
+}
+"""From loops to the library, a step each."""
+
+
+def of(workload: Workload) -> list[Contestant]:
     """The contestants for a workload."""
-    if name.startswith(("resnet", "scalars")) and not name.endswith("memory"):
+    name = workload.name
+    if workload.what == "parts":
+        return [ONE_THREAD[0]]
+    if name == "story-loops":
+        return [STORY["loops"]]
+    if name.startswith("story"):
+        steps = story.LAYER if name == "story-layer" else story.NORM
+        return [*(STORY[step] for step in steps), *ONE_THREAD[1:], *PYTORCH]
+    if workload in NETWORKS and workload.what == "time":
         everybody = [*AS_THEY_COME, *ONE_THREAD, *MEMORY_KEPT]
         return everybody + (installed() if name == "resnet20_step" else [])
     return list(AS_THEY_COME)

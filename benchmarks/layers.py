@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from minires import Tensor, models, nn, no_grad
 from minires.bench import Task
 from minires.bench.tasks import Kind
-from minires.bench.workloads import Workload
+from minires.bench.workloads import What, Workload
 
 NETWORKS = (("resnet20", 128, 32), ("resnet18", 8, 224), ("resnet50", 8, 224))
 """Names, images a batch, pixels a side."""
@@ -17,6 +18,7 @@ NETWORKS = (("resnet20", 128, 32), ("resnet18", 8, 224), ("resnet50", 8, 224))
 PASSES: dict[Kind, str] = {"conv2d": "", "conv2d_dx": ", dx", "conv2d_dw": ", dw"}
 
 
+@cache
 def layers() -> list[Workload]:
     """Each convolution of the networks, forward, dx and dw, and each batch norm; none twice."""
     convolutions: dict[str, Workload] = {}
@@ -67,24 +69,24 @@ def limits() -> list[Workload]:
 
 BATCHES = (16, 32, 64, 128, 256)
 DEPTHS = (20, 32, 56, 110)
+MEMORY = "step's peak memory"
 
 
 def growth() -> list[Workload]:
     """Time and memory of steps: ResNet-20 by batch, and by depth at batch 32."""
     sizes = [(20, batch) for batch in BATCHES] + [(depth, 32) for depth in DEPTHS if depth > 20]
     found = []
-    for memory in (False, True):
+    kinds: tuple[tuple[str, What], ...] = (("step", "time"), ("memory", "memory"))
+    for kind, what in kinds:
         for depth, batch in sizes:
-            kind = "memory" if memory else "step"
             task = Task(
                 f"growth-{kind}-resnet{depth}-{batch}",
                 "step",
                 f"resnet{depth}",
                 (batch, 32, 32, 3),
             )
-            what = "step's peak memory" if memory else "step"
-            words = f"ResNet-{depth} {what}, batch {batch}"
-            found.append(Workload(task, words, memory=memory))
+            words = f"ResNet-{depth} {'step' if kind == 'step' else MEMORY}, batch {batch}"
+            found.append(Workload(task, words, what=what))
     return found
 
 

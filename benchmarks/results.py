@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks import contestants
 from minires.bench.measure import OURS
-from minires.bench.report import TARGETS, Column, Figure, Row, surroundings, table
+from minires.bench.report import TARGETS, Column, Figure, Row, amount, surroundings, table
 from minires.files import atomic_write
 
 
@@ -53,14 +53,17 @@ class Results:
 
     def text(self, names: Sequence[str]) -> str:
         """The surroundings and a table for each group of contestants."""
-        rows = [self.rows[name] for name in names if name in self.rows]
+        chosen = [self.rows[name] for name in names if name in self.rows]
         parts = [surroundings(self.machine, self.contestants)]
         for title, group in contestants.groups().items():
             own = {c.name for c in group} - {OURS.name}
-            found = [row for row in rows if own & set(row.figures)]
-            if found:
-                shown = [c.name for c in group if any(c.name in row.figures for row in found)]
-                parts += ["", f"{title}:", table(found, shown, self._columns(title, shown))]
+            rows = [r for r in chosen if OURS.name in r.figures and own & set(r.figures)]
+            if rows:
+                shown = [c.name for c in group if any(c.name in row.figures for row in rows)]
+                parts += ["", f"{title}:", table(rows, shown, self._columns(title, shown))]
+        for row in chosen:
+            if OURS.name not in row.figures:  # steps towards it, or parts of it
+                parts += ["", f"{row.words}:", *_lines(row)]
         return "\n".join(parts)
 
     def _columns(self, title: str, group: Sequence[str]) -> Sequence[Column]:
@@ -82,6 +85,11 @@ def _over(some: Sequence[str], others: Sequence[str], row: Row) -> str:
         for names in (some, others)
     )
     return f"{min(one) / min(other):.2f}" if one and other else ""
+
+
+def _lines(row: Row) -> list[str]:
+    width = max(map(len, row.figures))
+    return [f"  {n:<{width}}  {amount(f.median, row.unit):>9}" for n, f in row.figures.items()]
 
 
 def _fastest(row: Row) -> float:

@@ -3,7 +3,7 @@
 `minires bench` shows the short form; `python -m benchmarks` in the repository has the rest.
 """
 
-from minires.bench.measure import Comparison, Contestant, Timing, compare, peak_memory
+from minires.bench.measure import Comparison, Contestant, Timing, compare, parts, peak_memory
 from minires.bench.tasks import Task
 
-__all__ = ["Comparison", "Contestant", "Task", "Timing", "compare", "peak_memory"]
+__all__ = ["Comparison", "Contestant", "Task", "Timing", "compare", "parts", "peak_memory"]

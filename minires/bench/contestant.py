@@ -43,8 +43,7 @@ class Measuring:
         """Make a task ready, do it once, and write its results to a file."""
         self.work = None
         gc.collect()
-        shapes = {key: tuple(task[key]) for key in ("shape", "kernel")}
-        self.work = self.library.build(Task(**{**task, **shapes}), layout)
+        self.work = self.library.build(_task(task), layout)
         np.savez(results, **self.work.outputs())
         start = time.perf_counter()
         self.work.run()
@@ -78,6 +77,15 @@ class Measuring:
         for _ in range(runs):
             self.work.run()
         return _status("VmHWM") - before
+
+    def parts(self, task: dict[str, Any], runs: int) -> dict[str, float]:
+        """How the seconds of a run divide."""
+        found: dict[str, float] = self.library.parts(_task(task), runs)
+        return found
+
+
+def _task(data: dict[str, Any]) -> Task:
+    return Task(**{**data, **{key: tuple(data[key]) for key in ("shape", "kernel")}})
 
 
 def _settle() -> None:

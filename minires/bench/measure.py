@@ -219,6 +219,13 @@ def peak_memory(task: Task, contestant: Contestant, runs: int = 3) -> int:
         return peak
 
 
+def parts(task: Task, contestant: Contestant, runs: int = 5) -> dict[str, float]:
+    """How the seconds of a run divide; for a contestant whose module has `parts(task, runs)`."""
+    with _started([contestant]) as (process,):
+        found: dict[str, float] = process.ask("parts", task=asdict(task), runs=runs)
+        return found
+
+
 TOLERANCE = 0.1
 """How far results may differ. One ReLU whose input is 1e-8 here and -1e-8 there moves gradients in
 float32 by a hundredth; doing other work than asked moves them by more than this."""

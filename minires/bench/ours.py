@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from typing import Any
 
 import numpy as np
@@ -156,3 +158,42 @@ def _copy(task: Task) -> Work:
         return out
 
     return Work(run, lambda: {"rows": run()[:16]})
+
+
+def parts(task: Task, runs: int) -> dict[str, float]:
+    """How the seconds of a run divide; meant for one thread, where times add up.
+
+    The matrix products of convolutions are told from the rest of them, which is lowering and
+    transforms, by a stopwatch around NumPy's `matmul`.
+    """
+    run = build(task, "").run
+    run()
+    products, matmul = 0.0, np.matmul
+
+    def timed(*args: Any, **options: Any) -> Any:
+        nonlocal products
+        start = time.perf_counter()
+        result = matmul(*args, **options)
+        caller = sys._getframe(1).f_globals["__name__"]
+        if caller.startswith("minires.kernels.") and not caller.endswith("batch_norm"):
+            products += time.perf_counter() - start
+        return result
+
+    np.matmul = timed  # type: ignore[assignment]
+    try:
+        with minires.profile() as profile:
+            for _ in range(runs):
+                run()
+    finally:
+        np.matmul = matmul
+    took = {name: passes.seconds for name, passes in profile.operations.items()}
+    convolutions = took.pop("conv2d", 0.0)
+    norms = took.pop("batch_norm", 0.0) + took.pop("scale_shift", 0.0)
+    found = {
+        "convolutions: matrix products": products,
+        "convolutions: lowering and transforms": convolutions - products,
+        "batch norm": norms,
+        "ReLU, adds, pooling, other operations": sum(took.values()),
+    }
+    found["engine, optimiser, Python"] = profile.seconds - sum(found.values())
+    return {name: seconds / runs for name, seconds in found.items()}

@@ -46,7 +46,7 @@ class Row:
     @classmethod
     def of(cls, workload: Workload, figures: dict[str, Figure], **work: float) -> Row:
         """A workload's figures, with what is asked of them."""
-        unit = "bytes" if workload.memory else "s"
+        unit = "bytes" if workload.what == "memory" else "s"
         asked = workload.at_most, workload.aim
         return cls(workload.name, workload.words, unit, figures, *asked, **work)
 

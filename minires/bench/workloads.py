@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from minires.bench.tasks import Kind, Task
+
+What = Literal["time", "memory", "parts"]
+"""What is measured: seconds, the peak of memory, or how a run's seconds divide."""
 
 
 @dataclass(frozen=True)
@@ -17,15 +21,15 @@ class Workload:
     words : str
     at_most, aim : float or None
         Of the time (or memory) over PyTorch's in its faster layout.
-    memory : bool
-        Whether the peak of memory is measured instead of time.
+    what : str
+        One of `What`.
     """
 
     task: Task
     words: str
     at_most: float | None = None
     aim: float | None = None
-    memory: bool = False
+    what: What = "time"
 
     @property
     def name(self) -> str:
@@ -51,11 +55,11 @@ def _network(
     words: str,
     at_most: float | None = None,
     aim: float | None = None,
-    memory: bool = False,
+    what: What = "time",
 ) -> Workload:
     size = 32 if model == "resnet20" else 224
     task = Task(name, kind, model, (batch, size, size, 3))
-    return Workload(task, f"{words}, batch {batch}", at_most, aim, memory)
+    return Workload(task, f"{words}, batch {batch}", at_most, aim, what)
 
 
 NETWORKS = (
@@ -68,7 +72,14 @@ NETWORKS = (
     _network("resnet18_step", "step", "resnet18", 8, "ResNet-18 training step", 1.4, 1.0),
     Workload(Task("scalars", "scalars", length=1000), "1,000 scalar ops, both ways", 1.2, 0.8),
     _network(
-        "resnet20_memory", "step", "resnet20", 128, "ResNet-20 step's peak memory", 1.3, 0.9, True
+        "resnet20_memory",
+        "step",
+        "resnet20",
+        128,
+        "ResNet-20 step's peak memory",
+        1.3,
+        0.9,
+        "memory",
     ),
 )
 """Whole networks on images of 32 x 32 (ResNet-20) and 224 x 224, and the engine alone."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from minires.bench import Contestant, Task, Timing, compare, peak_memory, tasks
+from minires.bench import Contestant, Task, Timing, compare, parts, peak_memory, tasks
 from minires.bench.measure import KEPT_MEMORY, OURS, ContestantError
 from minires.bench.report import TARGETS, Figure, Row, table
 from minires.bench.workloads import NETWORKS, Workload
@@ -129,6 +129,15 @@ def test_tiny_workloads_are_of_the_same_kind(workload):
     assert replace(tiny.task, shape=(), length=0) == replace(workload.task, shape=(), length=0)
     assert np.prod(tiny.task.shape) <= 2 * 32 * 32 * 3
     assert tiny.task.length <= 10
+
+
+def test_parts_of_a_run_add_up():
+    task = Task("step", "step", "resnet8", (8, 32, 32, 3))
+    found = parts(task, replace(OURS, threads=1), runs=2)
+    assert all(seconds > 0 for seconds in found.values()), found
+    (measured,) = compare([task], [replace(OURS, threads=1)], rounds=2, seconds=0)
+    # the machine may be busy: only that it is seconds of one run, not of all and not thousandths
+    assert 0.05 < sum(found.values()) / measured.timings["minires"].median < 20
 
 
 def test_numbers_are_the_same_in_every_process():
