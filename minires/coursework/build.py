@@ -48,12 +48,12 @@ def _write(path: Path, text: str) -> None:
 
 def student_notebook(assignment: Assignment) -> str:
     """The notebook with a `NotImplementedError` where each solution was."""
-    return notebook(assignment, [_blank(cell) for cell in assignment.cells])
+    return notebook(assignment, [_blank(cell) for cell in _with_tests(assignment)])
 
 
 def instructor_notebook(assignment: Assignment) -> str:
-    """The notebook with solutions and, in each check, a hidden test that grades the question."""
-    return notebook(assignment, [_with_hidden_test(assignment, c) for c in assignment.cells])
+    """The notebook with solutions and, behind each check, the hidden test for nbgrader."""
+    return notebook(assignment, list(_with_tests(assignment)))
 
 
 def _blank(cell: Cell) -> Cell:
@@ -78,18 +78,22 @@ def _replaced(lines: list[str], begin: str, end: str, by: str | None) -> Iterato
             yield line
 
 
-def _with_hidden_test(assignment: Assignment, cell: Cell) -> Cell:
-    """nbgrader runs this in the notebook; the value of its last line is the points earned."""
-    if cell.role != "check":
-        return cell
-    lines = [
-        cell.source,
-        BEGIN_HIDDEN,
-        "from minires.coursework.in_nbgrader import points",
-        f'points("{assignment.name}", "{cell.name}", In)',
-        END_HIDDEN,
-    ]
-    return Cell(cell.kind, "\n".join(lines), cell.role, cell.name, cell.number)
+def _with_tests(assignment: Assignment) -> Iterator[Cell]:
+    """The cells, and behind each check one whose value nbgrader takes as the points earned.
+
+    It is a cell of its own, so that a check that fails does not lose the partial credit.
+    """
+    for cell in assignment.cells:
+        yield cell
+        if cell.role == "check":
+            lines = [
+                "# When this is graded, the hidden tests run here.",
+                BEGIN_HIDDEN,
+                "from minires.coursework.in_nbgrader import points",
+                f'points("{assignment.name}", "{cell.name}")',
+                END_HIDDEN,
+            ]
+            yield Cell("code", "\n".join(lines), "test", cell.name)
 
 
 def notebook(assignment: Assignment, cells: list[Cell]) -> str:
@@ -112,8 +116,9 @@ def notebook(assignment: Assignment, cells: list[Cell]) -> str:
 
 
 def _json_cell(assignment: Assignment, cell: Cell, place: int) -> dict[str, Any]:
-    grade_id = {"question": cell.name, "given": f"given-{cell.name}", "check": f"check-{cell.name}"}
-    name = grade_id.get(cell.role, f"{cell.kind}-{place}")
+    name = f"{cell.role}-{cell.name}" if cell.role else f"{cell.kind}-{place}"
+    if cell.role == "question":
+        name = cell.name
     identity = hashlib.sha256(f"{assignment.name}/{name}".encode()).hexdigest()[:12]
     written: dict[str, Any] = {"cell_type": cell.kind, "id": identity, "metadata": {}}
     if cell.role:
@@ -126,13 +131,13 @@ def _json_cell(assignment: Assignment, cell: Cell, place: int) -> dict[str, Any]
 def _metadata(assignment: Assignment, cell: Cell, grade_id: str) -> dict[str, Any]:
     """nbgrader's, schema 3."""
     values: dict[str, Any] = {
-        "grade": cell.role == "check",
+        "grade": cell.role == "test",
         "grade_id": grade_id,
         "locked": cell.role != "question",
         "schema_version": 3,
         "solution": cell.role == "question",
         "task": False,
     }
-    if cell.role == "check":
+    if cell.role == "test":
         values["points"] = assignment.questions[cell.name].points
     return dict(sorted(values.items()))

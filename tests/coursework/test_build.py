@@ -59,9 +59,11 @@ def test_metadata_are_nbgraders(assignment):
         "solution": True,
         "task": False,
     }
-    check = mine["check-batch_norm_eval"]
-    assert check["metadata"]["nbgrader"]["points"] == 2
-    assert "### BEGIN HIDDEN TESTS" in "".join(check["source"])
+    assert mine["check-batch_norm_eval"]["metadata"]["nbgrader"]["grade"] is False
+    test = mine["test-batch_norm_eval"]
+    assert test["metadata"]["nbgrader"]["grade"] is True
+    assert test["metadata"]["nbgrader"]["points"] == 2
+    assert "### BEGIN HIDDEN TESTS" in "".join(test["source"])
     assert len({cell["id"] for cell in cells}) == len(cells)
 
 

@@ -2,11 +2,9 @@
 # # Bug hunt
 #
 # Residual networks are explained on many blogs, and much of the code there does not run, or runs
-# and
-# is not what the text says. Here are six pieces of such code, rewritten in NumPy, each with the
-# bugs
-# that were found in the wild. For each, say to yourself what it *should* compute, find every way in
-# which it does not, and write the mended version.
+# and is not what the text says. Here are six pieces of such code, rewritten in NumPy, each with the
+# bugs that were found in the wild. For each, say to yourself what it *should* compute, find every
+# way in which it does not, and write the mended version.
 #
 # A bug that raises an exception is a kind one. The others train, print an accuracy, and are wrong.
 #
@@ -58,8 +56,7 @@ def normalise(x, mean, var):
 #
 # A basic block (He et al. 2015, figure 2; batch norm left out here) has two convolutions, the first
 # with the stride. The *block's input* is added to what they make, or, where shapes differ, the
-# input
-# after a projection (a 1x1 convolution with the same stride). Then comes the second ReLU.
+# input after a projection (a 1x1 convolution with the same stride). Then comes the second ReLU.
 
 
 # %% question="block"
@@ -132,10 +129,9 @@ assert out.tolist() == [[3, 104], [11, 112]]
 # ```
 #
 # The networks for CIFAR-10 of the paper (section 4.2) have depth $6n + 2$: a first convolution,
-# three
-# stages of $n$ blocks with two convolutions each, and the last layer. The stages have 16, 32 and 64
-# channels; the first block of the second and of the third stage halves the image (stride 2), all
-# other blocks have stride 1. A depth that is not $6n + 2$ with $n \ge 1$ is a `ValueError`.
+# three stages of $n$ blocks with two convolutions each, and the last layer. The stages have 16, 32
+# and 64 channels; the first block of the second and of the third stage halves the image (stride 2),
+# all other blocks have stride 1. A depth that is not $6n + 2$ with $n \ge 1$ is a `ValueError`.
 
 
 # %% question="plan"
@@ -211,9 +207,8 @@ assert [learning_rate(epoch, 8) for epoch in range(8)] == [0.1] * 4 + [0.01] * 2
 # ```
 #
 # The model is one batch norm and one linear layer; images are rows `(N, C)`. In evaluation batch
-# norm
-# uses its *running* statistics `mean` and `var` and does not change them, so the accuracy is the
-# same for every batch size. Each image counts once, those of the last, smaller batch too.
+# norm uses its *running* statistics `mean` and `var` and does not change them, so the accuracy is
+# the same for every batch size. Each image counts once, those of the last, smaller batch too.
 
 
 # %% question="accuracy"
