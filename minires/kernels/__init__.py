@@ -19,6 +19,7 @@ from minires.kernels.pooling import (
     avg_pool_dx,
     max_pool,
     max_pool_gather,
+    max_pool_places,
     max_pool_scatter,
 )
 from minires.kernels.threads import get_num_threads, set_num_threads
@@ -37,6 +38,7 @@ __all__ = [
     "input_gradient",
     "max_pool",
     "max_pool_gather",
+    "max_pool_places",
     "max_pool_scatter",
     "moments",
     "normalize",

@@ -1,7 +1,8 @@
 """Pooling over windows of channels-last images.
 
-Max pooling remembers which position of its window won, as one small integer per output. The forward
-is then a maximum over KH*KW strided slices of the input, and its adjoint adds into the same slices.
+A maximum over windows is one along the width, then one along the height. Which place of a window
+won, one small integer per output, is found only when a gradient has to go there; the adjoint then
+adds into KH*KW strided slices of the input.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ BLOCK = 1 << 17
 """How many numbers a block holds: each is read and written once for each place of the window."""
 
 
-def max_pool(x: Array, *, kernel_size: Pair, stride: Pair, padding: Pair) -> tuple[Array, Array]:
-    """The maximum of each window, and where in the window it stands.
+def max_pool(x: Array, *, kernel_size: Pair, stride: Pair, padding: Pair) -> Array:
+    """The maximum of each window.
 
     Parameters
     ----------
@@ -31,44 +32,79 @@ def max_pool(x: Array, *, kernel_size: Pair, stride: Pair, padding: Pair) -> tup
 
     Returns
     -------
-    out : (N, Ho, Wo, C) array
-    indices : (N, Ho, Wo, C) array of an unsigned integer type
-        ``kh*KW + kw`` of the first maximum; NaN counts as larger than any number.
+    (N, Ho, Wo, C) array
+        NaN where a window holds one.
     """
     xp = xp_of(x)
     N, H, W, C = x.shape
-    shape = _output_shape(x.shape, kernel_size, stride, padding)
-    out = xp.empty(shape, x.dtype)
-    indices = xp.empty(shape, _index_type(xp, kernel_size))
-
-    first = _first_places(xp, shape[1:3], kernel_size, stride, padding).astype(indices.dtype)
+    out = xp.empty(_output_shape(x.shape, kernel_size, stride, padding), x.dtype)
+    Wo = out.shape[2]
+    lowest = -xp.inf if x.dtype.kind == "f" else xp.iinfo(x.dtype).min
 
     def run(block: Block) -> None:
         n0, n1, h0, h1 = block
-        best, where = block.of(out), block.of(indices)
-        best.fill(-xp.inf if x.dtype.kind == "f" else xp.iinfo(x.dtype).min)
-        where[...] = first[h0:h1]
-        lost, isnan = (scratch(xp, name, best.shape, bool) for name in ("lost", "isnan"))
-        for place, target, source in _slices(block, (H, W), shape, kernel_size, stride, padding):
-            value, champion, loses = x[n0:n1][source], best[target], lost[target]
-            # A NaN neither is at most the champion nor, once it is one, gives way to a number.
-            xp.less_equal(value, champion, out=loses)
-            xp.not_equal(champion, champion, out=isnan[target])
-            loses |= isnan[target]
-            xp.maximum(champion, value, out=champion)
-            # Places ascend, so the last that won is the largest.
-            wins = xp.logical_not(loses).astype(indices.dtype)
-            wins *= indices.dtype.type(place)
-            xp.maximum(where[target], wins, out=where[target])
+        first = max(h0 * stride[0] - padding[0], 0)
+        last = min((h1 - 1) * stride[0] - padding[0] + kernel_size[0], H)
+        across = scratch(xp, "across", (n1 - n0, last - first, Wo, C), x.dtype)
+        across.fill(lowest)
+        for kw in range(kernel_size[1]):
+            columns = overlap(0, Wo, kw - padding[1], stride[1], W)
+            if columns:
+                target = across[:, :, columns[0]]
+                xp.maximum(target, x[n0:n1, first:last, columns[1]], out=target)
+        best = block.of(out)
+        best.fill(lowest)
+        for kh in range(kernel_size[0]):
+            rows = overlap(h0, h1, kh - padding[0] - first, stride[0], last - first)
+            if rows:
+                target = best[:, rows[0]]
+                xp.maximum(target, across[:, rows[1]], out=target)
 
-    parallel(run, blocks(xp, N, shape[1], shape[2] * C * 3, BLOCK))
-    return out, indices
+    parallel(run, blocks(xp, N, out.shape[1], W * C * stride[0], BLOCK))
+    return out
+
+
+def max_pool_places(
+    x: Array, out: Array, *, kernel_size: Pair, stride: Pair, padding: Pair
+) -> Array:
+    """Where in its window each maximum stands.
+
+    Parameters
+    ----------
+    x : (N, H, W, C) array
+    out : (N, Ho, Wo, C) array
+        From `max_pool`.
+    kernel_size, stride, padding : (int, int)
+
+    Returns
+    -------
+    (N, Ho, Wo, C) array of an unsigned integer type
+        ``kh*KW + kw`` of the first maximum; NaN counts as larger than any number.
+    """
+    xp = xp_of(x, out)
+    N, H, W, C = x.shape
+    indices = xp.empty(out.shape, _index_type(xp, kernel_size))
+
+    def run(block: Block) -> None:
+        best, where = block.of(out), block.of(indices)
+        wins, isnan = (scratch(xp, name, best.shape, bool) for name in ("wins", "isnan"))
+        # Backwards, so that of several the first is written last.
+        places = [*_slices(block, (H, W), out.shape, kernel_size, stride, padding)]
+        for place, target, source in reversed(places):
+            value, won = x[block.n0 : block.n1][source], wins[target]
+            xp.equal(value, best[target], out=won)
+            xp.not_equal(value, value, out=isnan[target])
+            won |= isnan[target]
+            xp.copyto(where[target], indices.dtype.type(place), where=won)
+
+    parallel(run, blocks(xp, N, out.shape[1], out.shape[2] * C * 3, BLOCK))
+    return indices
 
 
 def max_pool_gather(
     x: Array, indices: Array, *, kernel_size: Pair, stride: Pair, padding: Pair
 ) -> Array:
-    """The values of `x` at the places that `max_pool` returned: linear in `x`.
+    """The values of `x` at the places that `max_pool_places` returned: linear in `x`.
 
     Parameters
     ----------
@@ -206,17 +242,6 @@ def _output_shape(
 def _index_type(xp: ModuleType, kernel_size: Pair) -> type:
     chosen: type = xp.uint8 if kernel_size[0] * kernel_size[1] <= 256 else xp.uint16
     return chosen
-
-
-def _first_places(
-    xp: ModuleType, size: Pair, kernel_size: Pair, stride: Pair, padding: Pair
-) -> Array:
-    """The first place of each window that lies inside the image: (Ho, Wo, 1)."""
-    rows, columns = (
-        xp.maximum(padding[axis] - xp.arange(size[axis]) * stride[axis], 0) for axis in (0, 1)
-    )
-    places: Array = (rows[:, None] * kernel_size[1] + columns)[:, :, None]
-    return places
 
 
 Slices = tuple[slice, slice, slice]

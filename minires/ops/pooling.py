@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from minires import kernels
 from minires.backend import Array
-from minires.engine import op
+from minires.engine import op, raw
 from minires.kernels.geometry import output_size
 from minires.kernels.placement import Pair
 
@@ -30,12 +30,10 @@ def _check(name: str, x: Array, kernel_size: Pair, stride: Pair, padding: Pair) 
 
 
 @op
-def max_pool2d(
-    x: Array, *, kernel_size: Pair, stride: Pair, padding: Pair = (0, 0)
-) -> tuple[Array, Array]:
-    """The largest value of each window, (N, H, W, C) to (N, Ho, Wo, C); in a tie the first.
+def max_pool2d(x: Array, *, kernel_size: Pair, stride: Pair, padding: Pair = (0, 0)) -> Array:
+    """The largest value of each window, (N, H, W, C) to (N, Ho, Wo, C).
 
-    Saved is each maximum's place in its window, counted along rows.
+    The gradient goes to the first of a window's largest values.
     """
     _check("max_pool2d", x, kernel_size, stride, padding)
     return kernels.max_pool(x, kernel_size=kernel_size, stride=stride, padding=padding)
@@ -43,10 +41,13 @@ def max_pool2d(
 
 @max_pool2d.vjp
 def max_pool2d_vjp(
-    g: Array, x_shape: tuple[int, ...], saved: Array, kernel_size: Pair, stride: Pair, padding: Pair
+    g: Array, x: Array, out: Array, kernel_size: Pair, stride: Pair, padding: Pair
 ) -> tuple[Array]:
     windows = {"kernel_size": kernel_size, "stride": stride, "padding": padding}
-    return (max_pool2d_scatter(g, indices=saved, input_size=x_shape[1:3], **windows),)
+    indices = kernels.max_pool_places(
+        raw(x), raw(out), **windows
+    )  # no derivative: they are integers
+    return (max_pool2d_scatter(g, indices=indices, input_size=x.shape[1:3], **windows),)
 
 
 @op

@@ -32,11 +32,17 @@ def draw(shape, kind="normal", dtype=np.float64):
     return x
 
 
+def maxima(x, **settings):
+    """The largest values and their places."""
+    out = pooling.max_pool(x, **settings)
+    return out, pooling.max_pool_places(x, out, **settings)
+
+
 @pytest.mark.parametrize("kind", ["normal", "ties", "infinite", "nan"])
 @pytest.mark.parametrize(("shape", "settings"), CASES)
 def test_max_pool(shape, settings, kind):
     x = draw(shape, kind)
-    out, indices = pooling.max_pool(x, **settings)
+    out, indices = maxima(x, **settings)
     expected, places = reference.max_pool(x, **settings)
     assert out.dtype == x.dtype
     assert indices.dtype == np.uint8
@@ -48,7 +54,7 @@ def test_max_pool(shape, settings, kind):
 @pytest.mark.parametrize(("shape", "settings"), CASES)
 def test_max_pool_scatter_is_the_adjoint_of_gather(shape, settings):
     x = draw(shape)
-    out, indices = pooling.max_pool(x, **settings)
+    out, indices = maxima(x, **settings)
     g = np.random.default_rng(8).standard_normal(out.shape)
     dx = pooling.max_pool_scatter(g, indices, input_size=shape[1:3], **settings)
     other = np.random.default_rng(9).standard_normal(shape)
@@ -68,7 +74,7 @@ def test_avg_pool(shape, settings):
 
 
 def test_the_first_of_equal_maxima_wins():
-    out, indices = pooling.max_pool(
+    out, indices = maxima(
         np.full((1, 4, 4, 1), 2.0), kernel_size=(3, 3), stride=(1, 1), padding=(1, 1)
     )
     assert out.min() == 2
@@ -81,7 +87,7 @@ def test_dtypes_and_strides(dtype):
     settings = {"kernel_size": (2, 3), "stride": (2, 1), "padding": (1, 1)}
     x = np.asfortranarray((draw((3, 8, 7, 4)) * 10).astype(dtype))
     x.setflags(write=False)
-    out, indices = pooling.max_pool(x, **settings)
+    out, indices = maxima(x, **settings)
     assert out.dtype == dtype
     np.testing.assert_array_equal(out, reference.max_pool(x, **settings)[0])
     np.testing.assert_array_equal(indices, reference.max_pool(x, **settings)[1])
@@ -90,7 +96,7 @@ def test_dtypes_and_strides(dtype):
 def test_a_window_with_more_places_than_a_byte_counts():
     x = draw((1, 18, 20, 1))
     settings = {"kernel_size": (17, 19), "stride": (1, 1), "padding": (0, 0)}
-    out, indices = pooling.max_pool(x, **settings)
+    out, indices = maxima(x, **settings)
     assert indices.dtype == np.uint16
     np.testing.assert_array_equal(indices, reference.max_pool(x, **settings)[1])
     np.testing.assert_array_equal(out, reference.max_pool(x, **settings)[0])
@@ -102,7 +108,7 @@ def test_any_number_of_threads_gives_the_same_bits(threads):
     runs = []
     for count in (1, 2, 3):
         kernels.set_num_threads(count)
-        out, indices = pooling.max_pool(x, **settings)
+        out, indices = maxima(x, **settings)
         runs.append(
             [
                 out,

@@ -158,7 +158,7 @@ def pooled(function: Any, draw: Any = normal) -> list[Case]:
 
 
 def _places(x: Any, **windows: Any) -> Any:
-    return kernels.max_pool(x, **windows)[1]
+    return kernels.max_pool_places(x, kernels.max_pool(x, **windows), **windows)
 
 
 def _mean_of(x: Any) -> Any:
