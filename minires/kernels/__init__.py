@@ -22,6 +22,7 @@ from minires.kernels.pooling import (
     max_pool_places,
     max_pool_scatter,
 )
+from minires.kernels.products import matmul
 from minires.kernels.threads import get_num_threads, set_num_threads
 from minires.kernels.workspace import release_workspace
 
@@ -36,6 +37,7 @@ __all__ = [
     "get_num_threads",
     "gradient_sums",
     "input_gradient",
+    "matmul",
     "max_pool",
     "max_pool_gather",
     "max_pool_places",

@@ -9,8 +9,9 @@ the end. On a GPU whole arrays are one step each, for there every step is a laun
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import ModuleType
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from minires.backend import Array, xp_of
 from minires.kernels.half import computed_in_float32
 from minires.kernels.threads import parallel
 from minires.kernels.workspace import scratch
+
+Result = TypeVar("Result")
 
 CHUNK = 1 << 18
 """How many numbers of one array a chunk holds on the CPU: 1 MiB of float32."""
@@ -69,7 +72,7 @@ def moments(x: Array) -> tuple[Array, Array]:
         xp.subtract(some, wide_guess[: chunk.width], out=shifted)
         return rows.fold(shifted.sum(axis=0)), rows.fold(_products(xp, shifted, shifted))
 
-    chunks = zip(*parallel(of_chunk, rows.chunks), strict=True)
+    chunks = zip(*rows.each(of_chunk), strict=True)
     totals, squares = (xp.stack(part).astype(xp.float64) for part in chunks)  # (chunks, C) each
     counts = xp.asarray([[c.last - c.first] for c in rows.chunks], xp.float64) / rows.channels
     means = totals / counts
@@ -116,7 +119,7 @@ def scale_shift(x: Array, scale: Array, shift: Array) -> Array:
         xp.multiply(chunk.of(values), wide_scale[: chunk.width], out=result)
         xp.add(result, wide_shift[: chunk.width], out=result)
 
-    parallel(run, rows.chunks)
+    rows.each(run)
     return out
 
 
@@ -151,7 +154,7 @@ def gradient_sums(g: Array, x: Array, mean: Array, inv_std: Array) -> Array:
         sums = cotangent.sum(axis=0), _products(xp, cotangent, centred)
         return xp.stack([rows.fold(wide) for wide in sums])
 
-    sums = xp.stack(parallel(of_chunk, rows.chunks)).astype(xp.float64).sum(axis=0)  # (2, C)
+    sums = xp.stack(rows.each(of_chunk)).astype(xp.float64).sum(axis=0)  # (2, C)
     sums[1] *= inv_std
     return sums.astype(mean.dtype)
 
@@ -203,7 +206,7 @@ def input_gradient(
         xp.multiply(chunk.of(cotangents), wide_slope[: chunk.width], out=result)
         xp.add(result, line, out=result)
 
-    parallel(run, rows.chunks)
+    rows.each(run)
     return dx
 
 
@@ -243,6 +246,12 @@ class _Rows:
             self.chunks.append(_Chunk(whole, like.size, like.size - whole))
         if not self.chunks:  # an empty one, so that sums have something to add
             self.chunks.append(_Chunk(0, 0, max(width, 1)))
+
+    def each(self, run: Callable[[_Chunk], Result]) -> list[Result]:
+        """`run` for every chunk, on several threads if there is work for them."""
+        if self.count * self.channels < 2 * CHUNK:
+            return [run(chunk) for chunk in self.chunks]
+        return parallel(run, self.chunks)
 
     def flat(self, array: Array) -> Array:
         """All numbers of an array in a row, to compute with."""

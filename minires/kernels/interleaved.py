@@ -33,6 +33,9 @@ copies into another order, which for so few columns takes as long as the product
 TALLEST = 256
 """How many windows a matrix has at most: the same, where it is transposed for a gradient."""
 
+LOWEST = 64
+"""How many it has at least, if there are so many."""
+
 BLOCK = 1 << 21
 """How many numbers a block's buffers hold; see `geometry.BLOCK`."""
 
@@ -100,8 +103,8 @@ class _Turns(NamedTuple):
 def _turns(kernel: Pair, channels: int, filters: int, block: Block, width: int) -> _Turns:
     every = kernel[1]
     per_turn = -(-(block.h1 - block.h0) * (width + every - 1) // every)
-    highest = min(UNPACKED // max(every * channels * filters, 1), TALLEST)
-    matrices = -(-per_turn // max(highest, 1))
+    highest = UNPACKED // max(every * channels * filters, 1)
+    matrices = -(-per_turn // min(max(highest, LOWEST), TALLEST))
     height = -(-per_turn // matrices)
     return _Turns(every, matrices, height, every * matrices * height)
 

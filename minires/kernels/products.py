@@ -1,4 +1,8 @@
-"""One large matrix product shared between threads."""
+"""Large matrix products, shared between threads.
+
+BLAS has threads of its own, but they go on spinning for tens of milliseconds after a product, in the
+way of the next convolution's: so no large product is left to them.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,32 @@ from types import ModuleType
 
 import numpy as np
 
-from minires.backend import Array
+from minires.backend import Array, xp_of
 from minires.kernels.geometry import ranges
-from minires.kernels.threads import parallel
+from minires.kernels.threads import one_blas_thread, parallel
 
 SHARES = 4
 """Into how many pieces a product is cut. With more, BLAS would pack its factors more often."""
 
 WORTH_SHARING = 1 << 18
-"""Fewer multiplications than this take less time than waking a thread."""
+"""Fewer multiplications than this take less time than waking a thread; BLAS thinks so too."""
+
+
+def matmul(x: Array, y: Array) -> Array:
+    """`x @ y`: (..., n, k) by (..., k, m), as in NumPy."""
+    xp = xp_of(x, y)
+    if xp is not np or x.size * y.shape[-1] < WORTH_SHARING:
+        result: Array = x @ y
+        return result
+    if y.ndim != 2 or x.ndim < 2 or x.shape[-1] != y.shape[0]:
+        with one_blas_thread():
+            result = x @ y
+        return result
+    rows = x.reshape(-1, x.shape[-1])
+    out = xp.empty((len(rows), y.shape[1]), xp.result_type(x, y))
+    product(xp, rows, y, out)
+    result = out.reshape(*x.shape[:-1], y.shape[1])
+    return result
 
 
 def product(xp: ModuleType, a: Array, b: Array, out: Array) -> None:

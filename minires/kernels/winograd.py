@@ -37,10 +37,10 @@ Points whose powers stay near 1 are better (Barabasz et al. 2020, ACM TOMS 46(4)
 among pairs of eighths these give the smallest error.
 """
 
-FEWEST_TILES = 96
+FEWEST_TILES = 160
 """How many tiles a block has at least: each place's product multiplies by all the weights again."""
 
-BLOCK = 1 << 19
+BLOCK = 1 << 20
 """How many numbers the transforms of a block hold, if that gives enough tiles."""
 
 

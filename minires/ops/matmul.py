@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from minires import kernels
 from minires.backend import Array
 from minires.engine import op
 
@@ -16,7 +17,7 @@ def matmul(x: Array, y: Array) -> Array:
     A vector on the left is a row, a vector on the right a column, as in NumPy.
     """
     try:
-        return x @ y
+        return kernels.matmul(x, y)
     except ValueError as error:
         shapes = " by ".join(str(getattr(a, "shape", ())) for a in (x, y))
         raise ValueError(f"matmul wants (..., n, k) by (..., k, m), got {shapes}") from error
@@ -34,7 +35,7 @@ def matmul_vjp(
     if x.ndim == 1:
         g = g.reshape(*g.shape[:-1], 1, g.shape[-1])  # (..., n, m)
     if needs[0]:
-        dx = g @ _transposed(columns)
+        dx = matmul(g, _transposed(columns))
         dx = dx.reshape(*dx.shape[:-2], dx.shape[-1]) if x.ndim == 1 else dx
     if needs[1]:
         if (
@@ -42,9 +43,9 @@ def matmul_vjp(
         ):  # one matrix for the whole batch: one product, not one a row and a sum
             count = math.prod(rows.shape[:-1])  # -1 would not do for empty arrays
             flat = rows.reshape(count, rows.shape[-1])
-            dy = flat.transpose(1, 0) @ g.reshape(count, g.shape[-1])
+            dy = matmul(flat.transpose(1, 0), g.reshape(count, g.shape[-1]))
         else:
-            dy = _transposed(rows) @ g
+            dy = matmul(_transposed(rows), g)
         dy = dy.reshape(*dy.shape[:-2], dy.shape[-2]) if y.ndim == 1 else dy
     return dx, dy
 
