@@ -1,7 +1,7 @@
 """Large matrix products, shared between threads.
 
-BLAS has threads of its own, but they go on spinning for tens of milliseconds after a product, in the
-way of the next convolution's: so no large product is left to them.
+BLAS has threads of its own, but they go on spinning for tens of milliseconds after a product, in
+the way of the next convolution's: so no large product is left to them.
 """
 
 from __future__ import annotations
