@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 import platform
 import re
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 import minires
+from minires.bench.machine import describe
 from minires.files import atomic_write
 from minires.kernels import get_num_threads
 
@@ -22,24 +22,12 @@ FOLDER = Path(__file__).resolve().parent.parent / "results" / "paper"
 def machine() -> dict[str, Any]:
     """What the figures depend on, besides the code."""
     return {
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        **{key: value for key, value in describe().items() if key != "system"},
         "threads": get_num_threads(),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "minires": minires.__version__,
     }
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def read(path: Path) -> dict[str, Any]:
