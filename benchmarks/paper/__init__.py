@@ -1,5 +1,5 @@
 """He et al. 2015, "Deep residual learning for image recognition" (arXiv:1512.03385), in small.
 
 `python -m benchmarks.paper` lists the experiments. Each writes what it found to
-benchmarks/results/paper, and `python docs/figures/paper.py` makes docs/paper.md from that.
+benchmarks/results/paper, and `python -m benchmarks.paper pages` makes docs/paper.md from that.
 """

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.paper import results
+from benchmarks.paper import articles, pages, results
 from benchmarks.paper.ablation import ablation
 from benchmarks.paper.counts import Count, cifar_counts, imagenet_counts
 from benchmarks.paper.depth import DEPTHS, degradation
@@ -107,6 +107,22 @@ def resnet20_command(
         work=work,
         out=out,
     )
+
+
+@app.command("articles")
+def articles_command(
+    only: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Some only.")] = None,
+) -> None:
+    """The scripts of docs/examples at their own settings (about ten minutes)."""
+    for name in only or articles.names():
+        print(name, flush=True)
+        articles.measure(name)
+
+
+@app.command("pages")
+def pages_command() -> None:
+    """Write docs/paper.md and docs/articles.md, and draw their pictures, from the results."""
+    pages.write_all()
 
 
 if __name__ == "__main__":

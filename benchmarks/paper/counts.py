@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from benchmarks.paper.published import MULTIPLY_ADDS_G, PARAMETERS_M
 from minires import models, nn
@@ -18,6 +19,7 @@ class Count:
     published: str
 
 
+@cache
 def imagenet_counts() -> list[Count]:
     """Table 1's networks at 224x224, as the paper has them: stride in the first 1x1 convolution."""
     rows = []
@@ -30,6 +32,7 @@ def imagenet_counts() -> list[Count]:
     return rows
 
 
+@cache
 def cifar_counts() -> list[Count]:
     """Table 6's networks at 32x32."""
     rows = []

@@ -14,7 +14,7 @@ import minires
 from benchmarks.paper import results
 from minires import data, models, optim
 from minires.nn import Module
-from minires.training import Interrupted, evaluate
+from minires.training import evaluate
 
 PEAK_LR, WEIGHT_DECAY, BATCH_SIZE = 0.3, 5e-4, 128
 
@@ -97,8 +97,8 @@ def train_resnet20(
                 out=work,
                 resume=(work / "last.npz").exists(),
             )
-    except Interrupted as stopped:
-        print(f"{stopped}. The same command goes on from there.")
+    except KeyboardInterrupt as stopped:  # fit's own says where, and that the state is saved
+        print(f"{str(stopped) or 'stopped'}. The same command goes on from there.")
         return None
     final = evaluate(model, test, transform=normalize)
     content = {
