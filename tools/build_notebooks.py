@@ -3,6 +3,7 @@
     python tools/build_notebooks.py             # all of them
     python tools/build_notebooks.py 01 03       # those whose names begin so
     python tools/build_notebooks.py --check     # run, write nothing, compare with the built ones
+    python tools/build_notebooks.py --text      # run nothing: only the prose has changed
 
 The sources are in jupytext's percent format. A cell that raises, writes to stderr (a warning) or
 takes more than three minutes fails the build. `--check` further wants of every cell the players,
@@ -71,6 +72,21 @@ def run(notebook: NotebookNode, name: str) -> None:
                 sys.exit(f"{name}: this cell wrote to stderr\n{cell.source}\n\n{output.text}")
 
 
+def keep_outputs(notebook: NotebookNode, before: NotebookNode, name: str) -> None:
+    """Give a notebook whose prose has changed the outputs that it had.
+
+    Raises
+    ------
+    SystemExit
+        If a code cell has changed.
+    """
+    new, old = ([c for c in n.cells if c.cell_type == "code"] for n in (notebook, before))
+    if [cell.source for cell in new] != [cell.source for cell in old]:
+        sys.exit(f"{name}: its code has changed, so it must be run")
+    for cell, had in zip(new, old, strict=True):
+        cell.outputs, cell.execution_count = had.outputs, had.execution_count
+
+
 def main() -> None:
     """Run what is asked for, one after the other, with a line for each."""
     parser = argparse.ArgumentParser(
@@ -78,13 +94,17 @@ def main() -> None:
     )
     parser.add_argument("prefixes", nargs="*", help="such as 01 (default: all)")
     parser.add_argument("--check", action="store_true", help="run and compare, write nothing")
+    parser.add_argument("--text", action="store_true", help="keep the outputs: no code has changed")
     arguments = parser.parse_args()
     begin = time.perf_counter()
     for source in sources(arguments.prefixes):
         print(f"{source.stem:40}", end="", flush=True)
         started = time.perf_counter()
         notebook = read(source)
-        run(notebook, source.stem)
+        if arguments.text:
+            keep_outputs(notebook, nbformat.read(built(source), as_version=4), source.stem)
+        else:
+            run(notebook, source.stem)
         seconds = time.perf_counter() - started
         total = sum(map(shown, notebook.cells), Counter())
         what = ", ".join(f"{n} {kind}{'s' * (n > 1)}" for kind, n in sorted(total.items()))

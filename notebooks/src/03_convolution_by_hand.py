@@ -220,8 +220,8 @@ ax.margins(y=0.15)
 plt.show()
 
 # %% [markdown]
-# *What to see: the axis is logarithmic, each line up is ten times slower. The same products in the same
-# order of size, minutes against milliseconds: the loops spend nearly all their time on being Python. The
+# *What to see: the axis is logarithmic, each line up is ten times slower. It is the same number of
+# products, minutes against milliseconds: the loops spend nearly all their time on being Python. The
 # library lowers rows only, or transforms tiles so that fewer products are left (exercise 3), and chooses
 # by the shape of the layer.*
 #
