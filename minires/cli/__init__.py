@@ -14,10 +14,12 @@ from minires.bench.measure import ContestantError
 from minires.cli.bench import bench_command
 from minires.cli.describe import info_command, summary_command
 from minires.cli.evaluate import eval_command, predict_command
+from minires.cli.export import export_command
 from minires.cli.notebooks import notebooks_command
 from minires.cli.train import Stopped, train_command
 from minires.coursework.command import check_command, coursework_app, grade_command
 from minires.gradcheck.command import gradcheck_command
+from minires.interop import MissingLibrary
 from minires.training import TrainingError
 
 app = typer.Typer(
@@ -29,6 +31,7 @@ app = typer.Typer(
 app.command("train")(train_command)
 app.command("eval")(eval_command)
 app.command("predict")(predict_command)
+app.command("export")(export_command)
 app.command("summary")(summary_command)
 app.command("gradcheck")(gradcheck_command)
 app.command("notebooks")(notebooks_command)
@@ -39,7 +42,15 @@ app.command("grade")(grade_command)
 app.add_typer(coursework_app, name="coursework")
 
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
-_USER_ERRORS = (_USAGE_ERROR, ValueError, TypeError, DeviceError, OSError, MemoryError)
+_USER_ERRORS = (
+    _USAGE_ERROR,
+    ValueError,
+    TypeError,
+    DeviceError,
+    MissingLibrary,
+    OSError,
+    MemoryError,
+)
 
 
 def main() -> None:

@@ -15,6 +15,8 @@ from minires.cli.options import (
     BatchOption,
     DataDirOption,
     DeviceOption,
+    MeanOption,
+    StdOption,
     WeightsModelOption,
     WeightsOption,
     data_option,
@@ -36,16 +38,17 @@ def measure(network: Any, dataset: Any, transform: Any, batch_size: int) -> Eval
         )
 
 
-def _numbers(text: str | None, name: str) -> list[float] | None:
+def numbers(text: str | None, name: str) -> list[float] | None:
+    """What stands in an option such as `--mean 0.5,0.5,0.5`."""
     if text is None:
         return None
     try:
-        numbers = [float(part) for part in text.split(",")]
+        found = [float(part) for part in text.split(",")]
     except ValueError:
-        numbers = [math.nan]
-    if not all(map(math.isfinite, numbers)):
+        found = [math.nan]
+    if not all(map(math.isfinite, found)):
         raise ValueError(f"{name} wants numbers with commas between, got {text!r}")
-    return numbers
+    return found
 
 
 def eval_command(
@@ -53,10 +56,8 @@ def eval_command(
     model: WeightsModelOption = None,
     data: Annotated[str | None, data_option("what they learned on")] = None,
     data_dir: DataDirOption = None,
-    mean: Annotated[
-        str | None, option("X,X,X", "Per channel, of pixels in [0, 1].", "the file's")
-    ] = None,
-    std: Annotated[str | None, option("X,X,X", "Likewise.", "the file's")] = None,
+    mean: MeanOption = None,
+    std: StdOption = None,
     batch_size: BatchOption = 256,
     device: DeviceOption = "cpu",
 ) -> None:
@@ -65,7 +66,7 @@ def eval_command(
     name = data or network.metadata.get("data", "fashion-mini")
     dataset = datasets.load_dataset(name, root=data_dir, train=False)
     _check_classes(network, dataset.classes, name)
-    transform = preparation(network, _numbers(mean, "--mean"), _numbers(std, "--std"), dataset)
+    transform = preparation(network, numbers(mean, "--mean"), numbers(std, "--std"), dataset)
     result = measure(network, dataset, transform, batch_size)
     print(f"{weights} on the test images of {name}:")
     print(f"  accuracy  {result.accuracy:.2%} ({result.correct:,} of {result.count:,})")
@@ -103,17 +104,22 @@ def preparation(
 
 
 def predict_command(
-    weights: Annotated[Path, typer.Argument(help="What `minires train` wrote, such as best.npz.")],
+    weights: Annotated[
+        Path, typer.Argument(help="What `minires train` wrote, such as best.npz, or PyTorch's.")
+    ],
     images: Annotated[list[Path], typer.Argument(help="Image files, of any size.")],
+    model: WeightsModelOption = None,
+    mean: MeanOption = None,
+    std: StdOption = None,
     top: Annotated[int, option("N", "How many classes to show.", min=1)] = 5,
     device: DeviceOption = "cpu",
 ) -> None:
     """Say what is on images: the likeliest classes and their probabilities."""
-    network = load(weights).to(device)
+    network = load(weights, model).to(device)
     classes = network.metadata.get("classes") or [
         f"class {k}" for k in range(network.architecture["num_classes"])
     ]
-    prepare = preparation(network, None, None)
+    prepare = preparation(network, numbers(mean, "--mean"), numbers(std, "--std"))
     for path in images:
         pixels = datasets.read_image(path)[None]  # (1, H, W, 3)
         if network.architecture["in_channels"] == 1:

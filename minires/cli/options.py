@@ -34,3 +34,7 @@ WeightsModelOption = Annotated[
         "NAME", "The network, where the file does not say; `minires info` lists them.", "the file's"
     ),
 ]
+MeanOption = Annotated[
+    str | None, option("X,X,X", "Per channel, of pixels in [0, 1].", "the file's")
+]
+StdOption = Annotated[str | None, option("X,X,X", "Likewise.", "the file's")]

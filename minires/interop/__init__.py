@@ -1,11 +1,19 @@
 """Weights from other frameworks, read without them and without running anything, and for them."""
 
+from minires.interop.libraries import MissingLibrary
+from minires.interop.onnx_export import OPSET, export_onnx
+from minires.interop.onnx_import import OnnxNetwork, load_onnx
 from minires.interop.safetensors_file import save_torch_compatible
 from minires.interop.torch_file import read_checkpoint
 from minires.interop.weights import file_format, load_safetensors, load_torch, load_weights
 
 __all__ = [
+    "OPSET",
+    "MissingLibrary",
+    "OnnxNetwork",
+    "export_onnx",
     "file_format",
+    "load_onnx",
     "load_safetensors",
     "load_torch",
     "load_weights",

@@ -6,12 +6,16 @@ import importlib
 from typing import Any
 
 
+class MissingLibrary(ImportError):
+    """A conversion needs a library that is not installed; the message says which."""
+
+
 def optional(name: str) -> Any:
     """A module of a library that may not be installed.
 
     Raises
     ------
-    ImportError
+    MissingLibrary
         Naming the command that installs it.
     """
     try:
@@ -20,7 +24,7 @@ def optional(name: str) -> Any:
         library = name.partition(".")[0]
         if (error.name or "").partition(".")[0] != library:
             raise
-        raise ImportError(
+        raise MissingLibrary(
             f"this needs the library {library}, which is not installed: "
             "pip install 'minires[interop]'"
         ) from error

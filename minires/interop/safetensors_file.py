@@ -48,7 +48,7 @@ def read_safetensors(path: str | Path) -> dict[str, StoredTensor]:
     ------
     FileError
         If the file is missing or damaged.
-    ImportError
+    MissingLibrary
         If the library is not installed.
     """
     library = optional("safetensors")
@@ -79,7 +79,7 @@ def save_torch_compatible(
     ------
     OSError
         If the file cannot be written; what was at `path` stays.
-    ImportError
+    MissingLibrary
         If the library is not installed.
     """
     library = optional("safetensors.numpy")

@@ -90,7 +90,7 @@ def load_safetensors(path: str | Path) -> dict[str, NDArray[Any]]:
     ------
     FileError
         If the file is missing or damaged.
-    ImportError
+    MissingLibrary
         If the library safetensors is not installed.
     """
     return _in_our_ways(states.unwrapped(read_safetensors(path)))

@@ -1,0 +1,100 @@
+"""`minires export`: a network for other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from minires import interop, models, nn
+from minires.cli.evaluate import numbers
+from minires.cli.options import WeightsModelOption, option
+from minires.training import load, save
+
+
+def export_command(
+    out: Annotated[
+        Path, typer.Argument(help="The file to write: .onnx, .safetensors or .npz (minires's own).")
+    ],
+    weights: Annotated[
+        Path | None,
+        option(
+            "FILE",
+            "What `minires train` wrote, or a PyTorch or safetensors file.",
+            "random weights of --model",
+        ),
+    ] = None,
+    model: WeightsModelOption = None,
+    size: Annotated[
+        int | None, option("N", "Height and width of images.", "the file's, or 32 or 224", min=1)
+    ] = None,
+    keep_batch_norm: Annotated[
+        bool,
+        typer.Option("--keep-batch-norm", help="In .onnx, do not fold it into convolutions."),
+    ] = False,
+    mean: Annotated[
+        str | None,
+        option("X,X,X", "To be kept in the file: per channel, of pixels in [0, 1].", False),
+    ] = None,
+    std: Annotated[str | None, option("X,X,X", "Likewise.", False)] = None,
+    classes: Annotated[
+        Path | None, option("FILE", "To be kept in the file: names of classes, one a line.", False)
+    ] = None,
+) -> None:
+    """Write a network in another format, which the name of the file chooses.
+
+    .onnx is for other runtimes, images as (N, C, H, W); .safetensors for
+    PyTorch: torchvision's ResNets load it; .npz for minires itself.
+    """
+    writers = {".onnx": _onnx, ".safetensors": _safetensors, ".npz": _npz}
+    if out.suffix not in writers:
+        raise ValueError(f"{out}: the name must end in {', '.join(writers)}")
+    if weights is not None:
+        network = load(weights, model)
+    elif model is not None:
+        network = models.create(model).eval()
+    else:
+        raise ValueError("export wants --weights FILE, --model NAME or both")
+    known = dict(getattr(network, "metadata", {}))
+    side = (
+        size
+        or max(known.get("size") or [0])
+        or (224 if isinstance(network.maxpool, nn.MaxPool2d) else 32)
+    )
+    known["size"] = [side, side]
+    known |= {"mean": numbers(mean, "--mean") or known.get("mean")}
+    known |= {"std": numbers(std, "--std") or known.get("std")}
+    if classes is not None:
+        known["classes"] = _class_names(classes, network.architecture["num_classes"])
+    network.metadata = {key: value for key, value in known.items() if value is not None}
+    what = writers[out.suffix](network, out, side, keep_batch_norm)
+    parameters = sum(p.size for p in network.parameters())
+    print(f"{out}: {network.architecture['name']}, {parameters:,} parameters, {what}")
+
+
+def _class_names(path: Path, count: int) -> list[str]:
+    names = path.read_text(encoding="utf-8").split("\n")
+    names = [name.strip() for name in names if name.strip()]
+    if len(names) != count:
+        raise ValueError(f"{path} has {len(names)} names, the network {count} classes")
+    return names
+
+
+def _onnx(network: Any, out: Path, side: int, keep: bool) -> str:
+    channels = network.architecture["in_channels"]
+    interop.export_onnx(network, out, (side, side, channels), fold_batch_norm=not keep)
+    return (
+        f"opset {interop.OPSET}, images (N, {channels}, {side}, {side}), "
+        f"batch norm {'kept' if keep else 'folded'}"
+    )
+
+
+def _safetensors(network: Any, out: Path, side: int, keep: bool) -> str:
+    interop.save_torch_compatible(network, out)
+    return "in PyTorch's layout, keys as torchvision has them"
+
+
+def _npz(network: Any, out: Path, side: int, keep: bool) -> str:
+    save(network, out)
+    return f"to use with minires eval and minires predict, images {side} x {side}"

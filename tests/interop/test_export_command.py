@@ -1,0 +1,118 @@
+"""`minires export`, and weights of others on the command line."""
+
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from interop.torchvision import as_torch_file
+from safetensors.numpy import load_file
+
+import minires
+from minires import cli, models
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """`run("export", "x.onnx")`: exit code, standard output and error, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def command(*arguments):
+        monkeypatch.setattr(sys, "argv", ["minires", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        return caught.value.code or 0, *capsys.readouterr()
+
+    return command
+
+
+@pytest.fixture
+def theirs(tmp_path):
+    """A PyTorch file with the weights of a ResNet-8 for the digits, in PyTorch's layout."""
+    model = models.resnet8(10, 1)
+    state = {}
+    for name, value in model.state_dict().items():
+        axes = {4: (3, 2, 0, 1), 2: (1, 0)}.get(value.ndim, tuple(range(value.ndim)))
+        state[name] = value.numpy().transpose(axes)
+    path = tmp_path / "theirs.pth"
+    path.write_bytes(as_torch_file(state))
+    return path, model.eval()
+
+
+def test_to_every_format(run, theirs, tmp_path):
+    path, model = theirs
+    (tmp_path / "names.txt").write_text("\n".join("abcdefghij") + "\n")
+    source = ("--weights", path, "--model", "resnet8")
+    code, out, err = run("export", "a.onnx", *source, "--size", 8)
+    assert (code, err) == (0, "")
+    assert out == (
+        "a.onnx: resnet8, 75,002 parameters, opset 17, images (N, 1, 8, 8), batch norm folded\n"
+    )
+    code, out, _ = run("export", "b.onnx", *source, "--keep-batch-norm")
+    assert "images (N, 1, 32, 32), batch norm kept" in out
+    counts = [len(onnx.load(tmp_path / name).graph.node) for name in ("a.onnx", "b.onnx")]
+    assert counts[1] - counts[0] == 7  # its batch norms
+
+    assert run("export", "c.safetensors", *source)[0] == 0
+    written = load_file(tmp_path / "c.safetensors")["conv1.weight"]
+    np.testing.assert_array_equal(written, model.conv1.weight.numpy().transpose(3, 2, 0, 1))
+
+    normal = ("--mean", "0.5", "--std", "0.25", "--classes", "names.txt")
+    assert run("export", "d.npz", *source, *normal, "--size", 8)[0] == 0
+    again = minires.load(tmp_path / "d.npz")
+    np.testing.assert_array_equal(again.fc.weight.numpy(), model.fc.weight.numpy())
+    assert again.metadata == {
+        "mean": [0.5],
+        "std": [0.25],
+        "size": [8, 8],
+        "classes": list("abcdefghij"),
+    }
+    assert run("export", "e.onnx", "--weights", "d.npz")[1].startswith("e.onnx: resnet8, ")
+    assert run("eval", "--weights", "d.npz", "--data", "digits", "--model", "resnet8")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("x.txt", "--model", "resnet8"), "x.txt: the name must end in .onnx, .safetensors, .npz"),
+        (("x.onnx",), "export wants --weights FILE, --model NAME or both"),
+        (("x.onnx", "--weights", "theirs.pth"), "theirs.pth does not say which network"),
+        (("x.onnx", "--weights", "none.pth"), "cannot read none.pth: No such file"),
+        (
+            ("x.onnx", "--weights", "theirs.pth", "--model", "resnet14"),
+            "cannot load theirs.pth: its weights do not fit: missing: layer1.1.conv1.weight, ",
+        ),
+        (
+            ("x.npz", "--weights", "theirs.pth", "--model", "resnet8", "--classes", "theirs.py"),
+            "theirs.py: No such file",
+        ),
+        (("x.npz", "--model", "resnet8", "--mean", "a"), "--mean wants numbers"),
+    ],
+)
+def test_mistakes_get_one_line(run, theirs, arguments, message):
+    code, out, err = run("export", *arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_eval_takes_weights_of_others(run, theirs):
+    path, model = theirs
+    options = ("--data", "digits", "--mean", "0.5", "--std", "0.25")
+    code, out, err = run("eval", "--weights", path, "--model", "resnet8", *options)
+    assert (code, err) == (0, "")
+    digits = minires.data.load_dataset("digits", train=False)
+    prepare = minires.data.Normalize((0.5,), (0.25,))
+    right = minires.training.evaluate(model, digits, transform=prepare).correct
+    assert f"({right:,} of {len(digits):,})" in out
+
+
+def test_predict_takes_weights_of_others(run, theirs, tmp_path):
+    from PIL import Image
+
+    Image.fromarray(np.full((9, 9, 3), 200, np.uint8)).save(tmp_path / "grey.png")
+    path, _ = theirs
+    options = ("--model", "resnet8", "--mean", "0.5", "--std", "0.25", "--top", 1)
+    code, out, _ = run("predict", path, "grey.png", *options)
+    assert code == 0
+    assert "class" in out

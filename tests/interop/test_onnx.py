@@ -1,0 +1,237 @@
+"""ONNX, out and in, against the reference implementation that comes with the library.
+
+tests/parity compares with onnxruntime.
+"""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+from helpers import normal
+from interop.onnx_graphs import REFERENCE_IS_WRONG, cases, chain, model, ours
+from onnx.reference import ReferenceEvaluator
+
+import minires
+from minires import Tensor, models, nn, no_grad
+from minires.interop import export_onnx, load_onnx
+from minires.training import FileError
+
+GRAPHS = cases()
+
+
+def unusual(network):
+    """The network with batch norms as if it had been trained."""
+    rng = np.random.default_rng(0)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for tensor, low in (
+                (module.weight, 0.25),
+                (module.bias, -0.25),
+                (module.running_mean, -0.25),
+                (module.running_var, 0.5),
+            ):
+                tensor.data[...] = rng.uniform(low, low + 0.5, tensor.shape)
+    return network.eval()
+
+
+def run(network, x):
+    with no_grad():
+        return network(Tensor(x)).numpy()
+
+
+def exported(network, path, shape, **options):
+    """What the file computes for images (N, H, W, C), by the reference implementation."""
+    export_onnx(network, path, shape, **options)
+    evaluator = ReferenceEvaluator(onnx.load(path))
+    return lambda x: evaluator.run(None, {"images": x.transpose(0, 3, 1, 2)})[0]
+
+
+# ---------------------------------------------------------------------- out
+
+
+@pytest.mark.parametrize("fold", [True, False])
+@pytest.mark.parametrize(
+    ("name", "size", "options"),
+    [
+        ("resnet8", 16, {}),
+        ("resnet8", 16, {"shortcut": "B"}),
+        ("plain8", 16, {}),
+        ("preact_resnet8", 16, {}),
+    ],
+)
+def test_networks_give_the_same_logits_in_onnx(tmp_path, name, size, options, fold):
+    network = unusual(models.create(name, 7, **options))
+    x = normal(3, size, size, 3, dtype=np.float32)
+    other = exported(network, tmp_path / "x", (size, size, 3), fold_batch_norm=fold)
+    wanted = run(network, x)
+    np.testing.assert_allclose(other(x), wanted, rtol=0, atol=1e-5 * abs(wanted).max())
+    kinds = {node.op_type for node in onnx.load(tmp_path / "x").graph.node}
+    assert ("BatchNormalization" in kinds) == (not fold or name.startswith("preact"))
+    again = load_onnx(tmp_path / "x")
+    np.testing.assert_allclose(run(again, x), wanted, rtol=0, atol=1e-5 * abs(wanted).max())
+
+
+def test_the_file_says_what_it_holds(tmp_path):
+    network = models.resnet8(in_channels=1)
+    network.metadata = {"classes": list("abcdefghij"), "mean": [0.5]}
+    export_onnx(network, tmp_path / "x", (28, 28, 1))
+    proto = onnx.load(tmp_path / "x")
+    dims = [
+        [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
+        for value in (*proto.graph.input, *proto.graph.output)
+    ]
+    assert dims == [["N", 1, 28, 28], ["N", 10]]
+    assert [i.version for i in proto.opset_import] == [17]
+    props = {p.key: json.loads(p.value) for p in proto.metadata_props}
+    assert props["classes"] == list("abcdefghij")
+    assert props["architecture"]["name"] == "resnet8"
+    assert "layer1.0.conv1.weight" in {t.name for t in proto.graph.initializer}
+    assert network.training
+
+
+class Other(nn.Module):
+    """Layers that residual networks have not."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(2, 3, (3, 2), (2, 1), (1, 0), (1, 2))
+        self.act = nn.Sequential(nn.LeakyReLU(0.1), nn.Sigmoid(), nn.Tanh(), nn.Dropout(0.5))
+        self.pool = nn.Sequential(nn.AvgPool2d(2, 1, 1), nn.MaxPool2d(2))
+        self.flatten, self.fc = nn.Flatten(), nn.Linear(6, 6, bias=False)
+        self.norm, self.softmax = nn.BatchNorm1d(6), nn.Softmax()
+
+    def forward(self, x):
+        x = self.flatten(self.pool(self.act(self.conv(x))))
+        x = self.fc(self.fc(x))  # the same layer twice
+        return self.softmax(self.norm(x))
+
+
+def test_other_layers_and_a_layer_called_twice(tmp_path):
+    network = Other().eval()
+    network.norm.running_mean.data[...] = 0.3
+    x = normal(2, 5, 4, 2, dtype=np.float32)
+    other = exported(network, tmp_path / "x", (5, 4, 2))
+    np.testing.assert_allclose(other(x), run(network, x), rtol=0, atol=1e-6)
+
+
+class Functional(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.again = nn.Conv2d(1, 1, 1), nn.Conv2d(1, 1, 1)
+
+    def forward(self, x):
+        return self.again(self.conv(x) * 2)
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (Functional(), "Conv2d again gets a tensor that came out of no layer"),
+        (nn.Sequential(nn.MinPool2d(2)), "0, a MinPool2d on shape .*, has no counterpart"),
+        (nn.Sequential(nn.Conv2d(1, 2, 1), nn.Linear(2, 3)), "1, a Linear on shape .* no counter"),
+        (nn.Sequential(nn.Identity()), "Sequential has no layer"),
+    ],
+)
+def test_what_cannot_be_exported_is_named(tmp_path, network, message):
+    path = tmp_path / "x"
+    path.write_bytes(b"before")
+    with pytest.raises(ValueError, match=message):
+        export_onnx(network, path, (4, 4, 1))
+    assert path.read_bytes() == b"before"
+    assert network.training
+
+
+# ---------------------------------------------------------------------- in
+
+
+@pytest.mark.parametrize("name", sorted(GRAPHS.keys() - {REFERENCE_IS_WRONG}))
+def test_graphs_of_others(tmp_path, name):
+    proto, x = GRAPHS[name]
+    onnx.save(proto, tmp_path / "x")
+    (wanted,) = ReferenceEvaluator(proto).run(None, {"x": x})
+    got = ours(load_onnx(tmp_path / "x"), name, x)
+    assert got.shape == wanted.shape
+    np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_a_loaded_network_trains(tmp_path):
+    export_onnx(models.resnet8(), tmp_path / "x", (8, 8, 3), fold_batch_norm=False)
+    network = load_onnx(tmp_path / "x").train()
+    x = Tensor(normal(4, 8, 8, 3, dtype=np.float32))
+    optimizer = minires.optim.SGD(network.parameters(), lr=0.1)
+    losses = []
+    for _ in range(5):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(network(x), np.arange(4))
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.5 * losses[0]
+    assert len(network.state_dict()) == len(models.resnet8().state_dict())
+
+
+def test_weights_in_a_file_beside_it(tmp_path):
+    export_onnx(models.resnet8(), tmp_path / "x", (8, 8, 3))
+    x = normal(2, 8, 8, 3, dtype=np.float32)
+    wanted = run(load_onnx(tmp_path / "x"), x)
+    onnx.save(
+        onnx.load(tmp_path / "x"),
+        tmp_path / "y",
+        save_as_external_data=True,
+        location="y.data",
+        size_threshold=0,
+    )
+    np.testing.assert_array_equal(run(load_onnx(tmp_path / "y"), x), wanted)
+    (tmp_path / "y.data").write_bytes(b"")
+    with pytest.raises(FileError, match=r"y is damaged|cannot load|cannot read"):
+        load_onnx(tmp_path / "y")
+
+
+def one_node(kind, further=(), weights=None, **attributes):
+    return model(chain((kind, further, attributes)), weights or {}, (1, 3, 4, 4))
+
+
+@pytest.mark.parametrize(
+    ("proto", "message"),
+    [
+        (
+            model(
+                chain(("Erf", (), {}), ("Relu", (), {}), ("LRN", (), {"size": 3})), {}, (1, 3, 4, 4)
+            ),
+            "operations that are not known here: Erf, LRN",
+        ),
+        (one_node("MaxPool", kernel_shape=[2, 2], ceil_mode=1), "MaxPool out: ceil_mode"),
+        (one_node("AveragePool", kernel_shape=[2, 2], pads=[1, 1, 1, 1]), "AveragePool out: ceil"),
+        (one_node("Pad", ["p"], {"p": np.zeros(8, int)}, mode="reflect"), "Pad out: a mode other"),
+        (one_node("Conv", ["x"]), "Conv out: x is computed, a constant was wanted"),
+        (one_node("Conv", ["w"], {"w": np.ones((2, 3, 3), np.float32)}), "a window of 1 axes"),
+        (one_node("MatMul", ["w"], {"w": np.ones((1, 2, 3), np.float32)}), "an array of 3 axes"),
+    ],
+)
+def test_what_is_not_known_is_named(tmp_path, proto, message):
+    path = tmp_path / "x"
+    path.write_bytes(proto.SerializeToString())
+    with pytest.raises(FileError, match=message) as caught:
+        load_onnx(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_operation_of_another_domain_is_named(tmp_path):
+    proto, _ = GRAPHS["nothing"]
+    proto = onnx.ModelProto.FromString(proto.SerializeToString())
+    proto.graph.node[0].domain = "com.example"
+    proto.opset_import.append(onnx.helper.make_opsetid("com.example", 1))
+    (tmp_path / "x").write_bytes(proto.SerializeToString())
+    with pytest.raises(FileError, match=r"not known here: com.example.Identity"):
+        load_onnx(tmp_path / "x")
+
+
+@pytest.mark.parametrize("data", [b"", b"hello", b"\x08\x07"])
+def test_other_files_get_one_line(tmp_path, data):
+    (tmp_path / "x").write_bytes(data)
+    with pytest.raises(FileError, match="x is damaged or no ONNX file") as caught:
+        load_onnx(tmp_path / "x")
+    assert "\n" not in str(caught.value)
+    with pytest.raises(FileError, match=r"cannot read .*nowhere: No such file"):
+        load_onnx(tmp_path / "nowhere")
