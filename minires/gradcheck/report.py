@@ -72,11 +72,15 @@ class Comparison:
 
     @property
     def relative_error(self) -> float:
-        """The largest error that is not excused, over the largest numeric value (over 1 if 0)."""
+        """The largest error that is not excused, over the largest numeric value.
+
+        Of a gradient that is 0 up to the tolerance, the error itself.
+        """
         if not self.error.size:
             return 0.0
         scale = np.where(np.isfinite(self.numeric), abs(self.numeric), 0).max()
-        return float(np.where(self.excused, 0, self.error).max() / (scale or 1.0))
+        error = float(np.where(self.excused, 0, self.error).max())
+        return error / float(scale) if scale > self.tolerance else error
 
     def with_hint(self, hint: str | None) -> Self:
         """The same with a hint."""
