@@ -14,6 +14,8 @@ imports it only when a check runs.
 
 from __future__ import annotations
 
+import inspect
+import unittest
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -42,9 +44,34 @@ def _run(options: dict[str, Any], fn: Callable[..., Any], inputs: Any) -> Report
     return report
 
 
+OPTIONS = ("order", "mode", "h", "atol", "rtol", "seed")
+
+
 def _options(item: Any) -> dict[str, Any]:
     mark = item.get_closest_marker("gradcheck")
-    return dict(mark.kwargs) if mark else {}
+    if mark is None:
+        return {}
+    unknown = [repr(a) for a in mark.args] + [name for name in mark.kwargs if name not in OPTIONS]
+    if unknown:
+        pytest.fail(
+            f"the mark gradcheck takes {', '.join(OPTIONS)} by name, not {', '.join(unknown)}",
+            pytrace=False,
+        )
+    return dict(mark.kwargs)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Refuse marked tests whose result pytest hands to nobody, so that they cannot pass unseen."""
+    if item.get_closest_marker("gradcheck") is None:
+        return
+    function = getattr(item, "obj", None)
+    if inspect.iscoroutinefunction(function):
+        pytest.fail("a test marked gradcheck cannot be async", pytrace=False)
+    if issubclass(getattr(item, "cls", None) or object, unittest.TestCase):
+        pytest.fail(
+            "unittest drops what a test returns: call minires.gradcheck in it, without the mark",
+            pytrace=False,
+        )
 
 
 @pytest.fixture(name="gradcheck")

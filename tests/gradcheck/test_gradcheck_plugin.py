@@ -117,3 +117,47 @@ def test_fixture_and_mark(run):
 
 def test_nothing_is_imported_until_used(run):
     assert "1 passed" in run(UNUSED)
+
+
+UNSEEN = """
+import unittest
+import numpy as np
+import pytest
+
+
+@pytest.mark.gradcheck
+async def test_async():
+    return abs, [np.ones(3)]
+
+
+class TestCase(unittest.TestCase):
+    @pytest.mark.gradcheck
+    def test_in_unittest(self):
+        return abs, [np.ones(3)]
+
+
+@pytest.mark.gradcheck(ordr=2)
+def test_misspelt():
+    return abs, [np.ones(3)]
+
+
+@pytest.mark.gradcheck(2)
+def test_by_position():
+    return abs, [np.ones(3)]
+
+
+@pytest.mark.gradcheck
+class TestMarked:
+    @pytest.mark.parametrize("size", [1, 2])
+    def test_method(self, size):
+        return lambda x: x.tanh(), [np.ones(size)]
+"""
+
+
+def test_nothing_passes_unseen(run):
+    text = run(UNSEEN)
+    assert "2 failed, 2 passed, 2 errors" in text
+    assert "a test marked gradcheck cannot be async" in text
+    assert "unittest drops what a test returns: call minires.gradcheck in it" in text
+    assert "takes order, mode, h, atol, rtol, seed by name, not ordr" in text
+    assert "by name, not 2" in text
