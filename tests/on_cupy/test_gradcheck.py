@@ -11,7 +11,8 @@ from on_cupy.cases import normal
 
 
 def test_a_layer_on_the_gpu(gpu):
-    layer = nn.Sequential(nn.Linear(4, 3, bias=False), nn.BatchNorm1d(3), nn.Dropout(0.3)).to("cuda")
+    linear = nn.Linear(4, 3, bias=False)
+    layer = nn.Sequential(linear, nn.BatchNorm1d(3), nn.Dropout(0.3)).to("cuda")
     before = {name: (t.data, t.numpy().copy()) for name, t in layer.state_dict().items()}
     x = Tensor(normal(5, 4).astype(np.float32)).to("cuda")
     report = gradcheck(layer, [x])
