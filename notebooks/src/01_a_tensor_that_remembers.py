@@ -90,8 +90,10 @@ result = f(x, w, b)  # the same f: it never asked what x, w and b are
 print(result.value, [parent.value for parent in result.parents])
 
 # %% [markdown]
-# `result` holds its parents, they hold theirs: a *graph*, left behind by ordinary Python code. Now
-# start at the end, where the gradient of the result by itself is 1, and walk back. At each value the
+# `result` holds its parents, they hold theirs: a *graph*, left behind by ordinary Python code, down to its
+# *leaves*, which were given and not computed. What we want for each value is its *gradient*: how much the
+# final result $L$ moves when this value moves. Start at the end, where the gradient of the result by itself
+# is 1, and walk back. At each value the
 # chain rule says what its parents get:
 #
 # $$\underbrace{\frac{\partial L}{\partial a}}_{\text{for the parent}} \mathrel{+}=
@@ -138,7 +140,7 @@ for swapped in (False, True):
 
 # %% [markdown]
 # The value is right both times, the gradient only once. Nothing crashed and nothing warned. A network
-# trained with this would learn, badly, and you would blame the learning rate.
+# trained with this would learn, badly, and you would look for the reason everywhere else.
 #
 # What went wrong with `b * c`: the queue came to `b` first and passed on what `b` had got *so far*,
 # its share from `d`. The share through `c` arrived afterwards, and nobody carried it on to `a`. So
@@ -410,8 +412,9 @@ plt.show()
 #
 # The network: 64 pixels, 32 hidden values, 10 scores. Scores $s$ become probabilities by
 # $p_k = e^{s_k} / \sum_j e^{s_j}$, and the loss is $-\log p_\text{right}$, averaged over the images:
-# small when the network believes in the right answer. (Notebook 05 takes this loss apart.) Each step
-# moves every weight a little against its gradient.
+# small when the network believes in the right answer, in *nats*, since the logarithm is the natural one.
+# (Notebook 05 takes this loss apart.) Each step moves every weight against its gradient, by 0.5 times as
+# much: that factor is called the *learning rate*.
 
 # %%
 pixels, wanted = digits.images.reshape(-1, 64) / 255, np.eye(10)[digits.labels]

@@ -284,7 +284,8 @@ print(minires.gradcheck(F.linear, [images, weights]))
 # %% [markdown]
 # ## A whole network in a few evaluations
 #
-# Nudging each of 75,000 weights would take 150,000 evaluations. But a slope *along a random direction*
+# Here is a small residual network with 75,000 weights (notebook 06 builds one). Nudging each of them would
+# take 150,000 evaluations. But a slope *along a random direction*
 # $u$, all weights moving at once, must equal $\langle \nabla L, u \rangle$, and costs two. A wrong
 # gradient would have to be wrong exactly at right angles to $u$ to hide.
 
@@ -299,7 +300,7 @@ print(report)
 
 # %% [markdown]
 # It found the network's 23 parameters by itself, converted everything to float64, moved all of it along
-# a few directions, and put it back afterwards, the running statistics of the batch norms too.
+# a few directions, and put it back afterwards, whatever the layers had memorised too.
 #
 # ## What no check can see
 #

@@ -101,7 +101,8 @@ viz.convolution(image, kernel, stride=2, padding=1)
 # %% [markdown]
 # ## Seven loops
 #
-# A layer has more axes: $N$ images, $C$ channels in, $O$ filters, each of which reads all $C$ channels.
+# A layer has more axes: $N$ images, $C$ channels in (1 for grey images, 3 for colours, and deeper down one
+# for each filter of the layer before), $O$ filters, each of which reads all $C$ channels and makes one.
 # minires keeps channels last: images are $(N, H, W, C)$, weights $(K_H, K_W, C, O)$. One formula says
 # everything:
 #

@@ -188,10 +188,14 @@ for factor in (1, 10, 100):
 # %% [markdown]
 # The loss stays, and the gradient is divided by 10: a step of the same learning rate turns weights that
 # are ten times larger a hundred times less. So what counts before a batch norm is only the *direction* of
-# the weights, their size acts as a brake on the learning rate, and weight decay, which shrinks them,
-# releases the brake. (Remember this in notebook 07.)
+# the weights, their size acts as a brake on the learning rate, and whatever
+# shrinks them releases the brake. (Remember this when notebook 07 comes to weight decay.)
 #
 # ## What it buys
+#
+# From here on the layers are the library's: `nn.Linear` is `x @ w + b` with weights of its own,
+# `nn.Sequential` puts layers one after the other, and `optim.SGD` does `weight -= lr * gradient` for all of
+# them, as the loop in notebook 01 did, here on 128 random images at a time.
 #
 # Six hidden layers on the digits, 100 steps, at learning rates from 0.001 to 10: without batch norm, with
 # it, and without it but with carefully chosen weights. A fresh `nn.Linear` (like PyTorch's) has weights

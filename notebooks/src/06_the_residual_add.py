@@ -37,6 +37,9 @@ from minires.nn import functional as F
 # $$y = F(x) + x$$
 #
 # If nothing is to be added, $F$ has to become zero, which is easy.
+#
+# As a layer of our own: a class whose `forward` says what to compute. `nn.Module` keeps track of the layers
+# and weights inside. The library's block gets the same weights below, so it must give the same result.
 
 
 # %%
@@ -103,7 +106,8 @@ viz.step_through(loss)
 #
 # What does that do to a gradient? Here is one that you can see. Take two images that are nearly the same,
 # and compare the gradients of the loss by each. A gradient that says something should be nearly the same
-# too. Layers: random weights and batch norm, no training. **Predict**: how alike are the two gradients
+# too. The layers have random weights of spread $\sqrt{2/n}$ (notebook 04; `kaiming_normal_`) and batch norm,
+# and no training. **Predict**: how alike are the two gradients
 # behind 50 plain layers?
 
 # %%
@@ -181,7 +185,8 @@ viz.gradient_flow(pair, (images[:64].astype(np.float32), digits.labels[:64]))
 # ## Figure 6 in small
 #
 # Their figure 6 shows the training of plain and residual networks on CIFAR-10, from 20 to 110 layers, for
-# 64,000 steps. We do the same in small: handwritten digits, 8 to 44 layers, 60 steps.
+# 64,000 steps. We do the same in small: handwritten digits, 8 to 44 layers, 60 steps. (The momentum and the
+# weight decay are theirs; notebook 07 explains both.)
 #
 # **Predict** the order of the six training curves.
 
@@ -236,6 +241,9 @@ for depth in (8, 20, 44):
 #
 # One last experiment. Take the trained residual network of 20 layers, remove one of its blocks (let its
 # input pass unchanged), and test. Then put it back and remove the next. Do the same with the plain one.
+#
+# Removing takes one line: a *hook* sees what goes into a block and what comes out, and what it returns takes
+# the output's place.
 #
 # **Predict** the accuracy after removing one block of nine, in each of them.
 
