@@ -11,7 +11,7 @@ import typer
 from minires import data as datasets
 from minires import kernels
 from minires.backend import parse_device
-from minires.cli.evaluate import measure
+from minires.cli.evaluate import measure, numbers
 from minires.cli.options import DataDirOption, DeviceOption, data_option, option
 from minires.training import Interrupted, fit, load
 from minires.training.recipe import (
@@ -65,6 +65,20 @@ def train_command(
     ] = 0.1,
     seed: Annotated[int, option("N", "Of every random draw; the same gives the same run.")] = 0,
     device: DeviceOption = "cpu",
+    weights: Annotated[
+        Path | None,
+        option("FILE", "Start from these: minires's, PyTorch's or safetensors.", "random ones"),
+    ] = None,
+    freeze: Annotated[
+        str, option("NAME", "backbone: of --weights, train only the classifier; or none.")
+    ] = "none",
+    replace_head: Annotated[
+        bool, typer.Option("--replace-head", help="Give --weights a new classifier.")
+    ] = False,
+    mean: Annotated[
+        str | None, option("X,X,X", "Per channel, of pixels in [0, 1].", "of --weights or the data")
+    ] = None,
+    std: Annotated[str | None, option("X,X,X", "Likewise.", "likewise")] = None,
     amp: Annotated[
         bool, typer.Option("--amp", help="Mixed precision, for a GPU: half the memory.")
     ] = False,
@@ -92,6 +106,11 @@ def train_command(
         # killed before it wrote anything else, it has lost nothing by beginning anew
         begun = any((resume / name).exists() for name in ("last.npz", "best.npz"))
     else:
+        mean_std = {"mean": numbers(mean, "--mean"), "std": numbers(std, "--std")}
+        if weights is not None:
+            known = load(weights, model)
+            model = known.architecture["name"]
+            mean_std = {key: mean_std[key] or known.metadata.get(key) for key in mean_std}
         recipe = make_recipe(
             data=_lasting(data),
             data_dir=None if data_dir is None else str(data_dir.resolve()),
@@ -109,6 +128,10 @@ def train_command(
             seed=seed,
             device=device,
             amp=amp,
+            weights=None if weights is None else str(weights.resolve()),
+            freeze=freeze,
+            replace_head=replace_head,
+            **{key: value and tuple(value) for key, value in mean_std.items()},
         )
         folder, begun = _new_folder(out, recipe), False
     _train(recipe, folder, begun)
@@ -150,8 +173,12 @@ def _train(recipe: Recipe, folder: Path, resume: bool) -> None:
     steps = recipe.epochs * max(len(task.train) // recipe.batch_size, 1)
     schedule = build_schedule(recipe, optimizer, steps)
     parameters = sum(p.size for p in network.parameters())
+    learning = sum(p.size for p in network.parameters() if p.requires_grad)
+    counted = f"{parameters:,} parameters"
+    if learning < parameters:
+        counted += f" ({learning:,} of them learning)"
     print(
-        f"{recipe.model}, {parameters:,} parameters, on {recipe.data}: {len(task.train):,} images "
+        f"{recipe.model}, {counted}, on {recipe.data}: {len(task.train):,} images "
         f"to train, {len(task.valid):,} held out, {len(task.test):,} to test"
     )
     epochs = "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs"

@@ -23,18 +23,28 @@ from minires.models.catalogue import (
     wide_resnet50_2,
 )
 from minires.models.resnet import ResNet
+from minires.models.transfer import (
+    FeatureExtractor,
+    feature_extractor,
+    freeze_backbone,
+    replace_head,
+)
 
 __all__ = [
     "MODELS",
     "BasicBlock",
     "Bottleneck",
+    "FeatureExtractor",
     "PadShortcut",
     "PreActBlock",
     "PreActBottleneck",
     "ResNet",
     "create",
+    "feature_extractor",
+    "freeze_backbone",
     "plain20",
     "plain56",
+    "replace_head",
     "resnet8",
     "resnet14",
     "resnet18",

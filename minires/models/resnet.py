@@ -6,7 +6,7 @@ Parameter names are torchvision's (`layer1.0.conv1.weight`), so weights are easy
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from minires import nn
 from minires.models.blocks import (
@@ -62,6 +62,7 @@ class ResNet(nn.Module):
     ) -> None:
         super().__init__()
         self.architecture: dict[str, Any] = {}
+        self.frozen = False  # all but the classifier: see `minires.models.freeze_backbone`
         pre_activation = block in (PreActBlock, PreActBottleneck)
         if stem == "imagenet":
             self.conv1 = nn.Conv2d(in_channels, widths[0], 7, stride=2, padding=3, bias=False)
@@ -96,6 +97,14 @@ class ResNet(nn.Module):
                 last.weight.data.fill(0)
             elif zero_gamma and isinstance(module, PreActBlock | PreActBottleneck):
                 raise ValueError("zero_gamma wants blocks that end in batch norm; these do not")
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode; what is frozen stays in evaluation mode."""
+        super().train(mode)
+        if self.frozen:
+            for name, module in self.named_children():
+                module.train(mode and name == "fc")
+        return self
 
     def features(self, x: Tensor) -> Tensor:
         """Images (N, H, W, in_channels) to the last stage's map (N, h, w, channels)."""

@@ -13,8 +13,10 @@ from minires import data, models, optim, random
 from minires.data import Compose, DataError, Dataset, ImageFolder
 from minires.files import FileError, atomic_write
 from minires.nn import Module
+from minires.training.weights import load
 
 OptimizerName = Literal["sgd", "adam", "adamw", "rmsprop"]
+Freeze = Literal["none", "backbone"]
 ScheduleName = Literal["onecycle", "cosine", "step", "constant"]
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -61,6 +63,11 @@ class Recipe:
     seed: int
     device: str
     amp: bool = False
+    weights: str | None = None
+    freeze: Freeze = "none"
+    replace_head: bool = False
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
 
     def write(self, path: Path) -> None:
         """Write the settings as JSON, atomically."""
@@ -79,6 +86,9 @@ class Recipe:
         try:
             settings = json.loads(path.read_text(encoding="utf-8"))
             settings["augment"] = tuple(settings["augment"])
+            for key in ("mean", "std"):
+                if settings.get(key) is not None:
+                    settings[key] = tuple(settings[key])
             return cls(**settings).checked()
         except (FileNotFoundError, NotADirectoryError):
             raise FileError(f"no training to resume: {path} does not exist") from None
@@ -96,6 +106,7 @@ class Recipe:
         for key, choices in (
             ("optimizer", get_args(OptimizerName)),
             ("schedule", get_args(ScheduleName)),
+            ("freeze", get_args(Freeze)),
         ):
             if getattr(self, key) not in choices:
                 raise ValueError(
@@ -106,6 +117,8 @@ class Recipe:
                 raise ValueError(
                     f"unknown augmentation {name!r}: {', '.join(AUGMENTATIONS)} or none"
                 )
+        if self.weights is None and (self.freeze != "none" or self.replace_head):
+            raise ValueError("freeze and replace_head are for weights from a file: give weights")
         for key, wanted, good in (
             ("epochs", "at least 1", self.epochs >= 1),
             ("batch_size", "at least 1", self.batch_size >= 1),
@@ -199,6 +212,7 @@ def load_task(recipe: Recipe) -> Task:
         random_steps += [crop] if "crop" in recipe.augment else []
         steps = []
     random_steps += [data.RandomHorizontalFlip()] if "flip" in recipe.augment else []
+    mean, std = recipe.mean or mean, recipe.std or std  # type: ignore[assignment]
     normalize = data.Normalize(mean, std)
     return Task(
         train=train,
@@ -218,16 +232,43 @@ def load_task(recipe: Recipe) -> Task:
 
 
 def build_model(recipe: Recipe, task: Task) -> models.ResNet:
-    """The network with random weights from the recipe's seed, on its device."""
+    """The network, on its device: with random weights from the recipe's seed, or with a file's.
+
+    Raises
+    ------
+    FileError
+        If the file's weights cannot be loaded.
+    ValueError
+        If they are for other images or classes than the data's.
+    """
     random.manual_seed(recipe.seed)
     classes = len(task.metadata["classes"])
-    return models.create(recipe.model, classes, task.channels).to(recipe.device)
+    if recipe.weights is None:
+        return models.create(recipe.model, classes, task.channels).to(recipe.device)
+    network: models.ResNet = load(recipe.weights, recipe.model)
+    known, channels = (network.architecture[key] for key in ("num_classes", "in_channels"))
+    if channels != task.channels:
+        raise ValueError(
+            f"{recipe.weights} wants images of {channels} channels, {recipe.data} has "
+            f"{task.channels}"
+        )
+    if recipe.replace_head:
+        models.replace_head(network, classes)
+    elif known != classes:
+        raise ValueError(
+            f"{recipe.weights} knows {known} classes, {recipe.data} has {classes}: "
+            "replace_head (--replace-head) gives it a new classifier"
+        )
+    network.metadata = {}  # of what it learned before
+    if recipe.freeze == "backbone":
+        models.freeze_backbone(network)
+    return network.train().to(recipe.device)
 
 
 def build_optimizer(recipe: Recipe, model: Module) -> optim.Optimizer:
     """The optimiser; SGD has momentum 0.9 and Nesterov."""
     options: dict[str, Any] = {"lr": recipe.lr, "weight_decay": recipe.weight_decay}
-    parameters = list(model.parameters())
+    parameters = [p for p in model.parameters() if p.requires_grad]
     if recipe.optimizer == "sgd":
         return optim.SGD(parameters, momentum=0.9, nesterov=True, **options)
     kinds: dict[str, Callable[..., optim.Optimizer]] = {
