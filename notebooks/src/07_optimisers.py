@@ -442,6 +442,6 @@ plt.show()
 #    against the library on `gradients`. *You are right if* they differ by less than 1e-13.
 # 3. **The effective rate.** Show with the walkers of section 6 that SGD with momentum $\mu$ and
 #    rate $\eta$ has about the noise floor of plain SGD with $\eta/(1-\mu)$, for small
-#    $\eta\lambda$. Then take ResNet-8's `conv1.weight` during `race` and plot $\lVert w\rVert$ with
-#    and without weight decay. *You are right if* one of the two never falls. Which, and why
-#    (section 4)?
+#    $\eta\lambda$. Then train with plain SGD in `race` and plot $\lVert w\rVert$ of ResNet-8's
+#    `conv1.weight` by step, with and without weight decay. *You are right if* one of the two never
+#    falls (but for rounding). Which, and why (section 4)?

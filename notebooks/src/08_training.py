@@ -359,8 +359,8 @@ plt.show()
 
 # %% [markdown]
 # **What to see.** Some of these you would get wrong too, and a few labels look mistaken. The
-# network says "99%" to them. It is *overconfident*: nothing in the cross-entropy ever asked it to
-# know what it does not know. Exercise 2 measures that.
+# network is sure of them all the same: nothing in the cross-entropy ever asked it to know what it
+# does not know. Exercise 2 measures how far its confidence can be trusted.
 #
 # ## 10. Keep it
 #
@@ -391,12 +391,12 @@ print(f"the first test image: {loaded.metadata['classes'][guess]}")
 # ## Exercises
 #
 # 1. **Is the shortcut worth it?** Replace `ResNet8` by `models.create("plain14", 10, 1)` and by
-#    `resnet14`, and train each for two epochs. *You are right if* the plain one ends with the
-#    higher training loss. How sure are you, from one seed?
+#    `resnet14`, and train each for two epochs, with two seeds. *You are right if* you can say by
+#    how much the shortcuts lower the training loss, and whether that is more than the seeds differ.
 # 2. **How sure is "99%"?** Sort the test images by `sure` into ten bins, and plot for each bin the
 #    accuracy over the mean confidence. Then divide all logits by one temperature $T$, chosen so
-#    that the *validation* loss is lowest (Guo et al., 2017). *You are right if* $T > 1$, the curve
-#    comes closer to the diagonal, and not one prediction changes.
+#    that the *validation* loss is lowest (Guo et al., 2017). *You are right if* the validation loss
+#    falls and not one prediction changes. Was the network too sure ($T > 1$) or not sure enough?
 # 3. **Fewer labels.** Train on 10, 50, 100 and all images of a class, for the same number of
 #    *steps* (why not epochs?), and plot the test error over the number of images, both axes
 #    logarithmic. *You are right if* the points lie near a straight line. What does its slope say

@@ -49,9 +49,10 @@ print(f"test accuracy {minires.training.evaluate(model, test, transform=normaliz
 viz.filters(model)
 
 # %% [markdown]
-# **What to see.** Several are edges, dark on one side and light on the other, in various
-# directions; some are blurs; some still look like the random numbers that they were. For thirty
-# years people designed edge detectors. Gradient descent was only asked to tell clothes apart.
+# **What to see.** Mostly two kinds: blurs, of one sign throughout, which pass the image on, and
+# edges, positive on one side and negative on the other, in various directions. Some still look like
+# the random numbers that they were. For thirty years people designed edge detectors; gradient
+# descent was only asked to tell clothes apart.
 #
 # A channel's *feature map* is the image seen through its filter. By hand it is nine shifted copies
 # of the image, each times one weight (notebook 03). The library's comes from a *forward hook*, a
@@ -72,9 +73,8 @@ viz.feature_maps(model, boot, "layer3.0")
 
 # %% [markdown]
 # **What to see.** The first layer's maps are the boot, sixteen times: some its body, some its
-# outline, some the sole alone.
-# Two stages later a map is 7 × 7 and no boot is left; most channels are blank, and those that are
-# not say *where* something is.
+# outline or the sole alone. Two stages later a map is 7 × 7 and no boot is left; most channels are
+# blank, and those that are not say *where* something is.
 #
 # *What* that something is, the images themselves can tell: for a channel, which of the 1,000 test
 # images excite it most? Take the channels to which the classifier listens most for four classes,
@@ -103,9 +103,9 @@ plt.show()
 
 # %% [markdown]
 # **What to see.** A row is the eight test images (28 × 28 pixels) that excite one channel most, the
-# strongest first. Some channels hold one class; another holds a *shape*, short sleeves
-# say, whatever its label. A channel is not a class. It is a feature, and classes are sums
-# of features.
+# strongest first. Some channels hold one class. The one that speaks loudest for “shirt” answers to
+# bags and T-shirts as well: to a *shape*, whatever its label. A channel is not a class. It is a
+# feature, and classes are sums of features.
 #
 # ## 2. Grad-CAM: where does it look?
 #
@@ -324,21 +324,24 @@ plt.show()
 
 # %% [markdown]
 # **What to see.** The random direction is a horizontal line. The sharpest is a gorge: a step of
-# 0.2, less than a hundredth of the weights' length, ruins the network. The landscape of section 3
-# showed none of this.
+# 0.2, less than a hundredth of the weights' length, ruins the network. Derivatives at one point
+# foretell it for a quarter of the way; then ReLUs flip and the walls grow steeper. The landscape of
+# section 3 showed none of this.
 #
 # ## 5. The rate at which it breaks
 #
 # Notebook 07's rule: descent with a rate above $2/\lambda_{\max}$ diverges along the sharpest
 # direction; below, it shrinks by $|1 - \eta\lambda|$ a step. You now know $\lambda_{\max}$ of a
-# real network. **Predict:** we take plain gradient steps with $\eta = 0.5$, 1.5 and 2.3 times
-# $1/\lambda_{\max}$, and measure how far each step goes along the sharpest direction.
+# real network. **Predict:** we set the weights 0.02 aside along the sharpest direction, take plain
+# gradient steps with $\eta = 0.5$, 1.5 and 2.3 times $1/\lambda_{\max}$, and measure how far each
+# step goes along that direction.
 
 # %%
 kept = [p.numpy().copy() for p in parameters]
 figure, axes = plt.subplots(figsize=(7, 3.4), layout="constrained")
 for factor, colour in ((0.5, "tab:blue"), (1.5, "tab:orange"), (2.3, "tab:red")):
     lr, lengths = factor / sharpness, []
+    move(sharpest, 0.02)
     for _ in range(9):
         g = gradient()
         lengths.append(abs(lr * dot(g, sharpest)))
@@ -355,9 +358,8 @@ plt.show()
 # %% [markdown]
 # **What to see.** A parabola's rule (dotted), found on paper in notebook 07, holds for a whole
 # network, for the first steps at least: below 2 the steps shrink, above they grow. After
-# that the ground is no parabola any more: at 0.5 the component along this direction does not go to
-# zero but to the slow drift of everything else, and at 2.3 it grows only until the walls change
-# shape.
+# that the ground is no parabola any more: below 2 what is left in the end is the slow drift of
+# everything else, and above it the growth lasts only until the walls change shape.
 #
 # Training with a large rate therefore *cannot* stay where the ground is sharper than $2/\eta$, and
 # in fact settles just about there (Cohen et al., 2021, "the edge of stability"). The learning rate

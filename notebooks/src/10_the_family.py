@@ -379,7 +379,8 @@ plt.show()
 # 2. **A sixth way.** Find another change of the state dict, or of the images, that raises no error
 #    and costs less than 10 points. *You are right if* a colleague does not find it within five
 #    minutes.
-# 3. **Thaw it.** With 50 labelled images of each new class, replace `model.fc` by a new `nn.Linear`
-#    and train all layers for 60 steps, with a rate ten times smaller for the old ones
-#    (`param_groups`). *You are right if* you beat the frozen features. Now with 2 images of each:
-#    why does it lose?
+# 3. **Thaw it.** Replace `model.fc` by a new `nn.Linear` and train *all* layers on the few images
+#    for 60 steps, with a rate ten times smaller for the old layers (`param_groups`). Draw it into
+#    the figure. *You are right if* at 2 images of each class it hardly differs from the frozen
+#    features. From how many on does it pay to thaw, and how many steps does it take to beat the
+#    pixels?
