@@ -68,6 +68,7 @@ def main(
 def _choose(patterns: list[str] | None) -> list[Workload]:
     everything = [
         *NETWORKS,
+        contestants.OTHERS,
         *layers.limits(),
         *story.workloads(),
         *layers.growth(),

@@ -27,6 +27,15 @@ def groups() -> dict[str, tuple[Contestant, ...]]:
     }
 
 
+OTHERS = replace(
+    NETWORKS[0],
+    task=replace(NETWORKS[0].task, name="resnet20_others"),
+    words="ResNet-20 training step, batch 128, in other libraries",
+    at_most=None,
+    aim=None,
+)
+"""The step in libraries on NumPy, and in JAX."""
+
 STORY = {
     step: Contestant(
         words, "benchmarks.story", step, None if step in ("threads", "shared passes") else 1
@@ -47,6 +56,7 @@ def of(workload: Workload) -> list[Contestant]:
         steps = story.LAYER if name == "story-layer" else story.NORM
         return [*(STORY[step] for step in steps), *ONE_THREAD[1:], *PYTORCH]
     if workload in NETWORKS and workload.what == "time":
-        everybody = [*AS_THEY_COME, *ONE_THREAD, *MEMORY_KEPT]
-        return everybody + (installed() if name == "resnet20_step" else [])
+        return [*AS_THEY_COME, *ONE_THREAD, *MEMORY_KEPT]
+    if workload == OTHERS:
+        return [*AS_THEY_COME, *installed()]
     return list(AS_THEY_COME)

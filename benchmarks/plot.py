@@ -47,13 +47,11 @@ def ratios(ax: Any, results: Results) -> None:
 
 def others(ax: Any, results: Results) -> None:
     """The ResNet-20 step in every library."""
-    row = results.rows.get("resnet20_step")
+    row = results.rows.get(contestants.OTHERS.name)
     if row is None:
         ax.set_axis_off()
         return
-    apart = {c.name for c in (*contestants.ONE_THREAD, *contestants.MEMORY_KEPT)}
-    names = [name for name in row.figures if name not in apart]
-    names.sort(key=lambda name: row.figures[name].median)
+    names = sorted(row.figures, key=lambda name: row.figures[name].median)
     for i, name in enumerate(names):
         ms = row.figures[name].median * 1e3
         ax.barh(i, ms, 0.6, color=BLUE if name == OURS.name else GREY)

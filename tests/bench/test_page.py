@@ -1,0 +1,59 @@
+"""docs/where-the-time-goes.md has the figures that were measured and the code that runs."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+AGAIN = "run: python docs/figures/where_the_time_goes.py"
+
+
+@pytest.fixture(scope="module")
+def script():
+    path = DOCS / "figures" / "where_the_time_goes.py"
+    spec = importlib.util.spec_from_file_location("where_the_time_goes", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def page():
+    return (DOCS / "where-the-time-goes.md").read_text(encoding="utf-8")
+
+
+def test_the_marked_blocks_are_what_the_script_writes(script, page):
+    assert script.with_blocks(page) == page, AGAIN
+
+
+def test_no_measured_figure_is_typed(script, page):
+    for name in script.BLOCKS:
+        page = re.sub(rf"<!-- {name} -->.*<!-- end of {name} -->", "", page, flags=re.S)
+    measured = r"\d[\d.,]* ?(ms|s|seconds|minutes|MiB|GFLOP/s|%|times)\b"
+    assert re.findall(measured, page) == []
+
+
+def test_every_picture_is_drawn_by_the_script(script, page):
+    shown = re.findall(r"\(images/(time-\w+)\.png\)", page)
+    assert shown == [f"time-{name}" for name in script.FIGURES]
+    for name in shown:
+        assert (DOCS / "images" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_code_is_shown_without_its_docstring(script):
+    def outer():
+        """Words."""
+        before = 1
+
+        def inner(x):
+            # why
+            return x + before
+
+        return inner
+
+    assert script.code(outer, "inner") == (
+        "```python\ndef inner(x):\n    # why\n    return x + before\n```"
+    )
+    assert script.code(outer).splitlines()[1:3] == ["def outer():", "    before = 1"]
