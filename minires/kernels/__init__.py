@@ -10,6 +10,7 @@ from minires.kernels.batch_norm import (
     moments,
     normalize,
     scale_shift,
+    track,
 )
 from minires.kernels.choose import explain, use_algorithm
 from minires.kernels.conv import conv2d, conv2d_dw, conv2d_dx
@@ -49,5 +50,6 @@ __all__ = [
     "relu_gradient",
     "scale_shift",
     "set_num_threads",
+    "track",
     "use_algorithm",
 ]

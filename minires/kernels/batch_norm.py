@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from minires.backend import Array, xp_of
+from minires.kernels.fused import fused
 from minires.kernels.half import computed_in_float32
 from minires.kernels.threads import parallel
 from minires.kernels.workspace import scratch
@@ -91,6 +92,13 @@ def normalize(x: Array, mean: Array, inv_std: Array, gamma: Array, beta: Array) 
     itself is rounded: by a share of `mean`, not of ``x - mean``.
     """
     xp = xp_of(x)
+    if xp is not np:
+        kernel = fused(
+            xp, "T x, M mean, M s, G gamma, G beta", "T y", "y = (x - mean) * (s * gamma) + beta"
+        )
+        if kernel is not None:
+            result: Array = kernel(x, mean, inv_std, gamma, beta)
+            return result
     scale = inv_std * gamma
     if xp is not np:
         out = x - mean
@@ -105,6 +113,10 @@ def scale_shift(x: Array, scale: Array, shift: Array) -> Array:
     """``x * scale + shift``, for an (..., C) array and (C,) vectors."""
     xp = xp_of(x)
     if xp is not np:
+        kernel = fused(xp, "T x, S scale, S shift", "T y", "y = x * scale + shift")
+        if kernel is not None:
+            result: Array = kernel(x, scale, shift)
+            return result
         out = x * scale
         out += shift
         return out
@@ -121,6 +133,15 @@ def scale_shift(x: Array, scale: Array, shift: Array) -> Array:
 
     rows.each(run)
     return out
+
+
+def track(running: Array, batch: Array, momentum: float) -> None:
+    """Move a running statistic towards a batch's, in place: ``r += momentum * (b - r)``."""
+    kernel = fused(xp_of(running, batch), "B b, T momentum", "T r", "r += momentum * (b - r)")
+    if kernel is not None:
+        kernel(batch, momentum, running)
+    else:
+        running += momentum * (batch - running)
 
 
 def gradient_sums(g: Array, x: Array, mean: Array, inv_std: Array) -> Array:
@@ -142,7 +163,9 @@ def gradient_sums(g: Array, x: Array, mean: Array, inv_std: Array) -> Array:
     if xp is not np:
         axes = _leading(x)
         g, x = g.astype(rows.dtype, copy=False), x.astype(rows.dtype, copy=False)
-        sums = xp.stack([g.sum(axis=axes), (g * (x - mean)).sum(axis=axes) * inv_std])
+        kernel = fused(xp, "T g, T x, M mean", "T y", "y = g * (x - mean)")
+        products = g * (x - mean) if kernel is None else kernel(g, x, mean)
+        sums = xp.stack([g.sum(axis=axes), products.sum(axis=axes) * inv_std])
         return sums.astype(mean.dtype, copy=False)
     values, cotangents = rows.flat(x), rows.flat(g)
     wide_mean = rows.widen(mean)
@@ -181,6 +204,15 @@ def input_gradient(
     rows = _Rows(xp, x)
     if xp is not np:
         means = sums / max(rows.count, 1)
+        kernel = fused(
+            xp,
+            "T g, T x, G gamma, S m0, S m1, M mean, M s",
+            "T dx",
+            "dx = (g - (m0 + (x - mean) * (s * m1))) * (gamma * s)",
+        )
+        if kernel is not None:
+            result: Array = kernel(g, x, gamma, means[0], means[1], mean, inv_std)
+            return result
         dx = x - mean
         dx *= inv_std * means[1]
         dx += means[0]

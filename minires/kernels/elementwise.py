@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from minires.backend import Array, xp_of
+from minires.kernels.fused import fused
 from minires.kernels.geometry import ranges
 from minires.kernels.threads import parallel
 from minires.kernels.workspace import scratch
@@ -40,6 +41,9 @@ def relu(x: Array) -> Array:
 def relu_gradient(g: Array, out: Array) -> Array:
     """`g` where ReLU's output was positive, else 0, for two arrays of one shape."""
     xp = xp_of(g, out)
+    if xp is not np and (kernel := fused(xp, "T g, T y", "T dx", "dx = y > 0 ? g : T(0)")):
+        result: Array = kernel(g, out)
+        return result
     dx = xp.empty(out.shape, out.dtype)
 
     def run(g: Array, out: Array, dx: Array) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np  # for label checks, pooling matrices and dropout masks, all made on the host
 
-from minires import ops, random
+from minires import kernels, ops, random
 from minires.backend import Array, device_of, to_device, xp_of
 from minires.engine import raw
 from minires.tensor import Tensor
@@ -96,9 +96,9 @@ def batch_norm(
     out, (mean, var) = ops.batch_norm(input, gamma, beta, eps=eps, with_saved=True)
     count = data.size // channels
     if running_mean is not None:
-        running_mean.data += momentum * (mean - running_mean.data)
+        kernels.track(running_mean.data, mean, momentum)
     if running_var is not None:
-        running_var.data += momentum * (var * (count / (count - 1)) - running_var.data)
+        kernels.track(running_var.data, var * (count / (count - 1)), momentum)
     normalized: Tensor = out
     return normalized
 

@@ -5,8 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from minires.backend import Array, xp_of
+from minires.kernels.fused import fused
 from minires.optim.optimizer import Optimizer, Parameters, ParamGroup, State
 from minires.optim.options import flag, number
+
+_INPUTS = "G grad, T decay, T momentum, T kept, bool nesterov, T lr"
+_BODY = """
+    T direction = grad + decay * x;
+    velocity = momentum * velocity + kept * direction;
+    x -= lr * (nesterov ? direction + momentum * velocity : velocity);
+"""
+"""`SGD.update` from the second step on, in one launch on a GPU."""
 
 
 class SGD(Optimizer):
@@ -89,6 +98,12 @@ class SGD(Optimizer):
 
     def update(self, x: Array, grad: Array, state: State, group: ParamGroup) -> None:
         xp = xp_of(x, grad)
+        kernel = fused(xp, _INPUTS, "T x, T velocity", _BODY)
+        if kernel is not None and "momentum_buffer" in state:
+            decay, momentum, lr = (group[key] for key in ("weight_decay", "momentum", "lr"))
+            kept, nesterov = 1 - group["dampening"], group["nesterov"]
+            kernel(grad, decay, momentum, kept, nesterov, lr, x, state["momentum_buffer"])
+            return
         step = self.scratch("step", x)
         direction = self.with_weight_decay(x, grad, group)
 
