@@ -25,9 +25,6 @@ def main(
         list[str] | None,
         typer.Option(metavar="NAME", help="Just what fits this, such as 'conv2d*'; repeatable."),
     ] = None,
-    plain: Annotated[
-        bool, typer.Option("--plain", help="Just minires and PyTorch as they come.")
-    ] = False,
     rounds: Annotated[int, typer.Option(metavar="N", help="Bursts of each library.", min=1)] = 7,
     seconds: Annotated[float, typer.Option(metavar="X", help="How long a burst is.", min=0)] = 0.3,
     tiny: Annotated[
@@ -58,7 +55,7 @@ def main(
         if tiny:
             chosen, rounds, seconds = [w.tiny() for w in chosen], 1, 0.0
         results.machine = describe()
-        _measure(chosen, results, plain, rounds, seconds, json)
+        _measure(chosen, results, rounds, seconds, json)
     print(results.text([w.name for w in chosen]))
     if picture:
         plot.draw(results).savefig(picture, dpi=110)
@@ -69,6 +66,7 @@ def _choose(patterns: list[str] | None) -> list[Workload]:
     everything = [
         *NETWORKS,
         contestants.OTHERS,
+        *contestants.SETTINGS,
         *layers.limits(),
         *story.workloads(),
         *layers.growth(),
@@ -83,7 +81,6 @@ def _choose(patterns: list[str] | None) -> list[Workload]:
 def _measure(
     workloads: list[Workload],
     results: Results,
-    plain: bool,
     rounds: int,
     seconds: float,
     path: Path | None,
@@ -91,10 +88,7 @@ def _measure(
     """Measure and put the rows into the results, and these into their file, one by one."""
 
     def who(workload: Workload) -> tuple[str, list[Contestant]]:
-        everybody = contestants.of(workload)
-        if plain and workload.what == "time" and workload.name in {w.name for w in NETWORKS}:
-            everybody = list(contestants.AS_THEY_COME)
-        return workload.what, everybody
+        return workload.what, contestants.of(workload)
 
     with tqdm(total=len(workloads) * rounds, leave=False, disable=None) as bar:
         for (what, everybody), together in itertools.groupby(workloads, who):

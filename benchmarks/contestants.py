@@ -36,6 +36,13 @@ OTHERS = replace(
 )
 """The step in libraries on NumPy, and in JAX."""
 
+SETTINGS = [
+    replace(w, task=replace(w.task, name=f"settings-{w.name}"), at_most=None, aim=None)
+    for w in NETWORKS
+    if w.what == "time"
+]
+"""The networks again, on one thread and with memory kept."""
+
 STORY = {
     step: Contestant(
         words, "benchmarks.story", step, None if step in ("threads", "shared passes") else 1
@@ -55,8 +62,8 @@ def of(workload: Workload) -> list[Contestant]:
     if name.startswith("story"):
         steps = story.LAYER if name == "story-layer" else story.NORM
         return [*(STORY[step] for step in steps), *ONE_THREAD[1:], *PYTORCH]
-    if workload in NETWORKS and workload.what == "time":
-        return [*AS_THEY_COME, *ONE_THREAD, *MEMORY_KEPT]
+    if workload in SETTINGS:
+        return [*ONE_THREAD, *MEMORY_KEPT]
     if workload == OTHERS:
         return [*AS_THEY_COME, *installed()]
     return list(AS_THEY_COME)

@@ -55,14 +55,16 @@ class Results:
         """The surroundings and a table for each group of contestants."""
         chosen = [self.rows[name] for name in names if name in self.rows]
         parts = [surroundings(self.machine, self.contestants)]
+        grouped = set()
         for title, group in contestants.groups().items():
-            own = {c.name for c in group} - {OURS.name}
-            rows = [r for r in chosen if OURS.name in r.figures and own & set(r.figures)]
+            rivals = {c.name for c in group[1:]}
+            rows = [r for r in chosen if group[0].name in r.figures and rivals & set(r.figures)]
             if rows:
+                grouped |= {row.name for row in rows}
                 shown = [c.name for c in group if any(c.name in row.figures for row in rows)]
                 parts += ["", f"{title}:", table(rows, shown, self._columns(title, shown))]
         for row in chosen:
-            if OURS.name not in row.figures:  # steps towards it, or parts of it
+            if row.name not in grouped:  # steps towards the library, or parts of a run
                 parts += ["", f"{row.words}:", *_lines(row)]
         return "\n".join(parts)
 

@@ -41,7 +41,7 @@ class Workload:
         shape = self.task.shape
         if len(shape) == 4:
             N, H, W, C = shape
-            shape = (min(N, 2), min(H, 32), min(W, 32), C)
+            shape = (min(N, 4), min(H, 64), min(W, 64), C)
         elif shape:
             shape = (32, 32)
         return replace(self, task=replace(self.task, shape=shape, length=min(self.task.length, 10)))

@@ -127,7 +127,7 @@ def test_tiny_workloads_are_of_the_same_kind(workload):
     tiny = workload.tiny()
     assert replace(tiny, task=workload.task) == workload
     assert replace(tiny.task, shape=(), length=0) == replace(workload.task, shape=(), length=0)
-    assert np.prod(tiny.task.shape) <= 2 * 32 * 32 * 3
+    assert np.prod(tiny.task.shape) <= 4 * 64 * 64 * 3
     assert tiny.task.length <= 10
 
 
