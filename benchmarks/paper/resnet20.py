@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import hashlib
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,8 @@ PEAK_LR, WEIGHT_DECAY, BATCH_SIZE = 0.3, 5e-4, 128
 
 @contextmanager
 def interrupted_after(minutes: float) -> Iterator[None]:
-    """As if Ctrl-C were pressed after so many minutes."""
+    """As if Ctrl-C were pressed after so many minutes, also where a shell has that ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(60 * minutes, _thread.interrupt_main)
     timer.daemon = True
     timer.start()
@@ -29,6 +31,7 @@ def interrupted_after(minutes: float) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+        signal.signal(signal.SIGINT, before)
 
 
 def weights_checksum(model: Module) -> str:

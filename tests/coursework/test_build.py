@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from small import GRADING, SOURCE, write
+from small_assignment import GRADING, SOURCE, write
 
 from minires.coursework.assignment import AssignmentError, load_assignment
 from minires.coursework.build import build, instructor_notebook, student_notebook

@@ -4,7 +4,7 @@ import json
 import sys
 
 import pytest
-from small import GRADING, SOURCE, write
+from small_assignment import GRADING, SOURCE, write
 
 from minires import cli
 from minires.coursework import command, sandbox
