@@ -272,7 +272,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "winograd": lambda: _compare("blocks", "winograd"),
     "threads code": lambda: code(threads._Batch.work),
     "threads": lambda: _compare("winograd", "threads"),
-    "norm code": lambda: code(batch_norm.scale_shift),
+    "norm code": lambda: code(batch_norm.scale_shift, "run"),
     "norm": norm_table,
     "networks": network_table,
     "settings": settings_table,
