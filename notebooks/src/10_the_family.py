@@ -364,6 +364,10 @@ plt.show()
 # (exercise 3). And do not overlook the green curve: an architecture with random weights already is
 # a good deal of knowledge about images.
 #
+# The library has these steps as `models.feature_extractor`, `models.replace_head` and
+# `models.freeze_backbone`, and on the command line as `minires train --weights FILE --replace-head
+# --freeze backbone`.
+#
 # ## What to keep
 #
 # * Stages: four times the weights, the same work. Bottlenecks: more depth for the same work.
