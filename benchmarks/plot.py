@@ -42,7 +42,8 @@ def ratios(ax: Any, results: Results) -> None:
     ax.set_yticks(range(len(rows)), [row.words for row in rows], fontsize=8)
     ax.invert_yaxis()
     ax.set_xlabel("time (memory) over PyTorch's in its faster layout")
-    ax.legend(fontsize=8)
+    ax.set_xlim(right=1.12 * max((row.ratio() or 0 for row in rows), default=1))
+    ax.legend(fontsize=8, loc="lower right")
 
 
 def others(ax: Any, results: Results) -> None:
@@ -56,7 +57,8 @@ def others(ax: Any, results: Results) -> None:
         ms = row.figures[name].median * 1e3
         ax.barh(i, ms, 0.6, color=BLUE if name == OURS.name else GREY)
         ax.text(ms * 1.05, i, f"{ms:.0f} ms", va="center", fontsize=8)
-    ax.set(xscale="log", xlabel="milliseconds a step", title=row.words)
+    ax.set(xscale="log", xlabel="milliseconds a step")
+    ax.set_title(row.words, fontsize=9, loc="right")
     ax.set_xlim(right=ax.get_xlim()[1] * 4)
     ax.set_yticks(range(len(names)), names, fontsize=8)
     ax.invert_yaxis()

@@ -54,7 +54,9 @@ class Results:
     def text(self, names: Sequence[str]) -> str:
         """The surroundings and a table for each group of contestants."""
         chosen = [self.rows[name] for name in names if name in self.rows]
-        parts = [surroundings(self.machine, self.contestants)]
+        seen = {name for row in chosen for name in row.figures}
+        about = {name: facts for name, facts in self.contestants.items() if name in seen}
+        parts = [surroundings(self.machine, about)]
         grouped = set()
         for title, group in contestants.groups().items():
             rivals = {c.name for c in group[1:]}
