@@ -95,19 +95,35 @@ def assignments_folder() -> Path:
     return folder
 
 
-def load_assignments(folder: Path | None = None) -> list[Assignment]:
-    """Every assignment in a folder, by default the project's, in order.
+def find_assignments(folder: Path | None = None) -> dict[str, Path]:
+    """Every assignment in a folder, by default the project's, in order: names and places.
+
+    Raises
+    ------
+    AssignmentError
+        If there is none.
+    """
+    folder = assignments_folder() if folder is None else folder
+    places = sorted(path.parent for path in folder.glob("*/grading.py"))
+    if not places:
+        raise AssignmentError(f"{folder} holds no assignment: no folder in it has a grading.py")
+    return {place.name: place for place in places}
+
+
+def load_assignments(folder: Path | None = None, name: str | None = None) -> list[Assignment]:
+    """Every assignment in a folder, or only the one that is named.
 
     Raises
     ------
     AssignmentError
         If there is none, or one is not as it should be.
     """
-    folder = assignments_folder() if folder is None else folder
-    places = sorted(path.parent for path in folder.glob("*/grading.py"))
-    if not places:
-        raise AssignmentError(f"{folder} holds no assignment: no folder in it has a grading.py")
-    return [load_assignment(place) for place in places]
+    places = find_assignments(folder)
+    if name is None:
+        return [load_assignment(place) for place in places.values()]
+    if name not in places:
+        raise AssignmentError(f"no assignment {name!r}, only {', '.join(places)}")
+    return [load_assignment(places[name])]
 
 
 def load_assignment(folder: Path) -> Assignment:

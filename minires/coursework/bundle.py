@@ -8,7 +8,9 @@ bytes.
 
 from __future__ import annotations
 
+import functools
 import gzip
+import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -87,6 +89,11 @@ class Bundle:
     title: str
     given: dict[str, str]
     questions: list[GradedQuestion]
+
+    @functools.cached_property
+    def digest(self) -> bytes:
+        """A hash of everything."""
+        return hashlib.sha256(self.to_bytes()).digest()
 
     @property
     def points(self) -> float:

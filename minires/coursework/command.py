@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from minires.coursework.assignment import Assignment, load_assignment, load_assignments
+from minires.coursework.assignment import find_assignments, load_assignment, load_assignments
 from minires.coursework.build import CHECKS, build
 from minires.coursework.bundle import SUFFIX, Bundle, load_bundle, make_bundle
 from minires.coursework.collect import assignment_of, find_submissions
@@ -69,18 +69,6 @@ def require_isolation(unsafe: bool) -> bool:
     return True
 
 
-def _chosen(source: Path | None, name: str | None) -> list[Assignment]:
-    if name is None:
-        return load_assignments(source)
-    if source is not None:
-        return [load_assignment(source / name)]
-    found = [a for a in load_assignments(source) if a.name == name]
-    if not found:
-        names = ", ".join(a.name for a in load_assignments(source))
-        raise ValueError(f"no assignment {name!r}, only {names}")
-    return found
-
-
 @coursework_app.command("build")
 def build_command(
     folder: Annotated[Path, typer.Argument(help="Where to write.")],
@@ -88,7 +76,7 @@ def build_command(
     assignment: Annotated[str | None, typer.Option(metavar="NAME", help="Only this one.")] = None,
 ) -> None:
     """Write the students' notebooks, the instructor's, and the bundles for grading."""
-    for one in _chosen(source, assignment):
+    for one in load_assignments(source, assignment):
         bundle = build(one, folder)
         count = len(bundle.questions)
         cases = sum(len(question.cases) for question in bundle.questions)
@@ -117,7 +105,7 @@ def mutants_command(
             bar.update(done - bar.n)
 
         outcomes = run_trials(
-            _chosen(source, assignment), sandboxed=sandboxed, jobs=jobs, progress=progress
+            load_assignments(source, assignment), sandboxed=sandboxed, jobs=jobs, progress=progress
         )
     print(kill_matrix(outcomes))
     print(summary(outcomes))
@@ -129,15 +117,15 @@ def _bundle(name: str | None, places: list[Path], source: Path | None) -> Bundle
     if name is not None and name.endswith(SUFFIX):
         return load_bundle(Path(name))
     if name is not None:
-        return make_bundle(_chosen(source, name)[0])
-    assignments = {a.name: a for a in load_assignments(source)}
+        return make_bundle(load_assignments(source, name)[0])
+    places_of = find_assignments(source)
     for submission in find_submissions(places):
-        own = assignment_of(submission.path, list(assignments))
+        own = assignment_of(submission.path, list(places_of))
         if own is not None:
-            return make_bundle(assignments[own])
+            return make_bundle(load_assignment(places_of[own]))
     raise ValueError(
         "neither names nor contents say which assignment this is: add --assignment, one of "
-        f"{', '.join(assignments)}, or a .bundle file"
+        f"{', '.join(places_of)}, or a .bundle file"
     )
 
 

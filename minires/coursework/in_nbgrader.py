@@ -56,7 +56,7 @@ def _bundle(assignment: str) -> Bundle:
     folder = os.environ.get("MINIRES_COURSEWORK")
     if folder:
         return load_bundle(Path(folder) / f"{assignment}{SUFFIX}")
-    return make_bundle(next(a for a in load_assignments() if a.name == assignment))
+    return make_bundle(load_assignments(name=assignment)[0])
 
 
 def _notebook(folder: Path, assignment: str) -> Path:

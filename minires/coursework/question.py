@@ -163,6 +163,10 @@ class Question:
 
         return declare
 
+    def right_source(self, name: str, source: str) -> None:
+        """Add another right way as text, for those that differ in a few choices."""
+        self.correct_ways.append(Variant(name, source))
+
     def drive(self, function: Function) -> Function:
         """Declare the driver."""
         self.driver = _source(function, "drive")

@@ -1,13 +1,22 @@
 """Builds: reproducible, without solutions, as nbgrader wants them."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from small_assignment import GRADING, SOURCE, write
 
-from minires.coursework.assignment import AssignmentError, load_assignment
+from minires.coursework.assignment import (
+    AssignmentError,
+    assignments_folder,
+    load_assignment,
+    load_assignments,
+)
 from minires.coursework.build import build, instructor_notebook, student_notebook
 from minires.coursework.bundle import Bundle
+
+NAMES = [path.parent.name for path in sorted(assignments_folder().glob("*/grading.py"))]
 
 
 def files(folder):
@@ -16,36 +25,61 @@ def files(folder):
 
 def test_equal_sources_give_equal_bytes(tmp_path, assignment):
     build(assignment, tmp_path / "a")
-    build(load_assignment_again(assignment), tmp_path / "b")
+    build(load_assignment(assignments_folder() / assignment.name), tmp_path / "b")
     assert files(tmp_path / "a") == files(tmp_path / "b")
     assert len(files(tmp_path / "a")) == 4
 
 
-def load_assignment_again(assignment):
-    from minires.coursework.assignment import assignments_folder
-
-    return load_assignment(assignments_folder() / assignment.name)
+def source_lines(cells):
+    return {line.strip() for cell in cells for line in "".join(cell["source"]).split("\n")}
 
 
-def test_the_students_notebook_holds_no_solution(assignment):
+@pytest.mark.parametrize("name", NAMES)
+def test_the_students_notebook_holds_no_solution(name):
+    """Every line of a solution is searched for, save those that the given code contains too."""
+    assignment = load_assignment(assignments_folder() / name)
     text = student_notebook(assignment)
-    notebook = json.loads(text)
-    shown = {
-        line.strip() for cell in notebook["cells"] for line in "".join(cell["source"]).split("\n")
-    }
-    solutions = {
-        line.strip()
-        for cell in assignment.cells
-        if cell.role == "question"
-        for line in cell.source.partition("### BEGIN SOLUTION")[2]
-        .partition("### END")[0]
-        .split("\n")
-    }
-    assert len(solutions) > 20
-    assert shown & solutions == {""}
-    assert "HIDDEN" not in text
-    for name in assignment.questions:
-        assert f'raise NotImplementedError(\\"{name}\\")' in text
+    solutions, given = set(), set()
+    for cell in assignment.cells:
+        before, begin, rest = cell.source.partition("### BEGIN SOLUTION")
+        solution, _, after = rest.partition("### END SOLUTION")
+        given |= {line.strip() for line in (before + after).split("\n")}
+        if begin:
+            solutions |= {line.strip() for line in solution.split("\n")}
+    assert len(solutions - given) > 10
+    assert not source_lines(json.loads(text)["cells"]) & (solutions - given)
+    assert "BEGIN" not in text
+    assert "import points" not in text
+    for question in assignment.questions:
+        assert f'raise NotImplementedError(\\"{question}\\")' in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_visible_checks_pass_with_the_solutions(name):
+    source = assignments_folder() / name / "assignment.py"
+    done = subprocess.run([sys.executable, source], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_questions_have_cases_mistakes_and_five_right_ways(name):
+    for question in load_assignment(assignments_folder() / name).questions.values():
+        assert len(question.cases) >= 2
+        assert len(question.mistakes) >= 3
+        assert len(question.correct_ways) >= 5
+        numbers = [mistake.number for mistake in question.mistakes]
+        assert len(set(numbers)) == len(numbers), question.name
+        assert all(mistake.hint for mistake in question.mistakes)
+
+
+def test_all_74_listed_mistakes_are_there_and_the_docs_show_every_one():
+    assignments = load_assignments()
+    mistakes = [m for a in assignments for q in a.questions.values() for m in q.mistakes]
+    assert set(range(1, 75)) <= {mistake.number for mistake in mistakes}
+    shown = (assignments_folder().parent.parent / "docs" / "coursework-mutants.md").read_text()
+    assert "SURVIVES" not in shown
+    for mistake in mistakes:
+        assert f"{mistake.number:3} {mistake.name}" in shown
 
 
 def test_metadata_are_nbgraders(assignment):

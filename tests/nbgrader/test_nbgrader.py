@@ -24,7 +24,7 @@ c.ExecutePreprocessor.timeout = 300
 def course(tmp_path_factory):
     """A course with three submissions: the solution, the blank, one with a known mistake."""
     root = tmp_path_factory.mktemp("course")
-    assignment = next(a for a in load_assignments() if a.name == NAME)
+    assignment = load_assignments(name=NAME)[0]
     build(assignment, root / "built")
     (root / "nbgrader_config.py").write_text(CONFIG.format(root=str(root)))
     solved = (root / "built" / "instructor" / NAME / f"{NAME}.ipynb").read_text()
