@@ -4,6 +4,7 @@ import importlib.util
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -57,3 +58,30 @@ def test_code_is_shown_without_its_docstring(script):
         "```python\ndef inner(x):\n    # why\n    return x + before\n```"
     )
     assert script.code(outer).splitlines()[1:3] == ["def outer():", "    before = 1"]
+
+
+def growth(results, kind, by):
+    """(layers or images, seconds or bytes), for ResNet-20 by images or 32 images by layers."""
+    points = []
+    for name, row in results.rows.items():
+        if name.startswith(f"growth-{kind}-resnet"):
+            depth, batch = map(int, name.removeprefix(f"growth-{kind}-resnet").split("-"))
+            if (depth == 20) if by == "images" else (batch == 32):
+                x = batch if by == "images" else depth
+                points.append((x, row.figures["minires"].median))
+    assert len(points) >= 4
+    return np.array(points).T
+
+
+@pytest.mark.parametrize("by", ["images", "layers"])
+def test_measured_memory_grows_linearly(script, by):
+    x, y = growth(script.results, "memory", by)
+    line = np.poly1d(np.polyfit(x, y, 1))
+    assert abs(line(x) / y - 1).max() < 0.1
+
+
+@pytest.mark.parametrize("by", ["images", "layers"])
+def test_measured_time_grows_no_faster_than_linearly(script, by):
+    """To a quarter, as other things ran on the machine."""
+    x, y = growth(script.results, "step", by)
+    assert y[-1] / y[0] < 1.25 * x[-1] / x[0]
