@@ -261,7 +261,7 @@ class Op:
             out, saved = out
         if not boxed:
             return (out, saved) if with_saved else out
-        if not hasattr(out, "__setitem__"):  # NumPy's reductions and 0-d arithmetic give scalars
+        if isinstance(out, np.generic):  # NumPy's reductions and 0-d arithmetic give scalars
             out = out[...]  # a 0-d array
         kind = out.dtype.char
         if kind == "d":
@@ -347,7 +347,7 @@ def op(forward: Callable[..., Any]) -> Op:
 
 def _fit(grad: Any, parent: Any) -> Any:
     """`grad` summed over the axes that broadcasting stretched, in the parent's dtype."""
-    if not hasattr(grad, "__setitem__"):  # arithmetic of 0-d arrays gives scalars
+    if isinstance(grad, np.generic):  # arithmetic of 0-d arrays gives scalars
         grad = grad[...]
     if grad.shape == parent.shape and grad.dtype is parent.dtype:
         return grad

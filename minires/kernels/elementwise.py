@@ -18,15 +18,14 @@ CHUNK = 1 << 18
 
 def add(x: Array, y: Array, out: Array | None = None) -> Array:
     """`x + y`, broadcast as usual; into `out`, which may be one of them, if it is given."""
-    if getattr(x, "size", 0) < 2 * CHUNK or getattr(y, "shape", ()) != x.shape:
+    if type(x) is not np.ndarray or x.size < 2 * CHUNK or np.shape(y) != x.shape:
         if out is None:
             total: Array = x + y
             return total
         out += y if out is x else x
         return out
-    xp = xp_of(x, y)
-    result = xp.empty(x.shape, xp.result_type(x, y)) if out is None else out
-    _by_chunks(lambda x, y, out: xp.add(x, y, out=out), x, y, result)
+    result = np.empty(x.shape, np.result_type(x, y)) if out is None else out
+    _by_chunks(lambda x, y, out: np.add(x, y, out=out), x, y, result)
     return result
 
 

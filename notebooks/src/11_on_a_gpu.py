@@ -222,7 +222,7 @@ def count_a_step(name, batch, size=32):
 
 
 # # about what the emulated device counts, where there is none
-launches, products = 1915, 170
+launches, products = 1100, 170
 if emulated:
     table = count_a_step("resnet20", batch=128)
     print(f"{'':12} launches  products  uploads  downloads  waits")
@@ -236,10 +236,10 @@ elif gpu_here("launches and copies by phase; docs/cupy.md has the table"):
 print(f"in all {launches} launches, {products} matrix products")
 
 # %% [markdown]
-# Some two thousand, of which only a twelfth are the matrix products that everybody talks about. The
-# rest are copies, sums, masks, square roots: small change, each at the price of a launch.
+# Over a thousand. The matrix products that everybody talks about are 170; the rest are copies, sums,
+# masks, square roots: small change, each at the price of a launch.
 #
-# Now a model of the time. The launches cost $2000 \times 5\,$µs $= 10$ ms, for **any** batch. The
+# Now a model of the time. The launches cost $1300 \times 5\,$µs $= 6.5$ ms, for **any** batch. The
 # arithmetic grows with the batch: ResNet-20 does 41 million multiply-adds an image, three times
 # that with the backward. Take a GPU that does $10^{13}$ operations a second, a modest one.
 # **Predict:** up to which batch size is a larger batch free?
