@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from typing import Any
 
-import numpy as np
-
 from minires.backend import xp_of
 from minires.engine import BackwardError, GradMode, Node, Variable, make_tensor, raw
 from minires.kernels import add
@@ -132,7 +130,7 @@ def run_backward(
                     total = grads[parent]
                     total = add(total, grad, out=total if parent in owned else None)
                     # sums of 0-d arrays are scalars
-                    grads[parent] = total[...] if isinstance(total, np.generic) else total
+                    grads[parent] = total if hasattr(total, "__setitem__") else total[...]
                     owned.add(parent)
             if not retain_graph:
                 node.kept, node.call, node.parents = None, None, ()

@@ -262,7 +262,7 @@ class Op:
         if not boxed:
             return (out, saved) if with_saved else out
         if isinstance(out, np.generic):  # NumPy's reductions and 0-d arithmetic give scalars
-            out = out[...]  # a 0-d array
+            out = np.asarray(out)  # a 0-d array
         kind = out.dtype.char
         if kind == "d":
             out = _unpromoted(out, arrays)
@@ -348,7 +348,7 @@ def op(forward: Callable[..., Any]) -> Op:
 def _fit(grad: Any, parent: Any) -> Any:
     """`grad` summed over the axes that broadcasting stretched, in the parent's dtype."""
     if isinstance(grad, np.generic):  # arithmetic of 0-d arrays gives scalars
-        grad = grad[...]
+        grad = np.asarray(grad)
     if grad.shape == parent.shape and grad.dtype is parent.dtype:
         return grad
     if grad.shape != parent.shape:
