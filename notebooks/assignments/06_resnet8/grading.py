@@ -1,0 +1,431 @@
+"""How assignment 6 is graded: a block by the definitions, a training by its accuracy."""
+
+import numpy as np
+
+from minires import data
+from minires.coursework import Accuracy, Draws, Limits, question
+from minires.kernels import reference
+
+draw = Draws(seed=6)
+
+# ---------------------------------------------------------------------- 1 the block
+
+
+@question(
+    points=8,
+    returns={"y": 3, "dx": 3, "dw1": 1, "dw2": 1, "shapes": 1},
+    rtol=1e-4,
+)
+def Block(x, g, w1, w2, w_shortcut, stride):
+    """Everything from `reference`, in float64."""
+
+    def conv(x, w, stride):
+        return reference.conv2d(x, w, stride=(stride, stride), padding=(w.shape[0] // 2,) * 2)
+
+    def conv_back(g, x, w, stride):
+        options = {"stride": (stride, stride), "padding": (w.shape[0] // 2,) * 2}
+        dx = reference.conv2d_dx(g, w, input_size=x.shape[1:3], **options)
+        return dx, reference.conv2d_dw(x, g, kernel_size=w.shape[:2], **options)
+
+    gamma, beta = np.linspace(0.5, 1.5, w1.shape[3]), np.linspace(-0.5, 0.5, w1.shape[3])
+    first = conv(x, w1, stride)
+    active = np.maximum(reference.batch_norm(first, gamma, beta), 0)
+    second = conv(active, w2, 1)
+    same = x
+    if w_shortcut is not None:
+        projected = conv(x, w_shortcut, stride)
+        same = reference.batch_norm(projected, gamma, beta)
+    y = np.maximum(reference.batch_norm(second, gamma, beta) + same, 0)
+    g = g * (y > 0)
+    back, dw2 = conv_back(reference.batch_norm_backward(g, second, gamma)[0], active, w2, 1)
+    back = reference.batch_norm_backward(back * (active > 0), first, gamma)[0]
+    dx, dw1 = conv_back(back, x, w1, stride)
+    if w_shortcut is None:
+        dx = dx + g
+    else:
+        back = reference.batch_norm_backward(g, projected, gamma)[0]
+        dx = dx + conv_back(back, x, w_shortcut, stride)[0]
+    shapes = [list(w1.shape), [len(gamma)], [len(gamma)], list(w2.shape), *[[len(gamma)]] * 2]
+    if w_shortcut is not None:
+        shapes += [list(w_shortcut.shape), [len(gamma)], [len(gamma)]]
+    return y, dx, dw1, dw2, sorted(shapes)
+
+
+@Block.drive
+def drive_block(student, x, g, w1, w2, w_shortcut, stride):
+    channels = w1.shape[3]
+    block = student.Block(x.shape[3], channels, stride, np.random.default_rng(0))
+    pairs = [(block.conv1, block.bn1, w1), (block.conv2, block.bn2, w2)]
+    if w_shortcut is not None:
+        pairs.append((block.conv_s, block.bn_s, w_shortcut))
+    for conv, norm, w in pairs:
+        conv.w.data = w.copy()
+        norm.gamma.data = np.linspace(0.5, 1.5, channels)
+        norm.beta.data = np.linspace(-0.5, 0.5, channels)
+    y = block.forward(x.copy())
+    dx = block.backward(g.copy())
+    shapes = [list(p.data.shape) for layer in block.layers() for p in layer.parameters()]
+    return y, dx, block.conv1.w.grad, block.conv2.w.grad, sorted(shapes)
+
+
+Block.case(
+    "an identity shortcut",
+    draw.normal(2, 4, 5, 3),
+    draw.normal(2, 4, 5, 3),
+    draw.normal(3, 3, 3, 3),
+    draw.normal(3, 3, 3, 3),
+    None,
+    1,
+    visible=True,
+)
+Block.case(
+    "a projection, stride 2",
+    draw.normal(2, 4, 5, 2),
+    draw.normal(2, 2, 3, 3),
+    draw.normal(3, 3, 2, 3),
+    draw.normal(3, 3, 3, 3),
+    draw.normal(1, 1, 2, 3),
+    2,
+)
+
+for number, name, hint, old, new in [
+    (
+        59,
+        "the identity path dropped in the backward pass",
+        "The shortcut hands g on too.",
+        "return dx + g",
+        "return dx",
+    ),
+    (
+        60,
+        "ReLU before the add",
+        "Add first, then ReLU.",
+        "self.relu2.forward(out + x)",
+        "self.relu2.forward(out) + x",
+    ),
+    (601, "nothing is added", "y = relu(F(x) + x).", "out + x)", "out)"),
+    (
+        602,
+        "the last ReLU not differentiated",
+        "The backward begins with the last ReLU's mask.",
+        "g = self.relu2.backward(g)",
+        "g = g.copy()",
+    ),
+    (
+        603,
+        "the inner ReLU not differentiated",
+        "Between the two convolutions there is a ReLU, backwards too.",
+        "self.bn1.backward(self.relu1.backward(dx))",
+        "self.bn1.backward(dx)",
+    ),
+    (
+        604,
+        "the projection not differentiated",
+        "g goes back through the projection's batch norm and convolution.",
+        "return dx + self.conv_s.backward(self.bn_s.backward(g))",
+        "return dx",
+    ),
+    (
+        605,
+        "the projection's layers forgotten in layers()",
+        "What is not listed is never trained.",
+        "self.bn2, self.conv_s, self.bn_s",
+        "self.bn2",
+    ),
+    (
+        606,
+        "the stride in the second convolution",
+        "The first convolution has the stride.",
+        "Conv(3, c_in, c_out, stride, rng), BatchNorm(c_out)\n"
+        "        self.conv2, self.bn2 = Conv(3, c_out, c_out, 1, rng)",
+        "Conv(3, c_in, c_out, 1, rng), BatchNorm(c_out)\n"
+        "        self.conv2, self.bn2 = Conv(3, c_out, c_out, stride, rng)",
+    ),
+    (
+        607,
+        "the second batch norm left out",
+        "Each convolution is followed by batch norm.",
+        "out = self.bn2.forward(self.conv2.forward(out))",
+        "self.bn2.forward(out := self.conv2.forward(out))",
+    ),
+]:
+    Block.mistake(number, name, hint, old, new)
+
+
+@Block.correct("layers in lists")
+class ListBlock:
+    def __init__(self, c_in, c_out, stride, rng):
+        self.conv1, self.bn1, self.relu1 = (
+            Conv(3, c_in, c_out, stride, rng),
+            BatchNorm(c_out),
+            ReLU(),
+        )
+        self.conv2, self.bn2, self.relu2 = Conv(3, c_out, c_out, 1, rng), BatchNorm(c_out), ReLU()
+        same = stride == 1 and c_in == c_out
+        self.conv_s = None if same else Conv(1, c_in, c_out, stride, rng)
+        self.bn_s = None if same else BatchNorm(c_out)
+        self.branch = [self.conv1, self.bn1, self.relu1, self.conv2, self.bn2]
+        self.shortcut = [] if same else [self.conv_s, self.bn_s]
+
+    def forward(self, x):
+        out = x
+        for layer in self.branch:
+            out = layer.forward(out)
+        for layer in self.shortcut:
+            x = layer.forward(x)
+        return self.relu2.forward(x + out)
+
+    def backward(self, g):
+        g = self.relu2.backward(g)
+        ways = []
+        for way in (self.branch, self.shortcut):
+            back = g
+            for layer in way[::-1]:
+                back = layer.backward(back)
+            ways.append(back)
+        return ways[0] + ways[1]
+
+    def layers(self):
+        return [layer for layer in self.branch + self.shortcut if layer is not self.relu1]
+
+
+@Block.correct("masks of its own")
+class MaskBlock:
+    def __init__(self, c_in, c_out, stride, rng):
+        self.conv1 = Conv(3, c_in, c_out, stride, rng)
+        self.conv2 = Conv(3, c_out, c_out, 1, rng)
+        self.conv_s, self.bn_s = None, None
+        self.bn1, self.bn2 = BatchNorm(c_out), BatchNorm(c_out)
+        if (c_in, stride) != (c_out, 1):
+            self.conv_s = Conv(1, c_in, c_out, stride, rng)
+            self.bn_s = BatchNorm(c_out)
+
+    def forward(self, x):
+        hidden = self.bn1.forward(self.conv1.forward(x))
+        self.inner = hidden > 0
+        out = self.bn2.forward(self.conv2.forward(np.where(self.inner, hidden, 0)))
+        out = out + (self.bn_s.forward(self.conv_s.forward(x)) if self.bn_s else x)
+        self.outer = out > 0
+        return np.maximum(out, 0)
+
+    def backward(self, g):
+        g = np.where(self.outer, g, 0)
+        back = self.conv2.backward(self.bn2.backward(g)) * self.inner
+        back = self.conv1.backward(self.bn1.backward(back))
+        return back + (self.conv_s.backward(self.bn_s.backward(g)) if self.bn_s else g)
+
+    def layers(self):
+        extra = [self.conv_s, self.bn_s] if self.bn_s else []
+        return [self.conv1, self.bn1, self.conv2, self.bn2, *extra]
+
+
+# ---------------------------------------------------------------------- 2 the training
+
+
+@question(
+    points=12,
+    returns="classes",
+    needs=["Block"],
+    seconds=120,
+    limits=Limits(memory=2 << 30),
+)
+def train_and_predict(images, labels, test_images):
+    share = {len(LABELS): (LABELS, 0.8, 0.6), len(HALVES_TEST[1]): (HALVES_TEST[1], 0.9, 0.6)}
+    return Accuracy(*share[len(test_images)])
+
+
+def half_size(images):
+    """28x28 to 14x14, by the mean of four pixels, rounded."""
+    n = len(images)
+    return np.rint(images.reshape(n, 14, 2, 14, 2, 1).mean(axis=(2, 4))).astype(np.uint8)
+
+
+def halves(count):
+    """Images that are brighter in the upper (0) or the lower half (1)."""
+    labels = draw.integers(count, below=2)
+    images = draw.integers(count, 14, 14, 1, below=100)
+    images[labels == 0, :7] += 100
+    images[labels == 1, 7:] += 100
+    return images.astype(np.uint8), labels
+
+
+TRAIN, TEST = data.fashion_mini(), data.fashion_mini(train=False)
+LABELS = TEST.labels.astype(np.int64)
+HALVES_TRAIN, HALVES_TEST = halves(300), halves(101)
+
+train_and_predict.case("two halves", *HALVES_TRAIN, HALVES_TEST[0], visible=True)
+train_and_predict.case(
+    "Fashion-MNIST",
+    half_size(TRAIN.images),
+    TRAIN.labels.astype(np.int64),
+    half_size(TEST.images),
+    weight=5,
+)
+
+train_and_predict.mistake(
+    608,
+    "labels of a shuffled order, images of another",
+    "Take images and labels with the same indices.",
+    "labels[chosen]",
+    "labels[start : start + batch]",
+)
+train_and_predict.mistake(
+    609,
+    "never a step",
+    "optimiser.step() changes the weights; without it nothing is learnt.",
+    "            optimiser.step()\n",
+    "",
+)
+train_and_predict.mistake(
+    610,
+    "test images not scaled",
+    "Scale them exactly as the training images.",
+    "test = ((test_images - mean) / deviation).astype(np.float32)",
+    "test = test_images.astype(np.float32)",
+)
+
+
+def short_training(name, setup, change):
+    """Another right training: the solution with other choices, written in full for the child."""
+    source = (
+        "def train_and_predict(images, labels, test_images):\n"
+        "    rng = np.random.default_rng(1)\n"
+        f"{setup}"
+        "    model = ResNet8(seed=1)\n"
+        "    optimiser = SGD(model.parameters(), lr=rate)\n"
+        "    for epoch in range(epochs):\n"
+        "        shuffled = rng.permutation(len(x))\n"
+        "        for chosen in np.array_split(shuffled, max(1, len(x) // batch)):\n"
+        "            images_now = x[chosen]\n"
+        f"{change}"
+        "            _, g = cross_entropy(model.forward(images_now), labels[chosen])\n"
+        "            model.backward(g)\n"
+        "            optimiser.step()\n"
+        "    model.train(False)\n"
+        "    parts = [model.forward(part) for part in np.array_split(test, 4)]\n"
+        "    return np.argmax(np.concatenate(parts), axis=1)\n"
+    )
+    train_and_predict.right_source(name, source)
+
+
+SCALED = "    x, test = (np.float32(a) / 128 - 1 for a in (images, test_images))\n"
+NORMALISED = (
+    "    mean, deviation = images.mean(axis=0), images.std() \n"
+    "    x, test = (np.float32((a - mean) / deviation) for a in (images, test_images))\n"
+)
+LINEAR = "            optimiser.lr = rate * (1 - epoch / epochs)\n"
+STEPS = "            optimiser.lr = rate if epoch < epochs - 1 else rate / 10\n"
+COSINE = "            optimiser.lr = rate * (1 + np.cos(np.pi * epoch / epochs)) / 2\n"
+FLIPS = STEPS + (
+    "            flipped = rng.random(len(chosen)) < 0.25\n"
+    "            images_now = np.where(flipped[:, None, None, None], images_now[:, :, ::-1], "
+    "images_now)\n"
+)
+
+short_training("a linear schedule", f"{SCALED}    batch, epochs, rate = 50, 3, 0.1\n", LINEAR)
+short_training("a step at the end", f"{SCALED}    batch, epochs, rate = 40, 3, 0.05\n", STEPS)
+short_training(
+    "a cosine, pixel means", f"{NORMALISED}    batch, epochs, rate = 50, 3, 0.1\n", COSINE
+)
+short_training("flips", f"{NORMALISED}    batch, epochs, rate = 50, 3, 0.1\n", FLIPS)
+short_training("small batches", f"{NORMALISED}    batch, epochs, rate = 25, 2, 0.05\n", STEPS)
+
+
+@Block.correct("a shortcut of its own class")
+class ShortcutBlock:
+    class Identity:
+        def forward(self, x):
+            return x
+
+        def backward(self, g):
+            return g.copy()
+
+    def __init__(self, c_in, c_out, stride, rng):
+        self.conv1, self.conv2 = Conv(3, c_in, c_out, stride, rng), Conv(3, c_out, c_out, 1, rng)
+        self.bn1, self.bn2 = BatchNorm(c_out), BatchNorm(c_out)
+        self.relu1, self.relu2, self.conv_s, self.bn_s = ReLU(), ReLU(), None, None
+        self.way = [self.Identity()]
+        if stride > 1 or c_in < c_out:
+            self.conv_s, self.bn_s = Conv(1, c_in, c_out, stride, rng), BatchNorm(c_out)
+            self.way = [self.conv_s, self.bn_s]
+
+    def forward(self, x):
+        beside = x
+        for part in self.way:
+            beside = part.forward(beside)
+        for part in (self.conv1, self.bn1, self.relu1, self.conv2, self.bn2):
+            x = part.forward(x)
+        return self.relu2.forward(beside + x)
+
+    def backward(self, g):
+        beside = inside = self.relu2.backward(g)
+        for part in reversed(self.way):
+            beside = part.backward(beside)
+        for part in (self.bn2, self.conv2, self.relu1, self.bn1, self.conv1):
+            inside = part.backward(inside)
+        return beside + inside
+
+    def layers(self):
+        own = [self.conv1, self.bn1, self.conv2, self.bn2]
+        return own if self.conv_s is None else [*own, *self.way]
+
+
+@Block.correct("float32")
+class SingleBlock:
+    def __init__(self, c_in, c_out, stride, rng):
+        self.projected = stride != 1 or c_in != c_out
+        self.conv1, self.bn1 = Conv(3, c_in, c_out, stride, rng), BatchNorm(c_out)
+        self.conv2, self.bn2 = Conv(3, c_out, c_out, 1, rng), BatchNorm(c_out)
+        self.conv_s = Conv(1, c_in, c_out, stride, rng) if self.projected else None
+        self.bn_s = BatchNorm(c_out) if self.projected else None
+        self.relu1, self.relu2 = ReLU(), ReLU()
+
+    def forward(self, x):
+        for p in (p for layer in self.layers() for p in layer.parameters()):
+            p.data = np.float32(p.data)
+        x = np.float32(x)
+        out = self.relu1.forward(self.bn1.forward(self.conv1.forward(x)))
+        out = self.bn2.forward(self.conv2.forward(out))
+        return self.relu2.forward(
+            out + (self.bn_s.forward(self.conv_s.forward(x)) if self.projected else x)
+        )
+
+    def backward(self, g):
+        g = self.relu2.backward(np.float32(g))
+        same = self.conv_s.backward(self.bn_s.backward(g)) if self.projected else g
+        inner = self.relu1.backward(self.conv2.backward(self.bn2.backward(g)))
+        return same + self.conv1.backward(self.bn1.backward(inner))
+
+    def layers(self):
+        own = [self.conv1, self.bn1, self.conv2, self.bn2]
+        return own + ([self.conv_s, self.bn_s] if self.projected else [])
+
+
+@Block.correct("the shortcut first, added in place")
+class FirstBlock:
+    def __init__(self, c_in, c_out, stride, rng):
+        self.conv1 = Conv(3, c_in, c_out, stride, rng)
+        self.bn1, self.relu1 = BatchNorm(c_out), ReLU()
+        self.conv2 = Conv(3, c_out, c_out, 1, rng)
+        self.bn2, self.relu2 = BatchNorm(c_out), ReLU()
+        self.conv_s = self.bn_s = None
+        if not (stride == 1 and c_in == c_out):
+            self.conv_s = Conv(1, c_in, c_out, stride, rng)
+            self.bn_s = BatchNorm(c_out)
+
+    def forward(self, x):
+        total = x.copy() if self.conv_s is None else self.bn_s.forward(self.conv_s.forward(x))
+        x = self.conv1.forward(x)
+        x = self.relu1.forward(self.bn1.forward(x))
+        total += self.bn2.forward(self.conv2.forward(x))
+        return self.relu2.forward(total)
+
+    def backward(self, g):
+        g = self.relu2.backward(g)
+        dx = g.copy() if self.conv_s is None else self.conv_s.backward(self.bn_s.backward(g))
+        g = self.conv2.backward(self.bn2.backward(g))
+        dx += self.conv1.backward(self.bn1.backward(self.relu1.backward(g)))
+        return dx
+
+    def layers(self):
+        return [v for k, v in vars(self).items() if v is not None and "relu" not in k]
