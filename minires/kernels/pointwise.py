@@ -21,6 +21,10 @@ FEWEST_POSITIONS = 128
 """How many positions a block should have at least; adding up weight gradients costs as many."""
 
 
+MOST_POSITIONS = 256
+"""How many it has at most: float32 sums of more would be less exact than PyTorch's."""
+
+
 def correlate(x: Array, w: Array, out: Array, place: Placement) -> None:
     """Fill `out` with `x` at the windows' places times `w`; see `im2col.correlate`."""
     xp = xp_of(x, w)
@@ -50,7 +54,7 @@ def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> 
     C = x.shape[3]
     seen = _seen(x, xp, Ho, Wo, place)
     fewest = min(FEWEST, max(1, N * Ho * Wo // FEWEST_POSITIONS))
-    pieces = blocks(xp, N, Ho, Wo * (C + O), BLOCK, fewest)
+    pieces = blocks(xp, N, Ho, Wo * (C + O), min(BLOCK, MOST_POSITIONS * (C + O)), fewest)
     if xp is np and C >= 2 * SLICE and seen.flags.c_contiguous and g.flags.c_contiguous:
         dw = xp.empty((C, O), g.dtype)
 
