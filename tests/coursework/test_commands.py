@@ -1,7 +1,9 @@
 """The commands as users type them."""
 
 import json
+import subprocess
 import sys
+import time
 
 import pytest
 from small_assignment import GRADING, SOURCE, write
@@ -113,3 +115,45 @@ def test_a_run_resumes_and_regrades(minires, tmp_path, unsafe):
     said = minires(*grade, "--regrade", "twice")
     assert "ada: twice 0.5 -> 1 of 1" in said
     assert json.loads(stored.read_text())["questions"][0]["earned"] == 0.5
+
+
+def test_a_run_that_is_killed_goes_on_where_it_was(minires, tmp_path, unsafe):
+    write(tmp_path / "source" / "08_two")
+    work, out = tmp_path / "work", tmp_path / "out"
+    work.mkdir()
+    for i in range(12):
+        (work / f"student{i:02}.py").write_text("def double(x): return x + x")
+    grade = ["grade", work, "--source", tmp_path / "source", "--assignment", "08_two"]
+    grade += ["--out", out, *unsafe]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "minires", *map(str, grade)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while running.poll() is None and len([*out.glob("results/*.json")]) < 2:
+        time.sleep(0.01)
+    running.kill()
+    running.wait()
+    done = {path: path.stat().st_mtime_ns for path in out.glob("results/*.json")}
+    assert 2 <= len(done) < 12
+    said = minires(*grade)
+    assert said.count("1/1") == 2 * 12
+    assert {path: path.stat().st_mtime_ns for path in done} == done, "what is there stays"
+
+
+def test_scripts_in_a_notebooks_outputs_go_nowhere(minires, tmp_path, unsafe):
+    write(tmp_path / "source" / "08_two")
+    work, out = tmp_path / "work", tmp_path / "out"
+    work.mkdir()
+    script = "<img src=x onerror=alert(42)><script>alert(42)</script>"
+    output = {"output_type": "display_data", "data": {"text/html": script}, "metadata": {}}
+    cell = {"cell_type": "code", "metadata": {}, "execution_count": 1, "outputs": [output]}
+    cells = [cell | {"source": "def double(x): return x"}]
+    text = {"cell_type": "markdown", "metadata": {}, "source": script}
+    notebook = {"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": [*cells, text]}
+    (work / "eve.ipynb").write_text(json.dumps(notebook))
+    grade = ["grade", work, "--source", tmp_path / "source", "--assignment", "08_two"]
+    assert "0/1 points" in minires(*grade, "--out", out, *unsafe)
+    written = [path for path in out.rglob("*") if path.is_file()]
+    assert any(path.suffix == ".html" for path in written)
+    assert not any("alert(42)" in path.read_text() for path in written)
