@@ -62,8 +62,8 @@ def of(workload: Workload) -> list[Contestant]:
     if name.startswith("story"):
         steps = story.LAYER if name == "story-layer" else story.NORM
         return [*(STORY[step] for step in steps), *ONE_THREAD[1:], *PYTORCH]
-    if workload in SETTINGS:
+    if name.startswith("settings-"):
         return [*ONE_THREAD, *MEMORY_KEPT]
-    if workload == OTHERS:
+    if name == OTHERS.name:
         return [*AS_THEY_COME, *installed()]
     return list(AS_THEY_COME)

@@ -6,6 +6,7 @@ import typer
 
 from benchmarks import contestants, layers, plot, story
 from benchmarks.__main__ import main
+from benchmarks.peers import installed
 from benchmarks.results import Results
 from minires import models, nn
 from minires.bench import Task, tasks
@@ -155,8 +156,10 @@ def test_the_picture_of_nothing_and_of_something(results, tmp_path):
 
 def test_contestants():
     assert contestants.of(NETWORKS[1]) == [OURS, *PYTORCH]
-    assert len({c.name for c in contestants.of(contestants.SETTINGS[0])}) == 6
-    assert contestants.of(contestants.OTHERS)[:3] == [OURS, *PYTORCH]
+    for setting in (contestants.SETTINGS[0], contestants.SETTINGS[0].tiny()):
+        assert len({c.name for c in contestants.of(setting)}) == 6
+    for others in (contestants.OTHERS, contestants.OTHERS.tiny()):
+        assert contestants.of(others) == [OURS, *PYTORCH, *installed()]
     memory = next(w for w in NETWORKS if w.what == "memory")
     assert contestants.of(memory) == [OURS, *PYTORCH]
     for workload in story.workloads():
