@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 import minires
+from benchmarks.markdown import block
 from benchmarks.paper import articles, pages, results
 from benchmarks.paper.__main__ import app
 from benchmarks.paper.ablation import VARIANTS, without_batch_norm
@@ -41,7 +42,7 @@ def paper(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("name", pages.COUNTS)
 def test_documented_counts_are_what_the_code_gives(name):
-    assert pages.block(PAPER, name) == pages.PAPER[name]()
+    assert block(PAPER, name) == pages.PAPER[name]()
 
 
 def test_counts_agree_with_the_paper():
@@ -53,12 +54,12 @@ def test_counts_agree_with_the_paper():
 
 @pytest.mark.parametrize("name", set(pages.PAPER) - set(pages.COUNTS))
 def test_the_paper_page_shows_the_committed_results(name):
-    assert pages.block(PAPER, name) == pages.PAPER[name]()
+    assert block(PAPER, name) == pages.PAPER[name]()
 
 
 @pytest.mark.parametrize("name", pages.article_blocks())
 def test_the_articles_page_shows_the_committed_results_and_the_scripts(name):
-    assert pages.block(ARTICLES, name) == pages.article_blocks()[name]()
+    assert block(ARTICLES, name) == pages.article_blocks()[name]()
 
 
 def test_every_picture_on_the_pages_is_there():

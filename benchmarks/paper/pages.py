@@ -1,42 +1,19 @@
-"""docs/paper.md and docs/articles.md: their tables and pictures, made from the committed results.
-
-A page has `<!-- NAME -->` and `<!-- end of NAME -->` around each part that is written here.
-"""
+"""The tables and pictures of docs/paper.md and docs/articles.md, from the committed results."""
 
 from __future__ import annotations
 
 import ast
-import re
-from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
+from benchmarks import markdown
+from benchmarks.markdown import Blocks, cell, table
 from benchmarks.paper import articles, pictures, results
 from benchmarks.paper.counts import cifar_counts, imagenet_counts, rounded_like
 from benchmarks.paper.published import IMAGENET_ERROR, RECIPE, TEST_ERROR
 
 DOCS = articles.DOCS
 IMAGES = DOCS / "images"
-Block = Callable[[], str]
-
-
-def markdown(rows: list[dict[str, Any]]) -> str:
-    """A table: column names from the first row, numbers to the right."""
-    names = list(rows[0])
-    right = [all(_is_number(row[n]) for row in rows) for n in names]
-    lines = [names, ["---:" if r else "---" for r in right]]
-    lines += [[_cell(row[name]) for name in names] for row in rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
-def _is_number(value: Any) -> bool:
-    """Also as text, as rounded numbers are, and where there is none."""
-    return value == "" or re.fullmatch(r"[\d.,e+-]+", _cell(value)) is not None
-
-
-def _cell(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value}"
 
 
 def result(name: str) -> dict[str, Any] | None:
@@ -59,7 +36,7 @@ def origin(found: dict[str, Any], command: str) -> str:
 
 
 def imagenet_table() -> str:
-    return markdown(
+    return table(
         [
             {
                 "network": c.network,
@@ -74,7 +51,7 @@ def imagenet_table() -> str:
 
 
 def cifar_table() -> str:
-    return markdown(
+    return table(
         [
             {
                 "network": c.network,
@@ -108,8 +85,8 @@ def smaller_table() -> str:
         ("momentum, weight decay", "0.9, 0.0001", "0.9, 0.0001"),
         ("runs of each network", "1", "1; 5 for ResNet-110"),
     ]
-    rows = [{"": what, "here": _cell(here), "paper": _cell(paper)} for what, here, paper in pairs]
-    return markdown(rows)
+    rows = [{"": what, "here": cell(here), "paper": cell(paper)} for what, here, paper in pairs]
+    return table(rows)
 
 
 def degradation_table() -> str:
@@ -138,7 +115,7 @@ def degradation_table() -> str:
     plain, residual = (last(kind, deepest) - last(kind, 20) for kind in ("plain", "resnet"))
     command = "python -m benchmarks.paper degradation"
     return (
-        f"{markdown(rows)}\n\n{origin(found, command)}\n\n"
+        f"{table(rows)}\n\n{origin(found, command)}\n\n"
         f"From 20 to {deepest} layers the plain networks' training error rises by {plain:.1f} "
         f"points and the residual ones' by {residual:.1f}; at {deepest} layers it is "
         f"{last('plain', deepest) - last('resnet', deepest):.1f} points lower with shortcuts."
@@ -159,7 +136,7 @@ def gradient_table() -> str:
                 f"first / last, {when}": f"{norms[0] / norms[-1]:.3g}",
             }
         rows.append(line)
-    return markdown(rows)
+    return table(rows)
 
 
 def response_table() -> str:
@@ -176,7 +153,7 @@ def response_table() -> str:
                 "largest": f"{values[-1]:.2f}",
             }
         )
-    return markdown(rows)
+    return table(rows)
 
 
 def _depth(name: str) -> tuple[int, str]:
@@ -203,14 +180,14 @@ def ablation_table() -> str:
     ]
     command = "python -m benchmarks.paper ablation"
     return (
-        f"{markdown(rows)}\n\n{origin(found, command)}\n\n"
+        f"{table(rows)}\n\n{origin(found, command)}\n\n"
         f"{len(seeds)} seeds of the same network differ by up to {max(seeds) - min(seeds):.1f} "
         "points of training error."
     )
 
 
 def paper_shortcuts() -> str:
-    return markdown(
+    return table(
         [{"network": name, "top-1 error %": error} for name, error in IMAGENET_ERROR.items()]
     )
 
@@ -231,7 +208,7 @@ def resnet20_text() -> str:
     )
 
 
-PAPER: dict[str, Block] = {
+PAPER: Blocks = {
     "imagenet": imagenet_table,
     "cifar": cifar_table,
     "smaller": smaller_table,
@@ -257,7 +234,7 @@ def article_table(name: str) -> str:
     found = results.read(path)
     settings = ", ".join(f"{k} {v}" for k, v in found["settings"].items() if k != "pictures")
     return (
-        f"{markdown(found['rows'])}\n\n[{name}.py](examples/{name}.py), {settings}: "
+        f"{table(found['rows'])}\n\n[{name}.py](examples/{name}.py), {settings}: "
         f"{found['seconds']:.0f} s on a busy machine, {found['date']}."
     )
 
@@ -278,37 +255,19 @@ def shown_code(name: str) -> str:
     return f"```python\n{ast.get_source_segment(source, part)}\n```"
 
 
-def article_blocks() -> dict[str, Block]:
-    tables: dict[str, Block] = {n: partial(article_table, n) for n in articles.names()}
-    code: dict[str, Block] = {f"code of {n}": partial(shown_code, n) for n in SHOWN}
-    return tables | code
+def article_blocks() -> Blocks:
+    tables: Blocks = {n: partial(article_table, n) for n in articles.names()}
+    code: Blocks = {f"code of {n}": partial(shown_code, n) for n in SHOWN}
+    return {**tables, **code}
 
 
 # ---------------------------------------------------------------------- writing
 
 
-def with_blocks(page: str, blocks: dict[str, Block]) -> str:
-    """The page with every marked part made anew."""
-    for name, make in blocks.items():
-        before, rest = page.split(f"<!-- {name} -->\n")
-        _, after = rest.split(f"<!-- end of {name} -->")
-        page = f"{before}<!-- {name} -->\n{make()}\n<!-- end of {name} -->{after}"
-    return page
-
-
-def block(page: str, name: str) -> str:
-    """What a page has between a block's marks."""
-    return page.split(f"<!-- {name} -->\n")[1].split(f"\n<!-- end of {name} -->")[0]
-
-
-def write(path: Path, blocks: dict[str, Block]) -> None:
-    path.write_text(with_blocks(path.read_text(encoding="utf-8"), blocks), encoding="utf-8")
-
-
 def write_all() -> None:
     """Both pages and their pictures."""
-    write(DOCS / "paper.md", PAPER)
-    write(DOCS / "articles.md", article_blocks())
+    markdown.write(DOCS / "paper.md", PAPER)
+    markdown.write(DOCS / "articles.md", article_blocks())
     for name in ("degradation", "resnet20"):
         found = result(name)
         if found is not None:

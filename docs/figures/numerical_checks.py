@@ -6,6 +6,7 @@ Draws docs/images/check-*.png and writes the marked blocks of the page anew.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-import minires
-from minires import Tensor, ops
-from minires.engine import op
-from minires.gradcheck import Report
-
 DOCS = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(DOCS.parent))
+
+import minires  # noqa: E402
+from benchmarks import markdown  # noqa: E402
+from minires import Tensor, ops  # noqa: E402
+from minires.engine import op  # noqa: E402
+from minires.gradcheck import Report  # noqa: E402
+
 PAGE = DOCS / "numerical-checks.md"
 IMAGES = DOCS / "images"
 
@@ -259,22 +263,13 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "scale": scale_counts,
     "report": report_text,
 }
-"""What the page has between `<!-- NAME -->` and `<!-- end of NAME -->`."""
-
-
-def with_blocks(page: str) -> str:
-    """The page with every marked block made anew."""
-    for name, make in BLOCKS.items():
-        before, rest = page.split(f"<!-- {name} -->\n")
-        after = rest.split(f"<!-- end of {name} -->")[1]
-        page = f"{before}<!-- {name} -->\n{make()}\n<!-- end of {name} -->{after}"
-    return page
+"""What the page's marked blocks hold."""
 
 
 def main() -> None:
     for name, draw in FIGURES.items():
         draw().savefig(IMAGES / f"check-{name}.png", dpi=110)
-    PAGE.write_text(with_blocks(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    markdown.write(PAGE, BLOCKS)
 
 
 if __name__ == "__main__":

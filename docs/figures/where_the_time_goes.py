@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 DOCS = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(DOCS.parent))
 
-from benchmarks import layers, plot, story  # noqa: E402
+from benchmarks import layers, markdown, plot, story  # noqa: E402
 from benchmarks.results import Results  # noqa: E402
 from minires.bench.measure import OURS, PYTORCH  # noqa: E402
 from minires.bench.report import Row, amount  # noqa: E402
@@ -279,22 +279,13 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "parts": parts_table,
     "growth": growth_table,
 }
-"""What the page has between `<!-- NAME -->` and `<!-- end of NAME -->`."""
-
-
-def with_blocks(page: str) -> str:
-    """The page with every marked block made anew."""
-    for name, make in BLOCKS.items():
-        before, rest = page.split(f"<!-- {name} -->\n")
-        after = rest.split(f"<!-- end of {name} -->")[1]
-        page = f"{before}<!-- {name} -->\n{make()}\n<!-- end of {name} -->{after}"
-    return page
+"""What the page's marked blocks hold."""
 
 
 def main() -> None:
     for name, draw in FIGURES.items():
         draw().savefig(IMAGES / f"time-{name}.png", dpi=110)
-    PAGE.write_text(with_blocks(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    markdown.write(PAGE, BLOCKS)
 
 
 if __name__ == "__main__":

@@ -3,14 +3,14 @@
 python tests/on_cupy/budget.py    # where the CuPy wheel and g++ are; no GPU
 """
 
-import re
 import sys
 from pathlib import Path
 
 import numpy as np
 
-DOCS = Path(__file__).parents[2] / "docs" / "cupy.md"
-BEGIN, END = "<!-- budget: tests/on_cupy/budget.py writes this -->", "<!-- end of budget -->"
+from benchmarks import markdown
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "cupy.md"
 COLUMNS = {
     "launches": "kernel launches",
     "products": "cuBLAS calls",
@@ -61,24 +61,21 @@ def measure(emulated) -> Counts:
 
 def as_table(counts: Counts) -> str:
     """The counts as Markdown."""
-    head = ["phase", *COLUMNS.values()]
-    rows = [[name, *(str(value[key]) for key in COLUMNS)] for name, value in counts.items()]
-    lines = [head, ["---", *["---:"] * len(COLUMNS)], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    rows = [
+        {"phase": name, **{COLUMNS[key]: value[key] for key in COLUMNS}}
+        for name, value in counts.items()
+    ]
+    return markdown.table(rows)
 
 
 def recorded() -> Counts:
     """The counts in docs/cupy.md."""
-    lines = _parts(DOCS.read_text())[1].strip().splitlines()[2:]
+    lines = markdown.block(DOCS.read_text(encoding="utf-8"), "budget").splitlines()[2:]
     cells = [[cell.strip() for cell in line.strip("| ").split("|")] for line in lines]
-    return {name: dict(zip(COLUMNS, map(int, values), strict=True)) for name, *values in cells}
-
-
-def _parts(text: str) -> list[str]:
-    parts = re.split(f"{re.escape(BEGIN)}|{re.escape(END)}", text)
-    if len(parts) != 3:
-        raise ValueError(f"{DOCS} has no place for the table: {BEGIN}")
-    return parts
+    return {
+        name: {key: int(v.replace(",", "")) for key, v in zip(COLUMNS, values, strict=True)}
+        for name, *values in cells
+    }
 
 
 def main() -> None:
@@ -87,8 +84,7 @@ def main() -> None:
     from on_cupy import emulation
 
     table = as_table(measure(emulation.install()))
-    before, _, after = _parts(DOCS.read_text())
-    DOCS.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
+    markdown.write(DOCS, {"budget": lambda: table})
     print(table)
 
 
