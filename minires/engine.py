@@ -1,6 +1,7 @@
 """The autograd engine: operations and the graph that they leave behind (the walk is in `backward`).
 
-An operation is two adjacent functions on arrays, its forward and its VJP (vector-Jacobian product):
+An operation is two adjacent functions on arrays, its forward and its VJP (vector-Jacobian
+product)::
 
     @op
     def multiply(x, y):
@@ -14,15 +15,18 @@ Called with Tensors, `multiply` runs the forward on their arrays and leaves a `N
 Called with arrays only it is a plain function on arrays. The rule asks *by name* for what it needs,
 and only that is kept alive until the walk back, but for the few numbers of a `SMALL` operation:
 
-| name | what the rule gets |
-|---|---|
-| `g` (always first) | the gradient of the loss with respect to the operation's output |
-| an argument's name | that argument |
-| an argument's name + `_shape` | its shape, which keeps no array alive |
-| `out` | the operation's output |
-| `saved` | what the forward returned beside its output: then it returns `out, saved` |
-| `needs` | for each argument, whether anybody wants its gradient |
-| a keyword's name | that keyword, a constant |
+============================= ======================================================================
+name                          what the rule gets
+============================= ======================================================================
+`g` (always first)            the gradient of the loss with respect to the operation's output
+an argument's name            that argument
+an argument's name + `_shape` its shape, which keeps no array alive
+`out`                         the operation's output
+`saved`                       what the forward returned beside its output: then it returns
+                              `out, saved`
+`needs`                       for each argument, whether anybody wants its gradient
+a keyword's name              that keyword, a constant
+============================= ======================================================================
 
 It returns one gradient per argument, None where there is none. The engine sums gradients over the
 axes that broadcasting stretched and gives them their argument's dtype.

@@ -50,7 +50,7 @@ def gradcheck(
     """Check the gradients of `fn` at `inputs` against finite differences, in float64.
 
     For each output a random upstream gradient v is drawn, and v^T J from the backward is compared
-    with central differences of <v, fn(inputs)>, for each pair of an output and an input:
+    with central differences of <v, fn(inputs)>, for each pair of an output and an input::
 
         |analytic - numeric| <= atol + rtol * max|numeric|
 

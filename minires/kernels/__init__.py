@@ -12,7 +12,7 @@ from minires.kernels.batch_norm import (
     scale_shift,
     track,
 )
-from minires.kernels.choose import explain, use_algorithm
+from minires.kernels.choose import Choice, explain, use_algorithm
 from minires.kernels.conv import conv2d, conv2d_dw, conv2d_dx
 from minires.kernels.elementwise import add, relu, relu_gradient
 from minires.kernels.pooling import (
@@ -28,6 +28,7 @@ from minires.kernels.threads import get_num_threads, set_num_threads
 from minires.kernels.workspace import release_workspace
 
 __all__ = [
+    "Choice",
     "add",
     "avg_pool",
     "avg_pool_dx",

@@ -121,7 +121,7 @@ def avg_pool(x: Floats, *, kernel_size: Pair, stride: Pair, padding: Pair = (0, 
 
 
 def batch_norm(x: Floats, gamma: Floats, beta: Floats, eps: float = 1e-5) -> Floats:
-    """Each channel of an (..., C) array with mean beta and standard deviation |gamma|."""
+    """Each channel of an (..., C) array with mean beta and standard deviation ``|gamma|``."""
     rows = x.reshape(-1, x.shape[-1])
     out = np.zeros_like(rows)
     for c in range(rows.shape[1]):

@@ -34,7 +34,8 @@ class ResNet(nn.Module):
         A 7x7 convolution with stride 2 and max pooling, or a single 3x3 convolution.
     num_classes, in_channels : int
     shortcut : {"A", "B", "C", "none"}
-        See `minires.models.blocks.make_shortcut`; "none" makes the plain network.
+        What a shortcut does where the shape changes (section 3.3): A pads with zeros, B projects
+        with a 1x1 convolution, C projects in the other blocks too; "none" makes the plain network.
     zero_gamma : bool
         Start the last batch norm of every block at 0, so that it begins as the identity (Goyal et
         al. 2017, section 5.1).

@@ -51,7 +51,7 @@ class AdaptiveAvgPool2d(Module):
         self.output_size = pair(output_size, "output_size")
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, H, W, C) to (N, *output_size, C)."""
+        """(N, H, W, C) to (N, height, width, C), as output_size says."""
         return F.adaptive_avg_pool2d(x, self.output_size)
 
     def extra_repr(self) -> str:

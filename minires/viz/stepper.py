@@ -33,7 +33,7 @@ LINE = 21  # pixels
 def step_through(loss: Tensor, names: Mapping[str, Any] | None = None) -> Player:
     """Step through a graph: forwards with its values, then backwards with its gradients.
 
-    The walk is the engine's own; it keeps the graph and leaves every `.grad` as it is. A graph of
+    The walk is the engine's own; it keeps the graph and leaves every ``.grad`` as it is. A graph of
     more than 40 values is folded: by module if `names` has the module, else by line.
 
     Parameters
