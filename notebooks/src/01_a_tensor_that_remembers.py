@@ -8,7 +8,7 @@
 # * explain why gradients are *added*, never set, and what that has to do with broadcasting;
 # * train a classifier of handwritten digits with your own engine.
 #
-# You need Python and a little NumPy. About 20 minutes.
+# You need Python, a little NumPy, and what school says about slopes. About 25 minutes.
 
 # %%
 import itertools
@@ -38,7 +38,9 @@ print(f(2.0, 3.0, -1.0))
 #
 # $$\frac{\partial f}{\partial x} \approx \frac{f(x + h) - f(x - h)}{2h}$$
 #
-# Each number is nudged up and down, so $n$ numbers cost $2n$ evaluations.
+# That is a *slope*: the result moves this many times as far as $x$ did. The curly $\partial$ is the $d$ of
+# $df/dx$ from school, and says that there are other inputs as well, which stay where they are. Each number is
+# nudged up and down, so $n$ numbers cost $2n$ evaluations.
 
 
 # %%
@@ -55,9 +57,12 @@ def nudged(function, values, h=1e-6):
 print(nudged(f, [2.0, 3.0, -1.0]))
 
 # %% [markdown]
-# The slopes are 9, 11 and 3. For three numbers that is fine. ResNet-50 has 25 million, and training
-# it takes some 500,000 steps: 50 million evaluations *for each of them*. Backpropagation gets all 25
-# million slopes for about the price of two more evaluations. It only has to remember.
+# The slopes are 9, 11 and 3. For three numbers that is fine. But a neural network is a function like this
+# one, with very many numbers in it, its *weights*. *Training* it means: find the slope of the result by each
+# weight, move all weights a little in the direction that makes the result better, and repeat. ResNet-50,
+# which tells what is on a photograph, has 25 million weights and took some 500,000 such steps: 50 million
+# evaluations *for each of them*. Backpropagation gets all 25 million slopes for about the price of two
+# more evaluations. It only has to remember.
 #
 # ## A number that remembers
 #
@@ -93,8 +98,8 @@ print(result.value, [parent.value for parent in result.parents])
 # `result` holds its parents, they hold theirs: a *graph*, left behind by ordinary Python code, down to its
 # *leaves*, which were given and not computed. What we want for each value is its *gradient*: how much the
 # final result $L$ moves when this value moves. Start at the end, where the gradient of the result by itself
-# is 1, and walk back. At each value the
-# chain rule says what its parents get:
+# is 1, and walk back. If $a$ moves $v$ by 2 for each unit of its own, and $v$ moves $L$ by 5, then $a$ moves
+# $L$ by 10: slopes along a chain multiply. This *chain rule* says what a value passes on to its parents:
 #
 # $$\underbrace{\frac{\partial L}{\partial a}}_{\text{for the parent}} \mathrel{+}=
 # \underbrace{\frac{\partial L}{\partial v}}_{\text{upstream}} \cdot
@@ -147,9 +152,10 @@ for swapped in (False, True):
 # **a value may pass its gradient on only once all its consumers have been visited.** An order with
 # this property is called *topological*.
 #
-# Here is the correct walk through the same expression, in the library. Step through it (buttons, or
-# click and use the arrow keys) and watch which box waits for which: `b` gets its second share, with a
-# visible `+=`, before it gives anything to `a`.
+# Here is the correct walk through the same expression, in the library, which is told with
+# `requires_grad=True` whose gradient we want. Step through it (buttons, or click and use the arrow keys) and
+# watch which box waits for which: `b` gets its second share, with a visible `+=`, before it gives anything
+# to `a`. (If you see a still picture of the last step only: run the first cell and this one.)
 
 # %%
 a = minires.Tensor(2.0, requires_grad=True)
@@ -191,6 +197,8 @@ for n in steps:
         y = y + y
     visits.append(every_path(y))
 
+assert visits == [2 ** (n + 1) - 1 for n in steps]
+
 fig, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
 ax.semilogy(steps, visits, "o-", color="#c2410c", label="every path on its own")
 ax.semilogy(steps, steps + 1, "s-", color="#1d4ed8", label="every value once")
@@ -201,38 +209,46 @@ print(f"20 additions: {2**21 - 1:,} visits")
 
 # %% [markdown]
 # *What to see: on a logarithmic axis the number of paths is a straight line: it doubles with every
-# addition. A residual network adds a shortcut in every block, so 50 blocks have $2^{50}$ paths, some
-# $10^{15}$. Visiting every value once is what makes backpropagation cheap; the topological order is
-# what makes visiting once correct.*
+# addition. The networks of notebook 06 have such an addition in each of their blocks, so 50 blocks have
+# $2^{50}$ paths, some $10^{15}$. Visiting every value once is what makes backpropagation cheap; the
+# topological order is what makes visiting once correct.*
 #
 # Getting such an order is easy: a value is always made after its parents. So give each one a number
 # at birth, and walk from the youngest to the oldest.
 #
 # ## From numbers to arrays
 #
-# A network works on arrays, and so should the engine. Sums and products carry over element by
-# element, and two things are new.
+# A network works on arrays, and so should the engine. The final result $L$ stays one number. The gradient
+# of an array has the array's shape: for each entry, how much $L$ moves when that entry moves. Sums and
+# products carry over entry by entry, and two things are new.
 #
 # **Matrix products.** If $V = AB$ and $G = \partial L / \partial V$ has come from above, then
 #
 # $$\frac{\partial L}{\partial A} = G B^\top, \qquad \frac{\partial L}{\partial B} = A^\top G$$
 #
-# You need not remember which is transposed. $A$ is $(n, k)$, $B$ is $(k, m)$, $G$ is $(n, m)$: only
-# one product of $G$ and $B$ has the shape of $A$.
+# Why? In $V_{ij} = \sum_k A_{ik} B_{kj}$ the entry $A_{ik}$ moves $V_{ij}$ by $B_{kj}$, for every $j$. Its
+# shares add up to $\sum_j G_{ij} B_{kj}$, which is row $i$ of $G$ times column $k$ of $B^\top$. You need not
+# remember which is transposed. $A$ is $(n, k)$, $B$ is $(k, m)$, $G$ is $(n, m)$: only one product of $G$
+# and $B$ has the shape of $A$.
 #
-# **Broadcasting.** Adding a bias of shape (3,) to a batch of shape (2, 3) uses each entry of the
-# bias twice, once per row.
+# **Broadcasting.** Add three numbers, a *bias*, to a *batch*: several inputs that are computed together, one
+# a row.
 
 # %%
 batch, bias = np.zeros((2, 3)), np.array([1.0, 2.0, 3.0])
 print(batch + bias)
 
 # %% [markdown]
-# **Predict**: the gradient $G$ from above has shape (2, 3). What is the gradient of the bias, which
-# has shape (3,)?
-#
-# Each entry was used once per row. Used several times: the shares add up. So the answer is a *sum
-# over the axis that was stretched*, and that one sentence covers every case of broadcasting.
+# **Predict**: let the gradient that comes from above be $G$ below, of shape (2, 3). What is the gradient of
+# the bias, which has shape (3,)? Nudging finds it:
+
+# %%
+G = np.array([[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]])
+print(nudged(lambda *entries: (G * (batch + np.array(entries))).sum(), bias).round(6))
+
+# %% [markdown]
+# Each entry of the bias was used once per row. Used several times: the shares add up. So the answer is a
+# *sum over the axis that was stretched*, and that one sentence covers every case of broadcasting.
 
 
 # %%
@@ -243,7 +259,6 @@ def summed_to(g, shape):
     return g.sum(axis=stretched, keepdims=True)
 
 
-G = np.array([[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]])
 print(summed_to(G, (3,)))
 print(summed_to(G, (2, 1)))
 
@@ -251,7 +266,9 @@ print(summed_to(G, (2, 1)))
 # ## The engine
 #
 # Everything so far, put together. Instead of a slope each result keeps a *rule*: a function that takes
-# the gradient from above and returns one gradient for each parent.
+# the gradient from above and returns one gradient for each parent. The slopes of `exp` and `log` are those
+# from school; an entry of a sum moves it by exactly as much as it moves itself; and `relu`, which sets
+# negative numbers to 0, has slope 1 or 0.
 
 
 # %%
@@ -344,15 +361,16 @@ print(x.grad)
 
 # %% [markdown]
 # Twice as much. `backward` *adds* to what is in `grad`. That is the same rule once more: `x` was used
-# in two expressions, and nobody said that they belong to different problems. It is handy (two small
-# batches add up to one large one) and the most common bug of beginners: whoever forgets to clear the
+# in two expressions, and nobody said that they belong to different problems. It is handy (the gradients of
+# two batches add up to that of both together) and the most common bug of beginners: whoever forgets to clear the
 # gradients between steps walks with the sum of all gradients since the beginning. PyTorch and minires
 # behave the same way, which is why their training loops have a `zero_grad`.
 #
 # ## Is it right? Ask the library, and ask the function itself
 #
 # A random expression, with matrix products, broadcasting along both axes, and a value used three
-# times. Our 60 lines, the library, and nudging every entry must agree.
+# times. Our 60 lines, the library (`.numpy()` is the array in one of its tensors), and nudging every entry
+# must agree.
 
 # %%
 rng = np.random.default_rng(0)
@@ -394,7 +412,8 @@ for name, our, their, slope in zip(names, ours, theirs, slopes, strict=True):
 #
 # ## Sixty lines read handwriting
 #
-# 1,437 images of handwritten digits, 8 × 8 pixels, come with the package.
+# 1,437 images of handwritten digits come with the package, as an array of shape (1437, 8, 8, 1): image, row,
+# column, and one number a pixel. (Colours would have three.)
 
 # %%
 digits, test = minires.data.digits(train=True), minires.data.digits(train=False)
@@ -410,14 +429,21 @@ plt.show()
 # %% [markdown]
 # *What to see: the first 16 images with their labels. Some are hard even for you.*
 #
-# The network: 64 pixels, 32 hidden values, 10 scores. Scores $s$ become probabilities by
-# $p_k = e^{s_k} / \sum_j e^{s_j}$, and the loss is $-\log p_\text{right}$, averaged over the images:
-# small when the network believes in the right answer, in *nats*, since the logarithm is the natural one.
-# (Notebook 05 takes this loss apart.) Each step moves every weight against its gradient, by 0.5 times as
-# much: that factor is called the *learning rate*.
+# The network makes 32 *hidden* values of the 64 pixels $x$ of an image, and of those a score for each of the
+# ten digits:
+#
+# $$s = \operatorname{relu}(x\, W_1 + b_1)\, W_2 + b_2$$
+#
+# Scores become probabilities by $p_k = e^{s_k} / \sum_j e^{s_j}$, and what we want to be small, the *loss*, is
+# $-\log p_\text{right}$, averaged over the images: 0 if the network is certain and right, the larger the
+# less it believes in the right answer. Its unit is the *nat*, since the logarithm is the natural one.
+# (Notebook 05 takes this loss apart.) The weights begin as random numbers, of a size that notebook 04
+# explains. Each step moves every weight against its gradient, by 0.5 times as much: that factor is called
+# the *learning rate*.
 
 # %%
-pixels, wanted = digits.images.reshape(-1, 64) / 255, np.eye(10)[digits.labels]
+pixels = digits.images.reshape(-1, 64) / 255
+wanted = np.eye(10)[digits.labels]  # one row an image: a 1 for the right digit, else 0
 rng = np.random.default_rng(0)
 w1, b1 = Tensor(rng.normal(size=(64, 32)) * (2 / 64) ** 0.5), Tensor(np.zeros(32))
 w2, b2 = Tensor(rng.normal(size=(32, 10)) * (2 / 32) ** 0.5), Tensor(np.zeros(10))
@@ -430,7 +456,7 @@ def scores(images):
 
 def loss_of(images, wanted):
     s = scores(images)
-    log_p = s - s.exp().sum(axis=1).log()
+    log_p = s - s.exp().sum(axis=1).log()  # the logarithm of the formula for p
     return -(log_p * wanted).sum() * (1 / len(images))
 
 
@@ -439,13 +465,14 @@ for _ in range(150):
     loss = loss_of(pixels, wanted)
     loss.backward()
     for weight in weights:
-        weight.data -= 0.5 * weight.grad
+        weight.data -= 0.5 * weight.grad  # downhill
         weight.grad = None  # or they pile up
     losses.append(float(loss.data))
 
 # %% [markdown]
-# **Predict**: guessing gets 10% of the test images right, and gives every digit the probability 1/10.
-# What is the loss of a network that guesses, and what share will ours get right?
+# It is tested on 360 other images, which it has never seen. **Predict**: guessing gets 10% of them right, and
+# gives every digit the probability 1/10. What is the loss of a network that guesses, and what share will ours
+# get right?
 
 # %%
 guess = scores(test.images.reshape(-1, 64) / 255).data.argmax(axis=1)

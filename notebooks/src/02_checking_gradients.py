@@ -4,7 +4,7 @@
 # After this notebook you will be able to
 #
 # * check any gradient rule in a dozen lines, and choose the step from the dtype instead of guessing;
-# * recognise a kink when a right rule looks wrong at one;
+# * recognise a kink (a corner in a function) when a right rule looks wrong at one;
 # * show that the most popular way to write such a check lets a rule pass that always returns zero;
 # * read the report of `minires.gradcheck`, which says what is wrong and how.
 #
@@ -28,7 +28,7 @@ from minires.nn import functional as F
 #
 # $$\text{one-sided: } \frac{f(x+h) - f(x)}{h} \qquad\qquad \text{central: } \frac{f(x+h) - f(x-h)}{2h}$$
 #
-# with the truth.
+# with the truth, by the *relative error*: how far off it is, divided by what it should be.
 #
 # **Predict**: $h = 0.01$ is coarse. As $h$ shrinks to $10^{-15}$, what happens to the error?
 
@@ -44,7 +44,8 @@ def errors(dtype, central):
     for h in steps.astype(dtype):
         back = h if central else dtype(0)
         up, down = x + h, x - back
-        slope = (np.exp(up) - np.exp(down)) / (up - down + (up == down))
+        apart = np.where(up == down, 1, up - down)  # h as rounded; if nothing is left, 0 / 1
+        slope = (np.exp(up) - np.exp(down)) / apart
         found.append(np.mean(np.abs(slope / np.exp(points) - 1)))
     return np.array(found)
 
@@ -65,13 +66,19 @@ plt.show()
 # 1 means that no digit is right. Central differences in float64 get about eleven digits, at a step near
 # $6 \cdot 10^{-6}$; in float32 they never get more than five.*
 #
-# Two errors fight. The Taylor series says what a finite step leaves out:
+# Two errors fight. One is what a step leaves out because it is not infinitely short. Close to $x$ a smooth
+# function is nearly a polynomial in $h$, whose coefficients are its derivatives (Taylor's series):
+#
+# $$f(x \pm h) = f(x) \pm h f'(x) + \frac{h^2}{2} f''(x) \pm \frac{h^3}{6} f'''(x) + \dots$$
+#
+# Subtract the one with minus from the one with plus, and every second term cancels:
 #
 # $$\frac{f(x+h) - f(x-h)}{2h} = f'(x) + \frac{h^2}{6} f'''(x) + \dots$$
 #
-# and the computer rounds every $f$ to a relative precision $\varepsilon$ (the spacing of floating-point
-# numbers at 1), which the division by $2h$ blows up to about $\varepsilon |f| / h$. One falls with $h$,
-# the other rises; they meet where $h^2 \approx \varepsilon / h$, at
+# (One-sided, $\frac{h}{2} f''(x)$ would stay, and shrinks more slowly.) The other error is rounding: the
+# computer keeps every $f$ to a relative precision $\varepsilon$ (the spacing of floating-point numbers at 1),
+# and the division by $2h$ blows that up to about $\varepsilon |f| / h$. As $h$ shrinks the first error falls
+# and the second rises; they meet where $h^2 \approx \varepsilon / h$, at
 #
 # $$h \approx \varepsilon^{1/3}: \qquad 5 \cdot 10^{-3} \text{ in float32}, \qquad 6 \cdot 10^{-6} \text{ in float64.}$$
 #
@@ -87,13 +94,13 @@ for dtype in (np.float32, np.float64):
 # %% [markdown]
 # ## From numbers to arrays
 #
-# A layer takes an array and gives an array. Its gradient rule gets $g$, the gradient of the loss with
-# respect to the output, and returns that with respect to the input. To check it we play the rest of the
-# network: we choose $g$ ourselves, which means that the loss is
+# A *layer* is one step of a network: it takes an array and gives an array. Its gradient rule gets $g$, the
+# gradient of the loss with respect to the output, and returns that with respect to the input. To check it
+# we play the rest of the network: we choose $g$ ourselves, any array of the output's shape, and take as loss
 #
-# $$L(x) = \sum_i g_i \, f_i(x)$$
+# $$L(x) = \sum_i g_i \, f_i(x),$$
 #
-# and then nudge every entry of $x$.
+# since then $L$ moves by $g_i$ when output $i$ moves. And then we nudge every entry of $x$.
 
 
 # %%
@@ -118,8 +125,9 @@ def error(f, rule, x, g):
 
 
 # %% [markdown]
-# A layer to check: it shifts and scales its input to mean 0 and variance 1. (Batch normalisation, in
-# notebook 04, does this to every channel.)
+# A layer to check: it subtracts the mean $\mu$ of its input, and divides by the standard deviation $\sigma$
+# (the root of the mean squared distance from $\mu$). What comes out has mean 0 and deviation 1. (Batch
+# normalisation, in notebook 04, does this.)
 #
 # $$y = \frac{x - \mu}{\sigma}, \qquad
 # \frac{\partial L}{\partial x} = \frac{1}{\sigma}\left(g - \operatorname{mean}(g)
@@ -152,8 +160,8 @@ print(f"error of the rule: {error(normalise, rule, ink, rng.normal(size=12)):.0e
 # Where does $g$ come from? Nearly every homemade check sums the output and differentiates that,
 # `f(x).sum()`, because then the loss is a number. It amounts to $g = (1, 1, \dots, 1)$.
 #
-# **Predict.** Here are six *wrong* rules for `normalise`. How many pass a check with ones, and how many
-# with random numbers? One of them always returns zero.
+# **Predict.** Here are six *wrong* rules for `normalise`, of which one always returns zero. How many pass a
+# check with ones, and how many with random numbers?
 
 # %%
 wrong = {
@@ -184,8 +192,8 @@ for kind, values in found.items():
 # random numbers (squares) none.*
 #
 # It has to be so. The normalised values sum to 0 whatever $x$ is, so $\sum y$ is constant and its true
-# gradient is zero; and so is seven times zero. Softmax has the same blind spot, since its outputs sum
-# to 1. **Draw $g$ at random** is the second rule.
+# gradient is zero; and so is seven times zero. The probabilities of notebook 01 have the same blind spot,
+# since they sum to 1. **Draw $g$ at random** is the second rule.
 #
 # ## Kinks
 #
@@ -243,7 +251,11 @@ print(f"error at another point: {error(relu, relu_rule, point, g):.0e}")
 #
 # `minires.gradcheck` follows these three rules and some more. To try it, give it a layer with a mistake
 # that people really make: averaging over the batch where a sum belongs. An operation in minires is two
-# functions, the forward and its rule; the rule gets $g$ and asks by name for what it needs.
+# functions, marked as below: the forward (`@op`), and its rule (`.vjp`), which gets $g$ and asks by name for
+# what it needs. (What a rule computes is called a *vector-Jacobian product*, hence the three letters;
+# notebook 06 says why.)
+#
+# **Predict**: will the gradient of `x` be wrong, of `w`, or both? In one entry, at a border, everywhere?
 
 
 # %%
@@ -263,7 +275,7 @@ report = minires.gradcheck(my_linear, [images, weights], raise_exception=False)
 print(report)
 
 # %% [markdown]
-# **Predict**: what will the picture of the error look like: one entry, a border, everything?
+# A notebook shows the same report as a picture:
 
 # %%
 report
@@ -274,7 +286,7 @@ report
 # factor. The hint says which: 1/4, and 4 is the length of the batch. (The last row is empty because
 # that pixel is white in all four images.) The gradient of `x` is right.*
 #
-# The same check finds nothing to say about the library's own layer. Note the tolerance: errors are
+# The same check finds nothing to say about the library's own layer, `F.linear`. Note the tolerance: errors are
 # measured against the *largest* entry of each gradient. Measured against each entry by itself, small
 # ones would fail for no fault of theirs, since rounding does not care how small an entry is.
 
@@ -284,10 +296,15 @@ print(minires.gradcheck(F.linear, [images, weights]))
 # %% [markdown]
 # ## A whole network in a few evaluations
 #
-# Here is a small residual network with 75,000 weights (notebook 06 builds one). Nudging each of them would
-# take 150,000 evaluations. But a slope *along a random direction*
-# $u$, all weights moving at once, must equal $\langle \nabla L, u \rangle$, and costs two. A wrong
-# gradient would have to be wrong exactly at right angles to $u$ to hide.
+# Here is a small residual network with 75,000 weights (notebook 06 builds one), with notebook 01's loss, which
+# is called `cross_entropy`. Nudging each weight would take 150,000 evaluations. But let *all* weights move at
+# once, each $w_i$ by $h$ times a random $u_i$. The effects of small moves add up, so the slope along this
+# direction must be
+#
+# $$\frac{L(w + hu) - L(w - hu)}{2h} \approx \sum_i \frac{\partial L}{\partial w_i} u_i,$$
+#
+# and costs two evaluations. For a wrong gradient to hide, its errors times the random $u_i$ would have to
+# add up to exactly zero.
 
 # %%
 minires.manual_seed(0)
@@ -299,16 +316,19 @@ report = minires.gradcheck(
 print(report)
 
 # %% [markdown]
-# It found the network's 23 parameters by itself, converted everything to float64, moved all of it along
-# a few directions, and put it back afterwards, whatever the layers had memorised too.
+# It found the network's 23 arrays of weights by itself (its *parameters*), converted everything to float64,
+# moved all of it along a few directions, and put everything back afterwards.
 #
 # ## What no check can see
 #
 # * **A wrong forward.** If `my_linear` computed $2xw$, with the gradient of $2xw$, every check would
 #   pass. Compare values with a definition.
-# * **What the point does not reach.** On square images height and width can be exchanged unnoticed;
-#   with $\gamma = 1$ nobody misses a forgotten $\gamma$. Give every axis another length.
 # * **Conventions.** What ReLU's slope *is* at 0 is a decision, not a fact.
+# * **What the point does not reach.** On square images height and width can be exchanged unnoticed, so
+#   give every axis another length.
+#
+# **Predict**: the layer below multiplies by a number $\gamma$, and its rule forgets one. It is checked at
+# two values of $\gamma$. Is it caught at both?
 
 
 # %%
@@ -325,6 +345,9 @@ def scaled_vjp(g, x, gamma):
 for gamma in (1.0, 1.7):
     report = minires.gradcheck(scaled, [images, np.array(gamma)], raise_exception=False)
     print(f"gamma = {gamma}:", "passed" if report else "FAILED")
+
+# %% [markdown]
+# A forgotten factor does not show where it is 1. Weights often *begin* as ones, so check with others.
 
 # %% [markdown]
 # ## Exercises

@@ -4,7 +4,7 @@
 # After this notebook you will be able to
 #
 # * compute a convolution on paper, and say what size comes out before you run it;
-# * write it as loops that anyone believes, and then as one matrix product that is hundreds of times faster;
+# * write it as loops that anyone believes, and then as one matrix product that is thousands of times faster;
 # * write both of its gradients by changing one line of the loops;
 # * say what a stride does to the gradient, and see it happen.
 #
@@ -27,12 +27,13 @@ from minires.nn import functional as F
 # one output number. Slide the grid by one pixel and do it again. That is all. (Mathematicians would
 # flip the grid first and call this one *correlation*. Nobody in deep learning does.)
 #
-# Depending on nine weights, the result is quite different things. Here they are on a real image, an
-# ankle boot from Fashion-MNIST.
+# Such a grid is called a *filter* or *kernel*. What comes out depends on its nine weights. Here are three of
+# them, and what they make of a real image: an ankle boot from Fashion-MNIST, a collection of small grey
+# photographs of clothes, of which 5,000 come with the package.
 
 # %%
 fashion = minires.data.fashion_mini()
-boot = fashion.images[fashion.labels == 9][0, :, :, 0] / 255
+boot = fashion.images[fashion.labels == 9][0, :, :, 0] / 255  # class 9: boots; 0 white, 1 black
 kernels = {
     "vertical edges": np.array([[1, 0, -1], [2, 0, -2], [1, 0, -1]]),
     "horizontal edges": np.array([[1, 2, 1], [0, 0, 0], [-1, -2, -1]]),
@@ -49,30 +50,33 @@ def slide(image, kernel):
     return out
 
 
-fig, axes = plt.subplots(1, 4, figsize=(9.5, 2.7), layout="constrained")
+fig, axes = plt.subplots(1, 4, figsize=(9.5, 2.9), layout="constrained")
 shown = {"image": boot} | {name: slide(boot, kernel) for name, kernel in kernels.items()}
 for ax, (name, picture) in zip(axes, shown.items(), strict=True):
     edges = "edges" in name
     view = ax.imshow(picture, cmap="RdBu" if edges else "gray_r", vmin=-4 if edges else 0)
     view.set_clim(vmax=4 if edges else 1)
-    ax.set(title=f"{name}, {picture.shape[0]} × {picture.shape[1]}", xlabel="column (pixel)")
-    fig.colorbar(view, ax=ax, orientation="horizontal", shrink=0.8)
+    ax.set_title(f"{name}, {picture.shape[0]} × {picture.shape[1]}", fontsize=10)
+    ax.set(xlabel="column (pixel)")
+    fig.colorbar(view, ax=ax, orientation="horizontal", shrink=0.8, label="value")
 axes[0].set_ylabel("row (pixel)")
 plt.show()
 
 # %% [markdown]
 # *What to see: the first filter answers where brightness changes from left to right, blue for one
-# direction and red for the other; the second from top to bottom. Where the image is flat both say 0.
-# The outputs are 26 pixels wide, not 28: a 3 × 3 grid fits into 28 pixels at 26 places.*
+# direction and red for the other; the second from top to bottom. Where the image is flat both say 0. The
+# third replaces each pixel by the mean of nine. The outputs are 26 pixels wide, not 28: a 3 × 3 grid fits
+# into 28 pixels at 26 places.*
 #
 # ## Size, stride, padding
 #
 # Two knobs. **Padding** $p$ puts a border of zeros around the image. **Stride** $s$ moves the grid by
-# $s$ pixels at a time. A grid of $K$ pixels then fits
+# $s$ pixels at a time. Into an image of $H$ pixels a grid of $K$ then fits
 #
 # $$\text{output size} = \left\lfloor \frac{H + 2p - K}{s} \right\rfloor + 1$$
 #
-# times. The brackets round down: what does not fill a last step is left unread.
+# times. The brackets round down: what does not fill a last step is left unread. (Height and width each follow
+# the same formula.)
 #
 # **Predict** three sizes from $H = 28$: with $K=3, p=1, s=1$; with $K=3, p=1, s=2$; and with
 # $K=7, p=3, s=2$.
@@ -104,12 +108,14 @@ viz.convolution(image, kernel, stride=2, padding=1)
 # A layer has more axes: $N$ images, $C$ channels in (1 for grey images, 3 for colours, and deeper down one
 # for each filter of the layer before), $O$ filters, each of which reads all $C$ channels and makes one.
 # minires keeps channels last: images are $(N, H, W, C)$, weights $(K_H, K_W, C, O)$. One formula says
-# everything:
+# everything: output $(i, j)$ of filter $o$ is the sum, over all places $(k, l)$ of the filter and all channels
+# $c$, of the pixel that lies under that place, times the weight there:
 #
 # $$y_{n,i,j,o} = \sum_{k,l,c} x_{n,\; si + k - p,\; sj + l - p,\; c} \; w_{k,l,c,o}$$
 #
-# An index outside the image reads a zero, so we leave that product out. Here is the formula again, in
-# Python. A function that lists which entries meet will be useful twice more:
+# Seven letters, seven loops. An index outside the image reads a zero, so we leave that product out. Here is
+# the formula again, in Python. (`np.ndindex` runs through all values of seven indices.) A function that
+# lists which entries meet will be useful twice more:
 
 
 # %%
@@ -133,7 +139,8 @@ def loops(x, w, stride=1, padding=0):
 
 rng = np.random.default_rng(0)
 x, w = rng.normal(size=(2, 7, 6, 3)), rng.normal(size=(3, 2, 3, 4))
-ours, theirs = loops(x, w, 2, 1), F.conv2d(minires.Tensor(x), minires.Tensor(w), None, 2, 1)
+ours = loops(x, w, stride=2, padding=1)
+theirs = F.conv2d(minires.Tensor(x), minires.Tensor(w), stride=2, padding=1)
 print(ours.shape, "largest difference from the library:", np.abs(ours - theirs.numpy()).max())
 
 # %% [markdown]
@@ -143,12 +150,13 @@ print(ours.shape, "largest difference from the library:", np.abs(ours - theirs.n
 # ## One matrix product
 #
 # How long would the loops take for a layer of ResNet-18, 64 channels to 64, on one image of 56 × 56?
-# It has $56^2 \cdot 64 \cdot 9 \cdot 64$ products: 115 million. Python does a few hundred thousand loops
-# a second. **Predict**: a second, a minute, or several? And how much of that can NumPy save?
+# It has $56^2 \cdot 64 \cdot 9 \cdot 64$ products: 115 million. **Predict**: a second, a minute or two, an
+# hour? And how much of that can NumPy save?
 #
-# Look at one window: its $K_H K_W C$ numbers meet a filter's $K_H K_W C$ weights. That is a dot product.
-# So write every window as a *row* of a matrix $P$, every filter as a *column* of a matrix $W$, and all
-# the dot products of the layer are one matrix product:
+# Look at one window: its $K_H K_W C$ numbers meet a filter's $K_H K_W C$ weights, and the products are added
+# up. A matrix product does just that with each row of one matrix and each column of another.
+# So write every window as a *row* of a matrix $P$, every filter as a *column* of a matrix $W$, and the
+# whole layer is one matrix product:
 #
 # $$Y = P\,W, \qquad P: (N H_o W_o,\; K_H K_W C), \quad W: (K_H K_W C,\; O)$$
 #
@@ -161,11 +169,11 @@ def windows(x, KH, KW, stride, padding):
     """All windows of padded images: (N, Ho, Wo, KH, KW, C). A view would do, but this is plainer."""
     x = np.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
     Ho, Wo = (x.shape[1] - KH) // stride + 1, (x.shape[2] - KW) // stride + 1
-    out = np.empty((x.shape[0], Ho, Wo, KH, KW, x.shape[3]))
+    out = np.empty((x.shape[0], Ho, Wo, KH, KW, x.shape[3]), x.dtype)
     for k in range(KH):
         for l in range(KW):
             rows, columns = slice(k, k + stride * Ho, stride), slice(l, l + stride * Wo, stride)
-            out[:, :, :, k, l] = x[:, rows, columns][:, :Ho, :Wo]
+            out[:, :, :, k, l] = x[:, rows, columns]
     return out
 
 
@@ -205,7 +213,7 @@ x_big = rng.normal(size=(1, 56, 56, 64)).astype(np.float32)
 w_big = rng.normal(size=(3, 3, 64, 64)).astype(np.float32)
 small = rng.normal(size=(1, 8, 8, 8)), rng.normal(size=(3, 3, 8, 8))
 share = (8 * 8 * 8 * 9 * 8) / (56 * 56 * 64 * 9 * 64)  # of the big layer's products
-library = lambda: F.conv2d(minires.Tensor(x_big), minires.Tensor(w_big), None, 1, 1)
+library = lambda: F.conv2d(minires.Tensor(x_big), minires.Tensor(w_big), padding=1)
 library()
 took = {
     "seven loops\n(extrapolated)": seconds(loops, *small, 1, 1, repeat=1) / share,
@@ -222,9 +230,9 @@ plt.show()
 
 # %% [markdown]
 # *What to see: the axis is logarithmic, each line up is ten times slower. It is the same number of
-# products, minutes against milliseconds: the loops spend nearly all their time on being Python. The
-# library lowers rows only, or transforms tiles so that fewer products are left (exercise 3), and chooses
-# by the shape of the layer.*
+# products, minutes against milliseconds: the loops spend nearly all their time on being Python. (We timed
+# a small layer and scaled up.) The library is faster once more: it uses all cores, and ways to need fewer
+# products (exercise 3; notebook 12 builds them).*
 #
 # ## Backwards: change one line
 #
@@ -249,15 +257,16 @@ def loops_dw(x, g, w_shape, stride=1, padding=0):
 
 # %% [markdown]
 # That is the whole derivation. The same meetings, another place to add to. Compare with the library's
-# gradients, and, since notebook 02, with the function itself:
+# gradients (`backward(g)` begins with this $g$ from above, for a result that is not a single number), and,
+# since notebook 02, with the function itself:
 
 # %%
 g = rng.normal(size=ours.shape)
 xt, wt = minires.Tensor(x, requires_grad=True), minires.Tensor(w, requires_grad=True)
-F.conv2d(xt, wt, None, 2, 1).backward(g)
+F.conv2d(xt, wt, stride=2, padding=1).backward(g)
 dx, dw = loops_dx(g, w, x.shape, 2, 1), loops_dw(x, g, w.shape, 2, 1)
 print("dx:", np.abs(dx - xt.grad.numpy()).max(), " dw:", np.abs(dw - wt.grad.numpy()).max())
-print(minires.gradcheck(lambda x, w: F.conv2d(x, w, None, 2, 1), [x, w]))
+print(minires.gradcheck(lambda x, w: F.conv2d(x, w, stride=2, padding=1), [x, w]))
 
 # %% [markdown]
 # Read the two functions again with the sliding window in mind:
@@ -279,9 +288,10 @@ print(holes)
 print(f"{(holes == 0).mean():.0%} zeros")
 
 # %% [markdown]
-# Three quarters: a stride of 2 never reads those pixels, so they cannot matter. ResNets have exactly
-# this layer on the shortcut where the image is halved. With a 3 × 3 filter all pixels are read, but not
-# equally often. How often is the sum of the ones that land on a pixel:
+# Three quarters: a stride of 2 never reads those pixels, so they cannot matter. Many ResNets have exactly
+# this layer (notebook 06). With a 3 × 3 filter all pixels are read, but not equally often. To count, let
+# every output send back a 1, through weights of 1, and see how many land on each pixel. **Predict** the
+# largest count for a stride of 1, and of 2.
 
 # %%
 counts = {s: loops_dx(np.ones((1, 12 // s, 12 // s, 1)), np.ones((3, 3, 1, 1)), (1, 12, 12, 1), s, 1)
@@ -290,19 +300,20 @@ fig, axes = plt.subplots(1, 2, figsize=(7, 3.1), layout="constrained")
 for ax, (stride, count) in zip(axes, counts.items(), strict=True):
     view = ax.imshow(count[0, :, :, 0], cmap="Blues", vmin=0, vmax=9)
     ax.set(title=f"3 × 3, stride {stride}", xlabel="column (pixel)", ylabel="row (pixel)")
+    ax.set(xticks=range(0, 12, 2), yticks=range(0, 12, 2))
 fig.colorbar(view, ax=axes, label="windows that read the pixel (count)")
 plt.show()
 
 # %% [markdown]
 # *What to see: with stride 1 every inner pixel is read by nine windows. With stride 2 it is one, two or
-# four, in a chequered pattern. The gradient of a strided convolution carries this pattern into every
-# layer below.*
+# four, in a chequered pattern. The gradient of a strided convolution carries this pattern on, to the layers
+# before it.*
 #
 # ## The gradients of the matrix product
 #
 # With lowering there is nothing new to derive. From notebook 01, $Y = PW$ has $dW = P^\top G$ and
-# $dP = G\,W^\top$. Then each row of $dP$ goes back to the window it was copied from, and where a pixel
-# was copied several times, its shares add up. (The broadcasting argument a third time.)
+# $dP = G\,W^\top$ (where $dW$ is short for $\partial L / \partial W$). Then each row of $dP$ goes back to the
+# window it was copied from, and where a pixel was copied several times, its shares add up.
 
 
 # %%
@@ -312,7 +323,7 @@ def lowered_backward(x, w, g, stride=1, padding=0):
     P, G = windows(x, KH, KW, stride, padding).reshape(-1, KH * KW * C), g.reshape(-1, O)
     dw = (P.T @ G).reshape(w.shape)
     dP = (G @ w.reshape(-1, O).T).reshape(N, Ho, Wo, KH, KW, C)
-    dx = np.zeros((N, H + 2 * padding + stride, W + 2 * padding + stride, C))
+    dx = np.zeros((N, H + 2 * padding, W + 2 * padding, C))
     for k in range(KH):
         for l in range(KW):
             dx[:, k : k + stride * Ho : stride, l : l + stride * Wo : stride] += dP[:, :, :, k, l]
@@ -326,7 +337,8 @@ print("dx:", np.abs(fast_dx - dx).max(), " dw:", np.abs(fast_dw - dw).max())
 # ## Can it learn a filter?
 #
 # Somebody filtered 200 images of clothes with the vertical-edge filter, and lost the filter. All we have
-# are the images before and after. Start from nine zeros and let our own `dw` find it.
+# are the images before and after. Start from nine zeros, take as loss the mean squared difference from the
+# images after, and let our own `dw` find the way, as in notebook 01.
 #
 # **Predict**: the images are of clothes, not random. Will all nine weights be found, or only some?
 
@@ -342,7 +354,8 @@ for step in range(401):
     losses.append((difference**2).mean())
     if step in (0, 3, 30, 400):
         snapshots[step] = guess.reshape(3, 3).copy()
-    guess -= 0.3 * P.T @ (2 * difference / difference.size)  # dw, as in lowered_backward
+    g = 2 * difference / difference.size  # the loss's slope by each output
+    guess -= 0.3 * P.T @ g  # dw, as in lowered_backward
 
 fig, axes = plt.subplots(
     1, 5, figsize=(10, 2.4), width_ratios=[1.7, 1, 1, 1, 1], layout="constrained"
@@ -358,9 +371,10 @@ plt.show()
 print("largest error of a weight:", np.abs(snapshots[400] - secret[:, :, 0, 0]).max().round(3))
 
 # %% [markdown]
-# *What to see: left the error, falling fast and then slowly; right the filter after 0, 3, 30 and 400
-# steps. The signs are right after three steps. The exact numbers come late, because neighbouring pixels
-# of clothes are so alike that the data hardly tell neighbouring weights apart.*
+# *What to see: left the error on a logarithmic axis, falling fast and then slowly; right the filter after
+# 0, 3, 30 and 400 steps. The signs are right after three steps. The exact numbers (1, 2, 1 and their
+# negatives) come late, because neighbouring pixels of clothes are so alike that the data hardly tell
+# neighbouring weights apart.*
 #
 # This is what a convolutional network does, with thousands of filters at once, and with nobody knowing
 # what they should be.

@@ -21,10 +21,12 @@ from minires.nn import functional as F
 # %% [markdown]
 # ## Thirty layers, and a factor of two
 #
-# Send handwritten digits through 30 layers, each a random matrix and a ReLU. The spread of the weights
-# is a choice: say $\sqrt{2/n}$ for $n$ inputs, or 0.7 of that, or 1.4 of it. No reason to worry?
+# Send handwritten digits through 30 layers, each a random matrix and a ReLU. What comes out of a layer are
+# its *activations*. How far the random weights spread (their standard deviation) is a choice: say
+# $\sqrt{2/n}$ for $n$ inputs, as in notebook 01, or 0.7 of that, or 1.4 of it. No reason to worry?
 #
-# **Predict** how large the activations are after 30 layers, for each of the three.
+# **Predict** how large the activations are after 30 layers, for each of the three. (As their size take the
+# root of their mean square, RMS.)
 
 # %%
 digits, test = minires.data.digits(), minires.data.digits(train=False)
@@ -62,13 +64,17 @@ plt.show()
 # $0.7^{30} \approx 0.00002$ after 30 layers. Right, the same weights with one extra line,
 # `x = normalise(x)`: the three curves lie on top of each other.*
 #
+# ($\sqrt{2/n}$ itself keeps the size about the same: each output adds up $n$ products with weights of mean
+# square $2/n$, which doubles the mean square, and the ReLU throws half of it away.)
+#
 # The extra line looks at each feature (each *channel*) by itself, over all images of the batch, and
 # brings it to mean 0 and variance 1:
 #
 # $$\mu = \frac1m \sum_i x_i, \quad \sigma^2 = \frac1m \sum_i (x_i - \mu)^2, \quad
 # \hat x_i = \frac{x_i - \mu}{\sqrt{\sigma^2 + \epsilon}}, \quad y_i = \gamma \hat x_i + \beta$$
 #
-# $\epsilon = 10^{-5}$ saves channels that are constant. $\gamma$ and $\beta$, one of each per channel,
+# $\epsilon = 10^{-5}$ saves channels that are constant from a division by 0. ($\sigma^2$, the square of the
+# standard deviation, is called the *variance*.) $\gamma$ and $\beta$, one of each per channel,
 # are learned: a layer for which mean 0 and variance 1 are wrong can have others. That sounds like undoing
 # the work, and is not: now two numbers decide the mean and the spread of a channel, not the interplay of
 # all the weights in all the layers before.
@@ -88,9 +94,8 @@ rng = np.random.default_rng(0)
 x = rng.normal(size=(6, 5, 4, 3)) * [1, 10, 100] + [5, 0, -5]
 gamma, beta = np.array([1.5, 0.5, -2.0]), np.array([0.0, 1.0, 3.0])
 ours = batch_norm(x, gamma, beta)
-theirs = F.batch_norm(
-    Tensor(x), Tensor(np.zeros(3)), Tensor(np.ones(3)), Tensor(gamma), Tensor(beta), training=True
-)
+running = Tensor(np.zeros(3)), Tensor(np.ones(3))  # averages that it keeps: see the end
+theirs = F.batch_norm(Tensor(x), *running, Tensor(gamma), Tensor(beta), training=True)
 print("means", ours.mean(axis=(0, 1, 2)).round(6), "spreads", ours.std(axis=(0, 1, 2)).round(6))
 print("largest difference from the library:", np.abs(ours - theirs.numpy()).max())
 
@@ -108,7 +113,8 @@ print("largest difference from the library:", np.abs(ours - theirs.numpy()).max(
 # 2. **through the mean**: moving $\mu$ up moves every $\hat x_j$ down by $1/s$, and $x_i$ moves $\mu$ by
 #    $1/m$. Together $\;-\frac{1}{s} \cdot \frac1m \sum_j g_j = -\operatorname{mean}(g) / s$
 # 3. **through the variance**: $\hat x_j = (x_j - \mu)\, s^{-1}$, so a change $ds$ moves it by
-#    $-\hat x_j\, ds / s$; and $x_i$ moves $s$ by $\frac{x_i - \mu}{m\, s} = \hat x_i / m$. Together
+#    $-\hat x_j\, ds / s$; and since $s^2$ is the mean of the $(x_j - \mu)^2$ (and $\epsilon$), $x_i$ moves
+#    $s$ by $\frac{2 (x_i - \mu)}{m} \cdot \frac{1}{2 s} = \hat x_i / m$. Together
 #    $\;-\hat x_i \operatorname{mean}(g \hat x) / s$
 #
 # $$\frac{\partial L}{\partial x_i} = \frac1s \Big( g_i - \operatorname{mean}(g)
@@ -133,7 +139,7 @@ def batch_norm_backward(dy, x, gamma, eps=1e-5):
 
 dy = rng.normal(size=x.shape)
 xt, gt, bt = (Tensor(a, requires_grad=True) for a in (x, gamma, beta))
-F.batch_norm(xt, Tensor(np.zeros(3)), Tensor(np.ones(3)), gt, bt, training=True).backward(dy)
+F.batch_norm(xt, *running, gt, bt, training=True).backward(dy)
 for name, our, their in zip(
     ("dx", "dgamma", "dbeta"), batch_norm_backward(dy, x, gamma), (xt, gt, bt), strict=True
 ):
@@ -155,27 +161,27 @@ viz.batch_norm(channel)
 # ## What cannot be changed
 #
 # Adding a constant to all $x$ changes no output, nor does multiplying them all by a positive number.
-# So the gradient has no part along either direction: its sum is zero, and so is its inner product with
+# So the gradient has no part along either direction: its sum is zero, and so is the sum of its products with
 # $\hat x$. Both can be read off the formula, and both are a check that costs one line:
 
 # %%
 dx, _, _ = batch_norm_backward(dy, x, gamma)
-print("sums:          ", dx.sum(axis=(0, 1, 2)))
-print("inner products:", (dx * (x - x.mean(axis=(0, 1, 2)))).sum(axis=(0, 1, 2)))
+print("sums:            ", dx.sum(axis=(0, 1, 2)))
+print("sums of products:", (dx * (x - x.mean(axis=(0, 1, 2)))).sum(axis=(0, 1, 2)))
 
 # %% [markdown]
 # (The second is not exactly zero: $\epsilon$ is in the way.)
 #
 # **Predict**: multiply all *weights* of a layer before a batch norm by 10. What happens to the loss? To
-# the gradient of the weights?
+# the *norm* of the weights' gradient, that is its length, the root of the sum of its squares?
 
 
 # %%
 def loss_and_gradient(weights):
     w = Tensor(weights, requires_grad=True)
     hidden = Tensor(pixels[:100]) @ w
-    running = Tensor(np.zeros(10)), Tensor(np.ones(10))
-    loss = F.cross_entropy(F.batch_norm(hidden, *running, training=True), digits.labels[:100])
+    scores = F.batch_norm(hidden, Tensor(np.zeros(10)), Tensor(np.ones(10)), training=True)
+    loss = F.cross_entropy(scores, digits.labels[:100])  # the loss of notebook 01
     loss.backward()
     return loss.item(), np.linalg.norm(w.grad.numpy())
 
@@ -186,16 +192,17 @@ for factor in (1, 10, 100):
     print(f"weights × {factor:3}: loss {loss:.4f}, norm of the gradient {size:.5f}")
 
 # %% [markdown]
-# The loss stays, and the gradient is divided by 10: a step of the same learning rate turns weights that
-# are ten times larger a hundred times less. So what counts before a batch norm is only the *direction* of
-# the weights, their size acts as a brake on the learning rate, and whatever
-# shrinks them releases the brake. (Remember this when notebook 07 comes to weight decay.)
+# The loss stays, and the gradient is divided by 10: a step a tenth as long turns weights ten times as long,
+# so it turns them a hundred times less. What counts before a batch norm is only the *direction* of the
+# weights; their size acts as a brake on the learning rate, and whatever shrinks them releases the brake.
+# (Remember this when notebook 07 comes to weight decay.)
 #
 # ## What it buys
 #
 # From here on the layers are the library's: `nn.Linear` is `x @ w + b` with weights of its own,
-# `nn.Sequential` puts layers one after the other, and `optim.SGD` does `weight -= lr * gradient` for all of
-# them, as the loop in notebook 01 did, here on 128 random images at a time.
+# `nn.Sequential` puts layers one after the other, and `optim.SGD` (*stochastic gradient descent*) does
+# `weight -= lr * gradient` for all of them in its `step`, as the loop in notebook 01 did. Here each step
+# looks at 128 images, drawn at random: that is cheaper than all 1,437, and nearly as good a direction.
 #
 # Six hidden layers on the digits, 100 steps, at learning rates from 0.001 to 10: without batch norm, with
 # it, and without it but with carefully chosen weights. A fresh `nn.Linear` (like PyTorch's) has weights
@@ -249,13 +256,13 @@ plt.show()
 # %% [markdown]
 # *What to see: lower is better; missing points have run to infinity. The plain network learns next to
 # nothing at any rate: 0.41 six times in a row leaves half a percent of the signal. With careful weights
-# it learns, in a narrow range of rates, and blows up beyond. With batch norm nearly a hundredfold range
+# it learns, in a narrow range of rates, and blows up beyond. With batch norm any rate from 0.03 to 3
 # works, and the loss is far lower. Nobody had to be careful.*
 #
 # ## The batch is gone
 #
 # When the network is used, there may be a single image, and no batch to take a mean of. So during
-# training each batch norm keeps running averages of the means and variances it sees,
+# training each batch norm keeps *running* averages of the means and variances it sees,
 #
 # $$\text{running} \leftarrow 0.9 \cdot \text{running} + 0.1 \cdot \text{batch}$$
 #
@@ -276,7 +283,7 @@ shuffled = np.random.default_rng(0).permutation(len(labels))
 
 def accuracy(order):
     right = 0
-    with minires.no_grad():
+    with minires.no_grad():  # nothing to remember: no gradients are wanted
         for batch in np.array_split(order, 10):
             right += (net(Tensor(images[batch])).numpy().argmax(axis=1) == labels[batch]).sum()
     return right / len(order)
@@ -298,7 +305,8 @@ print(f"training mode,   shuffled: {accuracy(shuffled):.1%}")
 # ## All at once
 #
 # The library's version is checked like every other layer, second derivatives included (notebook 09 needs
-# them), with $\gamma \ne 1$ and $\beta \ne 0$, since a forgotten $\gamma$ shows only then.
+# them), with $\gamma \ne 1$ and $\beta \ne 0$, since a forgotten $\gamma$ shows only then. In the report
+# $\gamma$ is called `weight`, $\beta$ is `bias`, and the $g$ from above is the `cotangent`.
 
 # %%
 layer = nn.BatchNorm2d(3)

@@ -24,18 +24,18 @@ pixels, test_pixels = digits.images.reshape(-1, 64) / 255, test.images.reshape(-
 rng = np.random.default_rng(0)
 
 # %% [markdown]
-# ## A hundred layers that are one
+# ## A hundred layers
 #
 # Stack a hundred linear layers, $x W_1 W_2 \cdots W_{100}$. **Predict**: how many are needed to compute
-# the same?
+# the same? (The matrices are random rotations, which leave all lengths as they are.)
 
 # %%
 layers = [np.linalg.qr(rng.normal(size=(64, 64)))[0] for _ in range(100)]
 deep = pixels
 for w in layers:
     deep = deep @ w
-single = np.linalg.multi_dot(layers)
-print("largest difference:", np.abs(deep - pixels @ single).max())
+single = np.linalg.multi_dot(layers)  # the product of all hundred: 64 × 64
+print("one layer differs from a hundred by", np.abs(deep - pixels @ single).max())
 
 # %% [markdown]
 # One, since a product of matrices is a matrix. Depth is worth nothing without something in between that
@@ -65,9 +65,9 @@ print("equal to the library's:", np.array_equal(relu_backward(g, x), xt.grad.num
 # %% [markdown]
 # ## How a ReLU dies
 #
-# A gate that is shut passes no gradient, so the weights behind it do not move, so it stays shut. For one
-# image that is fine. If it is shut for *all* images, the unit is dead: only a change in the layers before
-# it could still wake it.
+# A gate that is shut passes no gradient, so the weights that lead to it do not move, so it stays shut. For
+# one image that is fine. If it is shut for *all* images, the *unit* (one of a layer's values, and its
+# weights) is dead: only a change in the layers before it could still wake it.
 #
 # One step that is too large can do it. **Predict**: two hidden layers of 64 units, 20 steps on the
 # digits. At which learning rate do units begin to die: 0.1, 1, 10?
@@ -103,13 +103,14 @@ plt.show()
 
 # %% [markdown]
 # *What to see: the share of units that are 0 for all 1,437 images, with the loss above each bar. Some are
-# dead from the start, by chance. Where most units are dead the loss is at $\ln 10 = 2.3$ or above: what
-# is left can no longer tell the digits apart. Where all are dead no gradient gets to any weight before
-# them, ever again.*
+# dead from the start, by chance. Guessing has a loss of $\ln 10 = 2.3$ (notebook 01), and 20 small steps of
+# 0.1 have hardly begun to leave it. Where most units are dead the loss is back there or above: what is left
+# can no longer tell the digits apart. Where all are dead no gradient gets to any weight before them, ever
+# again.*
 #
 # Remedies: smaller steps at first (warm-up, notebook 07), batch norm (which recentres every unit, so that
-# about half of its values are positive, notebook 04), or a slope on the left side,
-# `leaky_relu`, through which a little gradient always gets.
+# about half of its values are positive, notebook 04), or a small slope on the left side instead of 0
+# (`leaky_relu`), through which a little gradient always gets.
 #
 # ## Pooling: the winner takes the gradient
 #
@@ -117,7 +118,7 @@ plt.show()
 # make images smaller. Forwards they are easy; backwards one question decides everything: how much does
 # the output move when an input moves?
 #
-# * average: by $1/m$ of it, for each of the $m$ inputs;
+# * average: by $1/m$ of that, for each of the $m$ inputs;
 # * maximum: by all of it if that input is the largest, else not at all.
 
 
@@ -130,6 +131,7 @@ def pool(x, size):
 
 
 def unpool(tiles, size):
+    """The way back: (H/size, W/size, size·size) gives (H, W)."""
     h, w, _ = tiles.shape
     back = tiles.reshape(h, w, size, size).transpose(0, 2, 1, 3)
     return back.reshape(h * size, w * size)
@@ -187,16 +189,16 @@ print(
 )
 
 # %% [markdown]
-# Ties are not a rare accident: after a ReLU, whole windows of zeros are common. First or last, or a
-# share for each, are all defensible; but a code that does *both* (gives each tied pixel the whole
-# gradient, as `g * (x == maximum)` does) makes gradient out of nothing. minires takes the first, as
+# Ties are not a rare accident: after a ReLU, whole windows of zeros are common. To give all to the first,
+# all to the last, or a share to each can all be defended; but a code that gives *each* tied pixel the whole
+# gradient, as `g * (x == maximum)` does, makes gradient out of nothing. minires takes the first, as
 # PyTorch's max pooling does.
 #
 # A ResNet ends with one large average pooling, over the whole image: each channel becomes one number.
 #
 # ## From scores to probabilities
 #
-# The last layer gives a score $s_k$ for each class. Softmax makes probabilities of them: positive, with
+# The last layer gives a score $s_k$ for each class. *Softmax* makes probabilities of them: positive, with
 # sum 1.
 #
 # $$p_k = \frac{e^{s_k}}{\sum_j e^{s_j}}$$
@@ -245,7 +247,8 @@ print("log_softmax:   ", log_softmax(s), "library:", F.log_softmax(Tensor(s)).nu
 # ## The loss, and its gradient in two lines
 #
 # *Cross-entropy* is $L = -\log p_y$ for the right class $y$: 0 if the network was certain and right,
-# large if it was certain and wrong. By the formula above
+# large if it was certain and wrong. Write $[k = y]$ for 1 if $k$ is $y$, else 0. By the formula above, and
+# since $\log u$ has slope $1/u$ and $e^s$ slope $e^s$,
 #
 # $$L = \log \sum_j e^{s_j} - s_y, \qquad
 # \frac{\partial L}{\partial s_k} = \frac{e^{s_k}}{\sum_j e^{s_j}} - [k = y] = p_k - [k = y]$$
@@ -261,6 +264,9 @@ scores = Tensor(np.array([1.0, 3.0, 2.0]), requires_grad=True)
 loss = scores.exp().sum().log() - scores[0]
 print("p - y =", softmax(scores.numpy()) - [1, 0, 0])
 viz.step_through(loss)
+
+# %% [markdown]
+# For a batch, as functions on arrays, and against the library:
 
 
 # %%
@@ -284,9 +290,11 @@ print("gradient:", np.abs(cross_entropy_backward(s, labels) - st.grad.numpy()).m
 # %% [markdown]
 # ## Why not squared errors?
 #
-# $\sum_k (p_k - [k=y])^2$ is also zero for a perfect answer. Two classes, the right one is behind by $d$:
-# the further behind, the worse the mistake. **Predict**: which loss pulls harder at $d = 10$, and how
-# much?
+# $\sum_k (p_k - [k=y])^2$ is also zero for a perfect answer. Take two classes, of which the right one has
+# probability $p$, and a score that is behind by $d$: the further behind, the worse the mistake. Cross-entropy
+# pulls the right score up by $1 - p$. The squared error is $(p - 1)^2 + (1 - p)^2 = 2 (1-p)^2$, of slope
+# $-4(1-p)$ by $p$; and the slope of $p$ by its score is $p(1-p)$. **Predict**: which loss pulls harder at
+# $d = 10$, and how much?
 
 # %%
 behind = np.linspace(-10, 10, 201)
@@ -310,12 +318,12 @@ print(f"at d = 10: cross-entropy {pull_cross[-1]:.4f}, squared error {pull_squar
 
 # %% [markdown]
 # *What to see: on the left both pull less and less, as they should. On the right, where the network is
-# wrong and sure of it, cross-entropy pulls with full strength and the squared error hardly at all: the
-# softmax is saturated, and its slope $p(1-p)$ multiplies everything that comes from above.*
+# wrong and sure of it, cross-entropy pulls with full strength and the squared error hardly at all: there
+# $p$ is nearly 0, and the slope of the softmax, $p(1-p)$, multiplies everything that comes from above.*
 #
 # ## Two checks before every training
 #
-# 1. An untrained network knows nothing, so it should say $1/K$ for everything, and its loss should be
+# 1. An untrained network knows nothing, so for each of $K$ classes it should say $1/K$, and its loss should be
 #    $\ln K$: 2.30 for ten classes. Much more means that the scores are too large.
 # 2. It must be able to learn ten images by heart. If it cannot, something is broken, and no amount of
 #    data will help.
@@ -340,7 +348,7 @@ print(f"ten images, 200 steps: {loss.item():.4f}")
 # sure, and wrong.
 
 # %%
-for _ in range(200):
+for _ in range(200):  # on from the ten images, now with all 1,437
     optimiser.zero_grad()
     F.cross_entropy(net(Tensor(pixels.astype(np.float32))), digits.labels).backward()
     optimiser.step()
@@ -360,8 +368,8 @@ print(
 
 # %% [markdown]
 # *What to see: six test images of 8 × 8 pixels, worst first, with what they are and what the network
-# said. The mean loss is far above the median: a few confident mistakes make up most of it. Looking at
-# them is the quickest way to find wrong labels, in any data set.*
+# said. The mean loss is far above the median (half of the images have less): a few confident mistakes make
+# up most of it. Looking at them is the quickest way to find wrong labels, in any data set.*
 
 # %% [markdown]
 # ## Exercises
@@ -372,6 +380,8 @@ print(
 # 2. **How sure is sure?** Divide the test scores of `net` by a temperature $T$ before the softmax, and draw
 #    the mean loss against $T$. The accuracy cannot change; why does the loss? What does a best $T$ above 1
 #    say about the network?
-# 3. **Convexity.** Show that the second derivative of cross-entropy by the scores is
-#    $\operatorname{diag}(p) - p\,p^\top$, compare with `minires.grad(..., create_graph=True)`, and prove
-#    that it has no negative eigenvalue. Why does that not make training a network a convex problem?
+# 3. **Convexity.** Show that the matrix of second derivatives of cross-entropy by the scores is
+#    $\operatorname{diag}(p) - p\,p^\top$, and compare with `minires.grad(..., create_graph=True)`. Prove that
+#    the loss curves upwards in every direction $u$ of the scores: $u^\top (\operatorname{diag}(p) - p\,p^\top) u$
+#    is the variance of $u$ under $p$. Such a loss is *convex* and has no valley but the lowest. Why is the
+#    loss all the same not convex in the network's weights?

@@ -139,6 +139,9 @@ assert np.allclose(picture.values["map"], grad_cam(boot, [boot_class])[0], rtol=
 picture
 
 # %% [markdown]
+# **What to see.** Left the boot, in the middle the 49 places, right both, one over the other. Bright is
+# what speaks for "ankle boot": the middle of the shoe, where the shaft meets the sole.
+#
 # A fine picture, and pictures persuade. **Is it true?** If the network really looks at the bright
 # places, then covering them must hurt it, and covering dark ones must not. Cover a patch of 8 × 8
 # pixels with the background, once around the brightest of the 49 places, once around the darkest,
@@ -196,9 +199,9 @@ viz.loss_landscape(model, batch, points=11, span=0.5)
 #
 # ## 4. Second derivatives, through the whole network
 #
-# The curvature in a direction $v$ (of length 1) is $v^\top H v$, with $H$ the Hessian: here 75,002
-# × 75,002 numbers, 45 GB in float64. Nobody builds it. But its product with a vector is the
-# gradient of a *number*:
+# The curvature in a direction $v$ (of length 1) is $v^\top H v$, with $H$ the *Hessian*, the matrix of
+# all second derivatives: here 75,002 × 75,002 numbers, 45 GB in float64. Nobody builds it. But its
+# product with a vector is the gradient of a *number* ($\nabla_w$ is the gradient by the weights):
 #
 # $$ H v \;=\; \nabla_w\, \big( \nabla_w L \cdot v \big). $$
 #
@@ -280,9 +283,11 @@ print(f"along the gradient:       {dot(v, hessian_times(v)):9.4f}")
 
 # %% [markdown]
 # Along the gradient the ground is bent thousands of times as much. And the sharpest direction of
-# all? Multiply by $H$ again and again: the component with the largest eigenvalue grows fastest and
-# soon is all that is left. The gradient is a good place to begin, since it already lies among the
-# sharp ones. **Predict** how many products it takes to find one direction among 75,002.
+# all? There are directions that $H$ only stretches, $Hv = \lambda v$ (its *eigenvectors*), each by its
+# own curvature $\lambda$ (the *eigenvalue*), and every vector is a sum of them. Multiply by $H$ again
+# and again: the part along the sharpest grows fastest and soon is all that is left. The gradient is a
+# good place to begin, since it already lies among the sharp ones. **Predict** how many products it
+# takes to find one direction among 75,002.
 
 # %%
 for step in range(8):
@@ -325,7 +330,8 @@ plt.show()
 # %% [markdown]
 # **What to see.** The random direction is a horizontal line. The sharpest is a gorge: a step of
 # 0.2, less than a hundredth of the weights' length, ruins the network. Derivatives at one point
-# foretell it for a quarter of the way; then ReLUs flip and the walls grow steeper. The landscape of
+# foretell it well on one side and for a quarter of the way on the other, where ReLUs flip and the wall
+# grows steeper. The landscape of
 # section 3 showed none of this.
 #
 # ## 5. The rate at which it breaks

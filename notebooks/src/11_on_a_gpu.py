@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 11 · The same code on a GPU
 #
-# Nothing in the eleven notebooks around this one mentions a GPU, and all of it runs on one. How can
+# Nothing in the twelve notebooks around this one mentions a GPU, and all of it runs on one. How can
 # that be, and what does it cost? When you are through, you will be able to
 #
 # * write an operation once, for NumPy and CuPy, and name the lines that would break it;
@@ -352,7 +352,7 @@ if gpu_here("two launches for the operations, one for the kernel"):
             print(f"{function.__name__}: {(time.perf_counter() - began) * 1e3:.1f} µs")
 
 # %% [markdown]
-# A fused kernel also reads and writes memory once instead of twice, and on a GPU memory is what
+# Such a *fused* kernel also reads and writes memory once instead of twice, and on a GPU memory is what
 # everything waits for. That is the whole idea behind "compiling" a network: fewer, larger kernels.
 # What you give up is the composition: this kernel has no gradient until you write one (exercise 3).
 #

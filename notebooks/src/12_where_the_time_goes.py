@@ -48,8 +48,9 @@ def median_time(function, repeats=11):
 #
 # ## 1. How fast could it be?
 #
-# Most of a convolution is multiplications and additions. How many a second can this machine do? A
-# large matrix product does little else, so it shows the limit, near enough.
+# Most of a convolution is multiplications and additions. How many a second can this machine do? (A
+# billion of them is 1 Gop/s.) A large matrix product does little else, so it shows the limit, near
+# enough.
 
 # %%
 a, b = (rng.normal(size=(1024, 1024)).astype(np.float32) for _ in "ab")
@@ -240,9 +241,9 @@ measure("Winograd 2 x 2", lambda: winograd(x, w))
 # ## 7. What the library adds
 #
 # Nothing new in mathematics. **Blocks**: do a few rows at a time, so that the copies stay in the
-# cache and never see the main memory. **Threads**: NumPy releases Python's lock inside a product,
-# so plain threads share the blocks. And Winograd with 4 × 4 tiles: 36 multiplications instead of
-# 144.
+# *cache* (the small and fast memory beside the processor) and never see the main memory. **Threads**:
+# NumPy releases Python's lock inside a product, so plain threads share the blocks. And Winograd with
+# 4 × 4 tiles: 36 multiplications instead of 144.
 #
 # `kernels.use_algorithm` forces each. **Predict:** can any of them exceed the limit of section 1?
 
@@ -364,7 +365,7 @@ print(
 )
 
 # %% [markdown]
-# A pass over memory uses a percent of the machine's arithmetic or less; the rest of it waits. Hence
+# A pass over memory uses a percent or two of the machine's arithmetic; the rest of it waits. Hence
 # the rule behind everything in `minires.kernels`, and in every framework: **count passes over
 # memory, not operations.** A fused batch norm and ReLU is not cleverer mathematics. It is one pass
 # instead of three.
