@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from minires.viz.scene import Box, Label, Scene
 from minires.viz.text import HostArray, number
 
-CELL = 36.0  # pixels
+CELL = 36.0  # pixels, a cell's height and its least width
 
 
 def add_grid(
@@ -16,27 +16,33 @@ def add_grid(
     title: str,
     corner: tuple[float, float],
     size: tuple[int, int],
+    wide: float = CELL,
     classes: dict[tuple[int, int], str] | None = None,
-    cell: tuple[float, float] = (CELL, CELL),
 ) -> None:
     """An empty grid of (rows, columns) cells below its title; a cell's key is `cell_key`'s."""
     x, y = corner
-    wide, high = cell
     scene.add(Label(x, y - 14, title, "strong", anchor="start"))
     for i in range(size[0]):
         for j in range(size[1]):
             cls = (classes or {}).get((i, j), "cell")
             name = cell_key(key, i, j)
-            left, top = x + j * wide, y + i * high
+            left, top = x + j * wide, y + i * CELL
             scene.add(
-                Box(left + 1, top + 1, wide - 2, high - 2, cls, name, radius=3),
-                Label(left + wide / 2, top + high / 2, "", cls, name, size=12),
+                Box(left + 1, top + 1, wide - 2, CELL - 2, cls, name, radius=3),
+                Label(left + wide / 2, top + CELL / 2, "", cls, name, size=12),
             )
 
 
 def cell_key(key: str, i: int, j: int) -> str:
     """The key of one cell's box and number."""
     return f"{key}:{i},{j}"
+
+
+def cell_width(texts: Iterable[tuple[str, str]], letter: str) -> float:
+    """What the longest text takes in the grids whose name ends with this letter, as x and dx."""
+    lengths = [len(text) for key, text in texts if key.partition(":")[0].rstrip("0123456789")
+               .endswith(letter)]  # fmt: skip
+    return max(CELL, 10 + 7.7 * max(lengths, default=0))
 
 
 def grid_text(key: str, values: HostArray) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np  # host arithmetic on small images
@@ -11,7 +12,7 @@ from minires.kernels.geometry import output_size
 from minires.nn import functional as F
 from minires.nn.functional import pair
 from minires.tensor import Tensor
-from minires.viz.grids import CELL, add_grid, cell_key, grid_text, mark
+from minires.viz.grids import CELL, add_grid, cell_key, cell_width, grid_text, mark
 from minires.viz.player import Frame, Player, TooLargeError
 from minires.viz.scene import Label, Scene
 from minires.viz.text import HostArray, factor, lines, number
@@ -36,7 +37,8 @@ def convolution(
     Parameters
     ----------
     x : array_like (H, W) or (1, H, W, C)
-        One image, with padding at most 144 pixels. Integers stay integers on the screen.
+        One image, with padding at most 144 pixels. Integers stay integers on the screen, booleans
+        are 0 and 1.
     w : array_like (KH, KW) or (KH, KW, C, 1)
         One filter of at most 36 weights.
     stride, padding : int or (int, int)
@@ -51,23 +53,33 @@ def convolution(
     Raises
     ------
     ValueError
-        If shapes do not fit, or there is more than one image or filter.
+        If shapes do not fit, there is more than one image or filter, a stride is below 1 or a
+        padding below 0, or results of integers are beyond 2 ** 53, where doubles round.
     TooLargeError
         If there are more pixels, windows (64) or weights than can be shown.
     """
     walk = pair(stride, "stride"), pair(padding, "padding")
+    if min(walk[0]) < 1 or min(walk[1]) < 0:
+        raise ValueError(
+            f"convolution wants a stride of at least 1 and a padding of at least 0, got stride="
+            f"{walk[0]} and padding={walk[1]}"
+        )
     return _Sliding(_image(x), _filter(w), *walk, dy).player()
 
 
-def _numbers(value: Any) -> HostArray:
-    array = value.numpy() if isinstance(value, Tensor) else np.asarray(value)
-    if array.dtype.kind not in "iuf":
-        raise ValueError(f"convolution shows numbers, got {array.dtype}")
-    return array
+def _numbers(value: Any, name: str) -> HostArray:
+    """A float64 or int64 array, so that sums of small integers such as pixels do not overflow."""
+    try:
+        array = value.numpy() if isinstance(value, Tensor) else np.asarray(value)
+    except ValueError:
+        raise ValueError(f"convolution: the rows of {name} differ in length") from None
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"convolution shows numbers, {name} holds {array.dtype}")
+    return array.astype(np.float64 if array.dtype.kind == "f" else np.int64)
 
 
 def _image(x: Any) -> HostArray:
-    array = _numbers(x)
+    array = _numbers(x, "x")
     if array.ndim == 2:
         return array[..., None]
     if array.ndim == 4 and array.shape[0] == 1:
@@ -80,7 +92,7 @@ def _image(x: Any) -> HostArray:
 
 
 def _filter(w: Any) -> HostArray:
-    array = _numbers(w)
+    array = _numbers(w, "w")
     if array.ndim == 2:
         return array[..., None]
     if array.ndim == 4 and array.shape[3] == 1:
@@ -102,6 +114,10 @@ class _Sliding:
         padding: tuple[int, int],
         dy: Any,
     ) -> None:
+        if x.shape[2] != w.shape[2]:
+            raise ValueError(
+                f"convolution: x has {x.shape[2]} channels, and w weights for {w.shape[2]}"
+            )
         out = output_size(x.shape[:2], w.shape[:2], stride, padding)
         self.stride, self.padding = stride, padding
         cells = (x.shape[0] + 2 * padding[0]) * (x.shape[1] + 2 * padding[1]) * x.shape[2]
@@ -111,14 +127,15 @@ class _Sliding:
                 f"windows and {MOST_PRODUCTS} weights, got {cells}, {out[0] * out[1]} and "
                 f"{w.size}: take a part, such as x[:6, :6]"
             )
+        self.dy = self._upstream(dy, out)
         image = Tensor(x[None].astype(np.float64), requires_grad=True)
         kernel = Tensor(w[..., None].astype(np.float64), requires_grad=True)
         y = F.conv2d(image, kernel, stride=stride, padding=padding)
-        if dy is None:
-            dy = 1 + np.arange(y.size)
-        self.dy = np.asarray(dy, np.float64).reshape(y.shape[1:3])
-        dx, dw = minires.grad(y, (image, kernel), Tensor(self.dy[None, ..., None]))
-        self.y, self.dx, self.dw = y.numpy()[0, ..., 0], dx.numpy()[0], dw.numpy()[..., 0]
+        above = Tensor(self.dy[None, ..., None].astype(np.float64))
+        dx, dw = minires.grad(y, (image, kernel), above)
+        whole = all(array.dtype.kind == "i" for array in (x, w, self.dy))
+        found = y.numpy()[0, ..., 0], dx.numpy()[0], dw.numpy()[..., 0]
+        self.y, self.dx, self.dw = map(_exact, found) if whole else found
         (ph, pw), self.w = padding, w
         self.padded = np.pad(x, ((ph, ph), (pw, pw), (0, 0)))
         self.channels = range(x.shape[2])
@@ -126,20 +143,34 @@ class _Sliding:
             (i, j) for i in range(ph, ph + x.shape[0]) for j in range(pw, pw + x.shape[1])
         }
 
+    @staticmethod
+    def _upstream(dy: Any, size: tuple[int, int]) -> HostArray:
+        if dy is None:
+            return 1 + np.arange(size[0] * size[1]).reshape(size)
+        array = _numbers(dy, "dy")
+        if array.size != size[0] * size[1]:
+            raise ValueError(
+                f"convolution: dy wants the output's {size[0]} × {size[1]} numbers, got shape "
+                f"{array.shape}"
+            )
+        return array.reshape(size)
+
     def player(self) -> Player:
         frames = [self._start(), *self._forwards(), *self._scatter(), *self._correlate()]
-        return Player("Convolution, forwards and backwards", self._scene(), frames)
+        return Player("Convolution, forwards and backwards", self._scene(frames), frames)
 
     # ------------------------------------------------------------------ the drawing
 
-    def _scene(self) -> Scene:
+    def _scene(self, frames: Sequence[Frame]) -> Scene:
         high, wide, channels = self.padded.shape
         spread = self._spread_size()
         kernel = self.w.shape[:2]
         columns = [wide, kernel[1], max(self.y.shape[1], spread[1])]
+        texts = [item for frame in frames for item in frame.text.items()]
+        cells = [cell_width(texts, ends) for ends in ("x", "w", "y")]  # dx is below x, and so on
         left = [14.0]
-        for n in columns:
-            left.append(left[-1] + max(n * CELL, 90) + GAP)
+        for n, cell in zip(columns, cells, strict=True):
+            left.append(left[-1] + max(n * cell, 90) + GAP)
         padding = {
             (i, j): "padding" for i in range(high) for j in range(wide)
             if (i, j) not in self.inside
@@ -153,13 +184,13 @@ class _Sliding:
         for c in self.channels:
             of = f", channel {c}" if channels > 1 else ""
             top = 40 + 2 * c * row
-            add_grid(scene, f"x{c}", f"x{of}", (left[0], top), (high, wide), padding)
-            add_grid(scene, f"w{c}", f"w{of}", (left[1], top), kernel)
-            add_grid(scene, f"dx{c}", f"dx{of}", (left[0], top + row), (high, wide), padding)
-            add_grid(scene, f"dw{c}", f"dw{of}", (left[1], top + row), kernel)
-        add_grid(scene, "y", "y", (left[2], 40), self.y.shape)
+            for d, y in (("", top), ("d", top + row)):
+                image = f"{d}x{of}", (left[0], y), (high, wide), cells[0], padding
+                add_grid(scene, f"{d}x{c}", *image)
+                add_grid(scene, f"{d}w{c}", f"{d}w{of}", (left[1], y), kernel, cells[1])
+        add_grid(scene, "y", "y", (left[2], 40), self.y.shape, cells[2])
         title = "dy, as far apart as the windows" if holes else "dy"
-        add_grid(scene, "dy", title, (left[2], 40 + row), spread, holes)
+        add_grid(scene, "dy", title, (left[2], 40 + row), spread, cells[2], holes)
         scene.width = max(scene.width, left[2] + 14 + 7.4 * len(title))
         scene.height = 2 * channels * row + 14
         if self.padding != (0, 0):
@@ -183,15 +214,19 @@ class _Sliding:
         for c in self.channels:
             text |= grid_text(f"x{c}", self.padded[..., c]) | grid_text(f"w{c}", self.w[..., c])
         (kh, kw), (sh, sw) = self.w.shape[:2], self.stride
+        padded = " with its padding, which rows and columns count" if any(self.padding) else ""
+        several = len(self.channels) > 1
+        over = "<i>a</i>,<i>b</i>,<i>c</i>" if several else "<i>a</i>,<i>b</i>"
+        channel = ", <i>c</i>" if several else ""
         return Frame(
-            f"The image x is {high} × {wide} with its padding, the kernel w is {kh} × {kw}. It "
-            f"moves {sh} down and {sw} to the right, so the output y is "
-            f"{self.y.shape[0]} × {self.y.shape[1]}.",
+            f"The image x is {high} × {wide}{padded}; the kernel w is {kh} × {kw}. It moves {sh} "
+            f"down and {sw} to the right, so the output y is {self.y.shape[0]} × "
+            f"{self.y.shape[1]}.",
             "forward",
             lines(
-                "<i>y</i>[<i>i</i>, <i>j</i>] = Σ<sub><i>a</i>,<i>b</i></sub> "
-                f"<i>x</i>[{_times(sh, 'i')} + <i>a</i>, {_times(sw, 'j')} + <i>b</i>] · "
-                "<i>w</i>[<i>a</i>, <i>b</i>]"
+                f"<i>y</i>[<i>i</i>, <i>j</i>] = Σ<sub>{over}</sub> "
+                f"<i>x</i>[{_times(sh, 'i')} + <i>a</i>, {_times(sw, 'j')} + <i>b</i>{channel}] · "
+                f"<i>w</i>[<i>a</i>, <i>b</i>{channel}]"
             ),
             text=text,
         )
@@ -231,9 +266,9 @@ class _Sliding:
 
     def _scatter(self) -> list[Frame]:
         sh, sw = self.stride
-        spread = np.zeros(self._spread_size())
+        spread = np.zeros(self._spread_size(), self.dy.dtype)
         spread[::sh, ::sw] = self.dy
-        total = np.zeros(self.padded.shape)
+        total = np.zeros(self.padded.shape, self.dx.dtype)
         text = grid_text("dy", spread)
         for c in self.channels:
             text |= grid_text(f"dx{c}", total[..., c])
@@ -322,3 +357,13 @@ class _Sliding:
 
 def _times(stride: int, letter: str) -> str:
     return f"<i>{letter}</i>" if stride == 1 else f"{stride}<i>{letter}</i>"
+
+
+def _exact(array: HostArray) -> HostArray:
+    """What the engine's doubles made of integers, as integers."""
+    if np.abs(array).max() >= 2**53:
+        raise ValueError(
+            "convolution: results of these integers are beyond 2 ** 53, where doubles round them; "
+            "take smaller ones"
+        )
+    return array.astype(np.int64)

@@ -101,7 +101,94 @@ def test_channels_are_summed():
         np.testing.assert_allclose(grid(player, f"dw{c}", dw.shape), dw, rtol=1e-3)
 
 
+def test_every_number_of_every_step():
+    """Two channels, unequal strides and paddings: sentences, products and grids by plain loops."""
+    rng = np.random.default_rng(5)
+    x, w = rng.integers(-4, 5, (3, 4, 2)), rng.integers(-3, 4, (2, 2, 2))
+    dy = rng.integers(-2, 6, (4, 2))
+    player = viz.convolution(x[None], w[..., None], (1, 2), (1, 0), dy)
+    padded = np.pad(x, ((1, 1), (0, 0), (0, 0)))
+    frames = iter(enumerate(player.frames))
+    _, first = next(frames)
+    assert numbers(first.say) == [5, 4, 2, 2, 1, 2, 4, 2]
+    assert numbers(first.math) == [2]  # the stride before j
+    for i, j in np.ndindex(4, 2):
+        k, frame = next(frames)
+        at = [(i + a, 2 * j + b) for a in range(2) for b in range(2)]
+        factors = [v for c in range(2) for (r, s), u in zip(at, w[..., c].flat, strict=True)
+                   for v in (padded[r, s, c], u)]  # fmt: skip
+        y = sum(a * b for a, b in zip(factors[::2], factors[1::2], strict=True))
+        assert numbers(frame.say) == [i, 2 * j, i, j, y]
+        assert numbers(frame.math) == [i, j, *factors, y]
+        assert numbers(shown(player, f"y:{i},{j}", k)) == [y]
+    _, start = next(frames)
+    assert numbers(start.say) == [0]
+    dx = np.zeros(padded.shape, int)
+    for i, j in np.ndindex(4, 2):
+        k, frame = next(frames)
+        rows = []
+        for c in range(2):
+            for a, b in np.ndindex(2, 2):
+                rows += [dy[i, j], w[a, b, c], dy[i, j] * w[a, b, c]]
+                dx[i + a, 2 * j + b, c] += dy[i, j] * w[a, b, c]
+            np.testing.assert_array_equal(grid(player, f"dx{c}", (5, 4), k), dx[..., c])
+        assert numbers(frame.say) == [i, j, dy[i, j], i, 2 * j]
+        assert numbers(frame.math) == rows
+    for c in range(2):
+        for a, b in np.ndindex(2, 2):
+            k, frame = next(frames)
+            met = [(dy[i, j], padded[i + a, 2 * j + b, c]) for i, j in np.ndindex(4, 2)]
+            dw = sum(g * v for g, v in met)
+            assert numbers(frame.say) == [a, b, c, dw]
+            assert numbers(frame.math) == [a, b, c, *(n for pair in met for n in pair), dw]
+            assert numbers(shown(player, f"dw{c}:{a},{b}", k)) == [dw]
+    assert next(frames, None) is None
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, bool])
+def test_integers_stay_whole_however_large(dtype):
+    rng = np.random.default_rng(6)
+    top = {np.uint8: 256, np.int64: 10**6, bool: 2}[dtype]
+    x, w = (rng.integers(0, top, size).astype(dtype) for size in ((1, 4, 4, 4), (3, 3, 4, 1)))
+    player = viz.convolution(x, w)
+    y = conv2d_loops(x.astype(float), w.astype(float))[0, ..., 0]
+    assert [[shown(player, f"y:{i},{j}") for j in range(2)] for i in range(2)] == [
+        [str(int(v)) for v in row] for row in y
+    ]
+
+
+def test_integers_that_doubles_would_round_are_refused():
+    with pytest.raises(ValueError, match=r"beyond 2 \*\* 53"):
+        viz.convolution(np.array([[2**40]]), np.array([[2**20]]))
+
+
+def test_a_number_that_is_not_finite_spreads_only_where_its_window_was():
+    x = np.array([[1.0, 2, 3], [4, np.inf, 6], [7, 8, np.nan]])
+    player = viz.convolution(x, [[1.0, 0.5]])
+    assert [shown(player, f"y:0,{j}") for j in range(2)] == ["2", "3.5"]
+    assert [shown(player, f"y:{i},1") for i in (1, 2)] == ["∞", "NaN"]
+
+
+def test_every_text_fits_its_cell():
+    rng = np.random.default_rng(7)
+    for scale in (1.0, 1e-30, 1e20):
+        player = viz.convolution(rng.normal(size=(4, 4)) * scale, rng.normal(size=(2, 2)))
+        wide = {p.key: p.width for p in player.scene.parts if hasattr(p, "radius")}
+        for frame in player.frames:
+            for key, text in frame.text.items():
+                assert 7.6 * len(text) < wide[key]  # of a font at 12 pixels
+
+
 def test_what_is_too_large_or_does_not_fit():
+    for wrong in ({"stride": 0}, {"stride": (1, -1)}, {"padding": -1}):
+        with pytest.raises(ValueError, match="stride of at least 1 and a padding of at least 0"):
+            viz.convolution(np.ones((3, 3)), np.ones((1, 1)), **wrong)
+    with pytest.raises(ValueError, match="dy wants the output's 2 × 2 numbers, got shape"):
+        viz.convolution(np.ones((3, 3)), np.ones((2, 2)), dy=[1, 2, 3])
+    with pytest.raises(ValueError, match="x has 2 channels, and w weights for 3"):
+        viz.convolution(np.ones((1, 3, 3, 2)), np.ones((1, 1, 3, 1)))
+    with pytest.raises(ValueError, match="rows of x differ in length"):
+        viz.convolution([[1, 2], [3]], [[1]])
     with pytest.raises(viz.TooLargeError, match="at most 144 pixels"):
         viz.convolution(np.ones((30, 30)), np.ones((3, 3)))
     with pytest.raises(ValueError, match="one image"):
