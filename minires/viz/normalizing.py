@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np  # host arithmetic on one channel
@@ -10,11 +11,11 @@ import minires
 from minires import ops
 from minires.tensor import Tensor
 from minires.viz.player import Frame, Player
-from minires.viz.scene import Box, Curve, Label, Scene
+from minires.viz.scene import Box, Curve, Label, Scene, text_width
 from minires.viz.text import HostArray, factor, fraction, lines, number
 
 BINS = 16
-COLUMN = 184.0  # pixels from path to path
+ARROW = 56.0  # pixels of the longest arrow
 MOST_ROWS = 8
 """Values whose gradients are drawn; of more, some from the smallest to the largest."""
 
@@ -50,20 +51,45 @@ def batch_norm(
     Raises
     ------
     ValueError
-        If there are fewer than two values, no such channel, or `dy` has another size.
+        If there are fewer than two values, no such channel, `dy` has another size, a number is not
+        finite, or the variance and `eps` are both 0.
     """
-    array = x.numpy() if isinstance(x, Tensor) else np.asarray(x, np.float64)
+    array = _finite(x, "x")
     if array.ndim > 1:
-        if not -array.shape[-1] <= channel < array.shape[-1]:
+        if not isinstance(channel, int | np.integer) or not (
+            -array.shape[-1] <= channel < array.shape[-1]
+        ):
             raise ValueError(f"x has {array.shape[-1]} channels, there is no channel {channel}")
         array = array[..., channel]
-    values = array.astype(np.float64).ravel()
+    values = array.ravel()
+    if values.size < 2:
+        raise ValueError(f"batch_norm wants more than one value per channel, got {values.size}")
     if dy is None:
         dy = np.random.default_rng(0).normal(size=values.size).round(2)
-    dy = np.asarray(dy, np.float64).ravel()
+    dy = _finite(dy, "dy").ravel()
+    gamma, eps = float(_finite(gamma, "gamma")), float(_finite(eps, "eps"))
+    with np.errstate(over="ignore"):
+        scale = values.var() + eps
+    if not (eps >= 0 and 0 < scale < np.inf):
+        raise ValueError(
+            f"batch_norm cannot divide by √(variance + eps) with variance {number(scale - eps)} "
+            f"and eps {number(eps)}"
+        )
     if dy.size != values.size:
         raise ValueError(f"dy wants {values.size} values, one for each of x, got {dy.size}")
     return _Normalizing(values, dy, gamma, eps).player()
+
+
+def _finite(value: Any, name: str) -> HostArray:
+    """Numbers as float64."""
+    try:
+        given = value.numpy() if isinstance(value, Tensor) else value
+        array = np.asarray(given, np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"batch_norm wants numbers in {name}") from None
+    if not np.isfinite(array).all():
+        raise ValueError(f"batch_norm: {name} holds numbers that are not finite (NaN or infinite)")
+    return array
 
 
 def gradient_paths(
@@ -93,6 +119,7 @@ class _Normalizing:
         order = np.argsort(values, kind="stable")
         picked = np.unique(np.linspace(0, values.size - 1, min(MOST_ROWS, values.size)).round())
         self.rows = [int(order[int(i)]) for i in picked]
+        self.smallest = 1e-12 * float(np.abs([*self.paths, self.dx]).max())
 
     def player(self) -> Player:
         return Player("Batch normalisation of a channel", self._scene(), self._frames())
@@ -100,50 +127,56 @@ class _Normalizing:
     # ------------------------------------------------------------------ the drawing
 
     def _scene(self) -> Scene:
-        scene = Scene(900, 0)
+        scene = Scene(0, 0)
         stages = (
-            ("before", "x", self.values),
-            ("centred", "x − mean", self.values - self.mean),
-            ("after", "y", self.y),
+            ("before", "x", self.values, self.mean),
+            ("centred", "x − mean", self.values - self.mean, 0.0),
+            ("after", "y", self.y, float(self.y.mean())),
         )
-        every = np.concatenate([values for *_, values in stages])
-        span = (float(min(every.min(), 0)), float(max(every.max(), 0)))
-        for i, (key, title, values) in enumerate(stages):
-            self._histogram(scene, key, title, values, (20 + 300 * i, 48), span)
+        for i, stage in enumerate(stages):
+            span = _span([values for _, _, values, _ in stages], i)
+            self._histogram(scene, *stage, (20 + 300 * i, 48), span)
         top = 236
         peak = max(abs(size) for row in self.rows for size in self._sizes(row)) or 1.0
+        names = [number(self.values[row]) for row in self.rows]
+        sizes = [[number(size) for size in self._sizes(row)] for row in self.rows]
+        left = max(80.0, 16 + text_width(max(names, key=len)))
+        text = text_width(max((t for row in sizes for t in row), key=len), 12.5)
+        column = max(190.0, 2 * ARROW + text + 20)
+        zeros = [left + 66 + column * i for i in range(len(PATHS))]
         heads = ("value of x", "direct", "through the mean", "through the variance", "sum: dx")
-        for i, head in enumerate(heads):
-            x = 84 if i == 0 else COLUMN * i
-            scene.add(
-                Label(
-                    x, top, head, "strong hidden", f"head{i}", anchor="end" if i == 0 else "middle"
-                )
-            )
+        scene.add(Label(left, top, heads[0], "strong hidden", "head0", anchor="end"))
+        for i, zero in enumerate(zeros):
+            scene.add(Label(zero + 22, top, heads[i + 1], "strong hidden", f"head{i + 1}"))
         for r, row in enumerate(self.rows):
             y = top + 30 + 27 * r
-            scene.add(Label(80, y, number(self.values[row]), "hidden", f"row{r}", anchor="end"))
-            for i, (path, size) in enumerate(zip(PATHS, self._sizes(row), strict=True)):
-                self._arrow(
-                    scene, f"{path}{r}", COLUMN * (i + 1) - 22, y, size / peak, number(size)
-                )
+            scene.add(Label(left, y, names[r], "hidden", f"row{r}", anchor="end"))
+            for path, zero, size, written in zip(
+                PATHS, zeros, self._sizes(row), sizes[r], strict=True
+            ):
+                end = zero + ARROW + 6 + text
+                self._arrow(scene, f"{path}{r}", zero, end, y, size / peak, written)
+        scene.width = max(900.0, zeros[-1] + ARROW + text + 20)
         scene.height = top + 24 + 27 * len(self.rows)
         return scene
 
     def _sizes(self, row: int) -> list[float]:
-        return [float(path[row]) for path in (*self.paths, self.dx)]
+        """The three shares of one value's gradient and their sum; 0 for what rounding left."""
+        sizes = [float(path[row]) for path in (*self.paths, self.dx)]
+        return [0.0 if abs(size) < self.smallest else size for size in sizes]
 
     @staticmethod
-    def _arrow(scene: Scene, key: str, x: float, y: float, part: float, text: str) -> None:
-        """From a zero line to the right if positive, to the left if negative."""
-        tip = x + 58 * part
+    def _arrow(
+        scene: Scene, key: str, x: float, end: float, y: float, part: float, text: str
+    ) -> None:
+        """From a zero line at `x` to the right if positive, to the left if negative."""
         cls = "backward" if not key.startswith("dx") else "now"
         scene.add(
             Curve(((x, y - 10), (x, y + 10)), "axis hidden", key, arrow=False),
-            Label(x + 122, y, text, "hidden", key, anchor="end", size=12),
+            Label(end, y, text, "hidden", key, anchor="end", size=12),
         )
         if abs(part) > 0.005:
-            scene.add(Curve(((x, y), (tip, y)), f"{cls} hidden", key, arrow=True))
+            scene.add(Curve(((x, y), (x + ARROW * part, y)), f"{cls} hidden", key, arrow=True))
 
     @staticmethod
     def _histogram(
@@ -151,6 +184,7 @@ class _Normalizing:
         key: str,
         title: str,
         values: HostArray,
+        mean: float,
         corner: tuple[float, float],
         span: tuple[float, float],
     ) -> None:
@@ -159,8 +193,10 @@ class _Normalizing:
         cls = "hidden" if key != "before" else ""
         counts, edges = np.histogram(values, BINS, range=span)
         scale = wide / ((span[1] - span[0]) or 1.0)
-        scene.add(Label(x, y - 22, title, f"strong {cls}", key, anchor="start"))
-        scene.add(Label(x + wide, y - 22, "count", f"soft {cls}", key, anchor="end", size=12))
+        scene.add(Label(x, y - 24, title, f"strong {cls}", key, anchor="start"))
+        each = counts.max() < 100  # else there is no room for every bar's number
+        unit = "count" if each else f"count, up to {counts.max()}"
+        scene.add(Label(x + wide, y - 24, unit, f"soft {cls}", key, anchor="end", size=12))
         for count, left in zip(counts, edges, strict=False):
             if count:
                 top = high * count / counts.max()
@@ -169,26 +205,31 @@ class _Normalizing:
                     f"solid-forward {cls}", key, radius=1,
                 )  # fmt: skip
                 scene.add(bar)
-                middle = bar.x + bar.width / 2
-                scene.add(Label(middle, bar.y - 7, str(count), f"soft {cls}", key, size=10))
+                if each:
+                    middle = bar.x + bar.width / 2
+                    scene.add(Label(middle, bar.y - 7, str(count), f"soft {cls}", key, size=10))
         zero = x - span[0] * scale
-        middle = x + (float(values.mean()) - span[0]) * scale
+        middle = x + (mean - span[0]) * scale
         scene.add(
             Curve(((x, y + high), (x + wide, y + high)), f"axis {cls}", key, arrow=False),
-            Curve(((middle, y + 4), (middle, y + high)), f"now {cls}", key, arrow=False),
+            Curve(((middle, y), (middle, y + high + 7)), f"now {cls}", key, arrow=False),
             Label(x, y + high + 12, number(span[0]), f"soft {cls}", key, anchor="start", size=11),
             Label(x + wide, y + high + 12, number(span[1]), f"soft {cls}", key, "end", 11),
         )
-        if 40 < zero - x < wide - 40:
+        ends = [text_width(number(end), 11) + 8 for end in span]
+        if ends[0] < zero - x < wide - ends[1]:
             scene.add(Label(zero, y + high + 12, "0", f"soft {cls}", key, size=11))
-        numbers = f"mean {number(_round(values.mean()))}, deviation {number(_round(values.std()))}"
+        size = max(map(abs, span))
+        deviation = number(_round(values.std(), size))
+        numbers = f"mean {number(_round(mean, size))} (the line), deviation {deviation}"
         scene.add(Label(x + wide / 2, y + high + 32, numbers, cls, key, size=12))
 
     # ------------------------------------------------------------------ frames
 
     def _frames(self) -> list[Frame]:
         count, std = self.values.size, (self.var + self.eps) ** 0.5
-        mean, gamma = number(_round(self.mean)), number(self.gamma)
+        largest = float(np.abs(self.values).max())
+        mean, gamma = number(_round(self.mean, largest)), number(self.gamma)
         root = "√(<i>σ</i><sup>2</sup> + <i>ε</i>)"
         up = '<span class="up"><i>dy</i></span>'
         scale = f"{fraction('<i>γ</i>', root)} = {number(self.gamma / std)}"
@@ -205,12 +246,12 @@ class _Normalizing:
             ),
             (
                 "Forward: the mean is subtracted, which moves the histogram to 0.",
-                f"<i>x</i> − <i>μ</i> = <i>x</i> − {factor(_round(self.mean))}",
+                f"<i>x</i> − <i>μ</i> = <i>x</i> − {factor(_round(self.mean, largest))}",
                 ("centred",),
             ),
             (
-                f"Forward: dividing by the root of the variance, {number(std)}, gives deviation 1; "
-                f"gamma = {gamma} scales it.",
+                f"Forward: dividing by the root of the variance, {number(std)}, gives deviation "
+                f"{number(self.values.std() / std)}; gamma = {gamma} scales it.",
                 f"<i>y</i> = <i>γ</i> · {fraction('<i>x</i> − <i>μ</i>', root)}, "
                 f"{root} = {number(std)}, <i>γ</i> = {gamma}",
                 ("after",),
@@ -226,14 +267,14 @@ class _Normalizing:
             f"Backward, directly: each value gets its own dy times {number(self.gamma / std)}; in "
             f"absolute size {texts[0]} together.{some}",
             "Backward, through the mean: every value moves the mean, so all get the same share, "
-            f"{number(_round(self.paths[1][0]))}.",
+            f"{number(self._sizes(0)[1])}.",
             "Backward, through the variance: a value far from the mean moves the variance more, so "
             f"the share grows with its distance; {texts[2]} together.",
         )
         formulas = (
             f"direct = {scale} · {up}",
             f"through the mean = −{fraction('<i>γ</i>', root)} · mean of {up} = "
-            f"{number(_round(self.paths[1][0]))}",
+            f"{number(self._sizes(0)[1])}",
             f"through the variance = −{fraction('<i>γ</i>', root)} · x̂ · mean of ({up} · x̂), "
             f"with x̂ = {fraction('<i>x</i> − <i>μ</i>', root)}",
         )
@@ -243,12 +284,13 @@ class _Normalizing:
             frames.append(Frame(say, "backward", lines(math), classes=dict.fromkeys(keys, "shown")))
         keys = [f"dx{r}" for r in range(len(rows))] + ["head4"]
         r = self.rows[-1]
-        sizes = [_round(v) for v in self._sizes(r)]
+        sizes, total = self._sizes(r), float(self.dx.sum())
         sums = " + ".join([number(sizes[0]), *map(factor, sizes[1:3])]) + f" = {number(sizes[3])}"
         frames.append(
             Frame(
                 "Backward: the three add up to dx. Its sum over the channel is "
-                f"{number(_round(self.dx.sum()))}: shifting all values alike changes nothing.",
+                f"{number(0.0 if abs(total) < len(self.dx) * self.smallest else total)}: shifting "
+                "all values alike changes nothing.",
                 "backward",
                 lines(
                     "<i>dx</i> = direct + through the mean + through the variance",
@@ -260,6 +302,22 @@ class _Normalizing:
         return frames
 
 
-def _round(value: float) -> float:
-    """Zero where only rounding errors are left."""
-    return 0.0 if abs(value) < 1e-12 else float(value)
+def _span(stages: Sequence[HostArray], i: int) -> tuple[float, float]:
+    """The ends of a histogram's axis: one for all stages, which shows how the values move.
+
+    Where a stage would be a sliver on it, as values far from 0 are, each has an axis of its own.
+    """
+    every = np.concatenate(stages)
+    low, high = float(min(every.min(), 0)), float(max(every.max(), 0))
+    widths = [float(np.ptp(values)) for values in stages]
+    if min(widths) < 0.15 * (high - low) or high == low:
+        low, high = float(stages[i].min()), float(stages[i].max())
+    if high - low <= 1e-9 * max(abs(low), abs(high)):  # all alike
+        room = 0.5 * abs(high) or 1.0
+        low, high = low - room, high + room
+    return low, high
+
+
+def _round(value: float, size: float) -> float:
+    """Zero where only the rounding errors of numbers of this size are left."""
+    return 0.0 if abs(value) < 1e-12 * size else float(value)

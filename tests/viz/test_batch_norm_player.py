@@ -87,6 +87,11 @@ def test_the_histograms_count_every_value(player):
         assert [int(t) for t in labels] == [c for c in counts if c]
         assert len(bars) == sum(counts > 0)
         (caption,) = [t for t in texts(player, key) if t.startswith("mean")]
+        ends = [numbers(t)[0] for t in texts(player, key) if t not in (caption, *labels, "0")
+                and numbers(t)]  # fmt: skip
+        assert ends == [
+            pytest.approx(min(every.min(), 0), rel=1e-3), pytest.approx(every.max(), rel=1e-3)
+        ]  # fmt: skip
         mean, deviation = numbers(caption)
         assert mean == pytest.approx(values.mean(), rel=1e-3, abs=1e-9)
         assert deviation == pytest.approx(values.std(), rel=1e-3)
@@ -107,12 +112,88 @@ def test_the_sentences(player):
     ]
     for got, numbers_wanted in zip(says, wanted, strict=True):
         assert got == [pytest.approx(n, rel=1e-3) for n in numbers_wanted]
+    var = VALUES.var()
+    maths = [numbers(f.math) for f in player.frames[:-1]]
+    formulas = [
+        [VALUES.mean(), 2, 2, var],  # the powers are numbers too
+        [VALUES.mean()],
+        [2, 2, std, GAMMA],
+        [2, GAMMA / std],
+        [2, mean[0]],
+        [2, 2],
+    ]
+    for got, numbers_wanted in zip(maths, formulas, strict=True):
+        assert got == [pytest.approx(n, rel=1e-3) for n in numbers_wanted]
     row = np.argmax(VALUES)
     terms = numbers(player.frames[-1].math)
     assert terms == [
         pytest.approx(n, rel=1e-3, abs=1e-6)
         for n in (VALUES[row], direct[row], mean[row], variance[row], numeric()[row])
     ]
+
+
+def spans(player):
+    """By stage the ends of its axis."""
+    found = {}
+    for p in player.scene.parts:
+        if getattr(p, "size", 0) == 11 and p.anchor in ("start", "end"):
+            found.setdefault(p.key, []).append(numbers(p.text)[0])
+    return found
+
+
+@pytest.mark.parametrize(
+    "x", [VALUES + 1000, VALUES * 1e-20, VALUES * 1e20, np.zeros(5), np.full(4, 7.0)]
+)
+def test_histograms_are_no_slivers_wherever_the_values_lie(x):
+    player = viz.batch_norm(x)
+    for key, (low, high) in spans(player).items():
+        bars = [p for p in player.scene.parts if p.key == key and hasattr(p, "radius")]
+        assert len(bars) > 5 or np.ptp(x) == 0
+        assert low < high
+        if key == "before":
+            assert low <= x.min() * 1.001
+            assert x.max() * 0.999 <= high
+
+
+def test_numbers_keep_their_size_and_only_rounding_is_0():
+    player = viz.batch_norm(VALUES * 1e20)
+    sizes = numbers(player.frames[-1].math)
+    assert 0 < abs(sizes[1]) < 1e-18
+    assert sizes[0] == pytest.approx(VALUES.max() * 1e20, rel=1e-3)
+    assert numbers(player.frames[0].say)[1] == pytest.approx(VALUES.mean() * 1e20, rel=1e-3)
+    ones = viz.batch_norm(VALUES, dy=np.ones(40))
+    assert {t for r in range(8) for t in texts(ones, f"dx{r}")} == {"0"}
+    constant = viz.batch_norm(np.zeros(5))
+    assert numbers(constant.frames[2].say)[1] == 0  # no deviation of 1 where there was none
+
+
+def test_of_many_values_the_counts_are_the_axis():
+    x = np.random.default_rng(0).normal(size=5000)
+    player = viz.batch_norm(x)
+    counts, _ = np.histogram(x, 16, range=spans(player)["before"])
+    unit = next(t for t in texts(player, "before") if t.startswith("count"))
+    assert numbers(unit) == [pytest.approx(counts.max(), rel=0.02)]
+    assert not [t for t in texts(player, "before") if t.isdecimal() and int(t) > 0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"x": [1.0, np.nan]}, "x holds numbers that are not finite"),
+        ({"x": [1.0, 2.0], "dy": [1.0, np.inf]}, "dy holds numbers that are not finite"),
+        ({"x": ["a", "b"]}, "wants numbers in x"),
+        ({"x": np.ones(3), "eps": 0.0}, "with variance 0 and eps 0"),
+        ({"x": [1.0, 2.0], "eps": -1.0}, "eps −1"),
+        ({"x": [1e200, -1e200]}, "variance ∞"),
+        ({"x": np.ones((3, 2)), "channel": 1.5}, "no channel 1.5"),
+        ({"x": 3.0}, "more than one value"),
+        ({"x": np.ones((0, 3))}, "got 0"),
+    ],
+)
+def test_what_cannot_be_normalised_is_said_in_a_line(arguments, message):
+    with pytest.raises(ValueError, match=message) as error:
+        viz.batch_norm(**arguments)
+    assert "\n" not in str(error.value)
 
 
 def test_images_and_errors():
