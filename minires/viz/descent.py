@@ -17,7 +17,7 @@ from minires.tensor import Tensor
 from minires.training.evaluate import device_of_model
 from minires.viz.picture import Picture, new_figure
 from minires.viz.player import Frame, Player, TooLargeError
-from minires.viz.scene import Box, Curve, Label, Scene
+from minires.viz.scene import Box, Curve, Label, Scene, shortened
 from minires.viz.text import HostArray, escape, lines, number
 
 if TYPE_CHECKING:
@@ -58,8 +58,10 @@ def optimizer_path(
 
     Raises
     ------
+    TypeError
+        If `loss` is no function of two Tensors, or `optimizers` no mapping.
     ValueError
-        If there is no optimiser.
+        If there is no optimiser, `steps` is below 1, or `start` or `span` is not finite or empty.
     TooLargeError
         If there are more than 4 optimisers or 200 steps.
 
@@ -70,8 +72,21 @@ def optimizer_path(
     >>> optimizer_path(valley, {"SGD": lambda p: optim.SGD(p, lr=0.05)}, (4.0, 1.0), steps=9)
     <player: Optimisers on their way, 10 steps; a notebook shows it, .plot() draws it>
     """
+    if not callable(loss):
+        raise TypeError(f"optimizer_path wants a function of x and y, got {type(loss).__name__}")
+    if not isinstance(optimizers, Mapping):
+        raise TypeError(
+            "optimizer_path wants optimisers by name, {'SGD': lambda p: SGD(p, lr=0.1)}, got "
+            f"{type(optimizers).__name__}"
+        )
     if not optimizers:
         raise ValueError("optimizer_path wants at least one optimiser")
+    if steps < 1:
+        raise ValueError(f"optimizer_path wants at least 1 step, got {steps}")
+    if np.shape(start) != (2,) or not np.isfinite(start).all():
+        raise ValueError(f"optimizer_path wants a start of two finite numbers, got {start}")
+    if span is not None and not all(low < high for low, high in span):
+        raise ValueError(f"optimizer_path wants a span of ((low, high), (low, high)), got {span}")
     if len(optimizers) > len(LOOKS) or steps > MOST_STEPS:
         raise TooLargeError(
             f"optimizer_path shows {len(LOOKS)} optimisers and {MOST_STEPS} steps, got "
@@ -88,12 +103,16 @@ def walk(
     x, y = (Tensor(np.array([v], np.float64), requires_grad=True) for v in start)
     optimizer = make([x, y])
     rows = []
-    for _ in range(steps + 1):
-        value = loss(x, y).sum()
-        rows.append((x.item(), y.item(), value.item()))
-        optimizer.zero_grad()
-        value.backward()
-        optimizer.step()
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # some learn too fast
+        for _ in range(steps + 1):
+            value = loss(x, y)
+            if not isinstance(value, Tensor):
+                raise TypeError(f"the loss gave {type(value).__name__}, which is no Tensor")
+            value = value.sum()
+            rows.append((x.item(), y.item(), value.item()))
+            optimizer.zero_grad()
+            value.backward()
+            optimizer.step()
     return np.array(rows)
 
 
@@ -107,16 +126,9 @@ class _Paths:
         span: tuple[tuple[float, float], tuple[float, float]] | None,
     ) -> None:
         self.paths = paths
-        every = np.concatenate(list(paths.values()))[:, :2]
-        every = every[np.isfinite(every).all(axis=1)]
-        if span is None:
-            low, high = every.min(axis=0), every.max(axis=0)
-            room = 0.15 * np.maximum(high - low, 0.3 * (high - low).max() or 1.0)
-            span = tuple(zip(low - room, high + room, strict=True))  # type: ignore[assignment]
-        assert span is not None
-        self.x, self.y = (np.linspace(*ends, GRID) for ends in span)
+        self.x, self.y = (np.linspace(*ends, GRID) for ends in span or _surroundings(paths))
         columns, rows = np.meshgrid(self.x, self.y)
-        with no_grad():
+        with no_grad(), np.errstate(all="ignore"):
             self.heights = loss(Tensor(columns), Tensor(rows)).numpy()
 
     def player(self) -> Player:
@@ -135,11 +147,14 @@ class _Paths:
             points = tuple(self.place(x, y) for x, y in segment)
             scene.add(Curve(points, arrow=False))
         scene.add(Box(LEFT, TOP, SIDE, SIDE, "frame-axis", radius=0))
-        for part in (0.0, 0.5, 1.0):
-            at = int(part * (GRID - 1))
-            x, y = number(self.x[at]), number(self.y[at])
-            scene.add(Label(LEFT + SIDE * part, TOP + SIDE + 14, x, "soft", size=11))
-            scene.add(Label(LEFT - 8, TOP + SIDE * (1 - part), y, "soft", anchor="end", size=11))
+        for x in _ticks(self.x[0], self.x[-1]):
+            across = self.place(x, self.y[0])[0]
+            scene.add(Curve(((across, TOP + SIDE), (across, TOP + SIDE + 4)), "axis", arrow=False))
+            scene.add(Label(across, TOP + SIDE + 14, number(x), "soft", size=11))
+        for y in _ticks(self.y[0], self.y[-1]):
+            up = self.place(self.x[0], y)[1]
+            scene.add(Curve(((LEFT - 4, up), (LEFT, up)), "axis", arrow=False))
+            scene.add(Label(LEFT - 8, up, number(y), "soft", anchor="end", size=11))
         scene.add(Label(LEFT + SIDE / 2, TOP + SIDE + 36, "x", "soft"))
         scene.add(Label(14, TOP + SIDE / 2, "y", "soft"))
         for m, (name, path) in enumerate(self.paths.items()):
@@ -150,20 +165,26 @@ class _Paths:
             scene.add(Box(left - 5, up - 5, 10, 10, LOOKS[m], f"dot{m}", radius=5))
             right, top = LEFT + SIDE + 34, TOP + 24 + 62 * m
             scene.add(Box(right, top - 5, 10, 10, LOOKS[m], radius=5))
-            scene.add(Label(right + 20, top, name, "strong", anchor="start"))
+            scene.add(Label(right + 20, top, shortened(name, 260), "strong", anchor="start"))
             scene.add(Label(right + 20, top + 22, "loss", "soft", anchor="start", size=12))
             scene.add(Label(right + 150, top + 22, "", key=f"loss{m}", anchor="end"))
         top = TOP + 24 + 62 * len(self.paths)
-        lowest, highest = number(float(self.heights.min())), number(float(self.heights.max()))
-        note = f"contours of the loss, {lowest} to {highest}"
-        scene.add(Label(LEFT + SIDE + 34, top, note, "soft", anchor="start", size=12))
+        seen = self.heights[np.isfinite(self.heights)]
+        if seen.size:
+            scene.add(
+                Label(LEFT + SIDE + 34, top, "grey: lines of equal loss, which is",
+                      "soft", anchor="start", size=12),
+                Label(LEFT + SIDE + 34, top + 18,
+                      f"{number(float(seen.min()))} to {number(float(seen.max()))} in this picture",
+                      "soft", anchor="start", size=12),
+            )  # fmt: skip
         return scene
 
     def _frames(self) -> list[Frame]:
         count = len(next(iter(self.paths.values())))
-        return [self._frame(k) for k in range(count)]
+        return [self._frame(k, last=k == count - 1) for k in range(count)]
 
-    def _frame(self, k: int) -> Frame:
+    def _frame(self, k: int, last: bool) -> Frame:
         text, shift, classes, said, rows = {}, {}, {}, [], []
         for m, (name, path) in enumerate(self.paths.items()):
             x, y, value = (float(v) for v in path[k])
@@ -177,8 +198,12 @@ class _Paths:
                 f"{escape(name)}: <i>x</i> = {number(x)}, <i>y</i> = {number(y)}, loss "
                 f"{number(value)}"
             )
+        ends = {name: float(path[k, 2]) for name, path in self.paths.items()}
+        lowest = min(ends, key=lambda name: ends[name] if np.isfinite(ends[name]) else np.inf)
+        best = f" The lowest is {lowest}." if last and len(ends) > 1 else ""
+        steps = "1 step" if k == 1 else f"{k} steps"
         return Frame(
-            f"After {k} steps " + ", ".join(said) + ".",
+            f"After {steps} " + ", ".join(said) + f".{best}",
             "",
             lines(*rows),
             text=text,
@@ -187,13 +212,39 @@ class _Paths:
         )
 
 
+def _surroundings(paths: Mapping[str, HostArray]) -> list[tuple[float, float]]:
+    """What the paths visit of x and of y, and some more.
+
+    A path that runs away to heights of more than a thousand starts is left out from there on.
+    """
+    every = []
+    for path in paths.values():
+        with np.errstate(invalid="ignore"):
+            far = ~(np.abs(path[:, :2]).max(axis=1) <= 1e3 * (np.abs(path[0, :2]).max() or 1.0))
+        every.append(path[: int(np.argmax(far)) if far.any() else len(path), :2])
+    places = np.concatenate(every)
+    low, high = places.min(axis=0), places.max(axis=0)
+    room = 0.15 * np.maximum(high - low, 0.3 * (high - low).max() or 1.0)
+    return list(zip((low - room).tolist(), (high + room).tolist(), strict=True))
+
+
+def _ticks(low: float, high: float) -> HostArray:
+    """A few round numbers between the ends."""
+    from matplotlib.ticker import MaxNLocator  # takes half a second, so only when it is drawn
+
+    found = np.asarray(MaxNLocator(5).tick_values(low, high))
+    return found[(found >= low) & (found <= high)]
+
+
 def _contours(x: HostArray, y: HostArray, heights: HostArray) -> list[HostArray]:
     """Lines of equal height, closer together near the lowest: levels are squares of even steps."""
     figure = new_figure(1, 1)
-    low, high = float(np.nanmin(heights)), float(np.nanmax(heights))
+    seen = heights[np.isfinite(heights)]
+    low, high = float(seen.min(initial=np.inf)), float(seen.max(initial=-np.inf))
     if not high > low:
         return []
     levels = low + (high - low) * np.linspace(0, 1, LEVELS + 2)[1:-1] ** 2
+    heights = np.ma.masked_invalid(heights)
     found = figure.subplots().contour(x, y, heights, levels)
     return [segment for level in found.allsegs for segment in level if len(segment) > 1]
 
@@ -232,10 +283,13 @@ def loss_landscape(
     Raises
     ------
     ValueError
-        If there are fewer than three points, or the network has no weights.
+        If there are fewer than three points, `span` is not positive and finite, or the network has
+        no weights.
     """
     if points < 3:
         raise ValueError(f"loss_landscape wants at least 3 points, got {points}")
+    if not 0 < span < np.inf:
+        raise ValueError(f"loss_landscape wants a positive span, got {span}")
     weights = [p for p in model.parameters() if p.ndim > 1]
     if not weights:
         raise ValueError(f"{type(model).__name__} has no weight of two axes or more to move")
@@ -261,11 +315,15 @@ def loss_landscape(
             w.data[...] = Tensor(at).to(w.device).data
         for buffer, before in buffers:
             buffer.data[...] = before
-    middle = losses[points // 2, points // 2]
+    seen = losses[np.isfinite(losses)]
+    if not seen.size:
+        raise ValueError("loss_landscape: the loss is not finite (NaN or infinite) anywhere")
+    at_cross = f", {number(round(losses[points // 2, points // 2], 6))}" if points % 2 else ""
+    gaps = "" if seen.size == losses.size else " White: not finite."
     caption = (
-        f"Cross-entropy around the weights (the cross, {number(round(middle, 6))}); it runs from "
-        f"{number(losses.min())} to {number(losses.max())}. Round and evenly spaced lines are easy "
-        "ground, kinks and narrow valleys are hard."
+        f"Cross-entropy around the weights (the cross{at_cross}); it runs from "
+        f"{number(seen.min())} to {number(seen.max())}. Round and evenly spaced lines are easy "
+        f"ground, kinks and narrow valleys are hard.{gaps}"
     )
     values = {"loss": losses, "steps": steps}
     return Picture("Loss landscape", caption, values, lambda: _landscape(losses, steps))
@@ -284,8 +342,13 @@ def _direction(w: HostArray, rng: np.random.Generator) -> HostArray:
 def _landscape(losses: HostArray, steps: HostArray) -> Figure:
     figure = new_figure(6, 4.8)
     axes = figure.subplots()
-    filled = axes.contourf(steps, steps, losses, 20, cmap="viridis")
-    axes.contour(steps, steps, losses, 20, colors="white", linewidths=0.4)
+    seen = np.ma.masked_invalid(losses)
+    filled: Any
+    if float(np.ptp(seen)) > 0:
+        filled = axes.contourf(steps, steps, seen, 20, cmap="viridis")
+        axes.contour(steps, steps, seen, 20, colors="white", linewidths=0.4)
+    else:
+        filled = axes.pcolormesh(steps, steps, seen, cmap="viridis")
     axes.plot([0], [0], "+", color="white", markersize=14, markeredgewidth=2)
     axes.set(xlabel="along the first direction", ylabel="along the second direction")
     axes.set_aspect("equal")

@@ -17,7 +17,7 @@ from minires.nn import functional as F
 from minires.tensor import Tensor
 from minires.training.evaluate import device_of_model
 from minires.viz.player import Frame, Player, TooLargeError
-from minires.viz.scene import Box, Curve, Label, Scene
+from minires.viz.scene import Box, Curve, Label, Scene, shortened
 from minires.viz.text import escape, lines, number
 
 MOST_NETWORKS, MOST_LAYERS = 4, 160
@@ -68,12 +68,24 @@ def gradient_flow(models: Module | Mapping[str, Module], batch: tuple[Any, Any])
 
     Raises
     ------
+    TypeError
+        If `models` are no networks, or `batch` is no pair of images and labels.
     ValueError
         If there is no network or one without weights, or the batch does not fit.
     TooLargeError
         If there are more than four networks or 160 layers.
     """
+    if not isinstance(models, Module | Mapping):
+        raise TypeError(
+            f"gradient_flow wants a Module or a mapping such as {{'plain': net}}, got "
+            f"{type(models).__name__}"
+        )
     named = {type(models).__name__: models} if isinstance(models, Module) else dict(models)
+    wrong = [type(m).__name__ for m in named.values() if not isinstance(m, Module)]
+    if wrong:
+        raise TypeError(f"gradient_flow wants Modules, got {wrong[0]}")
+    if not isinstance(batch, tuple | list) or len(batch) != 2:
+        raise TypeError("gradient_flow wants a batch of (images, labels)")
     if not named:
         raise ValueError("gradient_flow wants at least one network")
     if len(named) > MOST_NETWORKS:
@@ -158,6 +170,8 @@ class _Row:
         """How much of the height a value takes."""
         if not self.logarithmic:
             return value
+        if not math.isfinite(value):
+            return 1.0
         floor = 10.0**self.low
         return (math.log10(max(value, floor)) - self.low) / (self.high - self.low)
 
@@ -203,7 +217,7 @@ class _Flow:
         scene = Scene(LEFT + count * (WIDE + 28) + 4, TOP + DOWN * len(self.rows) - 24)
         for m, name in enumerate(self.names):
             x = LEFT + m * (WIDE + 28)
-            scene.add(Label(x, 14, name, "strong", anchor="start", size=15))
+            scene.add(Label(x, 14, shortened(name, WIDE, 15), "strong", anchor="start", size=15))
             for r, row in enumerate(self.rows):
                 self._chart(scene, row, m, x, TOP + DOWN * r)
         return scene
@@ -219,11 +233,15 @@ class _Flow:
         scene.add(Label(x, y - 14, row.title, "soft", anchor="start", size=12))
         step = WIDE / max(len(values), 1)
         for i, value in enumerate(values):
+            finite = math.isfinite(value)
             high = max(HIGH * row.part(value), 1.0)
             wide = max(step * 0.8, 1.0)
             left = x + i * step + (step - wide) / 2
-            cls = f"{row.style} hidden"
-            scene.add(Box(left, y + HIGH - high, wide, high, cls, f"{row.key}{m}:{i}", radius=1))
+            key, cls = f"{row.key}{m}:{i}", f"{row.style if finite else 'hole'} hidden"
+            scene.add(Box(left, y + HIGH - high, wide, high, cls, key, radius=1))
+            if not finite and step > 24:
+                middle = left + wide / 2
+                scene.add(Label(middle, y + HIGH / 2, number(value), "soft hidden", key, size=11))
         scene.add(Curve(((x, y + HIGH), (x + WIDE, y + HIGH)), "axis", arrow=False))
         scene.add(Label(x, y + HIGH + 13, "1", "soft", size=11, anchor="start"))
         scene.add(Label(x + WIDE, y + HIGH + 13, str(len(values)), "soft", size=11, anchor="end"))
@@ -251,7 +269,9 @@ class _Flow:
     def _forward(self, part: range) -> Frame:
         keys, rows = [], []
         for m, name in enumerate(self.names):
-            keys += [f"{k}{m}:{i}" for k in "ad" for i in part]
+            further = range(part[-1] + 1, len(self.relus[m]))  # more ReLUs than weight layers
+            further = further if part[-1] + 1 >= self.deepest else range(0)
+            keys += [f"a{m}:{i}" for i in part] + [f"d{m}:{i}" for i in (*part, *further)]
             for i in part:
                 if i < len(self.weighted[m]):
                     layer = self.weighted[m][i]
@@ -259,6 +279,7 @@ class _Flow:
                         f"{escape(name)}, {escape(layer.name)}: activation "
                         f"{number(layer.activation)}{self._dead_text(m, i)}"
                     )
+            rows += [f"{escape(name)}{self._dead_text(m, i)}" for i in further]
         say = f"Forward through {_layers(part, self.deepest)}."
         return self._frame("forward", say, rows, keys)
 
@@ -300,7 +321,24 @@ class _Flow:
                 f"{escape(layers[-1].name)}"
             )
         say = "The first layer's gradient over the last one's: " + ", ".join(parts) + "."
+        say += self._dead_sentence()
         return Frame(say, "backward", lines(*rows))
+
+    def _dead_sentence(self) -> str:
+        """Where channels never rise above 0: they pass no gradient on."""
+        worst = [
+            (max(layers, key=lambda layer: layer.dead or 0.0), name)
+            for name, layers in zip(self.names, self.relus, strict=True)
+            if layers
+        ]
+        found = [
+            f"{number(round(100 * layer.dead, 2))} % after {layer.name} of {name}"
+            for layer, name in worst
+            if layer.dead
+        ]
+        if not found:
+            return " No ReLU has a dead channel." if worst else ""
+        return " Dead channels, at most: " + ", ".join(found) + "."
 
 
 def _layers(part: range, deepest: int) -> str:

@@ -222,6 +222,8 @@ class _Normalizing:
         size = max(map(abs, span))
         deviation = number(_round(values.std(), size))
         numbers = f"mean {number(_round(mean, size))} (the line), deviation {deviation}"
+        if len(numbers) > 40:
+            numbers = numbers.replace(" (the line)", "")
         scene.add(Label(x + wide / 2, y + high + 32, numbers, cls, key, size=12))
 
     # ------------------------------------------------------------------ frames

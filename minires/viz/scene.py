@@ -254,3 +254,12 @@ _PAINTS = ("fill", "stroke", "ink")
 def text_width(text: str, size: float = 13) -> float:
     """About how many pixels a line takes; a little more than in most fonts."""
     return 0.6 * size * len(text)
+
+
+def shortened(text: str, width: float, size: float = 13) -> str:
+    """A line that fits into so many pixels: what is too long loses its middle."""
+    most = int(width / text_width("0", size))
+    if len(text) <= most:
+        return text
+    half = (most - 1) // 2
+    return f"{text[: most - 1 - half]}…{text[-half:]}"

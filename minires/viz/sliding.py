@@ -134,8 +134,9 @@ class _Sliding:
         above = Tensor(self.dy[None, ..., None].astype(np.float64))
         dx, dw = minires.grad(y, (image, kernel), above)
         whole = all(array.dtype.kind == "i" for array in (x, w, self.dy))
-        found = y.numpy()[0, ..., 0], dx.numpy()[0], dw.numpy()[..., 0]
-        self.y, self.dx, self.dw = map(_exact, found) if whole else found
+        keep = _exact if whole else np.asarray
+        self.y = keep(y.numpy()[0, ..., 0])
+        self.dx, self.dw = keep(dx.numpy()[0]), keep(dw.numpy()[..., 0])
         (ph, pw), self.w = padding, w
         self.padded = np.pad(x, ((ph, ph), (pw, pw), (0, 0)))
         self.channels = range(x.shape[2])

@@ -37,6 +37,8 @@ def test_every_step_of_every_path():
         wanted = [pytest.approx(v, rel=1e-3) for path in paths for v in path[k]]
         assert numbers(frame.math) == wanted
         assert numbers(frame.say) == [k, wanted[2], wanted[5]]
+        lowest = "SGD" if paths[0][k][2] < paths[1][k][2] else "momentum"
+        assert (f"The lowest is {lowest}." in frame.say) == (k == 12)
         for m in range(2):
             assert numbers(shown(player, f"loss{m}", k)) == [wanted[3 * m + 2]]
 
@@ -72,7 +74,57 @@ def test_a_path_that_leaves_the_picture_stops_at_its_border():
         assert 0 <= 105 + dy <= 420
 
 
+def test_ticks_and_the_range_of_the_loss_are_those_of_the_picture():
+    span = ((-5.0, 5.0), (-2.0, 2.0))
+    player = viz.optimizer_path(valley, MAKERS, (4.0, 1.5), span=span)
+    labels = [p for p in player.scene.parts if getattr(p, "size", 0) == 11]
+    across = [p for p in labels if p.anchor == "middle"]
+    up = [p for p in labels if p.anchor == "end"]
+    assert len(across) >= 4
+    assert len(up) >= 4
+    for p in across:
+        assert numbers(p.text) == [pytest.approx((p.x - 70) / 42 - 5)]
+    for p in up:
+        assert numbers(p.text) == [pytest.approx(2 - (p.y - 30) / 105)]
+    (note,) = [p.text for p in player.scene.parts if "in this picture" in getattr(p, "text", "")]
+    assert numbers(note) == [0, 65]  # in the middle and in the corners
+
+
+def test_a_step_that_is_too_long_leaves_the_others_to_be_seen(recwarn):
+    """The first path runs to infinity, and into NaN: without warnings, and off the picture."""
+    both = {"too fast": lambda p: optim.SGD(p, lr=3.0), **MAKERS}
+    player = viz.optimizer_path(valley, both, (4.0, 1.5), steps=200)
+    assert numbers(player.frames[-1].math)[-1] < 1
+    assert "loss NaN" in player.frames[-1].math
+    assert "The lowest is" in player.frames[-1].say
+    assert "too fast is" not in player.frames[-1].say.partition("The lowest")[2]
+    labels = [numbers(p.text)[0] for p in player.scene.parts if getattr(p, "size", 0) == 11]
+    assert max(map(abs, labels)) < 1e5
+    assert not [w for w in recwarn if issubclass(w.category, RuntimeWarning)]
+    assert "nan" not in player.scene.svg("")
+
+
+def test_a_loss_without_a_minimum_has_no_contours():
+    makers = {"SGD": lambda p: optim.SGD(p, lr=0.1)}
+    flat = viz.optimizer_path(lambda x, y: x * 0 + y * 0 + 1, makers, (0.0, 0.0), steps=3)
+    assert not [p for p in flat.scene.parts if getattr(p, "cls", "") == "line"]
+    assert numbers(flat.frames[-1].math) == [0, 0, 1]
+
+
 def test_what_cannot_be_shown():
+    for steps in (0, -3):
+        with pytest.raises(ValueError, match=f"at least 1 step, got {steps}"):
+            viz.optimizer_path(valley, MAKERS, (1, 1), steps=steps)
+    with pytest.raises(TypeError, match="a function of x and y, got int"):
+        viz.optimizer_path(3, MAKERS, (1, 1))
+    with pytest.raises(TypeError, match="gave float, which is no Tensor"):
+        viz.optimizer_path(lambda x, y: 3.0, MAKERS, (1, 1))
+    with pytest.raises(TypeError, match="optimisers by name"):
+        viz.optimizer_path(valley, list(MAKERS.values()), (1, 1))
+    with pytest.raises(ValueError, match="two finite numbers"):
+        viz.optimizer_path(valley, MAKERS, (1, np.nan))
+    with pytest.raises(ValueError, match="wants a span"):
+        viz.optimizer_path(valley, MAKERS, (1, 1), span=((0, 0), (0, 1)))
     with pytest.raises(ValueError, match="at least one"):
         viz.optimizer_path(valley, {}, (1, 1))
     with pytest.raises(viz.TooLargeError, match="200 steps"):
@@ -108,13 +160,32 @@ def test_landscape_is_the_loss_at_moved_weights():
         wanted = F.cross_entropy(other(Tensor(x)), y).item()
         assert picture.values["loss"][i, j] == pytest.approx(wanted, rel=1e-4)
     middle = picture.values["loss"][1, 1]
-    assert numbers(picture.caption)[0] == pytest.approx(middle, rel=1e-3)
+    losses = picture.values["loss"]
+    shown = [middle, losses.min(), losses.max()]
+    assert numbers(picture.caption) == [pytest.approx(v, rel=1e-3) for v in shown]
+    np.testing.assert_array_equal(picture.values["steps"], [-0.5, 0, 0.5])
     figure = picture.plot()
     assert figure.axes[0].get_xlabel()
     assert "nats" in figure.axes[1].get_ylabel()
 
 
+def test_flat_and_broken_landscapes_are_drawn_or_refused():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 4))
+    for p in net.parameters():
+        p.data[...] = 0
+    batch = normal(4, 8, 8, 1, dtype=np.float32), np.arange(4)
+    flat = viz.loss_landscape(net, batch, points=3)
+    np.testing.assert_allclose(flat.values["loss"], np.log(4), rtol=1e-6)
+    assert flat.plot().axes[0].get_title() == ""
+    net[1].bias.data[...] = np.nan
+    with pytest.raises(ValueError, match="anywhere"):
+        viz.loss_landscape(net, batch, points=3)
+    assert len(numbers(viz.loss_landscape(*net_and_batch(), points=4).caption)) == 2
+
+
 def test_landscape_errors():
+    with pytest.raises(ValueError, match="positive span"):
+        viz.loss_landscape(*net_and_batch(), span=0)
     net, batch = net_and_batch()
     with pytest.raises(ValueError, match="at least 3"):
         viz.loss_landscape(net, batch, points=2)

@@ -60,7 +60,13 @@ def test_every_number(net):
         tail = backward.math.partition(": gradient")[2]
         assert numbers(tail) == [pytest.approx(n, rel=2e-3) for n in (gradient, weight)]
     ratio = rows[0][2] / rows[-1][2]
-    assert numbers(player.frames[-1].say) == [pytest.approx(ratio, rel=2e-3)]
+    worst = 100 * max(dead)
+    assert numbers(player.frames[-1].say) == [
+        pytest.approx(ratio, rel=2e-3), pytest.approx(worst, rel=2e-3)
+    ]  # fmt: skip
+    assert "after relu of a net" in player.frames[-1].say
+    ends = [pytest.approx(row[2], rel=2e-3) for row in (rows[0], rows[-1])]
+    assert numbers(player.frames[-1].math) == ends
 
 
 def test_bars_are_as_high_as_their_numbers(net):
@@ -74,6 +80,68 @@ def test_bars_are_as_high_as_their_numbers(net):
     full = bars["d0:0"].height / dead[0]
     for i, share in enumerate(dead):
         assert bars[f"d0:{i}"].height == pytest.approx(max(full * share, 1.0))
+
+
+def test_the_axes_numbers_are_where_the_bars_would_reach_them(net):
+    """Each tick's height gives its number, by the scale that two bars define."""
+    player = viz.gradient_flow({"a net": net}, batch())
+    rows, _ = expected(net)
+    bars = {p.key: p for p in player.scene.parts if getattr(p, "radius", None) == 1}
+    bottoms = [bars[f"{k}0:0"].y + bars[f"{k}0:0"].height for k in "agd"]
+    ticks = [p for p in player.scene.parts if getattr(p, "anchor", "") == "end" and p.x < 66]
+    for n, quantity in enumerate("ag"):
+        values = np.log10([row[n + 1] for row in rows])
+        heights = [bars[f"{quantity}0:{i}"].height for i in range(len(rows))]
+        slope, least = np.polyfit(heights, values, 1)
+        own = [t for t in ticks if bottoms[n] - 95 < t.y < bottoms[n] + 3]
+        assert len(own) >= 2
+        for tick in own:
+            height = bottoms[n] - tick.y
+            assert np.log10(numbers(tick.text)[0]) == pytest.approx(
+                least + slope * height, abs=0.02
+            )
+    own = [t for t in ticks if bottoms[2] - 95 < t.y < bottoms[2] + 3]
+    assert [(t.text, round(bottoms[2] - t.y)) for t in own] == [
+        ("0%", 0),
+        ("50%", 46),
+        ("100%", 92),
+    ]
+    counts = [t.text for t in player.scene.parts
+              if getattr(t, "anchor", "") == "end" and t.x > 66 and t.text.isdecimal()]  # fmt: skip
+    assert counts == ["8", "8", "7"]
+
+
+def test_numbers_that_are_not_finite_are_full_dashed_bars():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(144, 10), nn.ReLU(), nn.Linear(10, 10))
+    net[1].weight.data[...] = np.nan
+    player = viz.gradient_flow(net, batch())
+    bars = [p for p in player.scene.parts if getattr(p, "radius", None) == 1 and p.key[0] in "ag"]
+    assert len(bars) == 4
+    for bar in bars:
+        assert bar.height == 92
+        assert "hole" in bar.cls.split()
+    texts = [
+        p.text for p in player.scene.parts if p.key in {b.key for b in bars} and hasattr(p, "text")
+    ]
+    assert texts == ["NaN"] * 4
+    assert "activation NaN" in player.frames[0].math
+
+
+def test_every_relu_comes_up():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(144, 10), nn.ReLU(), nn.ReLU(), nn.ReLU())
+    player = viz.gradient_flow({"chain": net}, batch())
+    seen = {key for frame in player.frames for key in frame.classes}
+    assert {"d0:0", "d0:1", "d0:2"} <= seen
+    assert "chain, ReLU 3 dead in" in player.frames[0].math
+
+
+def test_a_long_name_stays_over_its_chart():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(144, 10))
+    player = viz.gradient_flow({"long " * 40: net, "short": net}, batch())
+    heading = next(p.text for p in player.scene.parts if getattr(p, "size", 0) == 15)
+    assert len(heading) < 50
+    assert heading.startswith("long long")
+    assert "…" in heading
 
 
 def test_it_leaves_the_network_as_it_was(net):
@@ -108,5 +176,11 @@ def test_errors(net):
         viz.gradient_flow({}, batch())
     with pytest.raises(viz.TooLargeError, match="4 networks"):
         viz.gradient_flow({str(i): net for i in range(5)}, batch())
+    with pytest.raises(TypeError, match="wants a Module or a mapping"):
+        viz.gradient_flow([net], batch())
+    with pytest.raises(TypeError, match="wants Modules, got int"):
+        viz.gradient_flow({"a": 3}, batch())
+    with pytest.raises(TypeError, match=r"a batch of \(images, labels\)"):
+        viz.gradient_flow(net, batch()[0])
     with pytest.raises(ValueError, match="no layer whose weight"):
         viz.gradient_flow(net.requires_grad_(False), batch())
