@@ -22,7 +22,7 @@ extensions = [
     "notebooks",
     "public",
 ]
-exclude_patterns = ["README.md", "_build"]
+exclude_patterns = ["_build"]
 nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!minires\.).*"),  # other projects' names: the build asks no network for them
