@@ -1,15 +1,17 @@
 """The paper's experiments: counts as documented, small trainings to the end, pages up to date."""
 
 import _thread
+import re
 import time
 
 import numpy as np
 import pytest
+from interop.torchvision import SHAPES
 from typer.testing import CliRunner
 
 import minires
-from benchmarks.markdown import block
-from benchmarks.paper import articles, pages, results
+from benchmarks.markdown import block, without_blocks
+from benchmarks.paper import articles, pages, pictures, results
 from benchmarks.paper.__main__ import app
 from benchmarks.paper.ablation import VARIANTS, without_batch_norm
 from benchmarks.paper.counts import cifar_counts, imagenet_counts, rounded_like
@@ -20,6 +22,7 @@ from minires.training import History
 from minires.training.run import Run
 
 PAPER = (pages.DOCS / "paper.md").read_text(encoding="utf-8")
+WEIGHTS = (pages.DOCS / "weights.md").read_text(encoding="utf-8")
 ARTICLES = (pages.DOCS / "articles.md").read_text(encoding="utf-8")
 
 
@@ -55,6 +58,29 @@ def test_counts_agree_with_the_paper():
 @pytest.mark.parametrize("name", set(pages.PAPER) - set(pages.COUNTS))
 def test_the_paper_page_shows_the_committed_results(name):
     assert block(PAPER, name) == pages.PAPER[name]()
+
+
+@pytest.mark.parametrize("name", pages.WEIGHTS)
+def test_the_page_on_weights_shows_the_committed_results(name):
+    assert block(WEIGHTS, name) == pages.WEIGHTS[name]()
+
+
+def test_counts_on_the_page_on_weights_are_what_the_code_gives(monkeypatch):
+    monkeypatch.setattr(nn.init, "_fill", lambda tensor, draw: tensor)  # nobody looks at them
+    rows = results.read(results.FOLDER / "weights.json")["rows"]
+    for row, found in rows.items():
+        if "parameters" in found:
+            name = row.removeprefix("torchvision ")
+            model = models.create(name)
+            assert found["parameters"] == sum(p.size for p in model.parameters()), name
+            assert found.get("entries", len(model.state_dict())) == len(model.state_dict()), name
+    assert {f"torchvision {name}" for name in SHAPES} <= rows.keys()
+
+
+@pytest.mark.parametrize("page", [WEIGHTS, PAPER, ARTICLES], ids=["weights", "paper", "articles"])
+def test_no_measured_figure_is_typed(page):
+    measured = r"\d[\d.,]* ?(?:s|seconds|minutes|MiB|points)\b|\d[\d.,]*%"
+    assert re.findall(measured, without_blocks(page)) == []
 
 
 @pytest.mark.parametrize("name", pages.article_blocks())
@@ -129,6 +155,26 @@ def test_resnet20_stops_and_goes_on_to_the_same_weights(paper, monkeypatch):
         key: part["curve"][key] for key in ("train_error", "test_error", "lr")
     }
     assert whole["correct"] / whole["test_images"] == pytest.approx(1 - whole["test_error"] / 100)
+
+
+def test_a_finished_resnet20_stands_beside_the_papers(paper, monkeypatch):
+    monkeypatch.setattr(results, "FOLDER", results.Path())
+    paper("resnet20", "--data", "digits", "--images", 64, "--epochs", 2, "--out", "resnet20.json")
+    found = results.read(results.Path("resnet20.json"))
+    text = pages.resnet20_text()
+    assert f"{found['correct']:,} of {found['test_images']:,} test images" in text
+    assert f"| test error % | {found['test_error']:.2f} | 8.75 |" in text
+    assert "| training images | 64 | 50,000 |" in text
+    assert "| steps | 2 | 64,000 |" in text
+    assert "--data-dir FOLDER --data digits --images 64 --epochs 2`, seed 0, 20" in text
+    assert found["machine"]["processor"] in text
+    assert re.search(r"SHA-256 .*`[0-9a-f]{64}`", text)
+    (ax,) = pictures.of("resnet20", found)["resnet20"].axes
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", "error (%)")
+    drawn = {line.get_label(): list(line.get_ydata()) for line in ax.lines}
+    assert drawn["test error"] == found["curve"]["test_error"]
+    assert drawn["training error"] == found["curve"]["train_error"]
+    assert drawn["test error of He et al. 2015, table 6 (8.75%)"] == [8.75, 8.75]
 
 
 def test_gradient_norms_are_those_of_the_loss_and_leave_the_model_alone():

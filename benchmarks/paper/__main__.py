@@ -13,6 +13,7 @@ from benchmarks.paper.counts import Count, cifar_counts, imagenet_counts
 from benchmarks.paper.depth import DEPTHS, degradation
 from benchmarks.paper.resnet20 import train_resnet20
 from benchmarks.paper.training import Settings
+from benchmarks.paper.weights import measure_weights
 
 app = typer.Typer(
     help="The experiments of He et al. 2015 in small. Each can be stopped with Ctrl-C and goes on "
@@ -109,6 +110,20 @@ def resnet20_command(
     )
 
 
+@app.command("weights")
+def weights_command(
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE", help="resnet20-12fca82f.th and others of its family."),
+    ],
+    data_dir: DirOption = None,
+    images: Annotated[int | None, typer.Option(help="Fewer test images.", min=1)] = None,
+    out: Path = results.FOLDER / "weights.json",
+) -> None:
+    """Published weights on CIFAR-10's test images, logits beside PyTorch's (about five minutes)."""
+    measure_weights(files, data_dir, images, out)
+
+
 @app.command("articles")
 def articles_command(
     only: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Some only.")] = None,
@@ -121,9 +136,12 @@ def articles_command(
 
 @app.command("pages")
 def pages_command() -> None:
-    """Write docs/paper.md and docs/articles.md, and draw their pictures, from the results."""
+    """Write the tables of docs/paper.md, articles.md and weights.md, and draw their pictures."""
     pages.write_all()
 
 
 if __name__ == "__main__":
-    app()
+    try:
+        app()
+    except (ValueError, ImportError, OSError) as error:
+        raise SystemExit(f"benchmarks.paper: {error}") from None

@@ -1,4 +1,4 @@
-"""The tables and pictures of docs/paper.md and docs/articles.md, from the committed results."""
+"""The tables and pictures of docs/paper.md, weights.md and articles.md, from the results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks import markdown
 from benchmarks.markdown import Blocks, cell, table
 from benchmarks.paper import articles, pictures, results
 from benchmarks.paper.counts import cifar_counts, imagenet_counts, rounded_like
-from benchmarks.paper.published import IMAGENET_ERROR, RECIPE, TEST_ERROR
+from benchmarks.paper.published import AKAMASTER_ERROR, IMAGENET_ERROR, RECIPE, TEST_ERROR
 
 DOCS = articles.DOCS
 IMAGES = DOCS / "images"
@@ -25,9 +25,9 @@ def result(name: str) -> dict[str, Any] | None:
 def origin(found: dict[str, Any], command: str) -> str:
     """Where figures come from: command, machine, seed, date."""
     machine = found["machine"]
-    seed = found["settings"].get("seed", 0)
+    seed = f"seed {found['settings']['seed']}, " if "seed" in found["settings"] else ""
     return (
-        f"`{command}`, seed {seed}, {found['date']}, {machine['threads']} of "
+        f"`{command}`, {seed}{found['date']}, {machine['threads']} of "
         f"{machine['cores']} cores of an {machine['processor']}."
     )
 
@@ -36,18 +36,19 @@ def origin(found: dict[str, Any], command: str) -> str:
 
 
 def imagenet_table() -> str:
-    return table(
-        [
-            {
-                "network": c.network,
-                "parameters": c.parameters,
-                "multiply-adds": c.multiply_adds,
-                "in 10⁹": f"{c.multiply_adds / 1e9:.2f}",
-                "table 1 (10⁹)": c.published,
-            }
-            for c in imagenet_counts()
-        ]
-    )
+    counts = imagenet_counts()
+    rows = [
+        {
+            "network": c.network,
+            "parameters": c.parameters,
+            "multiply-adds": c.multiply_adds,
+            "in 10⁹": f"{c.multiply_adds / 1e9:.2f}",
+            "table 1 (10⁹)": c.published,
+        }
+        for c in counts
+    ]
+    furthest = max(abs(c.multiply_adds / 1e9 - float(c.published)) for c in counts)
+    return f"{table(rows)}\n\nNone is further than {furthest:.2f} from what the paper prints."
 
 
 def cifar_table() -> str:
@@ -79,14 +80,13 @@ def smaller_table() -> str:
         (
             "rate divided by 10 at",
             f"{steps // 2:,}, {steps * 3 // 4:,}",
-            ", ".join(f"{n:,}" for n in RECIPE["lr_divided_at"]),  # type: ignore[attr-defined]
+            ", ".join(map(cell, RECIPE["lr_divided_at"])),
         ),
         ("first rate", ours["lr"], RECIPE["lr"]),
         ("momentum, weight decay", "0.9, 0.0001", "0.9, 0.0001"),
         ("runs of each network", "1", "1; 5 for ResNet-110"),
     ]
-    rows = [{"": what, "here": cell(here), "paper": cell(paper)} for what, here, paper in pairs]
-    return table(rows)
+    return table(_here_and_paper(pairs))
 
 
 def degradation_table() -> str:
@@ -193,20 +193,43 @@ def paper_shortcuts() -> str:
 
 
 def resnet20_text() -> str:
-    command = "python -m benchmarks.paper resnet20 --data-dir FOLDER"
     found = result("resnet20")
     if found is None:
-        return f"It has not been run yet: `{command}` writes its result and curve."
+        return f"It has not been run yet: `{RESNET20_COMMAND}` writes its result and curve."
     settings, curve = found["settings"], found["curve"]
+    steps = settings["images"] // settings["batch_size"] * settings["epochs"]
+    divided = " and ".join(cell(n) for n in RECIPE["lr_divided_at"])
+    pairs = [
+        ("training images", settings["images"], RECIPE["images"]),
+        ("images a step", settings["batch_size"], RECIPE["batch_size"]),
+        ("steps", steps, RECIPE["steps"]),
+        ("learning rate", settings["schedule"], f"{RECIPE['lr']}, divided by 10 at {divided}"),
+        ("weight decay", settings["weight_decay"], RECIPE["weight_decay"]),
+        ("training error in the last epoch %", f"{curve['train_error'][-1]:.2f}", ""),
+        ("test error %", f"{found['test_error']:.2f}", f"{TEST_ERROR[20]:.2f}"),
+    ]
+    usual = {"dataset": "cifar10", "images": RECIPE["images"], "seed": 0}
+    options = {"dataset": "data", "images": "images", "epochs": "epochs", "seed": "seed"}
+    command = RESNET20_COMMAND + "".join(
+        f" --{option} {settings[key]}"
+        for key, option in options.items()
+        if settings[key] != usual.get(key)
+    )
     return (
-        f"{found['correct']:,} of {found['test_images']:,} test images right: an error of "
-        f"**{found['test_error']}%** after {settings['epochs']} epochs; the paper has "
-        f"{TEST_ERROR[20]}%. Training error {curve['train_error'][-1]}% in the last epoch, "
-        f"{found['seconds'] / 60:.0f} minutes. SHA-256 of the weights: "
-        f"`{found['weights_sha256']}`.\n\n{origin(found, command)}\n\n"
-        "![Error by epoch](images/paper-resnet20.png)"
+        f"{found['correct']:,} of {found['test_images']:,} test images are right after "
+        f"{settings['epochs']} epochs, which took {found['seconds'] / 60:.0f} minutes.\n\n"
+        f"{table(_here_and_paper(pairs))}\n\n"
+        "![Error by epoch, and the paper's](images/paper-resnet20.png)\n\n"
+        f"SHA-256 of the weights, of which the same machine and number of threads give the same: "
+        f"`{found['weights_sha256']}`.\n\n{origin(found, command)}"
     )
 
+
+def _here_and_paper(pairs: list[tuple[str, Any, Any]]) -> list[dict[str, str]]:
+    return [{"": what, "here": cell(here), "paper": cell(paper)} for what, here, paper in pairs]
+
+
+RESNET20_COMMAND = "python -m benchmarks.paper resnet20 --data-dir FOLDER"
 
 PAPER: Blocks = {
     "imagenet": imagenet_table,
@@ -222,6 +245,80 @@ PAPER: Blocks = {
 
 COUNTS = ("imagenet", "cifar")
 """The blocks that depend on the code alone."""
+
+# ---------------------------------------------------------------------- docs/weights.md
+
+
+def _weights(kind: str) -> list[dict[str, Any]]:
+    found = result("weights")
+    assert found is not None
+    return [row for row in found["rows"].values() if row["kind"] == kind]
+
+
+def _relative(row: dict[str, Any]) -> str:
+    return f"{row['difference'] / row['largest_logit']:.0e}"
+
+
+def published_weights() -> str:
+    found = result("weights")
+    assert found is not None
+    count, rows = found["settings"]["images"], []
+    for row in _weights("published"):
+        depth = int(row["file"].split("-")[0].removeprefix("resnet"))
+        rows.append(
+            {
+                "file": row["file"],
+                "parameters": row["parameters"],
+                "published error %": f"{AKAMASTER_ERROR[depth]:.2f}",
+                "error here %": f"{100 * (1 - row['correct'] / count):.2f}",
+                f"right of {count:,}": row["correct"],
+                "largest difference of a logit": f"{row['difference']:.0e}",
+            }
+        )
+    return (
+        f"{table(rows)}\n\n{origin(found, WEIGHTS_COMMAND)} Logits are compared for the first "
+        f"{_weights('published')[0]['compared']} images."
+    )
+
+
+def torchvision_weights() -> str:
+    found = result("weights")
+    assert found is not None
+    return table(
+        [
+            {
+                "network": name.removeprefix("torchvision "),
+                "parameters": row["parameters"],
+                "entries of the state dict": row["entries"],
+                "largest difference / largest logit": _relative(row),
+            }
+            for name, row in found["rows"].items()
+            if row["kind"] == "torchvision"
+        ]
+    )
+
+
+def onnx_networks() -> str:
+    return table(
+        [
+            {
+                "network": row["network"],
+                "batch norm": "folded" if row["folded"] else "kept",
+                "nodes": row["nodes"],
+                "largest difference / largest logit": _relative(row),
+            }
+            for row in _weights("onnx")
+        ]
+    )
+
+
+WEIGHTS_COMMAND = "python -m benchmarks.paper weights FILE ... --data-dir FOLDER"
+
+WEIGHTS: Blocks = {
+    "published": published_weights,
+    "torchvision": torchvision_weights,
+    "onnx": onnx_networks,
+}
 
 # ---------------------------------------------------------------------- docs/articles.md
 
@@ -265,8 +362,9 @@ def article_blocks() -> Blocks:
 
 
 def write_all() -> None:
-    """Both pages and their pictures."""
+    """The three pages and their pictures."""
     markdown.write(DOCS / "paper.md", PAPER)
+    markdown.write(DOCS / "weights.md", WEIGHTS)
     markdown.write(DOCS / "articles.md", article_blocks())
     for name in ("degradation", "resnet20"):
         found = result(name)

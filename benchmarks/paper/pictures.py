@@ -106,10 +106,11 @@ def resnet20(found: dict[str, Any]) -> Figure:
     """Training and test error by epoch, and the paper's last test error."""
     figure = Figure(figsize=(7, 3.8), layout="constrained")
     ax = figure.subplots()
-    for what, colour in (("train_error", "#0a6ebd"), ("test_error", "#c62828")):
-        values = found["curve"][what]
-        ax.plot(range(1, len(values) + 1), values, color=colour, label=what.replace("_", " "))
-    ax.axhline(TEST_ERROR[20], color="#7a7a7a", ls=":", label="the paper's test error")
+    for part, what, colour in (("train", "training", "#0a6ebd"), ("test", "test", "#c62828")):
+        values = found["curve"][f"{part}_error"]
+        ax.plot(range(1, len(values) + 1), values, color=colour, label=f"{what} error")
+    theirs = f"test error of He et al. 2015, table 6 ({TEST_ERROR[20]}%)"
+    ax.axhline(TEST_ERROR[20], color="#7a7a7a", ls=":", label=theirs)
     ax.set(xlabel="epoch", ylabel="error (%)", ylim=(0, None))
     ax.grid(alpha=0.25)
     ax.legend(fontsize=8)

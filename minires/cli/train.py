@@ -168,7 +168,7 @@ def _new_folder(out: Path | None, recipe: Recipe) -> Path:
 def _train(recipe: Recipe, folder: Path, resume: bool) -> None:
     parse_device(recipe.device)
     task = load_task(recipe)
-    network = build_model(recipe, task)
+    network = build_model(recipe, task, folder / "last.npz" if resume else None)
     optimizer = build_optimizer(recipe, network)
     steps = recipe.epochs * max(len(task.train) // recipe.batch_size, 1)
     schedule = build_schedule(recipe, optimizer, steps)

@@ -13,6 +13,7 @@ from minires import data, models, optim, random
 from minires.data import Compose, DataError, Dataset, ImageFolder
 from minires.files import FileError, atomic_write
 from minires.nn import Module
+from minires.training.archive import read_archive
 from minires.training.weights import load
 
 OptimizerName = Literal["sgd", "adam", "adamw", "rmsprop"]
@@ -231,8 +232,16 @@ def load_task(recipe: Recipe) -> Task:
     )
 
 
-def build_model(recipe: Recipe, task: Task) -> models.ResNet:
+def build_model(recipe: Recipe, task: Task, checkpoint: Path | None = None) -> models.ResNet:
     """The network, on its device: with random weights from the recipe's seed, or with a file's.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    task : Task
+    checkpoint : Path, optional
+        The last.npz from which a training will go on. It holds every weight, so that the file
+        which the training started from may be gone; here they are random still.
 
     Raises
     ------
@@ -245,6 +254,17 @@ def build_model(recipe: Recipe, task: Task) -> models.ResNet:
     classes = len(task.metadata["classes"])
     if recipe.weights is None:
         return models.create(recipe.model, classes, task.channels).to(recipe.device)
+    saved = read_archive(checkpoint, "checkpoint") if checkpoint is not None else {}
+    if saved.get("architecture"):
+        network = models.create(**saved["architecture"])
+    else:
+        network = _with_weights_of_a_file(recipe, task, classes)
+    if recipe.freeze == "backbone":
+        models.freeze_backbone(network)
+    return network.train().to(recipe.device)
+
+
+def _with_weights_of_a_file(recipe: Recipe, task: Task, classes: int) -> models.ResNet:
     network: models.ResNet = load(recipe.weights, recipe.model)
     known, channels = (network.architecture[key] for key in ("num_classes", "in_channels"))
     if channels != task.channels:
@@ -260,9 +280,7 @@ def build_model(recipe: Recipe, task: Task) -> models.ResNet:
             "replace_head (--replace-head) gives it a new classifier"
         )
     network.metadata = {}  # of what it learned before
-    if recipe.freeze == "backbone":
-        models.freeze_backbone(network)
-    return network.train().to(recipe.device)
+    return network
 
 
 def build_optimizer(recipe: Recipe, model: Module) -> optim.Optimizer:

@@ -236,6 +236,7 @@ class Run:
             "lr": self.lr,
             "seconds": self.seconds,
             "history": self.history.to_rows(),
+            "architecture": getattr(self.model, "architecture", None),
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": None if self.schedule is None else self.schedule.state_dict(),

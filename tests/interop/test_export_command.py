@@ -1,7 +1,5 @@
 """`minires export`, and weights of others on the command line."""
 
-import sys
-
 import numpy as np
 import onnx
 import pytest
@@ -9,21 +7,7 @@ from interop.torchvision import as_torch_file
 from safetensors.numpy import load_file
 
 import minires
-from minires import cli, models
-
-
-@pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """`run("export", "x.onnx")`: exit code, standard output and error, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def command(*arguments):
-        monkeypatch.setattr(sys, "argv", ["minires", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        return caught.value.code or 0, *capsys.readouterr()
-
-    return command
+from minires import models
 
 
 @pytest.fixture
