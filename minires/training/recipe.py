@@ -251,32 +251,33 @@ def build_model(recipe: Recipe, task: Task, checkpoint: Path | None = None) -> m
         If they are for other images or classes than the data's.
     """
     random.manual_seed(recipe.seed)
-    classes = len(task.metadata["classes"])
     if recipe.weights is None:
+        classes = len(task.metadata["classes"])
         return models.create(recipe.model, classes, task.channels).to(recipe.device)
     saved = read_archive(checkpoint, "checkpoint") if checkpoint is not None else {}
     if saved.get("architecture"):
         network = models.create(**saved["architecture"])
     else:
-        network = _with_weights_of_a_file(recipe, task, classes)
+        network = _with_weights_of(recipe.weights, recipe, task)
     if recipe.freeze == "backbone":
         models.freeze_backbone(network)
     return network.train().to(recipe.device)
 
 
-def _with_weights_of_a_file(recipe: Recipe, task: Task, classes: int) -> models.ResNet:
-    network: models.ResNet = load(recipe.weights, recipe.model)
+def _with_weights_of(path: str, recipe: Recipe, task: Task) -> models.ResNet:
+    """The network of a file, for the task's classes."""
+    network: models.ResNet = load(path, recipe.model)
+    classes = len(task.metadata["classes"])
     known, channels = (network.architecture[key] for key in ("num_classes", "in_channels"))
     if channels != task.channels:
         raise ValueError(
-            f"{recipe.weights} wants images of {channels} channels, {recipe.data} has "
-            f"{task.channels}"
+            f"{path} wants images of {channels} channels, {recipe.data} has {task.channels}"
         )
     if recipe.replace_head:
         models.replace_head(network, classes)
     elif known != classes:
         raise ValueError(
-            f"{recipe.weights} knows {known} classes, {recipe.data} has {classes}: "
+            f"{path} knows {known} classes, {recipe.data} has {classes}: "
             "replace_head (--replace-head) gives it a new classifier"
         )
     network.metadata = {}  # of what it learned before
