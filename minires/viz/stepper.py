@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -51,6 +53,8 @@ def step_through(loss: Tensor, names: Mapping[str, Any] | None = None) -> Player
     ------
     BackwardError
         If `loss` is in no graph, has more than one element, or its graph has been freed.
+    TypeError
+        If `loss` is no Tensor or `names` no mapping.
     TooLargeError
         If more than 40 boxes are left after folding.
 
@@ -67,6 +71,10 @@ def step_through(loss: Tensor, names: Mapping[str, Any] | None = None) -> Player
             for name, value in {**caller.f_globals, **caller.f_locals}.items()
             if not name.startswith("_")
         }
+    if not isinstance(names, Mapping):
+        raise TypeError(
+            f"step_through wants names as a mapping, {{'x': x}}, got {type(names).__name__}"
+        )
     trace = record(loss, names)
     return _Stepper(trace, fold(trace)).player()
 
@@ -152,6 +160,8 @@ class _Stepper:
             return self.values[parent].name
         if value.constants[i]:
             return value.constants[i]
+        if value.op == "where" and i == 0:
+            return "condition"
         constant = value.arguments[i]
         if constant is None:
             return "constant"
@@ -168,12 +178,19 @@ class _Stepper:
 
     def _forwards(self) -> list[Frame]:
         leaves = [u for u, unit in enumerate(self.units) if self._is_leaf(unit)]
-        given = ", ".join(f"{self.units[u].name} = {self._value_text(u)}" for u in leaves)
+        folded = [m for unit in self.units for m in unit.members if len(unit.members) > 1]
+        held = [self.values[m] for m in folded if self.values[m].is_leaf]
+        count = sum(math.prod(value.shape) for value in held)
+        inside = f"{len(held)} parameters with {count:,} numbers, inside the boxes" if held else ""
+        given = " and ".join(filter(None, (", ".join(map(self._given, leaves)), inside)))
         frames = [
             Frame(
-                f"The graph begins with what is given: {given or 'its parameters'}.",
+                f"The graph begins with what is given: {given}.",
                 "forward",
-                lines(*(f"{_name(self._output(u))} = {_shown(self._output(u))}" for u in leaves)),
+                lines(
+                    *(f"{_name(self._output(u))} = {_shown(self._output(u))}" for u in leaves),
+                    inside,
+                ),
                 text={f"value{u}": self._value_text(u) for u in leaves},
                 classes={f"box{u}": "forward" for u in leaves},
             )
@@ -184,14 +201,21 @@ class _Stepper:
                 frames.append(self._forward_one(u) if one else self._forward_many(u))
         return frames
 
+    def _given(self, u: int) -> str:
+        """A leaf in the first sentence: with its numbers if they are few."""
+        text, array = self._value_text(u), self._output(u).value
+        if array is not None and (array.size == 1 or text.startswith("[")):
+            return f"{self.units[u].name} = {text}"
+        return f"{self.units[u].name} ({_spoken(None, self._output(u).shape)})"
+
     def _is_leaf(self, unit: Unit) -> bool:
         return len(unit.members) == 1 and self.values[unit.members[0]].is_leaf
 
-    def _forward_frame(self, u: int, say: str, math: str) -> Frame:
+    def _forward_frame(self, u: int, say: str, formulas: str) -> Frame:
         return Frame(
             say,
             "forward",
-            math,
+            formulas,
             text={f"value{u}": self._value_text(u)},
             classes={f"box{u}": "forward"},
             marks={f"box{u}": "now"} | {f"edge{p}-{u}": "forward" for p in self._feeding(u)},
@@ -207,17 +231,19 @@ class _Stepper:
     def _forward_one(self, u: int) -> Frame:
         value = self._output(u)
         formula = forward_formula(value.op, self._html_arguments(value))
-        math = f"{_name(value)} = {formula}"
+        row = f"{_name(value)} = {formula}"
         known = [a for a in value.arguments if a is not None]
         if known and all(a.size == 1 for a in known) and len(known) == len(value.arguments):
             numbers = [factor(a.reshape(())) for a in known]
-            math += f" = {forward_formula(value.op, numbers)}"
-        math += f" = {_shown(value)}"
-        if value.keywords and value.op not in ("cross_entropy",):
-            options = ", ".join(f"{k} = {_option(v)}" for k, v in value.keywords.items())
-            math += f'<span class="note">&emsp;with {escape(options)}</span>'
+            called = forward_formula(value.op, numbers)
+            row += " = " + re.sub(r"\((\(−[^()]*\))\)", r"\1", called)  # no log((−1))
+        row += f" = {_shown(value)}"
+        said = {k: v for k, v in value.keywords.items() if v is not None and v is not False}
+        if said and value.op != "cross_entropy":
+            options = ", ".join(f"{k} = {_option(v)}" for k, v in said.items())
+            row += f'<span class="note">&emsp;with {escape(options)}</span>'
         say = f"Forward: {self._heading(u)} gives {_spoken(value.value, value.shape)}."
-        return self._forward_frame(u, say, lines(math))
+        return self._forward_frame(u, say, lines(row))
 
     def _forward_many(self, u: int) -> Frame:
         members = [self.values[m] for m in self.units[u].members]
@@ -263,10 +289,10 @@ class _Stepper:
             frame, settled = self._backward(u, settled)
             frames.append(frame)
         ends = [v for v in self.values if v.is_leaf and v.gradient is not None]
-        listed = ", ".join(f"{v.name}: {_spoken(v.gradient, v.shape)}" for v in ends)
+        listed = "; ".join(f"by {v.name}: {_spoken(v.gradient, v.shape)}" for v in ends)
         frames.append(
             Frame(
-                f"Done. The gradients of {loss.name} are {listed}."
+                f"Done. The gradients of {loss.name} are, {listed}."
                 if len(ends) <= 6
                 else f"Done: {len(ends)} gradients of {loss.name}, one for each leaf.",
                 "backward",
@@ -286,6 +312,7 @@ class _Stepper:
     def _backward(self, u: int, settled: dict[str, str]) -> tuple[Frame, dict[str, str]]:
         """The frame of one unit, and the texts that its `+=` leave to the next."""
         rows, spoken, text, after = [], [], dict(settled), {}
+        again: list[str] = []  # boxes whose gradient this unit adds to
         marks = {f"box{u}": "now"}
         classes: dict[str, str] = {}
         one = len(self.units[u].members) == 1
@@ -309,13 +336,19 @@ class _Stepper:
                 if before is not None:
                     marks |= {f"plus{target}": "shown", key: "plus"}
                     after[key] = shown
+                    again.append(
+                        f"{self.units[target].name} was used more than once, so it is added"
+                    )
                     if share.size == 1:
                         shown = f"{text.get(key) or number(before.reshape(()))} += "
                         shown += number(share.reshape(()))
                 text[key] = shown
                 self.widest[target] = max(self.widest[target], shown, key=len)
         heading = self._heading(u)
-        say = f"Backward through {heading}: " + ("; ".join(spoken) or self._spoken_fold(u)) + "."
+        say = f"Backward through {heading}: " + "; ".join(
+            spoken or [self._spoken_fold(u), *dict.fromkeys(again)]
+        )
+        say += "."
         if not one:
             rows = self._fold_rows(u)
             text[f"grad{u}"] = self._gradient_text(u)
@@ -333,9 +366,9 @@ class _Stepper:
         formula = local_formula(value.op, i, names, _name(value))
         row = f"{self._d(parent)} {equals} "
         if value.op == "power" and value.parents[1] is None and value.arguments[1] is not None:
-            formula = formula.replace(
-                f"{names[1]} − 1", number(value.arguments[1].reshape(-1)[0] - 1)
-            )
+            exponent = value.arguments[1].reshape(-1)[0]
+            formula = formula.replace(f"{names[1]} − 1", number(exponent - 1))
+            formula = factor(exponent) + formula.removeprefix(names[1])
         if formula:
             times = "·" if share.size == 1 else "⊙"
             row += f"{self._d(value)} {times} {partial(_name(value), _name(parent))}"
@@ -345,7 +378,7 @@ class _Stepper:
             if local is not None and local.shape == value.gradient.shape and local.size <= 64:
                 row += f' = <span class="up">{_product(value.gradient, local, times)}</span>'
         else:
-            count = max(1, int(np.prod(parent.shape))) // max(1, int(np.prod(value.shape)))
+            count = max(1, math.prod(parent.shape)) // max(1, math.prod(value.shape))
             g = self._d(value)
             row += whole_formula(value.op, i, names, _name(value), g, count)
         row += f" = {_gradient(share)}"
@@ -363,7 +396,8 @@ class _Stepper:
             return f"{parent.name} gets {_spoken(share, share.shape)}"
         total = _spoken(before + share, share.shape)
         more = _spoken(share, share.shape)
-        return f"{parent.name} was used more than once, so {more} is added: {total}"
+        verb = "is" if share.size == 1 else "are"
+        return f"{parent.name} was used more than once, so {more} {verb} added: {total}"
 
     def _spoken_fold(self, u: int) -> str:
         g = self._output(u).gradient
@@ -433,17 +467,28 @@ def _product(g: HostArray, local: HostArray, times: str) -> str:
 
 
 def _option(value: Any) -> str:
+    """A keyword's value as a program has it: a slice as 1:3, an array by its shape."""
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_option, value))}{',' * (len(value) == 1)})"
+    if isinstance(value, slice):
+        ends = ["" if end is None else str(end) for end in (value.start, value.stop)]
+        return ":".join(ends if value.step is None else [*ends, str(value.step)])
+    if value is Ellipsis:
+        return "..."
     return f"[{shape_text(value.shape)}]" if getattr(value, "ndim", 0) else str(value)
 
 
 def _spoken(array: HostArray | None, shape: Sequence[int]) -> str:
     """Numbers in a sentence: one, a few, or how many of what size."""
-    if array is None:
-        return f"{shape_text(shape)} numbers"
+    many = f"{shape_text(shape)} numbers"
+    if array is None or not array.size:
+        return many
     if array.size == 1:
         return number(array.reshape(()))
     if array.size <= 4:
         return ", ".join(map(number, array.ravel()))
-    return f"{shape_text(array.shape)} numbers between {number(array.min())} and " + number(
-        array.max()
-    )
+    missing = int(np.isnan(array).sum())
+    if missing:
+        return f"{many}, {missing} of them NaN"
+    low, high = number(array.min()), number(array.max())
+    return f"{many}, all {low}" if low == high else f"{many} between {low} and {high}"

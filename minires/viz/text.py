@@ -59,14 +59,21 @@ def brief(array: HostArray, most: int = 22) -> str:
         text = "[" + ", ".join(map(number, array)) + "]"
         if len(text) <= most:
             return text
-    return shape_text(array.shape)
+    return shape_text(array.shape) + " numbers" * (array.ndim == 1)  # 4 alone would be a value
 
 
 def matrix(array: HostArray, most: int = 8) -> str:
-    """An array as an HTML table (its number, if it is only one); of a large one the first rows."""
+    """An array as an HTML table (its number, if it is only one); of a large one the first rows.
+
+    Axes of one entry are left out; of more than two, the last runs to the right.
+    """
     array = np.asarray(array)
     if array.size == 1:
         return number(array.reshape(()))
+    if not array.size:
+        return f'<span class="note">{shape_text(array.shape)} numbers</span>'
+    if array.ndim > 2:
+        array = array.squeeze()
     rows = array.reshape(1, -1) if array.ndim < 2 else array.reshape(-1, array.shape[-1])
     cut = rows[:most, :most]
     lines = [[number(v) for v in row] + ["…"] * (rows.shape[1] > most) for row in cut]

@@ -1,6 +1,8 @@
 """Every number of the stepper against plain Python; graph and gradients stay as they are."""
 
+import html
 import math
+import re
 
 import numpy as np
 import pytest
@@ -58,6 +60,46 @@ def test_forward_sentences_give_the_values_in_order(player):
     assert [s.split()[1] for s in said] == ["c", "d", "v₁", "v₂", "v₃", "v₄", "v₅"]
     for s in said:
         assert numbers(s)[-1] == pytest.approx(values[s.split()[1]], rel=1e-3)
+
+
+def test_the_mathematics_forwards_and_at_both_ends(player):
+    values, slopes = by_hand()
+    d, t = values["d"], values["v₂"]
+    wanted = [
+        [2, -3],
+        [2, -3, -6],
+        [-6, 2, -4],
+        [0.25, -4, 0.25, -1],  # once as d · 0.25, once in numbers
+        [-1, t],
+        [t, d, t * d],
+        [0.5, -6, 0.5, -3],
+        [t * d, -3, values["v₅"]],
+        [1],
+    ]
+    for frame, known in zip(player.frames, wanted, strict=False):
+        assert numbers(frame.math) == [pytest.approx(n, rel=1e-3) for n in known], frame.math
+    ends = [pytest.approx(slopes[name], rel=1e-3) for name in "ab"]
+    assert numbers(player.frames[-1].say) == numbers(player.frames[-1].math) == ends
+    assert numbers(player.frames[0].say) == [2, -3]
+    assert numbers(player.frames[8].say) == [1]
+
+
+def test_upstream_is_the_gradient_and_local_the_derivative(player):
+    """Each factor by calculus: the gradient above, and the derivative of the box's own formula."""
+    values, slopes = by_hand()
+    t = values["v₂"]
+    local = {
+        "v₅": [1, 1], "v₄": [0.5], "v₃": [values["d"], t], "v₂": [1 - t * t], "v₁": [0.25],
+        "d": [1, 1], "c": [-3, 2],
+    }  # fmt: skip
+    for name, derivatives in local.items():
+        frame = frame_of(player, f"Backward through {name} =")
+        rows = [row for row in frame.math.split("</div>") if row]
+        for row, derivative in zip(rows, derivatives, strict=True):
+            up, own, share = numbers(row.rpartition('<span class="up">')[2])[:3]
+            assert up == pytest.approx(slopes[name], rel=1e-3)
+            assert own == pytest.approx(derivative, rel=1e-3)
+            assert share == pytest.approx(slopes[name] * derivative, rel=1e-3)
 
 
 def test_upstream_times_local_is_what_is_sent(player):
@@ -123,6 +165,48 @@ def test_a_mean_says_what_it_divides_by():
     assert numbers(step.math) == [12, *[pytest.approx(1 / 12, rel=1e-3)] * 12]
 
 
+def frame_of(player, start):
+    return next(f for f in player.frames if f.say.startswith(start))
+
+
+def test_what_is_said_of_arrays():
+    x = leaf([1.0, -2, 3, -4, 5])
+    player = viz.step_through((x.relu() * x).sum(), {"x": x})
+    assert player.frames[0].say.endswith("x = [1, −2, 3, −4, 5].")
+    assert "5 numbers, all 1" in frame_of(player, "Backward through v₃").say
+    assert "5 numbers between 0 and 5 are added" in frame_of(player, "Backward through v₁").say
+    empty = leaf(np.zeros((0, 3)))
+    player = viz.step_through(empty.sum(), {"x": empty})
+    assert player.frames[-1].say == "Done. The gradients of v₁ are, by x: 0 × 3 numbers."
+    assert "0 × 3 numbers" in player.frames[-1].math
+    wide = leaf(np.linspace(0.123, 9, 7))
+    u = boxes(viz.step_through(wide.sum(), {"x": wide}))["x"]
+    assert shown(viz.step_through(wide.sum(), {"x": wide}), f"value{u}", 0) == "7 numbers"
+    broken = leaf([np.nan, 1, 2, 3, 4])
+    player = viz.step_through((broken * 2).sum(), {"x": broken})
+    assert "5 numbers, 1 of them NaN" in frame_of(player, "Forward: v₁").say
+
+
+def test_formulas_have_the_parentheses_that_they_need():
+    x = leaf(-2.0)
+    player = viz.step_through((x.exp() + x**-3) * 1.0, {"x": x})
+    plain = [re.sub("<[^>]*>", "", f.math) for f in player.frames]
+    assert "exp(−2)" in plain[1]
+    assert "((" not in "".join(plain)
+    assert "(−3) · x−4" in next(m for m in plain if "x−4" in m)
+
+
+def test_options_are_written_as_in_a_program():
+    x = leaf(normal(4, 3))
+    player = viz.step_through(x[1:, 0].reshape(3, 1).sum(), {"x": x})
+    text = [html.unescape(re.sub("<[^>]*>", "", f.math)) for f in player.frames]
+    assert "with key = (1:, 0)" in text[1]
+    assert "with shape = (3, 1)" in text[2]
+    assert "with" not in text[3]
+    masked = viz.step_through(minires.where(x > 0, x, x * 0.1).sum(), {"x": x})
+    assert "where(condition, x, v₁)" in masked.frames[2].say
+
+
 def test_data_outside_the_graph_keeps_its_name():
     data = Tensor(normal(3, 2))
     target = normal(3, 1)
@@ -176,6 +260,9 @@ def test_a_freed_graph_is_a_clear_error():
         viz.step_through(leaf([1.0, 2.0]) * 2)
     with pytest.raises(TypeError, match="wants a Tensor"):
         viz.step_through(3.0)
+    x = leaf(2.0)
+    with pytest.raises(TypeError, match="names as a mapping"):
+        viz.step_through(x * x, [x])
 
 
 def small_net():
@@ -198,6 +285,46 @@ def test_a_network_is_folded_by_module():
     assert shown(player, f"value{u}") == "2 × 6 × 6 × 32"
 
 
+def test_every_number_of_a_folded_network():
+    """Fourteen linear layers with ReLU in plain NumPy: every norm and shape that is shown."""
+    count = 14
+    net = nn.Sequential(*[layer for _ in range(count) for layer in (nn.Linear(3, 3), nn.ReLU())])
+    for i in range(count):
+        net[2 * i].weight.data[...] = np.eye(3) + 0.2 * normal(3, 3, seed=i)
+        net[2 * i].bias.data[...] = 0.3 * normal(3, seed=100 + i)
+    x = normal(2, 3, dtype=np.float32)
+    loss = net(Tensor(x)).sum()
+    player = viz.step_through(loss, {"net": net})
+    inputs, outs = [], [x]
+    for i in range(count):
+        inputs.append(outs[-1])
+        before = outs[-1] @ net[2 * i].weight.numpy() + net[2 * i].bias.numpy()
+        outs.append(before * (before > 0))
+    norms, g = {}, np.ones((2, 3))
+    for i in reversed(range(count)):
+        inner = g * (outs[i + 1] > 0)
+        parts = g, inputs[i].T @ inner, inner.sum(axis=0)
+        norms[f"net.{2 * i}"] = [np.linalg.norm(part) for part in parts]
+        g = inner @ net[2 * i].weight.numpy().T
+    norms[f"net.{2 * count - 2}"][0] = 1.0  # the sum is folded into the last box
+    at = boxes(player)
+    assert set(at) == set(norms)
+    assert numbers(player.frames[0].say) == numbers(player.frames[0].math) == [28, 168]
+    for name, u in at.items():
+        wanted = [pytest.approx(norm, rel=1e-3) for norm in norms[name]]
+        last = name == f"net.{2 * count - 2}"
+        value = outs[-1].sum() if last else None
+        forward = next(f for f in player.frames if f.say.startswith(f"Forward through {name}:"))
+        assert numbers(forward.say)[-1:] == ([] if last else [3])
+        assert numbers(forward.math) == [3, 3, 3]
+        text = shown(player, f"value{u}")
+        assert numbers(text) == ([pytest.approx(value, rel=1e-3)] if last else [2, 3])
+        step = next(f for f in player.frames if f.say.startswith(f"Backward through {name}:"))
+        assert numbers(step.say)[-1] == wanted[0]
+        assert numbers(step.math) == wanted
+        assert numbers(shown(player, f"grad{u}")) == [wanted[0]]
+
+
 def test_the_folded_shortcut_is_an_addition():
     net, loss = small_net()
     player = viz.step_through(loss, {"net": net})
@@ -205,6 +332,9 @@ def test_the_folded_shortcut_is_an_addition():
     at = boxes(player)
     shortcuts = {at["net.bn1"], at["net.layer1.0.bn2"], at["net.layer2.0.bn2"]}
     assert plus == {f"plus{u}" for u in shortcuts}
+    said = [f.say for f in player.frames if "used more than once, so it is added" in f.say]
+    assert len(said) == 3
+    assert "net.bn1 was used more than once" in said[-1]
 
 
 def test_without_a_module_it_is_folded_by_line():
