@@ -37,6 +37,12 @@ _STYLE = """
 """
 
 
+_READING = (
+    "Orange is positive, {} negative. Of a right gradient analytic and numeric look alike, and the "
+    "error stays pale: full colour is the tolerance, or the largest error if that is more."
+)
+
+
 def report_html(report: Report) -> str:
     """The report as a static table: no script, all pictures inside."""
     verdict = _verdict(bool(report))
@@ -46,7 +52,8 @@ def report_html(report: Report) -> str:
     )
     heads = ("", "gradient", "worst entry", "analytic", "numeric", "error")
     head = "".join(f"<th>{h}</th>" for h in heads)
-    table = f"<table class='gradcheck'><tr>{head}</tr>{rows}</table>" if rows else ""
+    note = _READING.format("blue")
+    table = f"<table class='gradcheck'><tr>{head}</tr>{rows}</table><p>{note}</p>" if rows else ""
     return (
         f"{_STYLE}<div class='gradcheck'><p>{verdict} {html.escape(report.summary)}</p>"
         f"{problems}{table}</div>"
@@ -170,6 +177,7 @@ def report_figure(report: Report) -> Figure:
     chosen = [c for c in chosen if c.analytic.size][:8]
     figure = Figure(figsize=(9, 0.6 + 2.4 * max(len(chosen), 1)), layout="constrained")
     figure.suptitle(report.summary, fontsize=9)
+    figure.supxlabel(_READING.format("violet").replace(": full", ":\nfull"), fontsize=8)
     if not chosen:
         return figure
     for c, axes in zip(chosen, figure.subplots(len(chosen), 3, squeeze=False), strict=True):
@@ -182,7 +190,9 @@ def report_figure(report: Report) -> Figure:
             ax.set_title(f"{c.output} by {c.input}: {name}", fontsize=8)
             figure.colorbar(image, ax=ax)
         error = matrix(np.where(np.isfinite(c.error), c.error, np.nan))
-        image = axes[2].imshow(error, cmap="Reds", vmin=0, aspect="auto", interpolation="none")
+        most = max(c.tolerance, _finite_max(c.error))
+        colours = {"cmap": "Reds", "vmin": 0, "vmax": most}
+        image = axes[2].imshow(error, **colours, aspect="auto", interpolation="none")
         axes[2].set_title(f"error, tolerance {c.tolerance:.1e}", fontsize=8)
         figure.colorbar(image, ax=axes[2])
         rows, columns = _axis_names(c)

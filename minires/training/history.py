@@ -71,7 +71,7 @@ class History:
             file.write(text.getvalue().encode())
 
     def plot(self, title: str = "") -> Any:
-        """The loss and the accuracy by epoch, as a matplotlib figure."""
+        """The loss and the accuracy by epoch, as a matplotlib figure with a sentence below."""
         from matplotlib.figure import Figure  # takes half a second, so only when a plot is wanted
         from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -101,7 +101,21 @@ class History:
                 axes.legend(loc=free_corner, edgecolor="none")
         if title:
             figure.suptitle(title)
+        figure.supxlabel(self._sentence(), fontsize=9, x=0.02, ha="left")
         return figure
+
+    def _sentence(self) -> str:
+        """What there is to see in the curves."""
+        if not self.epochs:
+            return "No epoch has ended yet."
+        last = self.epochs[-1]
+        held_out = last.valid_accuracy == last.valid_accuracy  # not NaN
+        validation = f", validation {last.valid_accuracy:.1%}" if held_out else ""
+        apart = "; curves that drift apart are overfitting" if held_out else ""
+        return (
+            f"After epoch {last.epoch}: training {last.train_accuracy:.1%}{validation}.\nA loss "
+            f"that falls is learning, one that rises asks for a smaller learning rate{apart}."
+        )
 
     def write_plot(self, path: str | Path, title: str = "") -> None:
         """Write the curves as a PNG picture, atomically."""
@@ -122,7 +136,8 @@ class History:
         self.plot().savefig(picture, format="png", dpi=80)
         data = base64.b64encode(picture.getvalue()).decode()
         curves = (
-            f'<img alt="Loss and accuracy by epoch" src="data:image/png;base64,{data}" '
+            f'<img alt="Loss and accuracy by epoch. {self._sentence()}" '
+            f'src="data:image/png;base64,{data}" '
             'style="max-width:100%;background:#fff">'
         )
         return head + curves + markup.folded("all epochs", str(self))

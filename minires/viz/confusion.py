@@ -9,9 +9,13 @@ import numpy as np
 
 from minires.tensor import Tensor
 from minires.viz.picture import Picture, new_figure
+from minires.viz.player import TooLargeError
+from minires.viz.scene import shortened
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+MOST_CLASSES, MOST_NAMES = 1000, 30
 
 
 def confusion_matrix(
@@ -35,10 +39,14 @@ def confusion_matrix(
     ------
     ValueError
         If the two differ in length, are no class numbers, or there are fewer names than classes.
+    TooLargeError
+        If there are more than 1000 classes.
     """
     true, guessed = (np.asarray(v.numpy() if isinstance(v, Tensor) else v)
                      for v in (labels, predictions))  # fmt: skip
-    if true.shape != guessed.shape or true.ndim != 1 or not true.size:
+    if true.ndim == 1 and true.shape == guessed.shape == (0,):
+        raise ValueError("confusion_matrix wants at least one label and prediction, got none")
+    if true.shape != guessed.shape or true.ndim != 1:
         raise ValueError(
             f"confusion_matrix wants as many predictions as labels, got {guessed.shape} and "
             f"{true.shape}"
@@ -46,11 +54,15 @@ def confusion_matrix(
     if any(v.dtype.kind not in "iu" or v.min() < 0 for v in (true, guessed)):
         raise ValueError("confusion_matrix wants class numbers: integers from 0")
     classes = int(max(true.max(), guessed.max())) + 1
+    if classes > MOST_CLASSES:
+        raise TooLargeError(
+            f"confusion_matrix shows at most {MOST_CLASSES} classes, numbered from 0, got {classes}"
+        )
     if class_names is not None:
         if len(class_names) < classes:
             raise ValueError(f"there are {classes} classes, and {len(class_names)} names")
         classes = len(class_names)
-    names = [str(n) for n in class_names or range(classes)]
+    names = [str(n) for n in (range(classes) if class_names is None else class_names)]
     counts = np.zeros((classes, classes), np.int64)
     np.add.at(counts, (true, guessed), 1)
     right = int(np.trace(counts))
@@ -73,12 +85,16 @@ def _draw(counts: np.ndarray[Any, Any], names: Sequence[str]) -> Figure:
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     axes.set(xlabel="predicted class", ylabel="true class")
-    axes.set_xticks(range(classes), names, rotation=40, ha="right", parse_math=False)
-    axes.set_yticks(range(classes), names, parse_math=False)
+    every = -(-classes // MOST_NAMES)  # of very many classes, the names of some
+    known = [shortened(name, 150) for name in names[::every]]
+    turned: Any = {} if max(map(len, known)) < 3 else {"rotation": 40, "ha": "right"}
+    axes.set_xticks(range(0, classes, every), known, parse_math=False, **turned)
+    axes.set_yticks(range(0, classes, every), known, parse_math=False)
     if classes <= 25:
         for (i, j), count in np.ndenumerate(counts):
             if count:
                 colour = "white" if share[i, j] > 0.55 else "#1f2328"
-                axes.text(j, i, str(count), ha="center", va="center", color=colour, fontsize=8)
+                size = min(8, 48 / len(str(count)))
+                axes.text(j, i, str(count), ha="center", va="center", color=colour, fontsize=size)
     figure.colorbar(image, ax=axes, label="share of the true class", fraction=0.046)
     return figure

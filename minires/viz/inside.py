@@ -33,7 +33,7 @@ def feature_maps(model: Module, image: Any, layer: str, most: int = 16) -> Pictu
     layer : str
         The dotted name of a layer whose output is (N, h, w, channels): `"layer2.0.conv1"`.
     most : int
-        Channels to draw, the first ones.
+        Channels to draw, the first ones; at least 1.
 
     Returns
     -------
@@ -43,16 +43,17 @@ def feature_maps(model: Module, image: Any, layer: str, most: int = 16) -> Pictu
     Raises
     ------
     ValueError
-        If there is no such layer, or its output is no image.
+        If there is no such layer, its output is no image, or `most` is below 1.
     """
+    _at_least_one(most)
     with no_grad():
         maps = to_host(_output(model, _batch(model, image), layer)[1].data)[0]
     shown = min(most, maps.shape[-1])
-    top = float(np.abs(maps[..., :shown]).max()) or 1.0
+    top = _largest(maps[..., :shown])
     caption = (
         f"{shown} of {maps.shape[-1]} channels, each {maps.shape[0]} × {maps.shape[1]}. Orange "
         f"is positive, violet negative, full colour {number(top)}; a blank one has nothing to say "
-        "about this image."
+        f"about this image.{_gaps(maps[..., :shown])}"
     )
     tiles = [maps[..., c] for c in range(shown)]
     style = {"cmap": "PuOr_r", "vmin": -top, "vmax": top}
@@ -68,7 +69,7 @@ def filters(layer: Conv2d | Module, most: int = 64) -> Picture:
     ----------
     layer : Conv2d or Module
     most : int
-        Filters to draw, the first ones.
+        Filters to draw, the first ones; at least 1.
 
     Returns
     -------
@@ -78,25 +79,30 @@ def filters(layer: Conv2d | Module, most: int = 64) -> Picture:
 
     Raises
     ------
+    TypeError
+        If `layer` is no Module.
     ValueError
-        If there is no convolution inside.
+        If there is no convolution inside, or `most` is below 1.
     """
+    if not isinstance(layer, Module):
+        raise TypeError(f"filters wants a Conv2d or a network, got {type(layer).__name__}")
+    _at_least_one(most)
     conv = next((m for m in layer.modules() if isinstance(m, Conv2d)), None)
     if conv is None:
         raise ValueError(f"{type(layer).__name__} holds no Conv2d, so it has no filters to draw")
     weight = to_host(conv.weight.data)
     shown = min(most, weight.shape[-1])
     high, wide, channels, count = weight.shape
-    top = float(np.abs(weight).max()) or 1.0
+    top = _largest(weight)
     if channels == 3:
         tiles = [weight[..., o] / (2 * top) + 0.5 for o in range(shown)]
         how = f"grey is 0; red, green and blue run from −{number(top)} to {number(top)}"
     else:
         tiles = [weight[..., o].mean(axis=-1) for o in range(shown)]
-        top = max(float(np.abs(tile).max()) for tile in tiles) or 1.0
+        top = _largest(np.array(tiles))
         mean = "" if channels == 1 else f", the mean over {channels} input channels"
         how = f"orange is positive, violet negative, full colour {number(top)}{mean}"
-    caption = f"{shown} of {count} filters, each {high} × {wide}: {how}."
+    caption = f"{shown} of {count} filters, each {high} × {wide}: {how}.{_gaps(weight)}"
     style = {"cmap": "PuOr_r", "vmin": -top, "vmax": top}
     return Picture("Filters", caption, {"weight": weight}, _tiles(tiles, "filter", style))
 
@@ -134,7 +140,7 @@ def grad_cam(
         logits, activation, name = _run(model, batch.detach().requires_grad_(), layer)
         classes = logits.shape[-1]
         chosen = int(np.argmax(to_host(logits.data)[0])) if target is None else target
-        if not 0 <= chosen < classes:
+        if not isinstance(chosen, int | np.integer) or not 0 <= chosen < classes:
             raise ValueError(f"grad_cam: there are {classes} classes, no class {chosen}")
         gradient = minires.grad(logits[0, chosen], activation)
     maps = to_host(activation.data)[0]
@@ -175,7 +181,10 @@ def _cam_figure(picture: HostArray, heat: HostArray, name: str) -> Figure:
 
 
 def _batch(model: Module, image: Any) -> Tensor:
-    x = image if isinstance(image, Tensor) else Tensor(np.asarray(image, np.float32))
+    try:
+        x = image if isinstance(image, Tensor) else Tensor(np.asarray(image, np.float32))
+    except (TypeError, ValueError):
+        raise ValueError(f"this wants an image as an array, got {type(image).__name__}") from None
     if x.ndim == 3:
         x = x.reshape(1, *x.shape)
     if x.ndim != 4 or x.shape[0] != 1:
@@ -233,8 +242,31 @@ def _tiles(tiles: Sequence[HostArray], what: str, style: dict[str, Any]) -> Call
         for i, (axes, tile) in enumerate(zip(panels, tiles, strict=False)):
             shown = axes.imshow(tile, interpolation="nearest", **style)
             axes.set_title(f"{what} {i}" if i == 0 else str(i), fontsize=8, pad=2)
+        first = panels[0]  # says what the others' axes are
+        first.set_axis_on()
+        first.set_xticks(sorted({0, tiles[0].shape[1] - 1}))
+        first.set_yticks(sorted({0, tiles[0].shape[0] - 1}))
+        first.tick_params(labelsize=6, length=2, pad=1)
+        first.set_xlabel("column (pixels)", fontsize=6, labelpad=1)
+        first.set_ylabel("row (pixels)", fontsize=6, labelpad=1)
         if tiles[0].ndim == 2:
             figure.colorbar(shown, ax=panels, fraction=0.03, label="value")
         return figure
 
     return draw
+
+
+def _largest(values: HostArray) -> float:
+    """The greatest size of a finite number; 1 if there is none but 0."""
+    return float(np.abs(values[np.isfinite(values)]).max(initial=0)) or 1.0
+
+
+def _gaps(values: HostArray) -> str:
+    """What the caption says of numbers that have no colour."""
+    count = int((~np.isfinite(values)).sum())
+    return f" {count} of its numbers are not finite (NaN or infinite)." if count else ""
+
+
+def _at_least_one(most: int) -> None:
+    if most < 1:
+        raise ValueError(f"most is how many to draw, at least 1, got {most}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -35,15 +36,19 @@ class Picture:
         return f"<picture: {self.title}; a notebook shows it, .plot() draws it>"
 
     def plot(self) -> Figure:
-        """The picture as a matplotlib figure."""
-        return self.draw()
+        """The picture as a matplotlib figure, with its title above and its caption below."""
+        figure = self.draw()
+        width, height = figure.get_size_inches()
+        caption = textwrap.wrap(self.caption, int(14.5 * width))
+        figure.set_size_inches(width, height + 0.45 + 0.17 * len(caption))
+        style: dict[str, Any] = {"x": 0.02, "ha": "left", "parse_math": False}
+        figure.suptitle(self.title, fontsize=11, weight="bold", **style)
+        figure.supxlabel("\n".join(caption), fontsize=9, **style)
+        return figure
 
     def html(self) -> str:
         """The picture as PNG inside a `<figure>`, with its caption as text."""
-        return self._figure(self._png())
-
-    def _png(self) -> str:
-        return base64.b64encode(png(self.plot(), colours=256)).decode()
+        return self._figure(_base64(self.draw()))
 
     def _figure(self, picture: str) -> str:
         title, caption = html.escape(self.title), html.escape(self.caption)
@@ -56,8 +61,15 @@ class Picture:
         )
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        picture = self._png()
-        return {"text/plain": repr(self), "text/html": self._figure(picture), "image/png": picture}
+        return {
+            "text/plain": repr(self),
+            "text/html": self.html(),
+            "image/png": _base64(self.plot()),
+        }
+
+
+def _base64(figure: Figure) -> str:
+    return base64.b64encode(png(figure, colours=256)).decode()
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -131,15 +131,16 @@ class Player:
         from matplotlib.figure import Figure  # takes half a second, so only when a plot is wanted
 
         index = range(len(self))[step]
-        width, height = self.scene.width / 96, self.scene.height / 96  # inches, at CSS's 96 pixels
-        sentence = textwrap.wrap(self.frames[index].say, max(40, int(self.scene.width / 6.6)))
+        title = f"{self.title}  (step {index + 1} of {len(self)})" if len(self) > 1 else self.title
+        wide = max(self.scene.width, 420, 8.5 * len(title))  # pixels, room for the words
+        width, height = wide / 96, self.scene.height / 96  # inches, at CSS's 96 pixels
+        sentence = textwrap.wrap(self.frames[index].say, int(wide / 7.2))
         top, bottom = 0.4, 0.15 + 0.19 * len(sentence)
         figure = Figure(figsize=(width, height + top + bottom))
         whole = height + top + bottom
         axes = figure.add_axes((0, bottom / whole, 1, height / whole))
         self.scene.draw(axes, self.state(index))
         text: dict[str, Any] = {"fontsize": 9, "color": "#1f2328", "parse_math": False}
-        title = f"{self.title}  (step {index + 1} of {len(self)})"
         figure.text(0.02, 1 - 0.25 / whole, title, va="center", weight="bold", **text)
         for i, line in enumerate(sentence):
             y = (bottom - 0.1 - 0.19 * i) / whole

@@ -122,6 +122,11 @@ def test_large_gradients_are_cut_around_the_worst_entry():
 
 def test_plot(tmp_path):
     figure = wrong(3, 4).plot()
+    assert "the error stays pale" in figure.get_supxlabel()
+    right = gradcheck(ops.multiply, [normal(3), normal(3)])
+    for c, image in zip(right.comparisons, right.plot().axes[2::3], strict=False):
+        if image.images:
+            assert image.images[0].get_clim() == (0, c.tolerance)
     figure.savefig(tmp_path / "wrong.png")
     assert len([a for a in figure.axes if a.get_title()]) == 3
     passed = gradcheck(ops.multiply, [normal(2, 3, 4), normal(4)]).plot()

@@ -78,12 +78,18 @@ def test_the_curves_show_the_numbers():
     assert loss.get_ylabel() == "cross-entropy (nats)"
     assert loss.get_ylim()[0] == 0
     assert loss.figure.get_suptitle() == "a title"
+    sentence = loss.figure.get_supxlabel()
+    assert sentence.startswith("After epoch 3: training 30.0%, validation 50.0%.")
+    assert sentence in history(0.2, 0.9, 0.5)._repr_html_()
 
 
 def test_without_held_out_images_there_is_one_curve():
     loss, accuracy = history(NAN, NAN).plot().axes
     assert list(lines_of(loss)) == ["training"]
     assert list(lines_of(accuracy)) == ["training", "best: 20.0% at epoch 2"]
+    sentence = loss.figure.get_supxlabel()
+    assert sentence.startswith("After epoch 2: training 20.0%. ")
+    assert "drift" not in sentence
 
 
 @pytest.mark.parametrize("epochs", [0, 1, 2, 40])

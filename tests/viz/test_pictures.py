@@ -21,7 +21,21 @@ def net():
 IMAGE = normal(12, 12, 1, dtype=np.float32)
 
 
+def words(picture):
+    """All that is written on a picture's figure."""
+    figure = picture.plot()
+    inside = [t.get_text() for axes in figure.axes for t in axes.texts]
+    return figure, " ".join([*inside, *(t.get_text() for t in figure.texts)])
+
+
 def drawn(picture):
+    figure, text = words(picture)
+    assert picture.title in text  # a figure alone says what it is, and what to see
+    assert picture.caption in text.replace("\n", " ")
+    first = figure.axes[0]
+    assert first.get_xlabel()
+    assert first.get_ylabel()
+    assert first.axison
     bundle = picture._repr_mimebundle_()
     image = Image.open(io.BytesIO(base64.b64decode(bundle["image/png"])))
     assert image.size[0] > 200
@@ -88,6 +102,51 @@ def test_grad_cam_takes_the_predicted_class_and_the_last_image(net):
     assert all(p.grad is None for p in net.parameters())
 
 
+def test_grad_cams_caption_gives_the_maps_size(net):
+    text = viz.grad_cam(net, IMAGE, "layer2").caption
+    assert numbers(text.partition("seen from")[2]) == [6, 6]
+
+
+def test_numbers_that_are_not_finite_leave_the_others_their_colours():
+    net = nn.Sequential(nn.Conv2d(1, 2, 1, bias=False))
+    net[0].weight.data[...] = np.array([1.0, 2.0])
+    image = np.ones((4, 5, 1), np.float32)
+    image[1, 2] = np.nan
+    picture = viz.feature_maps(net, image, "0")
+    assert numbers(picture.caption) == [2, 2, 4, 5, 2, 2]  # full colour 2, and two NaN
+    assert picture.plot().axes[0].images[0].get_clim() == (-2, 2)
+    net[0].weight.data[..., 0] = np.inf
+    caption = viz.filters(net).caption
+    assert numbers(caption) == [2, 2, 1, 1, 2, 1]
+    assert "not finite" in caption
+
+
+def test_colours_follow_the_numbers(net):
+    """What imshow is given is the layer's output, in one scale for all."""
+    picture = viz.feature_maps(net, IMAGE, "conv1", most=3)
+    maps = picture.values["maps"]
+    figure = picture.plot()
+    top = np.abs(maps[..., :3]).max()
+    for c in range(3):
+        (image,) = figure.axes[c].images
+        np.testing.assert_array_equal(image.get_array(), maps[..., c])
+        assert image.get_clim() == (-top, top)
+    heat = viz.grad_cam(net, IMAGE, "layer2")
+    (image,) = heat.plot().axes[1].images
+    np.testing.assert_array_equal(image.get_array(), heat.values["map"])
+
+
+def test_of_very_many_classes_some_are_named():
+    labels = np.arange(100)
+    picture = viz.confusion_matrix(labels, labels, [f"a class of a long name, {i}" for i in labels])
+    figure = picture.plot()
+    ticks = figure.axes[0].get_yticklabels()
+    assert len(ticks) == 25
+    assert all(len(t.get_text()) < 20 for t in ticks)
+    share = figure.axes[0].images[0].get_array()
+    np.testing.assert_array_equal(share, np.eye(100))
+
+
 def test_confusion_matrix_counts_pairs():
     rng = np.random.default_rng(0)
     labels, predictions = rng.integers(0, 4, 50), rng.integers(0, 4, 50)
@@ -116,6 +175,18 @@ def test_errors(net):
         viz.grad_cam(net, np.zeros((2, 12, 12, 1), np.float32))
     with pytest.raises(ValueError, match="no class 10"):
         viz.grad_cam(net, IMAGE, target=10)
+    with pytest.raises(ValueError, match=r"no class 1\.5"):
+        viz.grad_cam(net, IMAGE, target=1.5)
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        viz.feature_maps(net, IMAGE, "conv1", most=0)
+    with pytest.raises(ValueError, match="an image as an array, got str"):
+        viz.feature_maps(net, "cat.png", "conv1")
+    with pytest.raises(TypeError, match="a Conv2d or a network, got int"):
+        viz.filters(3)
+    with pytest.raises(ValueError, match="got none"):
+        viz.confusion_matrix([], [])
+    with pytest.raises(viz.TooLargeError, match="at most 1000 classes, numbered from 0"):
+        viz.confusion_matrix([10**6], [0])
     with pytest.raises(ValueError, match="no Conv2d"):
         viz.filters(nn.Linear(2, 2))
     with pytest.raises(ValueError, match="as many predictions"):

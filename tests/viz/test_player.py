@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from minires.viz.player import MOST_BYTES, Frame, Player, TooLargeError
@@ -96,6 +97,14 @@ def test_save_writes_a_page_of_its_own(tmp_path):
 def test_plot_draws_any_step():
     texts = [[t.get_text() for t in player().plot(i).axes[0].texts] for i in (0, -1)]
     assert texts == [["before"], ["after"]]
+    say = "Many words that say what there is to see in this step, " * 4
+    figure = player(say=say, title="A title that is longer than the drawing is wide").plot(1)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    for text in figure.texts:
+        box = text.get_window_extent(renderer)
+        assert box.x0 >= 0
+        assert box.x1 <= figure.bbox.width
+        assert box.y0 >= 0
     with pytest.raises(IndexError):
         player().plot(7)
 
