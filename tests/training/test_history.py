@@ -88,7 +88,7 @@ def test_without_held_out_images_there_is_one_curve():
     assert list(lines_of(loss)) == ["training"]
     assert list(lines_of(accuracy)) == ["training", "best: 20.0% at epoch 2"]
     sentence = loss.figure.get_supxlabel()
-    assert sentence.startswith("After epoch 2: training 20.0%. ")
+    assert sentence.startswith("After epoch 2: training 20.0%.\n")
     assert "drift" not in sentence
 
 
