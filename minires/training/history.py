@@ -95,7 +95,7 @@ class History:
         accuracy.set(xlabel="epoch", ylabel="accuracy", title="accuracy")
         accuracy.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         for axes, free_corner in ((loss, "upper right"), (accuracy, "lower right")):
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             axes.grid(alpha=0.3)
             if self.epochs:
                 axes.legend(loc=free_corner, edgecolor="none")

@@ -92,6 +92,14 @@ def test_without_held_out_images_there_is_one_curve():
     assert "drift" not in sentence
 
 
+@pytest.mark.parametrize("epochs", [1, 2, 5, 40])
+def test_epochs_are_whole_numbers_on_the_axis(epochs):
+    for axes in history(*[0.5] * epochs).plot().axes:
+        ticks = axes.get_xticks()
+        assert len(ticks) >= 1
+        assert all(tick == round(tick) for tick in ticks)
+
+
 @pytest.mark.parametrize("epochs", [0, 1, 2, 40])
 def test_a_picture_of_any_number_of_epochs(tmp_path, epochs):
     path = tmp_path / "curves.png"
