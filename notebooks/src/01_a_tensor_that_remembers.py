@@ -218,7 +218,8 @@ print(f"20 additions: {2**21 - 1:,} visits")
 #
 # ## From numbers to arrays
 #
-# A network works on arrays, and so should the engine. The final result $L$ stays one number. The gradient
+# A network works on arrays, which this field calls *tensors*, and so should the engine. The final result $L$
+# stays one number. The gradient
 # of an array has the array's shape: for each entry, how much $L$ moves when that entry moves. Sums and
 # products carry over entry by entry, and two things are new.
 #

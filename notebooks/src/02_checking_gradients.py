@@ -157,11 +157,12 @@ print(f"error of the rule: {error(normalise, rule, ink, rng.normal(size=12)):.0e
 # %% [markdown]
 # ## Why a seed of ones proves nothing
 #
-# Where does $g$ come from? Nearly every homemade check sums the output and differentiates that,
-# `f(x).sum()`, because then the loss is a number. It amounts to $g = (1, 1, \dots, 1)$.
+# Where does $g$, the *seed* of the walk back, come from? Nearly every homemade check sums the output and
+# differentiates that, `f(x).sum()`, because then the loss is a number. It amounts to $g = (1, 1, \dots, 1)$.
 #
-# **Predict.** Here are six *wrong* rules for `normalise`, of which one always returns zero. How many pass a
-# check with ones, and how many with random numbers?
+# **Predict.** Here are six *wrong* rules for `normalise`, of which one always returns zero. (One forgets the
+# *variance*, which is $\sigma^2$.) A rule passes if its error is below $10^{-6}$. How many pass with ones, and
+# how many with random numbers?
 
 # %%
 wrong = {
@@ -282,7 +283,7 @@ report
 
 # %% [markdown]
 # *What to see: each small map is a gradient, a square an entry, orange positive, blue negative. For `w`
-# the analytic map has the pattern of the numeric one, only paler: every entry is off by the same
+# the analytic map has the pattern of the numeric one, only fainter: every entry is off by the same
 # factor. The hint says which: 1/4, and 4 is the length of the batch. (The last row is empty because
 # that pixel is white in all four images.) The gradient of `x` is right.*
 #

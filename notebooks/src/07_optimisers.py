@@ -12,7 +12,7 @@
 #   change its learning rate;
 # * read and choose a learning-rate schedule.
 #
-# About 20 minutes. You need notebooks 01 (gradients) and 04 (batch norm).
+# About 25 minutes. You need notebooks 01 (gradients) and 04 (batch norm).
 
 # %%
 import matplotlib.pyplot as plt
@@ -28,8 +28,8 @@ rng = np.random.default_rng(0)
 # ## 1. How large may a step be?
 #
 # Near a minimum every smooth loss looks like a parabola, so one parabola is worth understanding
-# completely. Take $L(w) = \tfrac{\lambda}{2} w^2$, of curvature $\lambda$. Its gradient is
-# $\lambda w$, and a step with learning rate $\eta$ is
+# completely. Take $L(w) = \tfrac{\lambda}{2} w^2$, of *curvature* $\lambda$ (its second derivative: how
+# fast the slope changes). Its gradient is $\lambda w$, and a step with learning rate $\eta$ is
 #
 # $$ w \;\leftarrow\; w - \eta \lambda w \;=\; (1 - \eta\lambda)\, w . $$
 #
@@ -68,17 +68,19 @@ plt.show()
 # A network has many weights, so many curvatures. The steepest one, $\lambda_{\max}$, decides how
 # large a step may be; the flattest, $\lambda_{\min}$, then decides how long you wait. Their ratio
 # is the condition number $\kappa$. With the best single learning rate,
-# $\eta = 2/(\lambda_{\max} + \lambda_{\min})$, both directions shrink by
+# $\eta = 2/(\lambda_{\max} + \lambda_{\min})$, the distance shrinks in both directions to
 #
-# $$ \frac{\kappa - 1}{\kappa + 1} \;\text{ a step, so a thousandfold takes about }\;
-#    \tfrac{\ln 1000}{2}\,\kappa \approx 3.5\,\kappa \text{ steps.} $$
+# $$ \frac{\kappa - 1}{\kappa + 1} \;\text{ of itself a step, so a thousandfold takes about }\;
+#    \tfrac{\ln 1000}{2}\,\kappa \approx 3.5\,\kappa \text{ steps} $$
+#
+# (put this $\eta$ into $1 - \eta\lambda$; and for a large $\kappa$ the factor is about $e^{-2/\kappa}$).
 #
 # Polyak's cure (1964): let the gradient push a velocity instead of the weight.
 #
 # $$ v \leftarrow \mu v + g, \qquad w \leftarrow w - \eta v $$
 #
-# Along the flat floor the pushes add up, to $1/(1-\mu)$ times the step; across the valley they
-# alternate and cancel. With the best $\mu$ and $\eta$ the factor becomes
+# Along the flat floor the pushes add up, to $1 + \mu + \mu^2 + \dots = 1/(1-\mu)$ times the step; across
+# the valley they alternate and cancel. With the best $\mu$ and $\eta$ the factor becomes
 # $(\sqrt\kappa - 1)/(\sqrt\kappa + 1)$: the square root of the condition number, for one extra
 # array.
 #
@@ -115,8 +117,9 @@ for kappa in (1, 10, 100, 1000):
 # Nesterov's variant looks where the velocity is about to carry it and takes the slope from there.
 # Written without a second gradient, it is one more line: step along $g + \mu v$ instead of $v$.
 #
-# Here they are on their way through a valley of $\kappa = 25$. **Predict** which of them overshoot
-# the minimum at (0, 0), then press *play* or the arrow keys.
+# Here they are on their way through a valley of $\kappa = 25$, and with them Adam, which section 5
+# builds. **Predict** which of them overshoot the minimum at (0, 0), then press *play* or the arrow
+# keys.
 
 
 # %%
@@ -162,7 +165,7 @@ def sgd_step(weights, gradients, velocities, lr, momentum=0.0, nesterov=False, w
 
 
 # %% [markdown]
-# The check: the same 200 noisy gradients for our function and for the library's, in float64.
+# The check: the same 200 random gradients for our function and for the library's, in float64.
 
 # %%
 gradients = rng.normal(size=(200, 3, 5))
@@ -186,25 +189,30 @@ for options in (
 # %% [markdown]
 # ## 4. Weight decay, and what batch norm makes of it
 #
-# The penalty $\tfrac{\lambda}{2}\lVert w\rVert^2$ adds $\lambda w$ to the gradient: without any
-# other gradient a step multiplies the weights by $1 - \eta\lambda$. At the usual
+# Weight decay adds to the loss a penalty on large weights, $\tfrac{\lambda}{2}\lVert w\rVert^2$, where
+# $\lVert w\rVert^2$ is the sum of their squares and $\lambda$ a setting (no curvature this time). That
+# adds $\lambda w$ to the gradient: without any other, a step multiplies the weights by
+# $1 - \eta\lambda$. At the usual
 # $\eta = 0.1$, $\lambda = 5\cdot10^{-4}$ they halve in $\ln 2 / (\eta\lambda) \approx 13{,}900$
-# steps. The textbook says that small weights make smooth functions, so decay regularises.
+# steps. The textbook says that small weights make smooth functions, which fit noise less.
 #
 # Now put batch norm behind the layer. **Predict:** we multiply a convolution's weights by 10.
-# What happens to the output of conv → batch norm? And to the weights' gradient?
+# What happens to the output of conv → batch norm? To the weights' gradient? And what is the cosine of
+# the angle between the weights and their gradient, $w \cdot g \,/\, (\lVert w\rVert \lVert g\rVert)$?
+# (`minires.grad` returns a gradient, where `backward` stores it. `upstream` is the gradient from
+# above.)
 
 # %%
 images = data.digits().images[:64]
 x = Tensor(images.astype(np.float32) / 255)
 conv, norm = nn.Conv2d(1, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8, eps=0)
-cotangent = Tensor(rng.normal(size=(64, 8, 8, 8)).astype(np.float32))
+upstream = Tensor(rng.normal(size=(64, 8, 8, 8)).astype(np.float32))
 
 results = []
 for scale in (1, 10):
     conv.weight.data *= scale
     y = norm(conv(x))
-    g = minires.grad((y * cotangent).sum(), conv.weight).numpy()
+    g = minires.grad((y * upstream).sum(), conv.weight).numpy()
     results.append((y.numpy(), g))
     w = conv.weight.numpy()
     cosine = (w * g).sum() / np.linalg.norm(w) / np.linalg.norm(g)
@@ -217,14 +225,14 @@ assert np.allclose(g1, 10 * g10, atol=1e-3 * np.abs(g1).max())
 # %% [markdown]
 # The output does not move: batch norm divides the factor out again. So decay cannot make this
 # function any smoother. The gradient is **ten times smaller**, and it stands at a **right angle**
-# to the weights (of course: no change of their length changes the loss). Two consequences, both
-# exact:
+# to the weights, since the cosine is 0. (Of course: no change of their length changes the loss.) Two
+# consequences, both exact:
 #
 # * A step at a right angle makes the weights longer, by Pythagoras:
 #   $\lVert w'\rVert^2 = \lVert w\rVert^2 + \eta^2\lVert g\rVert^2$. They only ever grow.
 # * Longer weights turn more slowly. What matters is the angle of a step, $\eta\lVert g\rVert /
-#   \lVert w\rVert$, and with $\lVert g\rVert \sim 1/\lVert w\rVert$ the rate that acts is
-#   $\eta / \lVert w\rVert^2$.
+#   \lVert w\rVert$, and as $\lVert g\rVert$ is proportional to $1/\lVert w\rVert$, the rate that acts
+#   is proportional to $\eta / \lVert w\rVert^2$.
 #
 # So in a residual network weight decay is a *learning-rate control*: it shortens the weights that
 # training lengthens, and so keeps the network turning.
@@ -232,8 +240,11 @@ assert np.allclose(g1, 10 * g10, atol=1e-3 * np.abs(g1).max())
 # ## 5. Build it: Adam
 #
 # One learning rate for all weights is a compromise if their gradients differ a thousandfold. Adam
-# (Kingma and Ba, 2015) gives each weight its own: it divides the mean of recent gradients by the
-# root of the mean of their squares.
+# (Kingma and Ba, 2015) gives each weight its own: it divides the mean of recent gradients, $m$, by
+# the root of the mean of their squares, $v$. Both are running means like batch norm's, with
+# $\beta_1 = 0.9$ and $\beta_2 = 0.999$. They begin at 0, so at step $t$ a part of them, $\beta^t$, is
+# still that 0, and the divisions by $1 - \beta^t$ make up for it. $\epsilon$ saves us from dividing
+# by 0.
 #
 # $$ m \leftarrow \beta_1 m + (1-\beta_1) g, \qquad v \leftarrow \beta_2 v + (1-\beta_2) g^2, \qquad
 #    w \leftarrow w - \eta\,\frac{m / (1-\beta_1^t)}{\sqrt{v / (1-\beta_2^t)} + \epsilon} $$
@@ -269,8 +280,8 @@ assert np.allclose(ours, theirs.numpy(), rtol=0, atol=1e-13)
 # All three move by 0.1 (the smallest by 1% less, because of $\epsilon$). Of the first gradient only
 # the *sign* is left: that is why Adam's learning rate is a distance, why 0.001 is a good guess
 # for almost any network, and why it set off equally fast in $x$ and $y$. Without the two
-# corrections the first step would be $0.1/\sqrt{0.001} \approx 3.2$ times as long, since $v$ starts
-# at 0 and is slower to fill than $m$.
+# corrections the first step would be $0.1/\sqrt{0.001} \approx 3.2$ times as long, since $v$ is
+# slower to fill than $m$.
 #
 # The division has a catch. A weight decay that is added to the gradient is divided as well.
 # **Predict:** two weights start at 1 and get pure noise for a gradient, the one with deviation 10,
@@ -296,21 +307,24 @@ print(f"{'(1 - lr * decay) ** 500':28} {(1 - 1e-3 * 0.1) ** 500:.3f}")
 #
 # ## 6. Why the rate must fall
 #
-# A batch's gradient is the true one plus noise of some variance $\sigma^2$. On our parabola the
-# noise keeps kicking the weight about, and after a while its mean square settles at
+# A batch's gradient is the true one plus noise of some variance $\sigma^2$, as it sees only some of the
+# images. On our parabola the noise keeps kicking the weight about. Write $q$ for the mean of $w^2$ over
+# many runs. A step makes $(1 - \eta\lambda)^2 q$ of it, and the kick adds $\eta^2\sigma^2$. It settles
+# where both together leave $q$ as it was, at
 #
-# $$ \mathbb{E}[w^2] = \frac{\eta\,\sigma^2}{\lambda\,(2 - \eta\lambda)}
+# $$ q = \frac{\eta\,\sigma^2}{\lambda\,(2 - \eta\lambda)}
 #    \;\approx\; \eta \cdot \frac{\sigma^2}{2\lambda}. $$
 #
 # The floor is **proportional to the learning rate**: no number of steps gets below it. A large rate
 # travels fast and ends high, a small one ends low and late. **Predict** how a rate that falls
-# along half a cosine does against three constant ones in the same 400 steps.
+# along half a cosine does against three constant ones in the same 400 steps. (The mean is over 2,000
+# weights that walk side by side, each with noise of its own; $\lambda = \sigma = 1$.)
 
 # %%
 total, curvature, walkers = 400, 1.0, 2000
 
 
-def cosine(t, peak):
+def cosine(t, peak, total):
     """From `peak` to 0 in `total` steps."""
     return peak * 0.5 * (1 + np.cos(np.pi * t / total))
 
@@ -320,7 +334,7 @@ for label, rate in {
     "constant 0.5": lambda t: 0.5,
     "constant 0.05": lambda t: 0.05,
     "constant 0.005": lambda t: 0.005,
-    "cosine from 0.5": lambda t: cosine(t, 0.5),
+    "cosine from 0.5": lambda t: cosine(t, 0.5, total),
 }.items():
     w, losses = np.full(walkers, 10.0), []
     for t in range(total):
@@ -330,7 +344,7 @@ for label, rate in {
     if label.startswith("constant") and rate(0) > 0.01:
         floor = 0.5 * rate(0) / (2 - rate(0) * curvature)
         axes.axhline(floor, color=line.get_color(), lw=0.8, ls=":")
-axes.set(xlabel="step", ylabel="mean loss of 2,000 walkers")
+axes.set(xlabel="step", ylabel="loss, mean of 2,000 weights")
 axes.legend(title="learning rate", fontsize=8)
 plt.show()
 
@@ -355,11 +369,11 @@ for name, make in schedules.items():
     for _ in range(200):
         rates.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
-        schedule.step() if len(rates) < 200 else None
+        if len(rates) < 200:
+            schedule.step()
     axes.plot(rates, label=name)
     if "Cosine" in name:
-        total = 200
-        assert np.allclose(rates, [cosine(t, 0.2) for t in range(200)])
+        assert np.allclose(rates, [cosine(t, 0.2, 200) for t in range(200)])
 axes.set(xlabel="step", ylabel="learning rate")
 axes.legend(fontsize=8)
 plt.show()
@@ -371,8 +385,10 @@ plt.show()
 #
 # ## 7. A race on real data
 #
-# A ResNet-8 on 1,437 handwritten digits, 6 epochs, 132 steps. Everybody has the same weights and
-# the same batches, and a learning rate that suits it. **Predict** the order.
+# A ResNet-8, the library's residual network of 8 layers, on 1,437 handwritten digits. An *epoch* is one
+# pass through all images, in batches of 64 that a `DataLoader` hands out, each time in another order; six
+# epochs are 132 steps. The pixels are shifted and scaled to mean 0 and deviation 1. Everybody has the
+# same weights and the same batches, and a learning rate that suits it. **Predict** the order.
 
 # %%
 train, test = data.digits(), data.digits(train=False)
@@ -420,10 +436,11 @@ axes.legend(fontsize=8)
 plt.show()
 
 # %% [markdown]
-# **What to see.** The curves cross: who leads at step 30 need not lead at the end, and the one that
-# ends lowest is the one whose rate falls to zero. On 360 test digits one image is 0.28%, so
-# differences of a point in the legend are luck. That is an honest summary of the literature, too:
-# tuned well, they are close, and the schedule matters as much as the method.
+# **What to see.** Plain SGD stays behind. The other four cross again and again: who leads at step 30
+# need not lead at the end, and with other weights to begin with it would be another. On 360 test
+# digits one image is 0.28%, so differences of a point in the legend are luck. That is an honest summary
+# of the literature, too: tuned well, they are close. The schedule pays in longer trainings, where the
+# noise floor of section 6 is what is left to beat.
 #
 # ## What to keep
 #
@@ -440,7 +457,7 @@ plt.show()
 #    $2(1+\mu)/\lambda$ to three digits. Why does a heavy ball bear a larger step?
 # 2. **RMSprop.** Write it from `optim.RMSprop`'s docstring in the manner of `adam_step` and hold it
 #    against the library on `gradients`. *You are right if* they differ by less than 1e-13.
-# 3. **The effective rate.** Show with the walkers of section 6 that SGD with momentum $\mu$ and
+# 3. **The effective rate.** Show with the 2,000 weights of section 6 that SGD with momentum $\mu$ and
 #    rate $\eta$ has about the noise floor of plain SGD with $\eta/(1-\mu)$, for small
 #    $\eta\lambda$. Then train with plain SGD in `race` and plot $\lVert w\rVert$ of ResNet-8's
 #    `conv1.weight` by step, with and without weight decay. *You are right if* one of the two never

@@ -10,7 +10,8 @@
 # * write the training loop in fifteen lines, equal to `minires.fit` to the last bit;
 # * say how good a network is, how sure you are of that, and where it is wrong.
 #
-# About 20 minutes. You need the notebooks before; the data come with the package.
+# About 25 minutes. You need the notebooks before; the data come with the package. (`nn` holds layers,
+# `nn.functional` their functions, `ops` all operations on tensors.)
 
 # %%
 import matplotlib.pyplot as plt
@@ -49,14 +50,15 @@ plt.show()
 # ## 2. Hold some out, and scale
 #
 # Three sets, three purposes. Weights learn from the *training* images. You learn from the
-# *validation* images: when to stop, which rate. The *test* images are opened once, at the end.
-# Whoever picks the best of twenty runs on the test set has trained on it, by hand.
+# *validation* images, a tenth of which we hold back: when to stop, which rate. The *test* images are
+# opened once, at the end. Whoever picks the best of twenty runs on the test set has trained on it, by
+# hand.
 #
 # Pixels from 0 to 255 become numbers of mean 0 and deviation 1, with the *training* images' mean
 # and deviation.
 
 # %%
-train, valid = data.split(whole, 0.1, 0)
+train, valid = data.split(whole, 0.1, seed=0)
 pixels = train.images / 255
 mean, std = pixels.mean(), pixels.std()
 normalize = data.Normalize([mean], [std])
@@ -87,7 +89,8 @@ print(f"nearest average: {baseline:.1%} of the validation images")
 #
 # A block is notebook 06's: two convolutions with batch norm, and the input added back. Where a
 # stage begins, the image is halved and the channels doubled, so the shortcut takes every second
-# pixel and pads the new channels with zeros: He et al.'s option A, without a single parameter.
+# pixel and pads the new channels with zeros: He et al.'s option A, without a single parameter. The
+# scores at the end, which softmax would make probabilities of, are called *logits*.
 
 
 # %%
@@ -149,7 +152,7 @@ assert difference < 1e-5
 #
 # **One batch by heart.** On 32 images, over and over, the loss must go to (nearly) nothing. If it
 # does not, something in the loop is wrong, and more data will not mend it. **Predict** how many
-# steps 77,000 parameters need to learn 32 images.
+# steps 75,000 parameters need to learn 32 images.
 
 # %%
 model.load_state_dict(initial)
@@ -171,7 +174,8 @@ assert right == 32
 #
 # Let the rate grow from tiny to absurd within one short run, and watch the loss (Smith, 2017). Too
 # small: nothing happens. Then the loss falls. Then it is beyond $2/\lambda_{\max}$ (notebook 07).
-# **Predict** at which rate it turns.
+# **Predict** at which rate it turns. (`drop_last` leaves out the last images, which fill no batch;
+# `batches(0)` are those of epoch 0, in an order of its own.)
 
 # %%
 model.load_state_dict(initial)
@@ -261,8 +265,9 @@ print(f"all {len(initial)} arrays are equal to the bit")
 # %% [markdown]
 # ## 8. Train
 #
-# Before going on, look at the twin's validation loss after this one epoch. A network that guesses
-# has 2.30.
+# Before going on, look at the twin's validation loss after this one epoch, once with batch norm's
+# running statistics, as one should, and once with those of the validation images themselves
+# (notebook 04). A network that guesses has 2.30. **Predict** both.
 
 # %%
 running = evaluate(twin, valid)[0]
@@ -295,20 +300,23 @@ for epoch in range(1, EPOCHS):
 
 figure, axes = plt.subplots(figsize=(6, 3.2), layout="constrained")
 axes.plot(range(1, EPOCHS + 1), rows, "o-", label=["training", "validation"])
-axes.set(xlabel="epoch", ylabel="cross-entropy (nats)", yscale="log")
+axes.set(xlabel="epoch", ylabel="cross-entropy (nats)", yscale="log", ylim=(0.25, 6))
+axes.set_yticks([0.3, 0.5, 1, 2, 5], ["0.3", "0.5", "1", "2", "5"])
+axes.minorticks_off()
 axes.legend()
 plt.show()
 
 # %% [markdown]
-# **What to see.** The spike of the first epoch is gone at once. From then on both fall together,
-# the validation loss a little above: that gap is what the network knows of these 4,500 images only.
+# **What to see.** The spike of the first epoch is gone at once. From then on both fall, the validation
+# loss less smoothly and a little above: that gap is what the network knows of these 4,500 images only.
 # While the validation loss still falls, more training pays; where it turns up, the network is
 # learning by heart.
 #
 # ## 9. How good is it?
 #
-# Now, once, the test images. An accuracy over $n$ images is itself a measurement, with a standard
-# error of $\sqrt{p(1-p)/n}$. For 95% confidence take twice that.
+# Now, once, the test images. Other 1,000 images would have given another share $p$ of right ones.
+# How far do such shares scatter? With $n$ images their standard deviation is $\sqrt{p(1-p)/n}$, and
+# nineteen times in twenty the truth is within twice that.
 
 # %%
 _, logits = evaluate(model, test)
@@ -323,7 +331,8 @@ assert np.array_equal(again.predictions, predictions)
 
 # %% [markdown]
 # So two networks a point apart on this test set are *not* told apart. (How many test images would
-# you need for ± 0.2%? A hundred times as many: that is why ImageNet has 50,000.)
+# you need for ± 0.2%? A hundred times as many: that is why ImageNet, the collection that large
+# networks are compared on, tests with 50,000.)
 #
 # **Where is it wrong?** Count, for each true class, what it was taken for. By hand, one line; then
 # the library's picture.
@@ -358,9 +367,10 @@ for axes, i in zip(panels.ravel(), worst, strict=True):
 plt.show()
 
 # %% [markdown]
-# **What to see.** Some of these you would get wrong too, and a few labels look mistaken. The
-# network is sure of them all the same: nothing in the cross-entropy ever asked it to know what it
-# does not know. Exercise 2 measures how far its confidence can be trusted.
+# **What to see.** Test images of 28 × 28 pixels, with the network's probability for its wrong answer.
+# Some of these you would get wrong too, and a few labels look mistaken. The network is sure of them
+# all the same: nothing in the cross-entropy ever asked it to know what it does not know. Exercise 2
+# measures how far its confidence can be trusted.
 #
 # ## 10. Keep it
 #
