@@ -14,6 +14,12 @@ class FileError(ValueError):
     """A file is missing, is damaged, or is not what it should be."""
 
 
+def shown(text: str, most: int = 100) -> str:
+    """What a file says, fit for a message: short, on one line, nothing that moves a cursor."""
+    shortened = text if len(text) <= most else text[:most] + "..."
+    return shortened if shortened.isprintable() else ascii(shortened)
+
+
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
     """A binary file to write to, which replaces `path` when the block ends without an error.

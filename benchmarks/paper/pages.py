@@ -307,7 +307,9 @@ def onnx_networks() -> str:
                 "nodes": row["nodes"],
                 "largest difference / largest logit": _relative(row),
             }
-            for row in _weights("onnx")
+            for row in sorted(
+                _weights("onnx"), key=lambda row: int(row["network"][len("resnet") :])
+            )
         ]
     )
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minires import nn, ops
+from minires.files import shown
 from minires.tensor import Tensor
 
 KEPT = (0, 2, 3, 1)  # the axes of the graph, in the order in which four are kept
@@ -25,21 +26,32 @@ def turn(x: Tensor, axes: tuple[int, ...]) -> Tensor:
     return x.transpose(*axes) if x.ndim == 4 else x
 
 
+OWN_DOMAIN = ("", "ai.onnx")
+
+# attributes that change nothing here: whatever they say (None), or where they say this
+HARMLESS: dict[str, int | None] = dict.fromkeys(("kernel_shape", "ratio", "seed", "storage_order"))
+HARMLESS |= {"allowzero": 0, "noop_with_empty_axes": 0, "spatial": 1}
+
+
 def kind_of(node: Any) -> str:
     """A node's operation, with its domain where that is not ONNX's own."""
-    return node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
+    return shown(node.op_type if node.domain in OWN_DOMAIN else f"{node.domain}.{node.op_type}")
 
 
 class Node:
     """A node with its attributes as Python values, and those inputs that are constants."""
 
-    def __init__(self, onnx: Any, node: Any, constants: dict[str, NDArray[Any]]) -> None:
-        self.kind, self.name = kind_of(node), node.name or node.output[0]
+    def __init__(
+        self, onnx: Any, node: Any, constants: dict[str, NDArray[Any]], opset: int
+    ) -> None:
+        self.kind, self.name = kind_of(node), shown(node.name or node.output[0], 60)
         self.inputs, self.output = tuple(node.input), node.output[0]
         self.attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-        self.constants = constants
+        self.constants, self.opset = constants, opset
+        self.read: set[str] = set()
 
     def get(self, name: str, default: Any) -> Any:
+        self.read.add(name)
         value = self.attributes.get(name, default)
         return value.decode() if isinstance(value, bytes) else value
 
@@ -49,18 +61,24 @@ class Node:
         if not name:
             return default
         if name not in self.constants:
-            raise ValueError(f"{self.kind} {self.name}: {name} is computed, a constant was wanted")
+            raise ValueError(f"{shown(name, 60)} is computed, a constant was wanted")
         return self.constants[name]
 
     def numbers(self, name: str, index: int, default: Any = None) -> Any:
         """Whole numbers that older opsets have as an attribute and newer ones as an input."""
         if name in self.attributes:
-            return tuple(self.attributes[name])
+            return tuple(self.get(name, ()))
         found = self.constant(index)
         return default if found is None else tuple(int(n) for n in np.ravel(found))
 
     def refuse(self, what: str) -> ValueError:
-        return ValueError(f"{self.kind} {self.name}: {what} is not known here")
+        return ValueError(f"{what} is not known here")
+
+    def refuse_unread(self) -> None:
+        """An attribute that its reader did not look at may say that something else is meant."""
+        for name, value in self.attributes.items():
+            if name not in self.read and HARMLESS.get(name, object()) not in (None, value):
+                raise self.refuse(f"the attribute {shown(name, 60)}")
 
 
 class _Padded(nn.Module):
@@ -129,7 +147,11 @@ def _windows(node: Node, kernel: Sequence[int]) -> tuple[dict[str, Any], tuple[i
     if len(kernel) != 2:
         raise node.refuse(f"a window of {len(kernel)} axes")
     rule = node.get("auto_pad", "NOTSET")
-    pads = tuple(node.get("pads", (0, 0, 0, 0)))
+    pads, stride = tuple(node.get("pads", (0, 0, 0, 0))), tuple(node.get("strides", (1, 1)))
+    if rule not in ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"):
+        raise node.refuse(f"padding called {shown(str(rule), 60)}")
+    if (len(pads), len(stride)) != (4, 2):
+        raise ValueError(f"{len(pads)} pads and {len(stride)} strides, wanted 4 and 2")
     if rule in ("SAME_UPPER", "SAME_LOWER"):
         before: tuple[int, ...] | str = rule
         padding: tuple[int, ...] = (0, 0)
@@ -137,7 +159,7 @@ def _windows(node: Node, kernel: Sequence[int]) -> tuple[dict[str, Any], tuple[i
         before, padding = (), (0, 0) if rule == "VALID" else pads[:2]
     else:
         before, padding = pads, (0, 0)
-    return {"stride": tuple(node.get("strides", (1, 1))), "padding": padding}, before
+    return {"stride": stride, "padding": padding}, before
 
 
 def _conv(node: Node) -> nn.Module:
@@ -173,7 +195,9 @@ def _batch_norm(node: Node) -> nn.Module:
     return layer
 
 
-def _linear(weight: NDArray[Any], bias: NDArray[Any] | None) -> nn.Module:
+def _linear(node: Node, weight: NDArray[Any], bias: NDArray[Any] | None) -> nn.Module:
+    if weight.ndim != 2:
+        raise node.refuse(f"a product with an array of {weight.ndim} axes")
     inputs, outputs = weight.shape
     layer = nn.Linear(inputs, outputs, bias=bias is not None)
     _set(layer.weight, weight)
@@ -187,15 +211,13 @@ def _gemm(node: Node) -> nn.Module:
     if node.get("transA", 0):
         raise node.refuse("transA")
     weight = weight.T if node.get("transB", 0) else weight
-    bias = None if bias is None else bias * np.float32(node.get("beta", 1.0))
-    return _linear(weight * np.float32(node.get("alpha", 1.0)), bias)
+    beta = np.float32(node.get("beta", 1.0))
+    bias = None if bias is None else bias * beta
+    return _linear(node, weight * np.float32(node.get("alpha", 1.0)), bias)
 
 
 def _matmul(node: Node) -> nn.Module:
-    weight = node.constant(1)
-    if weight.ndim != 2:
-        raise node.refuse(f"a product with an array of {weight.ndim} axes")
-    return _linear(weight, None)
+    return _linear(node, node.constant(1), None)
 
 
 def _max_pool(node: Node) -> nn.Module:
@@ -208,9 +230,11 @@ def _max_pool(node: Node) -> nn.Module:
 
 def _average_pool(node: Node) -> nn.Module:
     walk, before = _windows(node, node.get("kernel_shape", ()))
-    padded = before or walk["padding"] != (0, 0)
-    if node.get("ceil_mode", 0) or (padded and not node.get("count_include_pad", 0)):
-        raise node.refuse("ceil_mode, or padding that does not count")
+    uncounted = not node.get("count_include_pad", 0)
+    if node.get("ceil_mode", 0) or set(node.get("dilations", (1,))) != {1}:
+        raise node.refuse("ceil_mode or a dilation")
+    if uncounted and (before or walk["padding"] != (0, 0)):
+        raise node.refuse("padding that does not count")
     layer = nn.AvgPool2d(tuple(node.get("kernel_shape", ())), **walk)
     return _Padded(layer, before, 0.0) if before else layer
 
@@ -227,7 +251,7 @@ def _elementwise(operation: Any) -> Callable[[Node], Callable[..., Tensor]]:
 
 
 def _pad(node: Node) -> Callable[..., Tensor]:
-    pads, value = node.numbers("pads", 1), node.attributes.get("value", node.constant(2, 0.0))
+    pads, value = node.numbers("pads", 1), node.get("value", node.constant(2, 0.0))
     if node.get("mode", "constant") != "constant" or node.constant(3) is not None:
         raise node.refuse("a mode other than constant, or axes")
     before, after = pads[: len(pads) // 2], pads[len(pads) // 2 :]
@@ -238,8 +262,10 @@ def _pad(node: Node) -> Callable[..., Tensor]:
 
 
 def _transpose(node: Node) -> Callable[..., Tensor]:
+    given = node.get("perm", None)
+
     def run(x: Tensor) -> Tensor:
-        perm = tuple(node.get("perm", range(x.ndim)[::-1]))
+        perm = tuple(range(x.ndim)[::-1] if given is None else given)
         if x.ndim == 4:  # where the axis is kept that comes to where KEPT[i] is kept
             perm = tuple(KEPT.index(perm[axis]) for axis in KEPT)
         return x.transpose(*perm)
@@ -298,8 +324,26 @@ def _reduce_mean(node: Node) -> nn.Module:
     return _InGraphsOrder(lambda x: x.mean(axis=axes, keepdims=keepdims))
 
 
+def _softmax(node: Node) -> nn.Module:
+    if node.opset >= 13:
+        return _InGraphsOrder(nn.Softmax(node.get("axis", -1)))
+    axis = node.get("axis", 1)  # before, over it and all axes behind it together
+
+    def run(x: Tensor) -> Tensor:
+        rows = int(np.prod(x.shape[: axis % x.ndim], dtype=int))
+        return ops.softmax(x.reshape(rows, x.size // rows)).reshape(x.shape)
+
+    return _InGraphsOrder(run)
+
+
 def _same(node: Node) -> Callable[..., Tensor]:
     return lambda x: x
+
+
+def _dropout(node: Node) -> Callable[..., Tensor]:
+    if np.any(node.constant(2, False)):
+        raise node.refuse("dropout in training mode")
+    return lambda x, *ratio: x
 
 
 READERS: dict[str, Callable[[Node], Callable[..., Tensor]]] = {
@@ -308,7 +352,7 @@ READERS: dict[str, Callable[[Node], Callable[..., Tensor]]] = {
     "BatchNormalization": _batch_norm,
     "Conv": _conv,
     "Div": _elementwise(ops.divide),
-    "Dropout": _same,
+    "Dropout": _dropout,
     "Flatten": _flatten,
     "Gemm": _gemm,
     "GlobalAveragePool": lambda node: nn.AdaptiveAvgPool2d(1),
@@ -323,7 +367,7 @@ READERS: dict[str, Callable[[Node], Callable[..., Tensor]]] = {
     "Reshape": _reshape,
     "Sigmoid": lambda node: nn.Sigmoid(),
     "Slice": _slice,
-    "Softmax": lambda node: _InGraphsOrder(nn.Softmax(node.get("axis", -1))),
+    "Softmax": _softmax,
     "Squeeze": _squeeze,
     "Sub": _elementwise(ops.subtract),
     "Tanh": lambda node: nn.Tanh(),

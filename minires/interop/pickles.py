@@ -11,6 +11,10 @@ import pickletools
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from minires.files import shown
+
+MOST_INSTRUCTIONS = 5_000_000  # a byte may make a set of 216: a large program is a small bomb
+
 
 class Stream(Protocol):
     """What a pickle is read from: a binary file, or a memory map."""
@@ -49,12 +53,16 @@ def unpickle(
     """
     machine = _Machine(allowed, persistent)
     try:
-        for instruction, argument, _ in pickletools.genops(stream):  # type: ignore[arg-type]
+        program = pickletools.genops(stream)  # type: ignore[arg-type]
+        for count, (instruction, argument, _) in enumerate(program):
+            if count == MOST_INSTRUCTIONS:
+                raise PickleError(f"its pickle has more than {MOST_INSTRUCTIONS:,} instructions")
             machine.run(instruction.name, argument)
     except PickleError:
         raise
     except Exception as error:  # damaged programs fail in nearly any way
-        raise PickleError(f"its pickle is damaged ({error or type(error).__name__})") from error
+        what = shown(str(error)) or type(error).__name__
+        raise PickleError(f"its pickle is damaged ({what})") from error
     if len(machine.stack) != 1:
         raise PickleError("its pickle is damaged (it ends with more or less than one object)")
     return machine.stack[0]
@@ -176,9 +184,8 @@ class _Machine:
     def find(self, name: str) -> None:
         name = name.replace(" ", ".")
         if name not in self.allowed:
-            shown = name if name.isprintable() and len(name) < 100 else ascii(name[:100])
             raise PickleError(
-                f"it asks for {shown}, which is not among the few names allowed "
+                f"it asks for {shown(name)}, which is not among the few names allowed "
                 "(tensors alone need no others: save a state dict, not a whole model)"
             )
         self.stack.append(self.allowed[name])

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minires.backend import to_host
-from minires.files import FileError, atomic_write
+from minires.files import FileError, atomic_write, shown
 from minires.interop.libraries import optional
 from minires.interop.states import torch_axes
 from minires.nn import Module
@@ -21,19 +21,31 @@ def starts_safetensors(start: bytes) -> bool:
     return len(start) > 8 and start[8:9] == b"{" and int.from_bytes(start[:8], "little") < 2**32
 
 
+KNOWN = {"F16", "F32", "F64", "BF16", "BOOL"}
+KNOWN |= {f"{sign}{bits}" for sign in "IU" for bits in (8, 16, 32, 64)}
+
+
 class StoredTensor:
-    """A tensor of the file, read when it is asked for."""
+    """A tensor of the file, read when it is asked for.
+
+    Raises
+    ------
+    ValueError
+        If its numbers are of a type that is not known here, such as float8.
+    """
 
     def __init__(self, file: Any, name: str) -> None:
         self.file, self.name = file, name
         described = file.get_slice(name)
         self.shape: tuple[int, ...] = tuple(described.get_shape())
         self.dtype: str = described.get_dtype()
+        if self.dtype not in KNOWN:
+            raise ValueError(f"{shown(name)} is of type {self.dtype}, which is not known here")
 
     def read(self) -> NDArray[Any]:
-        """The numbers; those of types that NumPy lacks, such as bfloat16, as float32."""
-        if self.dtype.startswith(("BF", "F8")):
-            optional("ml_dtypes")  # which teaches NumPy such types
+        """The numbers; bfloat16, which NumPy lacks, as float32."""
+        if self.dtype == "BF16":
+            optional("ml_dtypes")  # which teaches NumPy the type
         array: NDArray[Any] = self.file.get_tensor(self.name)
         return array if array.dtype.kind in "fiub" else array.astype(np.float32)
 
@@ -56,7 +68,7 @@ def read_safetensors(path: str | Path) -> dict[str, StoredTensor]:
         file = library.safe_open(str(path), framework="np")
         return {name: StoredTensor(file, name) for name in file.keys()}  # noqa: SIM118
     except (OSError, ValueError, library.SafetensorError) as error:
-        raise FileError(f"cannot load {path}: {error}") from error
+        raise FileError(f"cannot load {path}: {shown(str(error), 400)}") from error
 
 
 def save_torch_compatible(

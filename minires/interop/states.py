@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minires import backend, models
-from minires.files import FileError
+from minires.files import FileError, shown
 from minires.nn import Module
 
 T = TypeVar("T")
@@ -38,17 +38,25 @@ def find_state(content: Any, is_tensor: Callable[[Any], bool]) -> dict[str, Any]
     """
 
     def is_state(value: Any) -> bool:
-        return isinstance(value, dict) and bool(value) and all(map(is_tensor, value.values()))
+        return (
+            isinstance(value, dict)
+            and bool(value)
+            and all(type(name) is str for name in value)
+            and all(map(is_tensor, value.values()))
+        )
 
     if is_state(content):
         return dict(content)
     if not isinstance(content, dict):
         raise FileError(f"it holds a {type(content).__name__}, not a state dict")
-    inside = {str(key): value for key, value in content.items() if is_state(value)}
+    inside = {key: value for key, value in content.items() if is_state(value)}
     for name in ("state_dict", "model_state_dict", "model", "net", *inside):
         if name in inside:
             return dict(inside[name])
-    keys = ", ".join(str(key)[:40] for key in list(content)[:8])
+    keys = ", ".join(
+        shown(key, 40) if isinstance(key, str) else f"a key of type {type(key).__name__}"
+        for key in list(content)[:8]
+    )
     raise FileError(f"no value in it is a state dict; it holds: {keys or 'nothing'}")
 
 
@@ -147,7 +155,7 @@ def load_state(model: Module, state: Mapping[str, Stored]) -> None:
     ):
         if names:
             more = f" and {len(names) - 12} more" if len(names) > 12 else ""
-            problems.append(f"{problem}: {', '.join(names[:12])}{more}")
+            problems.append(f"{problem}: {', '.join(map(shown, names[:12]))}{more}")
     for name in (name for name in own if name in state):
         given = state[name].shape
         axes = torch_axes(name, len(given))

@@ -20,12 +20,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minires.files import FileError
+from minires.files import FileError, shown
 from minires.interop.pickles import PickleError, unpickle
 
 ZIP_START = b"PK\x03\x04"
 _MAGIC = 0x1950A86A20F9469CFC6C
 _VERSION = 1001
+MOST_AXES = 32  # what every NumPy has
 
 _DTYPES = {
     "Float": "float32",
@@ -79,7 +80,10 @@ class StoredTensor:
             storage.stored,
             storage.memory,
             storage.start + self.offset * itemsize,
-            tuple(stride * itemsize for stride in self.strides),
+            tuple(
+                stride * itemsize if length > 1 else 0
+                for length, stride in zip(self.shape, self.strides, strict=True)
+            ),
         )
         if storage.dtype == "bfloat16":
             return (view.astype(np.uint32) << 16).view(np.float32)
@@ -104,7 +108,11 @@ class _StorageType:
 
 
 def _counts(values: Any) -> tuple[int, ...]:
-    if type(values) is not tuple or not all(type(v) is int and v >= 0 for v in values):
+    if type(values) is not tuple or len(values) > MOST_AXES:
+        raise PickleError(
+            f"a tensor's shape or strides are no tuple of at most {MOST_AXES} numbers"
+        )
+    if not all(type(v) is int and 0 <= v < 2**63 for v in values):
         raise PickleError("a tensor's offset, shape or strides are no whole numbers")
     return values
 
@@ -115,7 +123,7 @@ def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Sto
     if not isinstance(storage, Storage) or len(shape) != len(strides):
         raise PickleError("a tensor's storage, shape and strides do not fit together")
     if 0 in shape:
-        np.empty(shape, bool)  # which fails where a length makes no sense
+        np.empty(shape, storage.stored)  # which fails where a length makes no sense
         return StoredTensor(storage, 0, shape, strides)
     last = offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
     if last >= storage.size:
@@ -155,12 +163,14 @@ class _Storages(dict[str, Storage]):
     def refer(self, identity: Any) -> Storage:
         """What stands for ("storage", type, key, device, size) in the pickle."""
         match identity:
-            case ("storage", _StorageType(dtype), str(key), _, int(size), *rest) if size >= 0:
+            case ("storage", _StorageType(dtype), str(key), _, int(size), *rest) if (
+                0 <= size < 2**63
+            ):
                 if any(part is not None for part in rest):
                     raise PickleError("a storage is a window on another, which is not supported")
                 storage = self.setdefault(key, Storage(dtype, size))
                 if (storage.dtype, storage.size) != (dtype, size):
-                    raise PickleError(f"storage {key[:40]!r} has two types or sizes")
+                    raise PickleError(f"storage {shown(key, 40)} has two types or sizes")
                 return storage
         raise PickleError("a tensor's data are described in a way that PyTorch does not")
 
@@ -223,7 +233,8 @@ def _read_legacy(memory: mmap.mmap) -> Any:
     storages = _Storages()
     content = unpickle(memory, _ALLOWED, storages.refer)
     keys = unpickle(memory, {})
-    if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(storages):
+    named = isinstance(keys, list) and all(type(key) is str for key in keys)
+    if not named or sorted(keys) != sorted(storages):
         raise PickleError("its list of storages is not that of its tensors")
     for key in keys:
         header = memory.read(8)
@@ -243,7 +254,9 @@ def _read_zip(memory: mmap.mmap, path: Path) -> Any:
         with zipfile.ZipFile(path) as archive:
             records = {record.filename: record for record in archive.infolist()}
     except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error) as error:
-        raise PickleError(f"its list of records is damaged ({error}); was it cut off?") from error
+        raise PickleError(
+            f"its list of records is damaged ({shown(str(error))}); was it cut off?"
+        ) from error
     roots = [name.removesuffix("data.pkl") for name in records if name.endswith("/data.pkl")]
     if len(roots) != 1:
         raise PickleError("it is a zip archive, but not one of PyTorch's")
@@ -263,11 +276,11 @@ def _read_zip(memory: mmap.mmap, path: Path) -> Any:
     for key, storage in storages.items():
         record = records.get(f"{root}data/{key}")
         if record is None:
-            raise PickleError(f"it has no record data/{key[:40]}, which a tensor wants")
+            raise PickleError(f"it has no record data/{shown(key, 40)}, which a tensor wants")
         start, size = _find(memory, record)
         if size != storage.nbytes:
             raise PickleError(
-                f"record data/{key[:40]} has {size} bytes, its tensors say {storage.nbytes}"
+                f"record data/{shown(key, 40)} has {size} bytes, its tensors say {storage.nbytes}"
             )
         storage.place(memory, start)
     return content
@@ -282,7 +295,7 @@ def _find(memory: mmap.mmap, record: zipfile.ZipInfo) -> tuple[int, int]:
         )
     header = memory[record.header_offset : record.header_offset + 30]
     if len(header) < 30 or header[:4] != ZIP_START:
-        raise PickleError(f"record {record.filename[:60]!r} is not where its list says")
+        raise PickleError(f"record {shown(record.filename, 60)} is not where its list says")
     name_length, extra_length = struct.unpack("<HH", header[26:30])
     start = record.header_offset + 30 + name_length + extra_length
     if start + record.file_size > len(memory):

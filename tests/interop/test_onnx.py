@@ -202,7 +202,10 @@ def one_node(kind, further=(), weights=None, **attributes):
             "operations that are not known here: Erf, LRN",
         ),
         (one_node("MaxPool", kernel_shape=[2, 2], ceil_mode=1), "MaxPool out: ceil_mode"),
-        (one_node("AveragePool", kernel_shape=[2, 2], pads=[1, 1, 1, 1]), "AveragePool out: ceil"),
+        (
+            one_node("AveragePool", kernel_shape=[2, 2], pads=[1, 1, 1, 1]),
+            "AveragePool out: padding that",
+        ),
         (one_node("Pad", ["p"], {"p": np.zeros(8, int)}, mode="reflect"), "Pad out: a mode other"),
         (one_node("Conv", ["x"]), "Conv out: x is computed, a constant was wanted"),
         (one_node("Conv", ["w"], {"w": np.ones((2, 3, 3), np.float32)}), "a window of 1 axes"),
