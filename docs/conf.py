@@ -47,4 +47,5 @@ pygments_style, pygments_dark_style = "a11y-high-contrast-light", "github-dark-h
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
+html_show_search_summary = False  # it fetches pages, which a site on a disk may not
 html_show_copyright = False
