@@ -43,7 +43,7 @@ numpydoc_show_class_members = False
 toc_object_entries_show_parents = "hide"
 
 html_theme = "furo"
-pygments_style, pygments_dark_style = "a11y-high-contrast-light", "github-dark-high-contrast"
+pygments_dark_style = "github-dark-high-contrast"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False

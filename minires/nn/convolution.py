@@ -29,7 +29,19 @@ class Conv2d(Module):
     Attributes
     ----------
     weight : Parameter (KH, KW, in_channels / groups, out_channels)
+        At first uniform within 1 / sqrt(fan-in), and so is the bias: PyTorch's default.
+        `minires.models` draw theirs as He et al. 2015 do.
     bias : Parameter (out_channels,) or None
+
+    Raises
+    ------
+    ValueError
+        If a size makes no sense, or groups divides the channels not; when called, if the images
+        do not fit.
+
+    See Also
+    --------
+    minires.nn.functional.conv2d : what is computed, and the size of the result.
     """
 
     def __init__(

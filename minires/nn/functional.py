@@ -40,7 +40,38 @@ def conv2d(
     dilation: Size = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Convolution: (N, H, W, C) with (KH, KW, C / groups, O) gives (N, Ho, Wo, O)."""
+    """Convolution: slide each filter over the images and add up the products.
+
+    As everywhere in deep learning it is a cross-correlation: the filter is not flipped.
+
+    Parameters
+    ----------
+    input : (N, H, W, C)
+    weight : (KH, KW, C / groups, O)
+    bias : (O,), optional
+    stride, padding, dilation : int or (int, int)
+        For height and width. Padding is with zeros; a dilation of d leaves d - 1 pixels between
+        those that a filter sees.
+    groups : int
+        Filters of group i see the channels of group i only.
+
+    Returns
+    -------
+    Tensor (N, Ho, Wo, O)
+        Ho = floor((H + 2 padding - dilation (KH - 1) - 1) / stride) + 1, Wo likewise. Of the
+        input's dtype; what float16 gives has been summed in float32.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit; it says so where images come as (N, C, H, W).
+
+    References
+    ----------
+    V. Dumoulin and F. Visin, *A guide to convolution arithmetic for deep learning*, 2016,
+    arXiv:1603.07285, relationships 6 and 15 for the size, and chapter 4 for the gradient as a transposed
+    convolution.
+    """
     out = ops.conv2d(
         input,
         weight,
@@ -53,7 +84,24 @@ def conv2d(
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """`input @ weight + bias`: (..., in) with (in, out) gives (..., out)."""
+    """`input @ weight + bias`.
+
+    Parameters
+    ----------
+    input : (..., in)
+    weight : (in, out)
+        PyTorch's is (out, in).
+    bias : (out,), optional
+
+    Returns
+    -------
+    Tensor (..., out)
+
+    Raises
+    ------
+    ValueError
+        If the input's last axis is not the weight's first.
+    """
     if input.ndim == 0 or input.shape[-1] != weight.shape[0]:
         raise ValueError(f"linear wants (..., {weight.shape[0]}), got {tuple(input.shape)}")
     out = ops.matmul(input, weight)
@@ -72,14 +120,37 @@ def batch_norm(
 ) -> Tensor:
     """Batch normalisation over all axes but the last (Ioffe and Szegedy 2015).
 
-    In training with the batch's own statistics; the running ones, where given, move towards them
-    in place: `running += momentum * (batch - running)`, the variance as its unbiased estimate.
-    Otherwise with the running statistics.
+    Each channel becomes ``weight * (x - mean) / sqrt(var + eps) + bias``: algorithm 1 in training,
+    with the batch's own mean and biased variance, and algorithm 2 otherwise, with the running ones.
+
+    Parameters
+    ----------
+    input : (..., C)
+        Images (N, H, W, C), sequences (N, L, C) or features (N, C).
+    running_mean, running_var : (C,), optional
+        In training they move towards the batch's statistics, in place:
+        ``running += momentum * (batch - running)``, the variance as its unbiased estimate.
+    weight, bias : (C,), optional
+        The paper's gamma and beta; 1 and 0 where they are left out.
+    training : bool
+    momentum : float
+    eps : float
+        Keeps the root away from 0.
+
+    Returns
+    -------
+    Tensor (..., C)
+        Of the input's dtype; statistics of float16 are summed in float32.
 
     Raises
     ------
     ValueError
-        If the channels do not fit; in training, if a channel has fewer than two values.
+        If the channels do not fit; in training, if a channel has fewer than two values; otherwise,
+        if there are no running statistics.
+
+    References
+    ----------
+    S. Ioffe and C. Szegedy, *Batch normalization*, ICML 2015, arXiv:1502.03167.
     """
     channels = input.shape[-1]
     like = next((t for t in (weight, bias, running_mean, running_var) if t is not None), None)
@@ -104,12 +175,15 @@ def batch_norm(
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
-    """`max(x, 0)`. `inplace=True`, which many scripts have, is accepted: the result is new."""
+    """`max(x, 0)`, of any shape; the derivative at 0 is 0 (Nair and Hinton 2010).
+
+    `inplace=True`, which many scripts have, is accepted: the result is new.
+    """
     return ops.relu(input)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
-    """`x` where positive, else `negative_slope * x`; `inplace` as in `relu`."""
+    """`x` where positive, else `negative_slope * x` (Maas et al. 2013); `inplace` as in `relu`."""
     return ops.leaky_relu(input, negative_slope=negative_slope)
 
 
@@ -124,24 +198,39 @@ def tanh(input: Tensor) -> Tensor:
 
 
 def softmax(input: Tensor, dim: int = -1) -> Tensor:
-    """Probabilities along `dim`."""
+    """Probabilities along `dim`: `exp(x) / sum(exp(x))`, computed so that it cannot overflow."""
     return ops.softmax(input, axis=dim)
 
 
 def log_softmax(input: Tensor, dim: int = -1) -> Tensor:
-    """Their logarithms."""
+    """The logarithms of `softmax`, without the underflow of taking the two in turn."""
     return ops.log_softmax(input, axis=dim)
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Zero each value with probability `p` and scale the rest by `1 / (1 - p)`, in training only.
 
-    Srivastava et al. 2014. The mask comes from `minires.random`; `inplace` is as in `relu`.
+    The mask comes from `minires.random`, so a seed gives the same one on every device.
+
+    Parameters
+    ----------
+    input : Tensor
+        Any shape.
+    p : float
+    training : bool
+        Without it the input comes back as it is.
+    inplace : bool
+        As in `relu`.
 
     Raises
     ------
     ValueError
         If `p` is not in [0, 1).
+
+    References
+    ----------
+    N. Srivastava et al., *Dropout: a simple way to prevent neural networks from overfitting*, JMLR
+    2014, section 4 (where the weights are scaled afterwards instead).
     """
     if not 0 <= p < 1:
         raise ValueError(f"dropout wants a probability p with 0 <= p < 1, got {p}")
@@ -156,21 +245,75 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
 def max_pool2d(
     input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0
 ) -> Tensor:
-    """The largest value of each window; by default windows do not overlap."""
+    """The largest value of each window; the first one, where several tie, gets the gradient.
+
+    Parameters
+    ----------
+    input : (N, H, W, C)
+    kernel_size, stride, padding : int or (int, int)
+        For height and width; the stride is the kernel's size by default, so that windows do not
+        overlap. Padding counts as minus infinity.
+
+    Returns
+    -------
+    Tensor (N, Ho, Wo, C)
+        Ho = floor((H + 2 padding - kernel_size) / stride) + 1, Wo likewise.
+
+    Raises
+    ------
+    ValueError
+        If a window does not fit into the padded image, or could hold nothing but padding.
+    """
     return ops.max_pool2d(input, **_windows(kernel_size, stride, padding))
 
 
 def min_pool2d(
     input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0
 ) -> Tensor:
-    """The smallest value of each window; by default windows do not overlap."""
+    """The smallest value of each window; the first one, where several tie, gets the gradient.
+
+    Parameters
+    ----------
+    input : (N, H, W, C)
+    kernel_size, stride, padding : int or (int, int)
+        For height and width; the stride is the kernel's size by default, so that windows do not
+        overlap. Padding counts as infinity.
+
+    Returns
+    -------
+    Tensor (N, Ho, Wo, C)
+        Ho = floor((H + 2 padding - kernel_size) / stride) + 1, Wo likewise.
+
+    Raises
+    ------
+    ValueError
+        If a window does not fit into the padded image, or could hold nothing but padding.
+    """
     return -max_pool2d(-input, kernel_size, stride, padding)
 
 
 def avg_pool2d(
     input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0
 ) -> Tensor:
-    """The mean of each window, zeros in the padding counted; by default they do not overlap."""
+    """The mean of each window.
+
+    Parameters
+    ----------
+    input : (N, H, W, C)
+    kernel_size, stride, padding : int or (int, int)
+        For height and width; the stride is the kernel's size by default, so that windows do not
+        overlap. Padding is with zeros, which count.
+
+    Returns
+    -------
+    Tensor (N, Ho, Wo, C)
+        Ho = floor((H + 2 padding - kernel_size) / stride) + 1, Wo likewise.
+
+    Raises
+    ------
+    ValueError
+        If a window does not fit into the padded image, or could hold nothing but padding.
+    """
     return ops.avg_pool2d(input, **_windows(kernel_size, stride, padding))
 
 
@@ -234,6 +377,13 @@ def cross_entropy(
         How much of each target's weight is spread over all classes (Szegedy et al. 2016, eq. 10
         and 11).
 
+    Returns
+    -------
+    Tensor
+        ``-sum(target * log_softmax(input))`` of each sample, reduced: one number, or with "none"
+        of shape (...). The gradient by the logits is ``softmax(input) - target``, over the number
+        of samples for a mean (Bishop 2006, eq. 4.109).
+
     Raises
     ------
     ValueError
@@ -283,7 +433,26 @@ def one_hot(labels: Any, num_classes: int, like: Array) -> Array:
 
 
 def mse_loss(input: Tensor, target: Any, reduction: str = "mean") -> Tensor:
-    """The squared difference."""
+    """The squared difference, averaged over all elements by default.
+
+    Parameters
+    ----------
+    input : Tensor
+        Any shape.
+    target : Tensor or array_like
+        Of the same shape; nothing is stretched, which would hide a mistake.
+    reduction : {"mean", "sum", "none"}
+
+    Returns
+    -------
+    Tensor
+        One number, or with "none" of the input's shape.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or the reduction is unknown.
+    """
     if not hasattr(target, "shape"):
         target = Tensor(target, dtype=input.dtype, device=input.device)
     if tuple(input.shape) != tuple(target.shape):

@@ -16,6 +16,11 @@ def fans(tensor: Tensor) -> tuple[int, int]:
     """(fan-in, fan-out): how many values feed one output, and how many outputs one value feeds.
 
     For linear weights (in, out) and convolution weights (KH, KW, C / groups, O).
+
+    Raises
+    ------
+    ValueError
+        If the tensor has fewer than two axes.
     """
     if tensor.ndim < 2:
         raise ValueError(f"fan-in and fan-out want weights of 2 or more axes, got {tensor.shape}")
@@ -44,17 +49,17 @@ def _fill(tensor: Tensor, draw: Callable[[np.random.Generator], np.ndarray]) -> 
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
-    """Draw from a normal distribution."""
+    """Draw from a normal distribution; in place, returns the tensor."""
     return _fill(tensor, lambda rng: rng.normal(mean, std, tensor.shape))
 
 
 def uniform_(tensor: Tensor, low: float = 0.0, high: float = 1.0) -> Tensor:
-    """Draw uniformly from [low, high)."""
+    """Draw uniformly from [low, high); in place, returns the tensor."""
     return _fill(tensor, lambda rng: rng.uniform(low, high, tensor.shape))
 
 
 def constant_(tensor: Tensor, value: float) -> Tensor:
-    """Set every element to `value`."""
+    """Set every element to `value`; in place, returns the tensor."""
     tensor.data.fill(value)
     return tensor
 
@@ -78,9 +83,30 @@ def _he_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
 def kaiming_normal_(
     tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
 ) -> Tensor:
-    """He initialisation, normal: std = gain / sqrt(fan) (He et al. 2015, arXiv:1502.01852).
+    """He initialisation, normal with mean 0 and standard deviation gain / sqrt(fan).
 
-    `a` is the leaky ReLU's slope; with 0 it is the ReLU's.
+    What goes through a layer and its ReLU then keeps its size forwards (with "fan_in", equation 10
+    of the paper) or backwards ("fan_out", equation 14).
+
+    Parameters
+    ----------
+    tensor : Tensor
+        Filled in place, and returned; weights as in `fans`.
+    a : float
+        The leaky ReLU's slope; with 0 it is the ReLU's.
+    mode : {"fan_in", "fan_out"}
+    nonlinearity : str
+        What follows the layer, as in `gain`.
+
+    Raises
+    ------
+    ValueError
+        If mode or nonlinearity is unknown, or the tensor has fewer than two axes.
+
+    References
+    ----------
+    K. He, X. Zhang, S. Ren and J. Sun, *Delving deep into rectifiers*, ICCV 2015,
+    arXiv:1502.01852, section 2.2.
     """
     return normal_(tensor, 0.0, _he_std(tensor, a, mode, nonlinearity))
 
@@ -88,17 +114,26 @@ def kaiming_normal_(
 def kaiming_uniform_(
     tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
 ) -> Tensor:
-    """He initialisation, uniform with the same standard deviation."""
+    """He initialisation, uniform with the standard deviation of `kaiming_normal_`."""
     bound = math.sqrt(3) * _he_std(tensor, a, mode, nonlinearity)
     return uniform_(tensor, -bound, bound)
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
-    """Glorot initialisation, normal: std = gain sqrt(2 / (fan_in + fan_out)) (2010, eq. 12)."""
+    """Glorot initialisation, normal with standard deviation gain sqrt(2 / (fan_in + fan_out)).
+
+    A compromise between keeping the size of what goes forwards and of what comes back, for layers
+    followed by something that is linear near 0, such as tanh. Returns the tensor.
+
+    References
+    ----------
+    X. Glorot and Y. Bengio, *Understanding the difficulty of training deep feedforward neural
+    networks*, AISTATS 2010, equation 12.
+    """
     return normal_(tensor, 0.0, gain * math.sqrt(2 / sum(fans(tensor))))
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
-    """Glorot initialisation, uniform with the same standard deviation (2010, eq. 16)."""
+    """Glorot initialisation, uniform with that of `xavier_normal_` (equation 16 of the paper)."""
     bound = gain * math.sqrt(6 / sum(fans(tensor)))
     return uniform_(tensor, -bound, bound)

@@ -15,10 +15,21 @@ from minires.tensor import Tensor
 class Linear(Module):
     """`x @ weight + bias`: (..., in_features) to (..., out_features).
 
+    Parameters
+    ----------
+    in_features, out_features : int
+    bias : bool
+
     Attributes
     ----------
     weight : Parameter (in_features, out_features)
+        At first uniform within 1 / sqrt(in_features), and so is the bias: PyTorch's default.
     bias : Parameter (out_features,) or None
+
+    Raises
+    ------
+    ValueError
+        If there is no feature; when called, if the input has another number of them.
     """
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:

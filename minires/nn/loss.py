@@ -29,7 +29,12 @@ class CrossEntropyLoss(Module):
 
 
 class MSELoss(Module):
-    """The squared difference, averaged by default."""
+    """The squared difference of two tensors of one shape, averaged by default.
+
+    Parameters
+    ----------
+    reduction : {"mean", "sum", "none"}
+    """
 
     def __init__(self, reduction: str = "mean") -> None:
         super().__init__()

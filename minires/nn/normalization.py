@@ -84,6 +84,15 @@ class BatchNorm2d(_BatchNorm):
     weight, bias : Parameter (num_features,) or None
     running_mean, running_var : Tensor (num_features,) or None
         The variance as its unbiased estimate.
+
+    Raises
+    ------
+    ValueError
+        When called, if the channels do not fit, or in training if one has fewer than two values.
+
+    See Also
+    --------
+    minires.nn.functional.batch_norm : what is computed, and the paper.
     """
 
     ranks = (4,)

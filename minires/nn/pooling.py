@@ -20,7 +20,17 @@ class _Pool(Module):
 
 
 class MaxPool2d(_Pool):
-    """The largest value of each window; the first one, where several tie, gets the gradient."""
+    """The largest value of each window; the first one, where several tie, gets the gradient.
+
+    Parameters
+    ----------
+    kernel_size, stride, padding : int or (int, int)
+        For height and width; the stride is the kernel's size by default.
+
+    See Also
+    --------
+    minires.nn.functional.max_pool2d : the size of the result, and what padding counts as.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, H, W, C) to (N, Ho, Wo, C)."""
@@ -28,7 +38,17 @@ class MaxPool2d(_Pool):
 
 
 class MinPool2d(_Pool):
-    """The smallest value of each window; the first one, where several tie, gets the gradient."""
+    """The smallest value of each window; the first one, where several tie, gets the gradient.
+
+    Parameters
+    ----------
+    kernel_size, stride, padding : int or (int, int)
+        For height and width; the stride is the kernel's size by default.
+
+    See Also
+    --------
+    minires.nn.functional.min_pool2d : the size of the result, and what padding counts as.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, H, W, C) to (N, Ho, Wo, C)."""
@@ -36,7 +56,17 @@ class MinPool2d(_Pool):
 
 
 class AvgPool2d(_Pool):
-    """The mean of each window; zeros in the padding count."""
+    """The mean of each window; zeros in the padding count.
+
+    Parameters
+    ----------
+    kernel_size, stride, padding : int or (int, int)
+        For height and width; the stride is the kernel's size by default.
+
+    See Also
+    --------
+    minires.nn.functional.avg_pool2d : the size of the result, and what padding counts as.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, H, W, C) to (N, Ho, Wo, C)."""
@@ -44,7 +74,13 @@ class AvgPool2d(_Pool):
 
 
 class AdaptiveAvgPool2d(Module):
-    """Means over a grid of `output_size` cells, for images of any size; 1 is the global mean."""
+    """Means over a grid of `output_size` cells, for images of any size; 1 is the global mean.
+
+    Parameters
+    ----------
+    output_size : int or (int, int)
+        Cells in height and width.
+    """
 
     def __init__(self, output_size: Size) -> None:
         super().__init__()

@@ -1,4 +1,9 @@
-"""Every differentiable operation: forward and VJP side by side, on arrays and Tensors alike."""
+"""Every differentiable operation: forward and VJP side by side, on arrays and Tensors alike.
+
+Shapes broadcast as in NumPy where nothing else is said, and those that do not fit are a ValueError.
+A result has the dtype of its floating inputs; numbers, and integers beside them, never promote it.
+Inputs on different devices are a `minires.backend.DeviceError`.
+"""
 
 from minires.ops.activation import leaky_relu, log_softmax, relu, sigmoid, softmax, tanh
 from minires.ops.arithmetic import (

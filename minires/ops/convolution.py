@@ -89,6 +89,11 @@ def conv2d(
     ------
     ValueError
         If shapes do not fit; it says so where images come as (N, C, H, W).
+
+    References
+    ----------
+    V. Dumoulin and F. Visin, *A guide to convolution arithmetic for deep learning*, 2016,
+    arXiv:1603.07285. Which algorithm computes it: `minires.kernels.explain`.
     """
     _check(x, w, stride, padding, dilation, groups)
     return kernels.conv2d(x, w, stride=stride, padding=padding, dilation=dilation, groups=groups)

@@ -16,6 +16,12 @@ def cross_entropy(logits: Array, *, target: Array) -> Array:
     logits : (..., C)
     target : (..., C), constant
         The probability of each class, adding up to one: one-hot, or smoothed.
+
+    Returns
+    -------
+    (...)
+        Computed from the logits less their maximum, so that nothing overflows. The gradient is
+        `(softmax(logits) - target)` times the upstream one (Bishop 2006, eq. 4.109).
     """
     xp = xp_of(logits)
     shifted = logits - logits.max(axis=-1, keepdims=True)
