@@ -244,7 +244,7 @@ def wrong_report() -> Report:
 
 def report_text() -> str:
     text = re.sub(r"evaluations, [\d.]+ s", "evaluations, 0.01 s", str(wrong_report()))
-    return f"```\n{text}\n```"
+    return f"```text\n{text}\n```"
 
 
 # ---------------------------------------------------------------------- the page

@@ -191,9 +191,10 @@ def input_gradient(
     Parameters
     ----------
     g, x : (..., C) arrays
-    gamma, mean, inv_std : (C,) arrays
+    gamma : (C,) array
     sums : (2, C) array
         From `gradient_sums`.
+    mean, inv_std : (C,) arrays
 
     Returns
     -------
