@@ -69,8 +69,8 @@ def conv2d(
     References
     ----------
     V. Dumoulin and F. Visin, *A guide to convolution arithmetic for deep learning*, 2016,
-    arXiv:1603.07285, relationships 6 and 15 for the size, and chapter 4 for the gradient as a transposed
-    convolution.
+    arXiv:1603.07285, relationships 6 and 15 for the size, and chapter 4 for the gradient as a
+    transposed convolution.
     """
     out = ops.conv2d(
         input,
