@@ -31,8 +31,10 @@ _STYLE = """
   text-align: left; vertical-align: top; background: none; }
 .gradcheck img { image-rendering: pixelated; border: 1px solid #8886; }
 .gradcheck .number { font-family: ui-monospace, monospace; white-space: pre; }
-.gradcheck .right { color: #2a9d4a; font-weight: 600; }
-.gradcheck .wrong { color: #e0453a; font-weight: 600; }
+.gradcheck .right, .gradcheck .wrong { padding: 0 6px; border-radius: 4px; font-weight: 600;
+  color: #fff; }
+.gradcheck .right { background: #1a7f37; }
+.gradcheck .wrong { background: #c62828; }
 </style>
 """
 

@@ -117,6 +117,8 @@
     slider.setAttribute("aria-valuetext", `step ${at + 1} of ${frames.length}`);
     first.disabled = back.disabled = at === 0;
     next.disabled = end.disabled = at === last;
+    const focused = document.activeElement;
+    if (buttons.contains(focused) && focused.disabled) root.focus({ preventScroll: true });
     const current = stage.querySelector(".now");
     if (current && stage.scrollWidth > stage.clientWidth) {
       const middle = (r) => r.left + r.width / 2;

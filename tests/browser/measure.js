@@ -1,4 +1,9 @@
-// What a reader sees of the players on this page: contrast of each text, and texts that collide.
+// What a reader sees of the players on this page, or of what the selector given picks: the contrast
+// of each text, and in drawings texts that collide or are cut off.
+const canvas = document.body.appendChild(document.createElement("div"));
+canvas.style.backgroundColor = "Canvas";
+const paper = colour(getComputedStyle(canvas).backgroundColor).rgb;
+canvas.remove();
 function colour(text) {
   const parts = text.match(/[\d.]+/g).map(Number);
   return { rgb: parts.slice(0, 3), alpha: parts.length > 3 ? parts[3] : 1 };
@@ -19,7 +24,7 @@ function ground(element) {
     const c = colour(getComputedStyle(e).backgroundColor);
     if (c.alpha > 0.5) return c.rgb;
   }
-  return [255, 255, 255];
+  return paper;
 }
 function seen(element) {
   const box = element.getBoundingClientRect();
@@ -41,9 +46,12 @@ function under(text, svg) {
 const faint = [];
 const collisions = [];
 const cut = [];
-for (const root of document.querySelectorAll(".minires-player")) {
-  for (const e of root.querySelectorAll("span, p, button:enabled, td, i, div.math > div")) {
-    if (!e.textContent.trim() || !seen(e)) continue;
+function written(e) {
+  return [...e.childNodes].some((n) => n.nodeType === Node.TEXT_NODE && n.data.trim());
+}
+for (const root of document.querySelectorAll(arguments[0] || ".minires-player")) {
+  for (const e of [root, ...root.querySelectorAll("*")]) {
+    if (!written(e) || e.closest("svg, script, style, :disabled") || !seen(e)) continue;
     const ratio = contrast(colour(getComputedStyle(e).color).rgb, ground(e));
     if (ratio < 4.5) faint.push([e.textContent, ratio]);
   }

@@ -1,10 +1,12 @@
 """Every player as a reader uses it: buttons, keys, slider, themes, export, without scripts."""
 
+import html
 import re
 from pathlib import Path
 
 import pytest
 from conftest import prefer
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
@@ -47,11 +49,41 @@ def jump(browser, root, step):
 
 
 def drawn(browser, root):
-    """By key all texts of the drawing, and whether they can be seen."""
+    """Of every part of the drawing with a key: the key, its text, classes and transform."""
     return browser.execute_script(
-        "return [...arguments[0].querySelectorAll('svg text[data-k]')].map(t => [t.dataset.k, "
-        "t.textContent, getComputedStyle(t).visibility])",
+        "return [...arguments[0].querySelectorAll('svg [data-k]')].map(e => [e.dataset.k, "
+        "e.tagName === 'text' ? e.textContent : null, e.getAttribute('class').split(' '), "
+        "e.style.transform])",
         root,
+    )
+
+
+def recorded(player, step):
+    """The same of what Python has recorded."""
+    state = player.state(step)
+    rows = []
+    for part in player.scene.parts:
+        if part.key:
+            label = getattr(part, "text", None)
+            classes = f"{part.cls} {state.classes.get(part.key, '')}".split()
+            classes += ["curve"] if hasattr(part, "points") else []
+            x, y = state.shift.get(part.key, (0, 0))
+            moved = f"translate({x:g}px, {y:g}px)" if part.key in state.shift else ""
+            text = None if label is None else state.text.get(part.key, label)
+            rows.append([part.key, text, sorted(classes), moved])
+    return rows
+
+
+def plain(markup):
+    """The text of a piece of HTML."""
+    return html.unescape(re.sub("<[^>]*>", "", markup))
+
+
+def resize(browser, width, height=900):
+    """Narrower than a window can be made: as a phone's page."""
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False},
     )
 
 
@@ -74,6 +106,9 @@ def test_buttons(browser, player, tmp_path):
     find(root, "last").click()
     assert at(root) == last
     assert not find(root, "next").is_enabled()
+    ActionChains(browser).send_keys(Keys.ARROW_LEFT).perform()  # a disabled button hears no keys
+    assert at(root) == last - 1
+    ActionChains(browser).send_keys(Keys.ARROW_RIGHT).perform()
     find(root, "back").click()
     assert at(root) == last - 1
     find(root, "first").click()
@@ -109,23 +144,50 @@ def test_slider(browser, player, tmp_path):
 
 
 def test_the_drawing_is_what_python_says(browser, player, tmp_path):
-    """At each step, reached forwards or backwards, every text is the recorded one."""
+    """At each step, reached forwards or backwards: every text, class, shift, formula and colour."""
     root = show(browser, player, tmp_path)
     for step in [*steps_of(player), *reversed(steps_of(player))]:
         jump(browser, root, step)
+        found = [[key, text, sorted(filter(None, classes)), moved]
+                 for key, text, classes, moved in drawn(browser, root)]  # fmt: skip
+        assert found == recorded(player, step)
+        frame = player.frames[step]
+        assert find(root, "math").get_property("textContent") == plain(frame.math)
+        assert find(root, "math").is_displayed() == any(f.math for f in player.frames)
+        assert find(root, "phase").text == root.get_attribute("data-phase") == frame.phase
+        assert find(root, "slider").get_property("value") == str(step)
+
+
+def test_hidden_parts_come_up_when_their_step_does(browser, players, tmp_path):
+    player = players["batch_norm"]
+    root = show(browser, player, tmp_path)
+    for step in range(len(player)):
+        jump(browser, root, step)
         state = player.state(step)
-        found = drawn(browser, root)
-        assert len(found) == sum(bool(p.key) for p in player.scene.parts if hasattr(p, "text"))
-        for key, text, _ in found:
-            if key in state.text:
-                assert text == state.text[key], (step, key)
-        marked = {key for key, names in state.classes.items() if "now" in names.split()}
-        lit = browser.execute_script(
-            "return [...arguments[0].querySelectorAll('svg [data-k].now')].map(e => e.dataset.k)",
+        hidden = {p.key for p in player.scene.parts if "hidden" in p.cls.split()}
+        wanted = {key for key in hidden if "shown" not in state.classes.get(key, "")}
+        found = browser.execute_script(
+            "return [...arguments[0].querySelectorAll('svg [data-k]')].filter(e => "
+            "getComputedStyle(e).visibility === 'hidden').map(e => e.dataset.k)",
             root,
         )
-        ever = {p.key for p in player.scene.parts if "now" in p.cls.split()}
-        assert set(lit) - ever == marked - ever
+        assert set(found) == wanted
+
+
+def test_on_a_narrow_page_the_current_box_scrolls_into_sight(browser, players, tmp_path):
+    resize(browser, 380)
+    player = players["step_through"]
+    root = show(browser, player, tmp_path)
+    for step in range(1, len(player) - 1):
+        jump(browser, root, step)
+        now, stage = browser.execute_script(
+            "const r = e => { const b = e.getBoundingClientRect(); return [b.left, b.right] };"
+            "return [r(arguments[0].querySelector('rect.now')), "
+            "r(arguments[0].querySelector('.stage'))]",
+            root,
+        )
+        assert stage[0] - 1 <= now[0]
+        assert now[1] <= stage[1] + 1
 
 
 def test_play_goes_on_by_itself_and_pauses(browser, players, tmp_path):
@@ -264,13 +326,45 @@ def test_without_scripts_the_picture_stands_alone(browser, player, tmp_path):
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
-def test_a_narrow_page_does_not_overflow(browser, player, tmp_path):
-    browser.set_window_size(520, 900)
-    show(browser, player, tmp_path)
-    wide, window = browser.execute_script(
-        "return [document.documentElement.scrollWidth, innerWidth]"
-    )
-    assert wide <= window
+@pytest.mark.parametrize("width", [380, 520])
+def test_a_narrow_page_does_not_overflow(browser, player, tmp_path, width):
+    resize(browser, width)
+    root = show(browser, player, tmp_path)
+    for step in steps_of(player):
+        jump(browser, root, step)
+        wide, window = browser.execute_script(
+            "return [document.documentElement.scrollWidth, innerWidth]"
+        )
+        assert wide <= window == width
+
+
+@pytest.mark.parametrize("width", [380, 1000])
+def test_odd_inputs_are_drawn_as_well(browser, odd, tmp_path, width):
+    """Long numbers and names, NaN and infinity: nothing collides, is cut off or written in vain."""
+    resize(browser, width)
+    root = show(browser, odd, tmp_path)
+    for step in sorted({0, len(odd) // 2, len(odd) - 1}):
+        jump(browser, root, step)
+        assert browser.execute_script(MEASURE) == {"faint": [], "collisions": [], "cut": []}, step
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_pictures_and_what_cells_end_with(browser, shown_in_notebooks, tmp_path, theme):
+    """Pictures of networks, Tensor, Module, Report and History, without any script."""
+    prefer(browser, theme)
+    resize(browser, 380)
+    parts = [f'<section id="{name}">{text}</section>' for name, text in shown_in_notebooks.items()]
+    browser.get(page(tmp_path, *parts, head='<meta name="color-scheme" content="light dark">'))
+    browser.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert browser.execute_script(MEASURE, "section")["faint"] == []
+    for name in shown_in_notebooks:
+        section = browser.find_element(By.ID, name)
+        assert section.text.strip()
+        for image in section.find_elements(By.TAG_NAME, "img"):
+            assert len(image.get_attribute("alt")) > 10
+            assert image.get_property("naturalWidth") > 0
+            assert image.size["width"] <= 380
 
 
 def test_what_a_screen_reader_gets(browser, player, tmp_path):
