@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,8 +49,11 @@ def export_command(
     PyTorch: torchvision's ResNets load it; .npz for minires itself.
     """
     writers = {".onnx": _onnx, ".safetensors": _safetensors, ".npz": _npz}
-    if out.suffix not in writers:
+    suffix = out.suffix.lower()
+    if suffix not in writers:
         raise ValueError(f"{out}: the name must end in {', '.join(writers)}")
+    if keep_batch_norm and suffix != ".onnx":
+        raise ValueError("--keep-batch-norm is for .onnx; elsewhere batch norm is kept anyway")
     if weights is not None:
         network = load(weights, model)
     elif model is not None:
@@ -65,16 +69,31 @@ def export_command(
     known["size"] = [side, side]
     known |= {"mean": numbers(mean, "--mean") or known.get("mean")}
     known |= {"std": numbers(std, "--std") or known.get("std")}
+    _check_mean_and_std(known["mean"], known["std"], network.architecture["in_channels"])
     if classes is not None:
         known["classes"] = _class_names(classes, network.architecture["num_classes"])
     network.metadata = {key: value for key, value in known.items() if value is not None}
-    what = writers[out.suffix](network, out, side, keep_batch_norm)
+    what = writers[suffix](network, out, side, keep_batch_norm)
     parameters = sum(p.size for p in network.parameters())
     print(f"{out}: {network.architecture['name']}, {parameters:,} parameters, {what}")
 
 
+def _check_mean_and_std(mean: Any, std: Any, channels: int) -> None:
+    if (mean is None) != (std is None):
+        raise ValueError("--mean and --std belong together: give both or neither")
+    if mean is not None and not len(mean) == len(std) == channels:
+        raise ValueError(
+            f"the network sees {channels} channels: got {len(mean)} means, {len(std)} deviations"
+        )
+    if std is not None and min(std) <= 0:
+        raise ValueError(f"--std wants numbers above 0, got {min(std):g}")
+
+
 def _class_names(path: Path, count: int) -> list[str]:
-    names = path.read_text(encoding="utf-8").split("\n")
+    try:
+        names = path.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is no text in UTF-8: names of classes were wanted") from None
     names = [name.strip() for name in names if name.strip()]
     if len(names) != count:
         raise ValueError(f"{path} has {len(names)} names, the network {count} classes")
@@ -91,7 +110,8 @@ def _onnx(network: Any, out: Path, side: int, keep: bool) -> str:
 
 
 def _safetensors(network: Any, out: Path, side: int, keep: bool) -> str:
-    interop.save_torch_compatible(network, out)
+    described = {"architecture": network.architecture, **network.metadata}
+    interop.save_torch_compatible(network, out, {k: json.dumps(v) for k, v in described.items()})
     return "in PyTorch's layout, keys as torchvision has them"
 
 

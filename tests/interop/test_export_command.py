@@ -1,9 +1,12 @@
 """`minires export`, and weights of others on the command line."""
 
+import json
+
 import numpy as np
 import onnx
 import pytest
 from interop.torchvision import as_torch_file
+from safetensors import safe_open
 from safetensors.numpy import load_file
 
 import minires
@@ -37,7 +40,12 @@ def test_to_every_format(run, theirs, tmp_path):
     counts = [len(onnx.load(tmp_path / name).graph.node) for name in ("a.onnx", "b.onnx")]
     assert counts[1] - counts[0] == 7  # its batch norms
 
-    assert run("export", "c.safetensors", *source)[0] == 0
+    classes = ("--classes", "names.txt")
+    assert run("export", "c.SafeTensors", *source, *classes)[0] == 0
+    (tmp_path / "c.SafeTensors").rename(tmp_path / "c.safetensors")
+    with safe_open(tmp_path / "c.safetensors", framework="np") as file:
+        assert json.loads(file.metadata()["classes"]) == list("abcdefghij")
+        assert json.loads(file.metadata()["architecture"])["name"] == "resnet8"
     written = load_file(tmp_path / "c.safetensors")["conv1.weight"]
     np.testing.assert_array_equal(written, model.conv1.weight.numpy().transpose(3, 2, 0, 1))
 
@@ -71,9 +79,22 @@ def test_to_every_format(run, theirs, tmp_path):
             "theirs.py: No such file",
         ),
         (("x.npz", "--model", "resnet8", "--mean", "a"), "--mean wants numbers"),
+        (("x.npz", "--model", "resnet8", "--mean", "0.5"), "--mean and --std belong together"),
+        (
+            ("x.npz", "--model", "resnet8", "--mean", "0.5,0.5", "--std", "1,1,1"),
+            "the network sees 3 channels: got 2 means, 3 deviations",
+        ),
+        (
+            ("x.npz", "--model", "resnet8", "--mean", "0,0,0", "--std", "1,0,1"),
+            "--std wants numbers above 0, got 0",
+        ),
+        (("x.npz", "--model", "resnet8", "--classes", "theirs.pth"), "theirs.pth is no text in"),
+        (("x.npz", "--model", "resnet8", "--keep-batch-norm"), "--keep-batch-norm is for .onnx"),
+        (("folder.onnx", "--model", "resnet8"), "cannot write folder.onnx: Is a directory"),
     ],
 )
 def test_mistakes_get_one_line(run, theirs, arguments, message):
+    (theirs[0].parent / "folder.onnx").mkdir()
     code, out, err = run("export", *arguments)
     assert (code, out) == (2, "")
     assert message in err
