@@ -18,7 +18,8 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.viewcode",
-    "mathml",  # these three are in docs/_ext
+    "command_help",  # these four are in docs/_ext
+    "mathml",
     "notebooks",
     "public",
 ]

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from minires import data
+from minires.cli import app
+from minires.coursework.command import coursework_app
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN = [
@@ -94,6 +96,13 @@ def test_every_public_name_is_in_the_reference_and_has_a_docstring(module):
         if type(value).__name__ != "module" and not place & constants:
             assert id(value) in objects, name
             assert value.__doc__, name
+
+
+def test_every_command_is_in_the_reference():
+    shown = re.findall(r"^\.\. help:: (.+)$", (API / "command-line.rst").read_text(), re.M)
+    own = [command.name for command in app.registered_commands]
+    below = [f"coursework {command.name}" for command in coursework_app.registered_commands]
+    assert sorted(shown) == sorted(own + below)
 
 
 def change(root, path, block):
