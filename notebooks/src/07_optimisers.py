@@ -183,7 +183,7 @@ for options in (
         theirs.grad = Tensor(g)
         optimizer.step()
     difference = np.abs(ours - theirs.numpy()).max()
-    print(f"{options!s:66} largest difference {difference:.0e}")
+    print(f"{options!s:57} off by {difference:.0e}")
     assert difference < 1e-14
 
 # %% [markdown]

@@ -221,8 +221,7 @@ def count_a_step(name, batch, size=32):
     return table
 
 
-# # about what the emulated device counts, where there is none
-launches, products = 1100, 170
+launches, products = 1100, 170  # about what the emulated device counts, where there is none
 if emulated:
     table = count_a_step("resnet20", batch=128)
     print(f"{'':12} launches  products  uploads  downloads  waits")
