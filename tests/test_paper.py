@@ -1,8 +1,10 @@
 """The paper's experiments: counts as documented, small trainings to the end, pages up to date."""
 
 import _thread
+import importlib
 import re
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -66,7 +68,7 @@ def test_the_page_on_weights_shows_the_committed_results(name):
 
 
 def test_counts_on_the_page_on_weights_are_what_the_code_gives(monkeypatch):
-    monkeypatch.setattr(nn.init, "_fill", lambda tensor, draw: tensor)  # nobody looks at them
+    monkeypatch.setattr(nn.init, "_fill", lambda tensor, draw: tensor)
     rows = results.read(results.FOLDER / "weights.json")["rows"]
     for row, found in rows.items():
         if "parameters" in found:
@@ -75,6 +77,50 @@ def test_counts_on_the_page_on_weights_are_what_the_code_gives(monkeypatch):
             assert found["parameters"] == sum(p.size for p in model.parameters()), name
             assert found.get("entries", len(model.state_dict())) == len(model.state_dict()), name
     assert {f"torchvision {name}" for name in SHAPES} <= rows.keys()
+
+
+@pytest.fixture
+def built(monkeypatch):
+    """The size of a network, built with zeros: random numbers take longest."""
+
+    def zeros(tensor, draw):
+        tensor.data[...] = 0
+        return tensor
+
+    monkeypatch.setattr(nn.init, "_fill", zeros)
+    return lambda build: sum(p.size for p in build().parameters())
+
+
+def test_counts_in_the_papers_results_are_what_the_code_gives(built):
+    for name, row in results.read(results.FOLDER / "degradation.json")["rows"].items():
+        assert row["parameters"] == built(partial(models.create, name, 10, 3)), name
+    for name, row in results.read(results.FOLDER / "ablation.json")["rows"].items():
+        assert row["parameters"] == built(partial(VARIANTS[name][0], 10, 3)), name
+
+
+def test_counts_in_the_articles_results_are_what_the_code_gives(built, monkeypatch):
+    monkeypatch.syspath_prepend(str(articles.EXAMPLES))
+
+    def rows(name):
+        return results.read(articles.FOLDER / f"{name}.json")["rows"]
+
+    def work(network, size):
+        return nn.summary(models.create(network, in_channels=1), (size, size, 1)).multiply_adds
+
+    (row,) = rows("article_4_from_a_table")
+    module = importlib.import_module("article_4_from_a_table")
+    network = module.ResNet(50, num_classes=10, in_channels=1, width=8)
+    assert row["parameters"] == built(lambda: network)
+    assert row["layers with weights"] == module.weighted_layers(network)
+    for row in rows("choose_depth"):
+        name = f"resnet{row['depth']}"
+        assert row["parameters"] == built(partial(models.create, name, in_channels=1))
+        assert row["multiply-adds"] == work(name, 14)
+    for row in rows("resolution"):
+        assert row["multiply-adds"] == work("resnet8", row["tested at"])
+    learning = [row["weights that learn"] for row in rows("transfer")]
+    small = models.resnet8(5, 1)
+    assert learning == [built(lambda: small)] * 2 + [built(lambda: small.fc)]
 
 
 @pytest.mark.parametrize("page", [WEIGHTS, PAPER, ARTICLES], ids=["weights", "paper", "articles"])

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from interop.published import LOGITS, WEIGHTS, logits_of_both
 
+from benchmarks.paper import results
+
 pytestmark = pytest.mark.shared
 
 
@@ -37,4 +39,6 @@ def test_all_logits_are_pytorchs(shared):
     ours, theirs, labels = logits_of_both(shared / "data", 10_000)
     assert np.load(shared / "data" / LOGITS, allow_pickle=False).shape == ours.shape
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-4)
-    assert int((ours.argmax(1) == labels).sum()) == 9_173
+    correct = int((ours.argmax(1) == labels).sum())
+    assert correct == results.read(results.FOLDER / "weights.json")["rows"]["resnet20"]["correct"]
+    assert correct == 9_173
