@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -71,9 +73,18 @@ def read_archive(path: str | Path, kind: str) -> dict[str, Any]:
 
 
 def _zip(file: BinaryIO) -> BinaryIO:
-    """The file, if it begins as a zip does: NumPy takes anything else for a pickle."""
+    """The file, if it is a zip archive that holds no more than it has bytes.
+
+    NumPy takes anything else for a pickle, and unpacks whatever is compressed.
+    """
     if file.read(2) != b"PK":
         raise ValueError("no .npz archive")
+    with zipfile.ZipFile(file) as archive:
+        records = archive.infolist()
+    if any(record.compress_type != zipfile.ZIP_STORED for record in records):
+        raise ValueError("its records are compressed, as minires never writes them")
+    if sum(record.file_size for record in records) > file.seek(0, io.SEEK_END):
+        raise ValueError("its records claim more bytes than it has")
     file.seek(0)
     return file
 

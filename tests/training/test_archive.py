@@ -4,8 +4,10 @@ import io
 import json
 import os
 import pickle
+import struct
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -163,6 +165,30 @@ def test_a_pickle_in_disguise_is_refused_unread(tmp_path, where):
 
 
 # ---------------------------------------------------------------------- whole or not there
+
+
+def test_a_bomb_is_not_unpacked(tmp_path):
+    """64 MB of zeros in 64 KB, and one record that is in the list very often."""
+    write_archive(tmp_path / "x.npz", "weights", {"a": np.zeros(1000, np.uint8)})
+    with np.load(tmp_path / "x.npz", allow_pickle=False) as archive:
+        arrays = dict(archive)
+    np.savez_compressed(tmp_path / "small.npz", **{**arrays, "a": np.zeros(2**26, np.uint8)})
+    assert (tmp_path / "small.npz").stat().st_size < 70_000
+    data = (tmp_path / "x.npz").read_bytes()
+    start = data.rindex(b"PK\x01\x02", 0, data.rindex(b"a.npy"))
+    length = data.index(b"PK", start + 1) - start
+    entries, end = data[start : start + length] * 500, data.rindex(b"PK\x05\x06")
+    (first,) = struct.unpack_from("<I", data, end + 16)
+    listed = data[first:start] + entries + data[start + length : end]
+    tail = bytearray(data[end:])
+    struct.pack_into("<HHI", tail, 8, 501, 501, len(listed))
+    (tmp_path / "often.npz").write_bytes(data[:first] + listed + tail)
+    tracemalloc.start()
+    for name, message in (("small", "are compressed"), ("often", "claim more bytes than it has")):
+        with pytest.raises(FileError, match=message):
+            read_archive(tmp_path / f"{name}.npz", "weights")
+    assert tracemalloc.get_traced_memory()[1] < 4e6
+    tracemalloc.stop()
 
 
 def test_an_atomic_write_replaces_at_the_end(tmp_path):
