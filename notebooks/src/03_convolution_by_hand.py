@@ -150,7 +150,7 @@ print(ours.shape, "largest difference from the library:", np.abs(ours - theirs.n
 # ## One matrix product
 #
 # How long would the loops take for a layer of ResNet-18, 64 channels to 64, on one image of 56 × 56?
-# It has $56^2 \cdot 64 \cdot 9 \cdot 64$ products: 115 million. **Predict**: a second, a minute or two, an
+# It has $56^2 \cdot 64 \cdot 9 \cdot 64$ products: 115 million. **Predict**: a second, some minutes, an
 # hour? And how much of that can NumPy save?
 #
 # Look at one window: its $K_H K_W C$ numbers meet a filter's $K_H K_W C$ weights, and the products are added
@@ -200,7 +200,7 @@ print(windows(corner[None, ..., None], 2, 2, 1, 0).reshape(-1, 4))
 
 
 # %%
-def seconds(function, *arguments, repeat=3):
+def seconds(function, *arguments, repeat=7):
     times = []
     for _ in range(repeat):
         start = time.perf_counter()
@@ -216,9 +216,9 @@ share = (8 * 8 * 8 * 9 * 8) / (56 * 56 * 64 * 9 * 64)  # of the big layer's prod
 library = lambda: F.conv2d(minires.Tensor(x_big), minires.Tensor(w_big), padding=1)
 library()
 took = {
-    "seven loops\n(extrapolated)": seconds(loops, *small, 1, 1, repeat=1) / share,
+    "seven loops\n(extrapolated)": seconds(loops, *small, 1, 1) / share,
     "one matrix\nproduct": seconds(lowered, x_big, w_big, 1, 1),
-    "minires": seconds(library, repeat=5),
+    "minires": seconds(library),
 }
 
 fig, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
