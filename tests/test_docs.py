@@ -105,6 +105,23 @@ def test_every_command_is_in_the_reference():
     assert sorted(shown) == sorted(own + below)
 
 
+def test_links_that_lead_nowhere_are_found(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    broken = importlib.import_module("check_site").broken
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a page.html").write_text('<p id="x"><a href="../index.html#top">up</a>')
+    (tmp_path / "picture.png").write_bytes(b"")
+    good = [
+        *("in/a%20page.html#x", "#top", "picture.png", "index.html", "?q=1"),
+        *("https://example.org/gone", "mailto:a@example.org", "data:image/png;base64,"),
+    ]
+    bad = ["gone.html", "in/a%20page.html#y", "#bottom", "in/picture.png", "../outside.html"]
+    links = "".join(f'<a href="{link}"></a>' for link in good + bad)
+    page = f'<h1 id="top"></h1>{links}<img src="gone.png"><img src="picture.png">'
+    (tmp_path / "index.html").write_text(page)
+    assert broken(tmp_path) == [f"index.html: {link}" for link in [*bad, "gone.png"]]
+
+
 def change(root, path, block):
     """Put a block of a page into the file that it is for: lines with + are new, with - old."""
     file = root / path
