@@ -50,6 +50,14 @@ def test_every_grid_ends_as_the_loops_say(size, kernel, stride, padding):
     spread = np.zeros(((y.shape[0] - 1) * stride[0] + 1, (y.shape[1] - 1) * stride[1] + 1))
     spread[:: stride[0], :: stride[1]] = dy
     np.testing.assert_array_equal(grid(player, "dy", spread.shape), spread)
+    looks = {p.key: p.cls for p in player.scene.parts if hasattr(p, "radius")}
+    for i, j in np.ndindex(spread.shape):
+        assert looks[f"dy:{i},{j}"] == ("hole" if i % stride[0] or j % stride[1] else "cell")
+    ends = player.state(len(player) - 1).classes
+    for i, j in np.ndindex(padded.shape):
+        inside = all(0 <= k - p < n for k, p, n in zip((i, j), padding, size, strict=True))
+        assert looks[f"x0:{i},{j}"] == looks[f"dx0:{i},{j}"] == ("cell" if inside else "padding")
+        assert inside or f"dx0:{i},{j}" not in ends  # what fell there is dropped
     texts = " ".join(f.say + f.math + "".join(f.text.values()) for f in player.frames)
     assert "." not in "".join(str(n) for f in player.frames for n in f.text.values())
     assert ".0" not in texts

@@ -5,6 +5,7 @@ import subprocess
 import numpy as np
 import pytest
 from helpers import leaf, normal
+from reading import numbers
 
 from minires import Tensor, models, nn, viz
 from minires.viz import network
@@ -44,6 +45,8 @@ def test_a_network_has_a_box_for_each_layer_and_the_shortcut(placing):
     called = [n for n in layers if "maxpool" not in n and "_last" not in n]
     assert set(called) <= set(names)
     assert len(boxes) == len(names)
+    player = viz.graph(net, (12, 12, 1))
+    assert numbers(player.frames[0].say) == [len(boxes)]
     assert len(edges) == len(boxes) - 1 + 3  # a chain, and one more way for each shortcut
     assert shapes.count("N × 6 × 6 × 32") == 9  # layer2: 6 inside, 1 beside, 2 out
     assert "N × 1 × 1 × 64" in shapes
