@@ -18,6 +18,7 @@ from benchmarks.paper.__main__ import app
 from benchmarks.paper.ablation import VARIANTS, without_batch_norm
 from benchmarks.paper.counts import cifar_counts, imagenet_counts, rounded_like
 from benchmarks.paper.inside import gradient_norms, response_deviations
+from benchmarks.paper.published import RECIPE
 from benchmarks.paper.resnet20 import interrupted_after
 from minires import Tensor, models, nn, no_grad
 from minires.training import History
@@ -60,6 +61,38 @@ def test_counts_agree_with_the_paper():
 @pytest.mark.parametrize("name", set(pages.PAPER) - set(pages.COUNTS))
 def test_the_paper_page_shows_the_committed_results(name):
     assert block(PAPER, name) == pages.PAPER[name]()
+
+
+def test_the_papers_page_says_of_the_results_what_they_say():
+    """Its sentences, one after the other."""
+    found = results.read(results.FOLDER / "degradation.json")
+    rows, settings = found["rows"], found["settings"]
+    depths = sorted(int(n.removeprefix("plain")) for n in rows if n.startswith("plain"))
+    plain, residual = ([rows[f"{kind}{d}"] for d in depths] for kind in ("plain", "resnet"))
+    gap = {
+        d: p["train_error"][-1] - r["train_error"][-1]
+        for d, p, r in zip(depths, plain, residual, strict=True)
+    }
+    seeds = [
+        row["train_error"][-1]
+        for name, row in results.read(results.FOLDER / "ablation.json")["rows"].items()
+        if name == "shortcut A" or name.endswith(" seed")
+    ]
+    chance = max(seeds) - min(seeds)
+    assert 0 < gap[8] < chance < gap[20] < 9 < min(gap[d] for d in (32, 44, 56))
+    assert min(rows[f"plain{d}"]["train_error"][-1] for d in (44, 56)) > 85  # of 90
+    assert residual[-1]["train_error"][-1] == max(r["train_error"][-1] for r in residual)
+    steps = settings["images"] // settings["batch_size"] * settings["epochs"]
+    assert 50 < RECIPE["steps"] / steps < 150
+    growth = [p["gradient_norms"]["start"][0] / p["gradient_norms"]["start"][-1] for p in plain]
+    assert growth == sorted(growth)
+    assert max(plain[-1]["gradient_norms"]["end"]) < 0.03
+    for row in residual:
+        norms = row["gradient_norms"]["start"]
+        assert norms[0] / norms[-1] < 5
+    for p, r in zip(plain[1:], residual[1:], strict=True):
+        assert np.median(r["response_deviations"]) < np.median(p["response_deviations"])
+    assert plain[-1]["response_deviations"][0] == max(plain[-1]["response_deviations"]) > 20
 
 
 @pytest.mark.parametrize("name", pages.WEIGHTS)
