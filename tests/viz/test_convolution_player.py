@@ -128,6 +128,8 @@ def test_every_number_of_every_step():
         y = sum(a * b for a, b in zip(factors[::2], factors[1::2], strict=True))
         assert numbers(frame.say) == [i, 2 * j, i, j, y]
         assert numbers(frame.math) == [i, j, *factors, y]
+        kernel = {f"w{c}:{a},{b}" for c, a, b in np.ndindex(2, 2, 2)}
+        assert {key for key, look in frame.marks.items() if look == "forward"} == kernel
         assert numbers(shown(player, f"y:{i},{j}", k)) == [y]
     _, start = next(frames)
     assert numbers(start.say) == [0]
@@ -149,6 +151,12 @@ def test_every_number_of_every_step():
             dw = sum(g * v for g, v in met)
             assert numbers(frame.say) == [a, b, c, dw]
             assert numbers(frame.math) == [a, b, c, *(n for pair in met for n in pair), dw]
+            spots = {f"dy:{i},{2 * j}" for i, j in np.ndindex(4, 2)}
+            under = {f"x{c}:{i + a},{2 * j + b}" for i, j in np.ndindex(4, 2)}
+            assert {k for k, look in frame.marks.items() if look == "backward"} == spots
+            assert {k for k, look in frame.marks.items() if look == "now"} == under | {
+                f"dw{c}:{a},{b}"
+            }
             assert numbers(shown(player, f"dw{c}:{a},{b}", k)) == [dw]
     assert next(frames, None) is None
 

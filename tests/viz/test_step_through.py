@@ -84,6 +84,15 @@ def test_the_mathematics_forwards_and_at_both_ends(player):
     assert numbers(player.frames[8].say) == [1]
 
 
+def test_the_current_box_stands_out(player):
+    """In each step between the ends one box is marked: the one that the sentence names."""
+    at = boxes(player)
+    for frame in [*player.frames[1:8], *player.frames[9:-1]]:
+        name = frame.say.removeprefix("Forward: ").removeprefix("Backward through ").split()[0]
+        marked = {k for k, look in frame.marks.items() if look == "now" and k.startswith("box")}
+        assert marked == {f"box{at[name]}"}, frame.say
+
+
 def test_upstream_is_the_gradient_and_local_the_derivative(player):
     """Each factor by calculus: the gradient above, and the derivative of the box's own formula."""
     values, slopes = by_hand()
