@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from minires.backend import Array, xp_of
-from minires.kernels.geometry import FEWEST, Block, blocks, overlap, ranges
+from minires.kernels.geometry import FEW_POSITIONS, FEWEST, Block, blocks, overlap, ranges
 from minires.kernels.placement import Pair, Placement
 from minires.kernels.threads import parallel
 from minires.kernels.workspace import scratch
@@ -30,18 +30,24 @@ def input_gradient(g: Array, w: Array, dx: Array, place: Placement) -> None:
     """
     xp = xp_of(g, w)
     (N, Ho, Wo, O), (KH, KW, C, _) = g.shape, w.shape
-    pieces = blocks(xp, N, 1, Ho * Wo * (KH * KW * C + O))
-    # A few large images: cut the channels too, or there are too few blocks to share.
-    cuts = min(-(-FEWEST // N), C // 16) if 0 < N < FEWEST and xp is np else 1
+    few = xp is np and 0 < N * Ho * Wo <= FEW_POSITIONS
+    pieces = [Block(0, N, 0, 1)] if few else blocks(xp, N, 1, Ho * Wo * (KH * KW * C + O))
+    # Few blocks: cut the channels too, or there are not enough of them to share.
+    cuts = min(-(-FEWEST // max(len(pieces), 1)), C // 16) if xp is np else 1
 
     def run(job: tuple[Block, Pair]) -> None:
         block, (c0, c1) = job
-        taps = w[:, :, c0:c1].reshape(-1, O)
-        outputs = g[block.n0 : block.n1].reshape(-1, O)
-        columns = scratch(xp, "columns", (len(outputs), len(taps)), g.dtype)
-        xp.matmul(outputs, taps.T, out=columns)
-        passed = columns.reshape(block.n1 - block.n0, Ho, Wo, KH, KW, c1 - c0)
-        _add_windows(dx[block.n0 : block.n1, :, :, c0:c1], passed, place)
+        some, outputs = w[:, :, c0:c1], g[block.n0 : block.n1].reshape(-1, O)
+        M, c = len(outputs), c1 - c0
+        if few:  # as large as the weights are, they are read where they lie, tap by tap
+            passed = scratch(xp, "passed", (KH, KW, M, c), g.dtype)
+            xp.matmul(outputs, some.swapaxes(2, 3), out=passed)
+            passed = passed.transpose(2, 0, 1, 3)
+        else:
+            passed = scratch(xp, "passed", (M, KH * KW * c), g.dtype)
+            xp.matmul(outputs, some.reshape(-1, O).T, out=passed)
+        by_image = passed.reshape(-1, Ho, Wo, KH, KW, c)
+        _add_windows(dx[block.n0 : block.n1, :, :, c0:c1], by_image, place)
 
     channels = ranges(C, max(cuts, 1))
     parallel(run, [(block, some) for block in pieces for some in channels])

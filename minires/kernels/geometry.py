@@ -21,6 +21,9 @@ GPU_BLOCK = 1 << 28
 FEWEST = 8
 """Into how many blocks work that is worth sharing is cut at least, so that threads have shares."""
 
+FEW_POSITIONS = 512
+"""With so few rows, blocks of them would make BLAS pack the weights again and again."""
+
 WORTH_SHARING = 1 << 14
 """What costs less than this in all stays in one block: waking a thread takes longer."""
 

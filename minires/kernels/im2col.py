@@ -15,15 +15,20 @@ import numpy as np
 
 from minires.backend import Array, xp_of
 from minires.kernels import grouped
-from minires.kernels.geometry import BLOCK, FEWEST, Block, block_windows, blocks, ranges
+from minires.kernels.geometry import (
+    BLOCK,
+    FEW_POSITIONS,
+    FEWEST,
+    Block,
+    block_windows,
+    blocks,
+    ranges,
+)
 from minires.kernels.partial_sums import sum_over_blocks
 from minires.kernels.placement import Pair, Placement
 from minires.kernels.products import product
 from minires.kernels.threads import parallel
 from minires.kernels.workspace import scratch
-
-FEW_POSITIONS = 512
-"""With so few rows, blocks of them would make BLAS pack the weights again and again."""
 
 FEWEST_POSITIONS = 128
 """How many positions a block should have at least; adding up weight gradients costs as many."""
