@@ -56,13 +56,26 @@ def test_against_float64(shape, dtype):
         assert error <= tolerance * max(np.abs(slow).max(), 1, np.sqrt(len(X)))
 
 
-@pytest.mark.parametrize("offset", [0, 100, 10000])
+@pytest.mark.parametrize("offset", [0, 3.9, 100, 10000])
 def test_the_variance_does_not_cancel(offset):
     x = np.random.default_rng(6).standard_normal((40, 32, 32, 16)) + offset
     x = x.astype(np.float32)
     mean, var = batch_norm.moments(x)
     np.testing.assert_allclose(mean, x.mean(axis=(0, 1, 2), dtype=np.float64), rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(var, x.var(axis=(0, 1, 2), dtype=np.float64), rtol=1e-5)
+
+
+@pytest.mark.parametrize("offset", [0, 3.9, 4.1, 100])
+def test_the_gradients_do_not_cancel(offset):
+    rng = np.random.default_rng(6)
+    x, g = (rng.standard_normal((40, 32, 32, 16)).astype(np.float32) for _ in range(2))
+    g += x  # so that gamma's gradient is no mere noise
+    x += np.float32(offset)
+    X, G = x.astype(np.float64).reshape(-1, 16), g.astype(np.float64).reshape(-1, 16)
+    mean, inv_std = X.mean(axis=0), 1 / X.std(axis=0)
+    sums = batch_norm.gradient_sums(g, x, mean.astype(np.float32), inv_std.astype(np.float32))
+    np.testing.assert_allclose(sums[0], G.sum(axis=0), atol=0.01)
+    np.testing.assert_allclose(sums[1], (G * (X - mean) * inv_std).sum(axis=0), rtol=1e-5)
 
 
 def test_the_variance_survives_a_guess_that_is_far_off():
