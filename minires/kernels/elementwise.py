@@ -48,7 +48,8 @@ def relu_gradient(g: Array, out: Array) -> Array:
     def run(g: Array, out: Array, dx: Array) -> None:
         positive = scratch(xp, "positive", out.shape, bool)
         xp.greater(out, 0, out=positive)
-        xp.multiply(g, positive, out=dx)
+        dx[...] = positive  # as numbers: a product of numbers and truth values is slower
+        xp.multiply(g, dx, out=dx)
 
     _by_chunks(run, g, out, dx)
     return dx

@@ -159,11 +159,14 @@ def max_pool_scatter(
         whole = Block(n0, n1, 0, Ho)
         dx[n0:n1] = 0
         part = scratch(xp, "part", (n1 - n0, Ho, Wo, C), g.dtype)
+        won = scratch(xp, "won", part.shape, bool)
         for place, target, source in _slices(
             whole, input_size, g.shape, kernel_size, stride, padding
         ):
             piece = part[target]
-            xp.multiply(g[n0:n1][target], indices[n0:n1][target] == place, out=piece)
+            xp.equal(indices[n0:n1][target], place, out=won[target])
+            piece[...] = won[target]  # as numbers: their product with truth values is slower
+            piece *= g[n0:n1][target]
             dx[n0:n1][source] += piece
 
     parallel(run, blocks(xp, N, 1, Ho * Wo * C * 3, BLOCK))
