@@ -7,6 +7,7 @@ import pytest
 from shared_data import shared_folder, skip_without_shared_data
 
 import minires
+from minires import kernels
 
 
 def pytest_runtest_setup(item):
@@ -29,3 +30,11 @@ def same_draws_every_time():
 def rng() -> np.random.Generator:
     """A generator of the test's own."""
     return np.random.default_rng(20151210)
+
+
+@pytest.fixture
+def threads():
+    """Put the number of threads back afterwards."""
+    before = kernels.get_num_threads()
+    yield
+    kernels.set_num_threads(before)

@@ -6,8 +6,10 @@ import math
 from typing import Any
 
 from minires.backend import Array, xp_of
+from minires.kernels.workspace import scratch
 from minires.optim.optimizer import Optimizer, Parameters, ParamGroup, State
 from minires.optim.options import number, pair
+from minires.optim.pieces import by_pieces
 
 
 class Adam(Optimizer):
@@ -72,9 +74,10 @@ class Adam(Optimizer):
         """Apply the weight decay, and return the gradient to go on with."""
         return self.with_weight_decay(x, grad, group)
 
+    @by_pieces
     def update(self, x: Array, grad: Array, state: State, group: ParamGroup) -> None:
         xp = xp_of(x, grad)
-        term = self.scratch("step", x)
+        term = scratch(xp, "step", x.shape, x.dtype)
         beta1, beta2 = group["betas"]
         state["step"] = t = state.get("step", 0) + 1
         grad = self.decay(x, grad, group)

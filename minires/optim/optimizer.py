@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from minires.backend import Array, device_of, to_device, xp_of
-from minires.optim.scratch import Scratch
+from minires.kernels.workspace import scratch
 from minires.tensor import Tensor
 
 ParamGroup: TypeAlias = dict[str, Any]
@@ -58,7 +58,6 @@ class Optimizer(ABC):
         self.defaults = self.check_options(options)
         self.param_groups: list[ParamGroup] = []
         self.state: list[State] = []
-        self.scratch = Scratch()
 
         groups = _as_list(params, "params")
         if not any(isinstance(group, Mapping) for group in groups):
@@ -236,8 +235,9 @@ class Optimizer(ABC):
         """`grad + weight_decay * x`, in working memory; `grad` itself if there is no decay."""
         if not group["weight_decay"]:
             return grad
-        total = self.scratch("gradient", x)
-        xp_of(x, grad).multiply(x, group["weight_decay"], out=total)
+        xp = xp_of(x, grad)
+        total = scratch(xp, "gradient", x.shape, x.dtype)
+        xp.multiply(x, group["weight_decay"], out=total)
         total += grad
         return total
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from minires.backend import Array, xp_of
+from minires.kernels.workspace import scratch
 from minires.optim.optimizer import Optimizer, Parameters, ParamGroup, State
 from minires.optim.options import flag, number
+from minires.optim.pieces import by_pieces
 
 
 class RMSprop(Optimizer):
@@ -84,9 +86,10 @@ class RMSprop(Optimizer):
             "centered": flag("centered", options["centered"]),
         }
 
+    @by_pieces
     def update(self, x: Array, grad: Array, state: State, group: ParamGroup) -> None:
         xp = xp_of(x, grad)
-        term = self.scratch("step", x)
+        term = scratch(xp, "step", x.shape, x.dtype)
         alpha = group["alpha"]
         grad = self.with_weight_decay(x, grad, group)
 

@@ -6,8 +6,10 @@ from typing import Any
 
 from minires.backend import Array, xp_of
 from minires.kernels.fused import fused
+from minires.kernels.workspace import scratch
 from minires.optim.optimizer import Optimizer, Parameters, ParamGroup, State
 from minires.optim.options import flag, number
+from minires.optim.pieces import by_pieces
 
 _INPUTS = "G grad, T decay, T momentum, T kept, bool nesterov, T lr"
 _BODY = """
@@ -96,6 +98,7 @@ class SGD(Optimizer):
             )
         return checked
 
+    @by_pieces
     def update(self, x: Array, grad: Array, state: State, group: ParamGroup) -> None:
         xp = xp_of(x, grad)
         kernel = fused(xp, _INPUTS, "T x, T velocity", _BODY)
@@ -104,7 +107,7 @@ class SGD(Optimizer):
             kept, nesterov = 1 - group["dampening"], group["nesterov"]
             kernel(grad, decay, momentum, kept, nesterov, lr, x, state["momentum_buffer"])
             return
-        step = self.scratch("step", x)
+        step = scratch(xp, "step", x.shape, x.dtype)
         direction = self.with_weight_decay(x, grad, group)
 
         momentum = group["momentum"]
