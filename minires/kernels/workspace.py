@@ -2,11 +2,15 @@
 
 A fresh large array costs a page fault for every 4 KiB that is written, often more than the
 arithmetic. Each thread therefore keeps the buffers of its blocks. Blocks are small, so these are;
-what exceeds `LIMIT` is not kept.
+what exceeds `LIMIT` is not kept. Results come and go with the graph: of those the C library is told
+to keep the memory for the next step, where it would give it back to the system after each.
 """
 
 from __future__ import annotations
 
+import ctypes
+import os
+import sys
 import threading
 import weakref
 from math import prod
@@ -67,6 +71,38 @@ def scratch(xp: ModuleType, name: str, shape: tuple[int, ...], dtype: Any) -> Ar
 
 
 def release_workspace() -> None:
-    """Give the scratch memory of all threads back. Call it while no kernel runs."""
+    """Give the scratch memory of all threads and all freed memory back. Call it while no kernel
+    runs."""
     for names in list(_everyone):
         names.clear()
+    if (libc := _glibc()) is not None:
+        libc.malloc_trim(0)
+
+
+KEPT = 1 << 30
+"""How many bytes of freed memory the process keeps at most."""
+
+_MALLOC_TRIM_THRESHOLD, _MALLOC_MMAP_THRESHOLD = -1, -3  # as in glibc's malloc.h
+
+
+def _keep_freed_memory() -> None:
+    """Have glibc, where it is, keep up to `KEPT` bytes of freed memory instead of 64 MiB.
+
+    A user's own settings in the environment (`MALLOC_TRIM_THRESHOLD_` and the like) stand.
+    """
+    if any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ):
+        return
+    if (libc := _glibc()) is not None:
+        # Either of them ends glibc's own adjusting of both: 32 MiB is where that would have ended.
+        libc.mallopt(_MALLOC_MMAP_THRESHOLD, 32 << 20)
+        libc.mallopt(_MALLOC_TRIM_THRESHOLD, KEPT)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    libc = ctypes.CDLL(None)
+    return libc if hasattr(libc, "gnu_get_libc_version") else None
+
+
+_keep_freed_memory()
