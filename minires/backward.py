@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+from operator import attrgetter
 from typing import Any
+
+import numpy as np
 
 from minires.backend import xp_of
 from minires.engine import BackwardError, GradMode, Node, Variable, make_tensor, raw
@@ -92,16 +95,18 @@ def run_backward(
         )
     wanted = None if targets is None else set(targets)
     nodes = ancestors(root.node)
-    useful = _useful(nodes, wanted)
+    useful = None if wanted is None else _useful(nodes, wanted)  # None: all of them
     grads: dict[Node, Any] = {root.node: _seed(root, gradient, create_graph)}
     owned: set[Node] = set()  # nodes whose sum in `grads` is an array that nobody else holds
     collected: dict[Node, Any] = {}
     with GradMode(create_graph):
         while nodes:
             node = nodes.pop()  # the youngest first, so all its consumers have been visited
-            if node not in grads:
+            g = grads.pop(node, None)
+            if g is None:
                 continue
-            g = grads.pop(node)
+            if isinstance(g, np.generic):  # arithmetic of 0-d arrays gives scalars
+                g = np.asarray(g)
             if node.hooks:
                 g = _run_hooks(node, g, create_graph)
             if wanted is None:
@@ -109,28 +114,31 @@ def run_backward(
                     _accumulate(node, g)
             elif node in wanted:
                 collected[node] = g
-            if node.op is None or node not in useful:
+            if node.op is None:
                 continue
-            needs = [p in useful for p in node.parents]
-            if wanted is not None and not any(needs):
-                # wanted itself, and nothing before it, unless it has been freed and nobody knows
-                known = node.kept is not None or len(collected) == len(wanted)
-                if known:
+            parents = node.parents
+            if wanted is None or useful is None:
+                needs = [p is not None for p in parents]
+            else:
+                if node not in useful:
                     continue
-            for parent, grad in zip(
-                node.parents, node.op.backward(node, g, needs, create_graph), strict=True
-            ):
+                needs = [p in useful for p in parents]
+                if not any(needs):
+                    # wanted itself, and nothing before it, unless it is freed and nobody knows
+                    known = node.kept is not None or len(collected) == len(wanted)
+                    if known:
+                        continue
+            for place, grad in enumerate(node.op.backward(node, g, needs, create_graph)):
+                parent = parents[place]
                 if parent is None or grad is None:
                     continue
-                if parent not in grads:
+                total = grads.get(parent)
+                if total is None:
                     grads[parent] = grad
                 elif create_graph:
-                    grads[parent] = grads[parent] + grad
+                    grads[parent] = total + grad
                 else:
-                    total = grads[parent]
-                    total = add(total, grad, out=total if parent in owned else None)
-                    # sums of 0-d arrays are scalars
-                    grads[parent] = total if hasattr(total, "__setitem__") else total[...]
+                    grads[parent] = add(total, grad, out=total if parent in owned else None)
                     owned.add(parent)
             if not retain_graph:
                 node.kept, node.call, node.parents = None, None, ()
@@ -150,16 +158,14 @@ def ancestors(root: Node) -> list[Node]:
             if parent is not None and parent not in seen:
                 seen.add(parent)
                 stack.append(parent)
-    return sorted(seen, key=lambda node: node.order)
+    return sorted(seen, key=attrgetter("order"))
 
 
-def _useful(nodes: Sequence[Node], wanted: set[Node] | None) -> Container[Node | None]:
-    """The nodes through which a gradient reaches a wanted one (all nodes, if all leaves are).
+def _useful(nodes: Sequence[Node], wanted: set[Node]) -> Container[Node | None]:
+    """The nodes through which a gradient reaches a wanted one.
 
     Of a freed node nobody knows what was behind it: it counts, so that the walk finds the error.
     """
-    if wanted is None:
-        return set(nodes)
     useful: set[Node] = set()
     for node in nodes:
         freed = node.op is not None and node.kept is None

@@ -274,17 +274,20 @@ class Op:
             _state.observer(self, arrays, out)
         node = None
         if tracked and kind in "efd" and _state.grad_enabled:
-            pool = [*arrays, out, saved, None]
-            if self._keep_static:
-                pool += [static.get(n, self._defaults[n]) for n in self._keep_static]
-            shift = len(arrays) if self._variadic else 0  # then no argument is kept by name
-            kept = [pool[i + shift] for i in self._keep]
-            for slot in self._shape_slots:
-                kept[slot] = getattr(kept[slot], "shape", ())
+            kept: list[Any] = []
+            if self._keep:
+                pool = [*arrays, out, saved, None]
+                if self._keep_static:
+                    pool += [static.get(n, self._defaults[n]) for n in self._keep_static]
+                shift = len(arrays) if self._variadic else 0  # then no argument is kept by name
+                for place in self._keep:
+                    kept.append(pool[place + shift])
+                for slot in self._shape_slots:
+                    kept[slot] = getattr(kept[slot], "shape", ())
             node = Node(out, self, parents, kept, _forward_line())
             if out.size <= SMALL:
                 for a in arrays:
-                    if hasattr(a, "size") and a.size > SMALL:
+                    if getattr(a, "size", 0) > SMALL:
                         break
                 else:
                     node.call = arrays, static, out
@@ -325,16 +328,21 @@ class Op:
                     kept[self._out_slot] = make_tensor(kept[self._out_slot], node)
         try:
             grads = self.rule(g, *kept)
-            if not isinstance(grads, tuple | list):
+            if type(grads) is not tuple and not isinstance(grads, list):
                 raise BackwardError(f"its rule must give a tuple, not a {type(grads).__name__}")
             if len(grads) != len(node.parents):
                 raise BackwardError(
                     f"its rule gave {len(grads)} gradients, for {len(node.parents)} arguments"
                 )
-            fitted = [
-                _fit(grad, parent) if need and grad is not None else None
-                for grad, parent, need in zip(grads, node.parents, needs, strict=True)
-            ]
+            fitted = []
+            for place, need in enumerate(needs):
+                grad, parent = grads[place], node.parents[place]
+                if not need or grad is None:
+                    fitted.append(None)
+                elif grad.shape == parent.shape and grad.dtype is parent.dtype:
+                    fitted.append(grad)
+                else:
+                    fitted.append(_fit(grad, parent))
         except Exception as error:
             raise BackwardError(
                 f"in the backward of {self.name}, made at {node.line()}: {error}"
@@ -351,10 +359,6 @@ def op(forward: Callable[..., Any]) -> Op:
 
 def _fit(grad: Any, parent: Any) -> Any:
     """`grad` summed over the axes that broadcasting stretched, in the parent's dtype."""
-    if isinstance(grad, np.generic):  # arithmetic of 0-d arrays gives scalars
-        grad = np.asarray(grad)
-    if grad.shape == parent.shape and grad.dtype is parent.dtype:
-        return grad
     if grad.shape != parent.shape:
         lead = grad.ndim - len(parent.shape)
         stretched = tuple(
