@@ -17,6 +17,7 @@ import numpy as np
 
 from minires.backend import Array, xp_of
 from minires.kernels.fused import fused
+from minires.kernels.geometry import even_shares
 from minires.kernels.half import computed_in_float32
 from minires.kernels.threads import parallel
 from minires.kernels.workspace import scratch
@@ -284,7 +285,9 @@ class _Rows:
         self.channels: int = like.shape[-1]
         self.count: int = like.size // max(self.channels, 1)
         width = min(-(-WIDE // max(self.channels, 1)), max(self.count, 1)) * self.channels
-        size, whole = max(CHUNK // max(width, 1), 1) * width, like.size // max(width, 1) * width
+        wide_rows = like.size // max(width, 1)
+        chunks = even_shares(max(-(-like.size // CHUNK), 1))
+        size, whole = max(-(-wide_rows // chunks), 1) * width, wide_rows * width
         self.width = width
         self.chunks = [_Chunk(i, min(i + size, whole), width) for i in range(0, whole, size or 1)]
         if whole < like.size:
@@ -294,7 +297,7 @@ class _Rows:
 
     def each(self, run: Callable[[_Chunk], Result]) -> list[Result]:
         """`run` for every chunk, on several threads if there is work for them."""
-        if self.count * self.channels < 2 * CHUNK:
+        if self.count * self.channels <= CHUNK:
             return [run(chunk) for chunk in self.chunks]
         return parallel(run, self.chunks)
 

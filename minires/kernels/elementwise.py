@@ -8,7 +8,7 @@ import numpy as np
 
 from minires.backend import Array, xp_of
 from minires.kernels.fused import fused
-from minires.kernels.geometry import ranges
+from minires.kernels.geometry import even_shares, ranges
 from minires.kernels.threads import parallel
 from minires.kernels.workspace import scratch
 
@@ -18,7 +18,7 @@ CHUNK = 1 << 18
 
 def add(x: Array, y: Array, out: Array | None = None) -> Array:
     """`x + y`, broadcast as usual; into `out`, which may be one of them, if it is given."""
-    if type(x) is not np.ndarray or x.size < 2 * CHUNK or np.shape(y) != x.shape:
+    if type(x) is not np.ndarray or x.size <= CHUNK or np.shape(y) != x.shape:
         if out is None:
             total: Array = x + y
             return total
@@ -57,7 +57,7 @@ def relu_gradient(g: Array, out: Array) -> Array:
 
 def _by_chunks(run: Callable[..., object], *arrays: Array) -> None:
     """`run` on pieces of all arrays; the last is written, and C-contiguous."""
-    count = -(-arrays[-1].size // CHUNK)
+    count = even_shares(max(-(-arrays[-1].size // CHUNK), 1))
     dense = all(a.flags.c_contiguous for a in arrays)
     if count < 2 or not dense or xp_of(*arrays) is not np:
         run(*arrays)

@@ -91,11 +91,17 @@ def blocks(
     elif total < WORTH_SHARING:
         count = 1
     else:
-        count = max(-(-total // budget), fewest)
+        count = even_shares(max(-(-total // budget), fewest))
     if count <= images:
         return [Block(n0, n1, 0, rows) for n0, n1 in ranges(images, count)]
     bands = ranges(rows, min(rows, -(-count // images)))
     return [Block(n, n + 1, h0, h1) for n in range(images) for h0, h1 in bands]
+
+
+def even_shares(count: int) -> int:
+    """At least `count` pieces: of so few that one more or less counts, as many as 2 or 4 threads
+    can share without a rest."""
+    return count if count > FEWEST else 1 << (count - 1).bit_length()
 
 
 def ranges(size: int, count: int) -> list[Pair]:

@@ -117,19 +117,22 @@ def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> 
         dw = weight_gradient(x, g, kernel_size, fewer)
         return grouped.split(dw, xp, groups, together)
     if groups > 1 or xp is not np or C < 2 * SLICE:
-        return _slice_gradient(x, g, kernel_size, place)
+        return _slice_gradient(x, g, kernel_size, place, FEWEST)
     # Large weights: each thread has channels of its own, and there is less to add up.
     dw = xp.empty((KH, KW, C, O), g.dtype)
 
     def run(channels: Pair) -> None:
         some = slice(*channels)
-        dw[:, :, some] = _slice_gradient(x[..., some], g, kernel_size, place)
+        dw[:, :, some] = _slice_gradient(x[..., some], g, kernel_size, place, fewest=1)
 
     parallel(run, ranges(C, C // SLICE))
     return dw
 
 
-def _slice_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> Array:
+def _slice_gradient(
+    x: Array, g: Array, kernel_size: Pair, place: Placement, fewest: int
+) -> Array:
+    """`weight_gradient` in at least `fewest` blocks, if there is work for them."""
     xp = xp_of(x, g)
     KH, KW = kernel_size
     N, Ho, Wo, O = g.shape
@@ -146,7 +149,7 @@ def _slice_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> 
 
     per_position = taps * groups + O
     budget = max(BLOCK, FEWEST_POSITIONS * per_position)
-    fewest = min(FEWEST, max(1, N * Ho * Wo // FEWEST_POSITIONS))
+    fewest = min(fewest, max(1, N * Ho * Wo // FEWEST_POSITIONS))
     pieces = blocks(xp, N, Ho, Wo * per_position, budget, fewest)
     total = sum_over_blocks(xp, add, pieces, (groups, taps, Og), g.dtype)
     dw: Array = total.transpose(1, 0, 2).reshape(KH, KW, Cg, O)
