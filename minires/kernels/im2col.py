@@ -129,9 +129,7 @@ def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> 
     return dw
 
 
-def _slice_gradient(
-    x: Array, g: Array, kernel_size: Pair, place: Placement, fewest: int
-) -> Array:
+def _slice_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement, fewest: int) -> Array:
     """`weight_gradient` in at least `fewest` blocks, if there is work for them."""
     xp = xp_of(x, g)
     KH, KW = kernel_size

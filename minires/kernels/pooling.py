@@ -1,6 +1,6 @@
 """Pooling over windows of channels-last images.
 
-A maximum over windows is one along the width, then one along the height. Which place of a window
+A maximum over windows is one along the height, then one along the width. Which place of a window
 won, one small integer per output, is found only when a gradient has to go there; the adjoint then
 adds into KH*KW strided slices of the input.
 """
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import ModuleType
+
+import numpy as np
 
 from minires.backend import Array, xp_of
 from minires.kernels.geometry import Block, blocks, output_size, overlap
@@ -38,27 +40,23 @@ def max_pool(x: Array, *, kernel_size: Pair, stride: Pair, padding: Pair) -> Arr
     xp = xp_of(x)
     N, H, W, C = x.shape
     out = xp.empty(_output_shape(x.shape, kernel_size, stride, padding), x.dtype)
-    Wo = out.shape[2]
     lowest = -xp.inf if x.dtype.kind == "f" else xp.iinfo(x.dtype).min
 
     def run(block: Block) -> None:
         n0, n1, h0, h1 = block
-        first = max(h0 * stride[0] - padding[0], 0)
-        last = min((h1 - 1) * stride[0] - padding[0] + kernel_size[0], H)
-        across = scratch(xp, "across", (n1 - n0, last - first, Wo, C), x.dtype)
-        across.fill(lowest)
-        for kw in range(kernel_size[1]):
-            columns = overlap(0, Wo, kw - padding[1], stride[1], W)
-            if columns:
-                target = across[:, :, columns[0]]
-                xp.maximum(target, x[n0:n1, first:last, columns[1]], out=target)
+        # Down first: there whole rows follow each other in memory.
+        down = scratch(xp, "down", (n1 - n0, h1 - h0, W, C), x.dtype)
+        down.fill(lowest)
+        for kh in range(kernel_size[0]):
+            if rows := overlap(h0, h1, kh - padding[0], stride[0], H):
+                target = down[:, rows[0]]
+                xp.maximum(target, x[n0:n1, rows[1]], out=target)
         best = block.of(out)
         best.fill(lowest)
-        for kh in range(kernel_size[0]):
-            rows = overlap(h0, h1, kh - padding[0] - first, stride[0], last - first)
-            if rows:
-                target = best[:, rows[0]]
-                xp.maximum(target, across[:, rows[1]], out=target)
+        for kw in range(kernel_size[1]):
+            if columns := overlap(0, out.shape[2], kw - padding[1], stride[1], W):
+                target = best[:, :, columns[0]]
+                xp.maximum(target, down[:, :, columns[1]], out=target)
 
     parallel(run, blocks(xp, N, out.shape[1], W * C * stride[0], BLOCK))
     return out
@@ -84,18 +82,29 @@ def max_pool_places(
     xp = xp_of(x, out)
     N, H, W, C = x.shape
     indices = xp.empty(out.shape, _index_type(xp, kernel_size))
+    kind = indices.dtype.type
+    last = kind(kernel_size[0] * kernel_size[1])
 
     def run(block: Block) -> None:
         best, where = block.of(out), block.of(indices)
-        wins, isnan = (scratch(xp, name, best.shape, bool) for name in ("wins", "isnan"))
-        # Backwards, so that of several the first is written last.
-        places = [*_slices(block, (H, W), out.shape, kernel_size, stride, padding)]
-        for place, target, source in reversed(places):
-            value, won = x[block.n0 : block.n1][source], wins[target]
-            xp.equal(value, best[target], out=won)
-            xp.not_equal(value, value, out=isnan[target])
-            won |= isnan[target]
-            xp.copyto(where[target], indices.dtype.type(place), where=won)
+        won, isnan = (scratch(xp, name, best.shape, bool) for name in ("won", "isnan"))
+        rank = scratch(xp, "rank", best.shape, indices.dtype)
+        any_nan = xp is not np or bool(np.isnan(best).any())
+        where.fill(0)
+        for place, target, source in _slices(
+            block, (H, W), out.shape, kernel_size, stride, padding
+        ):
+            value, wins = x[block.n0 : block.n1][source], won[target]
+            xp.equal(value, best[target], out=wins)
+            if any_nan:
+                xp.not_equal(value, value, out=isnan[target])
+                wins |= isnan[target]
+            # The first of several has the highest rank. Bytes are fast to multiply and compare,
+            # where assigning under a mask goes element by element.
+            ranked, highest = rank[target], where[target]
+            xp.multiply(wins.view(xp.uint8), last - kind(place), out=ranked)
+            xp.maximum(highest, ranked, out=highest)
+        xp.subtract(last, where, out=where)
 
     parallel(run, blocks(xp, N, out.shape[1], out.shape[2] * C * 3, BLOCK))
     return indices
@@ -153,21 +162,25 @@ def max_pool_scatter(
     xp = xp_of(g, indices)
     N, Ho, Wo, C = g.shape
     dx = xp.empty((N, *input_size, C), g.dtype)
-
-    def run(block: Block) -> None:  # whole images, for the windows of two bands may overlap
-        n0, n1, _, _ = block
-        whole = Block(n0, n1, 0, Ho)
-        dx[n0:n1] = 0
-        part = scratch(xp, "part", (n1 - n0, Ho, Wo, C), g.dtype)
-        won = scratch(xp, "won", part.shape, bool)
+    if xp is not np:  # whose `add.at` adds in any order
+        dx[...] = 0
+        whole = Block(0, N, 0, Ho)
         for place, target, source in _slices(
             whole, input_size, g.shape, kernel_size, stride, padding
         ):
-            piece = part[target]
-            xp.equal(indices[n0:n1][target], place, out=won[target])
-            piece[...] = won[target]  # as numbers: their product with truth values is slower
-            piece *= g[n0:n1][target]
-            dx[n0:n1][source] += piece
+            dx[source] += xp.where(indices[target] == place, g[target], 0)
+        return dx
+    row = input_size[1] * C  # numbers in a row of an image
+    down, across, channel = np.ogrid[:Ho, :Wo, :C]
+    begin = (down * stride[0] - padding[0]) * row + (across * stride[1] - padding[1]) * C + channel
+    inside = (np.arange(kernel_size[0])[:, None] * row + np.arange(kernel_size[1]) * C).ravel()
+
+    def run(block: Block) -> None:
+        for n in range(block.n0, block.n1):
+            cells = inside.take(indices[n])  # (Ho, Wo, C): the winners' places, as distances
+            cells += begin  # from where each window begins
+            dx[n] = 0
+            np.add.at(dx[n].reshape(-1), cells.reshape(-1), g[n].reshape(-1))
 
     parallel(run, blocks(xp, N, 1, Ho * Wo * C * 3, BLOCK))
     return dx
@@ -243,7 +256,7 @@ def _output_shape(
 
 
 def _index_type(xp: ModuleType, kernel_size: Pair) -> type:
-    chosen: type = xp.uint8 if kernel_size[0] * kernel_size[1] <= 256 else xp.uint16
+    chosen: type = xp.uint8 if kernel_size[0] * kernel_size[1] < 256 else xp.uint16
     return chosen
 
 

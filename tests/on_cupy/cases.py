@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minires import ops
+from minires import kernels, ops
 from minires.backend import device_of, to_device
 from minires.engine import raw
 from minires.ops import activation, normalization, pooling
@@ -56,7 +56,7 @@ X, Y = normal(3, 4), normal(3, 4, seed=1)
 IMAGES = normal(2, 7, 6, 4)
 WINDOWS = {"kernel_size": (3, 2), "stride": (2, 2), "padding": (1, 0)}
 GRADIENT = normal(2, 4, 3, 4, seed=2)  # of WINDOWS over IMAGES
-PLACES = np.random.default_rng(3).integers(2, 5, GRADIENT.shape)  # inside the image everywhere
+PLACES = kernels.max_pool_places(IMAGES, kernels.max_pool(IMAGES, **WINDOWS), **WINDOWS)
 WALK = {"stride": (2, 1), "padding": (1, 0), "dilation": (1, 2), "groups": 1}
 WEIGHTS = normal(3, 2, 4, 5)
 CONVOLVED = normal(2, 4, 4, 5)  # the shape of IMAGES with WEIGHTS along WALK
