@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from minires.backend import Array
-from minires.kernels import depthwise, im2col, interleaved, pointwise, rows, winograd
+from minires.kernels import depthwise, im2col, interleaved, pointwise, rows, strips, winograd
 from minires.kernels.geometry import output_size
 from minires.kernels.placement import Pair, Placement
 
@@ -97,6 +97,11 @@ ALGORITHMS: dict[str, Algorithm] = {
         interleaved.correlate,
         interleaved.weight_gradient,
         lambda problem: interleaved.why_not(problem.kernel, problem.place),
+    ),
+    "strips": Algorithm(
+        strips.correlate,
+        im2col.weight_gradient,  # whose products are longer: it has less to add up
+        lambda problem: strips.why_not(problem.kernel, problem.place),
     ),
     "pointwise": Algorithm(
         pointwise.correlate,
@@ -219,9 +224,18 @@ def _best(problem: Problem, task: Pass) -> Choice:
     if problem.device == "cpu":
         if interleaved.why_not(problem.kernel, problem.place) is None and inner <= 64:
             return Choice("interleaved", "with few channels, lowering costs as much as the product")
+        if task == "forward" and _strips_pay(problem):
+            return Choice("strips", "few channels: windows above each other share their lowering")
     elif rows.why_not(problem.kernel, problem.place) is None and 8 <= inner <= 32:
         return Choice("rows", "on a GPU, few large launches; lowering as little as they allow")
     return Choice("im2col", "one product with long rows; does strides without waste")
+
+
+def _strips_pay(problem: Problem) -> bool:
+    if strips.why_not(problem.kernel, problem.place) is not None or problem.channels > 16:
+        return False
+    overlapping = -(-problem.kernel[0] // problem.place.stride[0])
+    return overlapping > 1 and problem.size[0] >= 8 * overlapping  # or the matrices are too low
 
 
 def _winograd_pays(problem: Problem, task: Pass) -> bool:

@@ -44,6 +44,14 @@ def test_few_channels_are_not_lowered_but_on_a_gpu_where_launches_count():
     assert set(names(*shapes, padding=(1, 1), device="cuda:0").values()) == {"rows"}
 
 
+def test_strides_over_few_channels():
+    stem = names((8, 224, 224, 3), (7, 7, 3, 64), stride=(2, 2), padding=(3, 3))
+    assert (stem["forward"], stem["dw"]) == ("strips", "im2col")
+    low = names((8, 14, 14, 3), (7, 7, 3, 64), stride=(2, 2), padding=(3, 3))
+    apart = names((8, 224, 224, 3), (2, 2, 3, 64), stride=(2, 2))
+    assert low["forward"] == apart["forward"] == "im2col"
+
+
 def test_every_choice_has_a_reason():
     for choice in kernels.explain(*RESNET).values():
         assert len(choice.reason) > 10
@@ -82,6 +90,8 @@ def test_an_unknown_name():
         ("interleaved", (3, 3, 4, 6), {"stride": (2, 1)}, "a stride of 1"),
         ("interleaved", (3, 3, 4, 6), {"dilation": (1, 2)}, "without holes, not a dilation of 2"),
         ("interleaved", (3, 3, 2, 6), {"groups": 2}, "one group, not 2"),
+        ("strips", (3, 3, 4, 6), {"dilation": (2, 1)}, "without holes down, not a dilation of 2"),
+        ("strips", (3, 3, 2, 6), {"groups": 2}, "one group, not 2"),
         ("pointwise", (3, 3, 4, 6), {}, "a 1x1 kernel, not 3x3"),
         ("depthwise", (3, 3, 4, 6), {}, "one channel and one filter to a group"),
     ],
@@ -105,5 +115,6 @@ def test_a_strided_gradient_in_parts_that_an_algorithm_cannot_do():
 
 def test_names_and_functions_go_together():
     assert set(choose.ALGORITHMS) == {
-        "im2col", "rows", "interleaved", "pointwise", "depthwise", "winograd2", "winograd4",
+        "im2col", "rows", "interleaved", "strips", "pointwise", "depthwise",
+        "winograd2", "winograd4",
     }  # fmt: skip

@@ -77,6 +77,7 @@ CONVOLUTIONS = {  # by algorithm: channels, filters, kernel, groups
     "im2col": (4, 6, (3, 2), 2),
     "rows": (4, 6, (3, 2), 1),
     "interleaved": (4, 6, (3, 2), 1),
+    "strips": (4, 6, (3, 2), 1),
     "pointwise": (4, 6, (1, 1), 1),
     "depthwise": (4, 4, (3, 2), 4),
     "winograd2": (4, 6, (3, 3), 1),
