@@ -334,10 +334,10 @@ class Op:
                 raise BackwardError(
                     f"its rule gave {len(grads)} gradients, for {len(node.parents)} arguments"
                 )
-            fitted = []
+            fitted: list[Any] = []
             for place, need in enumerate(needs):
                 grad, parent = grads[place], node.parents[place]
-                if not need or grad is None:
+                if not need or grad is None or parent is None:
                     fitted.append(None)
                 elif grad.shape == parent.shape and grad.dtype is parent.dtype:
                     fitted.append(grad)
