@@ -61,8 +61,8 @@ print(nudged(f, [2.0, 3.0, -1.0]))
 # one, with very many numbers in it, its *weights*. *Training* it means: find the slope of the result by each
 # weight, move all weights a little in the direction that makes the result better, and repeat. ResNet-50,
 # which tells what is on a photograph, has 25 million weights and took some 500,000 such steps: 50 million
-# evaluations *for each of them*. Backpropagation gets all 25 million slopes for about the price of two
-# more evaluations. It only has to remember.
+# evaluations *for each of them*. The method that you are about to build, *backpropagation*, gets all 25
+# million slopes for about the price of two more evaluations. It only has to remember.
 #
 # ## A number that remembers
 #
@@ -132,7 +132,8 @@ print(x.grad, w.grad, b.grad)
 #
 # **Predict first.** The next cell computes $d = b \cdot c$ with $b = 3a$ and $c = b + a$, at $a = 2$,
 # so $d = 3a \cdot 4a = 12a^2$ and $\partial d / \partial a = 24a = 48$. Then it computes
-# $c \cdot b$ instead. Multiplication commutes. Does the walk?
+# $c \cdot b$ instead. Multiplication commutes; the walk does not. Which of the two gradients comes out wrong,
+# and what is it?
 
 # %%
 for swapped in (False, True):
@@ -147,10 +148,10 @@ for swapped in (False, True):
 # The value is right both times, the gradient only once. Nothing crashed and nothing warned. A network
 # trained with this would learn, badly, and you would look for the reason everywhere else.
 #
-# What went wrong with `b * c`: the queue came to `b` first and passed on what `b` had got *so far*,
-# its share from `d`. The share through `c` arrived afterwards, and nobody carried it on to `a`. So
-# **a value may pass its gradient on only once all its consumers have been visited.** An order with
-# this property is called *topological*.
+# What went wrong with `b * c`: the queue came to `b` first and passed on what `b` had got *so far*, its
+# share from `d`. The share through `c` arrived afterwards, and nobody carried it on to `a`. So **a value
+# may pass its gradient on only once all its *consumers* have been visited**, the values that were computed
+# from it. An order with this property is called *topological*.
 #
 # Here is the correct walk through the same expression, in the library, which is told with
 # `requires_grad=True` whose gradient we want. Step through it (buttons, or click and use the arrow keys) and
@@ -208,10 +209,10 @@ plt.show()
 print(f"20 additions: {2**21 - 1:,} visits")
 
 # %% [markdown]
-# *What to see: on a logarithmic axis the number of paths is a straight line: it doubles with every
-# addition. The networks of notebook 06 have such an addition in each of their blocks, so 50 blocks have
-# $2^{50}$ paths, some $10^{15}$. Visiting every value once is what makes backpropagation cheap; the
-# topological order is what makes visiting once correct.*
+# *What to see: on a logarithmic axis the visits on every path are a straight line: with every addition
+# the paths double, and the visits with them. The networks of notebook 06 have such an addition in each
+# of their blocks, so 50 blocks have $2^{50}$ paths, some $10^{15}$. Visiting every value once is what
+# makes backpropagation cheap; the topological order is what makes visiting once correct.*
 #
 # Getting such an order is easy: a value is always made after its parents. So give each one a number
 # at birth, and walk from the youngest to the oldest.
@@ -219,18 +220,17 @@ print(f"20 additions: {2**21 - 1:,} visits")
 # ## From numbers to arrays
 #
 # A network works on arrays, which this field calls *tensors*, and so should the engine. The final result $L$
-# stays one number. The gradient
-# of an array has the array's shape: for each entry, how much $L$ moves when that entry moves. Sums and
-# products carry over entry by entry, and two things are new.
+# stays one number. The gradient of an array has the array's shape: for each entry, how much $L$ moves when
+# that entry moves. Sums and products carry over entry by entry, and two things are new.
 #
 # **Matrix products.** If $V = AB$ and $G = \partial L / \partial V$ has come from above, then
 #
 # $$\frac{\partial L}{\partial A} = G B^\top, \qquad \frac{\partial L}{\partial B} = A^\top G$$
 #
-# Why? In $V_{ij} = \sum_k A_{ik} B_{kj}$ the entry $A_{ik}$ moves $V_{ij}$ by $B_{kj}$, for every $j$. Its
-# shares add up to $\sum_j G_{ij} B_{kj}$, which is row $i$ of $G$ times column $k$ of $B^\top$. You need not
-# remember which is transposed. $A$ is $(n, k)$, $B$ is $(k, m)$, $G$ is $(n, m)$: only one product of $G$
-# and $B$ has the shape of $A$.
+# Why? In $V_{ij} = \sum_k A_{ik} B_{kj}$ the entry $A_{ik}$ moves $V_{ij}$ by $B_{kj}$, for every $j$,
+# and $V_{ij}$ moves $L$ by $G_{ij}$. The shares add up to $\sum_j G_{ij} B_{kj}$, which is row $i$ of $G$
+# times column $k$ of $B^\top$. You need not remember which is transposed. $A$ is $(n, k)$, $B$ is
+# $(k, m)$, $G$ is $(n, m)$: only one product of $G$ and $B$ has the shape of $A$.
 #
 # **Broadcasting.** Add three numbers, a *bias*, to a *batch*: several inputs that are computed together, one
 # a row.
@@ -266,10 +266,12 @@ print(summed_to(G, (2, 1)))
 # %% [markdown]
 # ## The engine
 #
-# Everything so far, put together. Instead of a slope each result keeps a *rule*: a function that takes
-# the gradient from above and returns one gradient for each parent. The slopes of `exp` and `log` are those
+# Everything so far, put together. Instead of a slope each result keeps a *rule*: a function that takes the
+# gradient from above and returns one gradient for each parent. The slopes of `exp` and `log` are those
 # from school; an entry of a sum moves it by exactly as much as it moves itself; and `relu`, which sets
-# negative numbers to 0, has slope 1 or 0.
+# negative numbers to 0, has slope 1 or 0. (A sum along an axis keeps that axis, with length 1, so that it
+# can be broadcast against what it was summed from. The rules return gradients of the result's shape:
+# `backward` itself calls `summed_to`.)
 
 
 # %%
@@ -361,11 +363,12 @@ print(x.grad)
 print(x.grad)
 
 # %% [markdown]
-# Twice as much. `backward` *adds* to what is in `grad`. That is the same rule once more: `x` was used
-# in two expressions, and nobody said that they belong to different problems. It is handy (the gradients of
-# two batches add up to that of both together) and the most common bug of beginners: whoever forgets to clear the
-# gradients between steps walks with the sum of all gradients since the beginning. PyTorch and minires
-# behave the same way, which is why their training loops have a `zero_grad`.
+# Twice as much. `backward` *adds* to what is in `grad`. That is the same rule once more: `x` was used in
+# two expressions, and nobody said that they belong to different problems. It is handy (the gradients of two
+# batches add up to that of both together) and the most common bug of beginners: whoever forgets to clear
+# the gradients between steps walks with the sum of all gradients since the beginning. PyTorch, the library
+# that most of this field uses, and minires behave the same way: hence the `zero_grad()` in their training
+# loops, which clears them.
 #
 # ## Is it right? Ask the library, and ask the function itself
 #

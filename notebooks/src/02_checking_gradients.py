@@ -78,7 +78,8 @@ plt.show()
 # (One-sided, $\frac{h}{2} f''(x)$ would stay, and shrinks more slowly.) The other error is rounding: the
 # computer keeps every $f$ to a relative precision $\varepsilon$ (the spacing of floating-point numbers at 1),
 # and the division by $2h$ blows that up to about $\varepsilon |f| / h$. As $h$ shrinks the first error falls
-# and the second rises; they meet where $h^2 \approx \varepsilon / h$, at
+# and the second rises; they meet, if we leave out what does not depend on $h$, where
+# $h^2 \approx \varepsilon / h$, at
 #
 # $$h \approx \varepsilon^{1/3}: \qquad 5 \cdot 10^{-3} \text{ in float32}, \qquad 6 \cdot 10^{-6} \text{ in float64.}$$
 #
@@ -276,7 +277,10 @@ report = minires.gradcheck(my_linear, [images, weights], raise_exception=False)
 print(report)
 
 # %% [markdown]
-# A notebook shows the same report as a picture:
+# *Analytic* is what the rule says, *numeric* what the differences say. *Full* means that every entry was
+# nudged, *order 1* that first derivatives were checked (the library can check second ones, too), and the
+# *seed* here is where the random numbers start, so that you get the same. A notebook shows the report as a
+# picture:
 
 # %%
 report
@@ -287,9 +291,10 @@ report
 # factor. The hint says which: 1/4, and 4 is the length of the batch. (The last row is empty because
 # that pixel is white in all four images.) The gradient of `x` is right.*
 #
-# The same check finds nothing to say about the library's own layer, `F.linear`. Note the tolerance: errors are
-# measured against the *largest* entry of each gradient. Measured against each entry by itself, small
-# ones would fail for no fault of theirs, since rounding does not care how small an entry is.
+# The same check finds nothing to say about the library's own layer, `F.linear` (`F` holds the library's
+# layers as plain functions). Note the tolerance: errors are measured against the *largest* entry of
+# each gradient. Measured against each entry by itself, small ones would fail for no fault of theirs,
+# since rounding does not care how small an entry is.
 
 # %%
 print(minires.gradcheck(F.linear, [images, weights]))
@@ -317,8 +322,9 @@ report = minires.gradcheck(
 print(report)
 
 # %% [markdown]
-# It found the network's 23 arrays of weights by itself (its *parameters*), converted everything to float64,
-# moved all of it along a few directions, and put everything back afterwards.
+# (`manual_seed` says where the network's random weights start. The noise on the pixels is the third rule.)
+# The check found the network's 23 arrays of weights by itself (its *parameters*), converted everything to
+# float64, moved all of it along a few directions, and put everything back afterwards.
 #
 # ## What no check can see
 #

@@ -4,7 +4,7 @@
 # After this notebook you will be able to
 #
 # * compute a convolution on paper, and say what size comes out before you run it;
-# * write it as loops that anyone believes, and then as one matrix product that is thousands of times faster;
+# * write it as loops that anyone believes, and then as one matrix product, and say what that is worth;
 # * write both of its gradients by changing one line of the loops;
 # * say what a stride does to the gradient, and see it happen.
 #
@@ -144,13 +144,13 @@ theirs = F.conv2d(minires.Tensor(x), minires.Tensor(w), stride=2, padding=1)
 print(ours.shape, "largest difference from the library:", np.abs(ours - theirs.numpy()).max())
 
 # %% [markdown]
-# Every axis there has another length, on purpose: on a square image with a square filter one may
-# exchange height and width and never notice.
+# Image and filter are not square there, on purpose: if they were, one might exchange height and width and
+# never notice.
 #
 # ## One matrix product
 #
-# How long would the loops take for a layer of ResNet-18, 64 channels to 64, on one image of 56 × 56?
-# It has $56^2 \cdot 64 \cdot 9 \cdot 64$ products: 115 million. **Predict**: a second, some minutes, an
+# How long would the loops take for a layer of ResNet-18, 64 channels to 64, on one image of 56 × 56? It
+# has $56^2 \cdot 64 \cdot 9 \cdot 64$ products: 116 million. **Predict**: a second, some minutes, an
 # hour? And how much of that can NumPy save?
 #
 # Look at one window: its $K_H K_W C$ numbers meet a filter's $K_H K_W C$ weights, and the products are added
@@ -229,10 +229,10 @@ ax.margins(y=0.15)
 plt.show()
 
 # %% [markdown]
-# *What to see: the axis is logarithmic, each line up is ten times slower. It is the same number of
-# products, minutes against milliseconds: the loops spend nearly all their time on being Python. (We timed
-# a small layer and scaled up.) The library is faster once more: it uses all cores, and ways to need fewer
-# products (exercise 3; notebook 12 builds them).*
+# *What to see: the axis is logarithmic, each number on it ten times the one below. It is the
+# same number of products, minutes against milliseconds: the loops spend nearly all their time on being
+# Python. (We timed a small layer and scaled up.) The library is faster once more: it uses all cores, and
+# ways to need fewer products (exercise 3; notebook 12 builds them).*
 #
 # ## Backwards: change one line
 #
@@ -373,8 +373,8 @@ print("largest error of a weight:", np.abs(snapshots[400] - secret[:, :, 0, 0]).
 # %% [markdown]
 # *What to see: left the error on a logarithmic axis, falling fast and then slowly; right the filter after
 # 0, 3, 30 and 400 steps. The signs are right after three steps. The exact numbers (1, 2, 1 and their
-# negatives) come late, because neighbouring pixels of clothes are so alike that the data hardly tell
-# neighbouring weights apart.*
+# negatives) come late, and are not quite there after 400 steps, because neighbouring pixels of clothes
+# are so alike that the data hardly tell neighbouring weights apart.*
 #
 # This is what a convolutional network does, with thousands of filters at once, and with nobody knowing
 # what they should be.

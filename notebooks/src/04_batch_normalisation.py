@@ -5,7 +5,7 @@
 #
 # * say what batch normalisation does to a deep network, with two plots as evidence;
 # * derive its gradient, the one that everybody gets wrong first, as three paths that add up;
-# * explain why multiplying all weights of a layer by ten changes nothing, except the gradient;
+# * say what becomes of the loss and of the gradient if all weights of a layer are multiplied by ten;
 # * recognise the bug that makes a prediction depend on who else is in the batch.
 #
 # About 20 minutes. (Ioffe and Szegedy, [*Batch Normalization*](https://arxiv.org/abs/1502.03167), 2015.)
@@ -60,7 +60,7 @@ axes[0].legend()
 plt.show()
 
 # %% [markdown]
-# *What to see: left, a factor of 1.4 or 0.7 in the weights becomes $1.4^{30} \approx 24{,}000$ or
+# *What to see: left, a factor of 1.4 or 0.7 in the weights has become one of $1.4^{30} \approx 24{,}000$ or
 # $0.7^{30} \approx 0.00002$ after 30 layers. Right, the same weights with one extra line,
 # `x = normalise(x)`: the three curves lie on top of each other.*
 #
@@ -160,9 +160,10 @@ viz.batch_norm(channel)
 #
 # ## What cannot be changed
 #
-# Adding a constant to all $x$ changes no output, nor does multiplying them all by a positive number.
-# So the gradient has no part along either direction: its sum is zero, and so is the sum of its products with
-# $\hat x$. Both can be read off the formula, and both are a check that costs one line:
+# Adding a constant to all $x$ changes no output, nor does multiplying them all by a positive number. So the
+# gradient has no part along either direction. Its sum is zero: that is how much the loss moves per unit
+# when all $x$ move alike. And so is the sum of its products with $\hat x$, along which the values move
+# apart from their mean. Both can be read off the formula, and both are a check that costs one line:
 
 # %%
 dx, _, _ = batch_norm_backward(dy, x, gamma)

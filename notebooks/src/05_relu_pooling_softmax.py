@@ -6,8 +6,8 @@
 # * say what a network without ReLU is worth, and how a ReLU dies;
 # * send a gradient back through a pooling layer, ties included;
 # * compute softmax and its logarithm for scores that break the textbook formula;
-# * derive the most useful gradient in deep learning, $p - y$, in two lines, and say why squared errors
-#   learn nothing from a confident mistake.
+# * derive the most useful gradient in deep learning, $p - y$, in two lines, and say what squared errors
+#   make of a confident mistake.
 #
 # These are the small layers. They have few lines and many traps. About 20 minutes.
 
@@ -177,9 +177,9 @@ for kind, function in (("max", F.max_pool2d), ("average", F.avg_pool2d)):
 # *What to see: with a gradient of 1 for each of the 7 × 7 outputs, max pooling sends it to one pixel of
 # each window (dark dots), average pooling spreads it evenly (a pale sheet). Both sum to 49.*
 #
-# Look at the top left corner of the max map: the dots stand in a regular grid. There the image is white, all
-# 16 pixels of a window are 0, and the *first* of them is declared the winner. **Predict**: in how many of
-# the 2 × 2 windows of all the digits is the maximum shared?
+# Look at the first dots in the top row of the max map, each at the top left of its window. There the image is
+# white, all 16 pixels of a window are 0, and the *first* of them is declared the winner. **Predict**: in how
+# many of the 2 × 2 windows of all the digits is the maximum shared?
 
 # %%
 tiles = np.concatenate([pool(image, 2).reshape(-1, 4) for image in digits.images[..., 0]])
@@ -293,8 +293,8 @@ print("gradient:", np.abs(cross_entropy_backward(s, labels) - st.grad.numpy()).m
 # $\sum_k (p_k - [k=y])^2$ is also zero for a perfect answer. Take two classes, of which the right one has
 # probability $p$, and a score that is behind by $d$: the further behind, the worse the mistake. Cross-entropy
 # pulls the right score up by $1 - p$. The squared error is $(p - 1)^2 + (1 - p)^2 = 2 (1-p)^2$, of slope
-# $-4(1-p)$ by $p$; and the slope of $p$ by its score is $p(1-p)$. **Predict**: which loss pulls harder at
-# $d = 10$, and how much?
+# $-4(1-p)$ by $p$; and the slope of $p$ by its score is $p(1-p)$, since that of $\log p$ is $1 - p$.
+# **Predict**: which loss pulls harder at $d = 10$, and how much?
 
 # %%
 behind = np.linspace(-10, 10, 201)
@@ -382,6 +382,7 @@ print(
 #    say about the network?
 # 3. **Convexity.** Show that the matrix of second derivatives of cross-entropy by the scores is
 #    $\operatorname{diag}(p) - p\,p^\top$, and compare with `minires.grad(..., create_graph=True)`. Prove that
-#    the loss curves upwards in every direction $u$ of the scores: $u^\top (\operatorname{diag}(p) - p\,p^\top) u$
-#    is the variance of $u$ under $p$. Such a loss is *convex* and has no valley but the lowest. Why is the
-#    loss all the same not convex in the network's weights?
+#    the loss curves upwards in every direction $u$ of the scores:
+#    $u^\top (\operatorname{diag}(p) - p\,p^\top) u$ is the variance of $u$ under $p$,
+#    $\sum_k p_k u_k^2 - (\sum_k p_k u_k)^2$. Such a loss is *convex* and has no valley but the lowest. Why is
+#    the loss all the same not convex in the network's weights?

@@ -187,23 +187,24 @@ pair = {
 viz.gradient_flow(pair, (images[:64].astype(np.float32), digits.labels[:64]))
 
 # %% [markdown]
-# *What to see, at the last step, in the second row, from right to left (the last bar is the classifier, and
-# apart): in the plain network the gradient grows by some 15% from layer to layer on its way back, a straight
-# slope on the logarithmic axis, with a jump at each border of a stage. Nothing vanishes, thanks to batch norm;
-# but $1.15^{100}$ is a million, and one learning rate cannot be right for the first and the last of 100
-# layers. In the residual network there is hardly a slope, only a zigzag: inside and at the end of each block.
-# In the first row, every second activation there is larger: a block's end, where something was added. In the
-# third row there is nothing to see: not one channel is dead.*
+# *What to see, at the last step, in the second row, from right to left (the first convolution and the last
+# layer, which gives the scores, stand apart): in the plain network the gradient grows by some 15% from layer
+# to layer on its way back, a straight slope on the logarithmic axis, with a jump at each border of a stage.
+# Nothing vanishes, thanks to batch norm; but $1.15^{100}$ is a million, and one learning rate cannot be right
+# for the first and the last of 100 layers. In the residual network there is hardly a slope, only a zigzag:
+# inside and at the end of each block. In the first row, every second activation there is larger from layer 4
+# on: the first convolution of a block, which reads the sum at the end of the block before. In the third row
+# there is nothing to see: not one channel is dead.*
 #
 # ## Figure 6 in small
 #
 # Their figure 6 shows the training of plain and residual networks on CIFAR-10 (50,000 small photographs of ten
 # kinds of things), from 20 to 110 layers, for 64,000 steps. We do the same in small: handwritten digits, 8 to
-# 44 layers of 8 channels, 160 steps. (The
-# momentum and the weight decay are theirs; theirs, too, is a learning rate that falls. Notebook 07 explains all
-# three.) At the end we count how many of the training images each network still gets wrong.
+# 44 layers of 8 channels, 160 steps. (The momentum and the weight decay are theirs; theirs, too, is a learning
+# rate that falls. Notebook 07 explains all three.) At the end we count how many of the training images each
+# network still gets wrong.
 #
-# **Predict** the order of the six training curves.
+# **Predict** the share of images that 8 plain layers, 44 plain layers and 44 residual layers get wrong.
 
 
 # %%

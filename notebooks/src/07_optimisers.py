@@ -66,16 +66,19 @@ plt.show()
 # ## 2. The valley, and why momentum
 #
 # A network has many weights, so many curvatures. The steepest one, $\lambda_{\max}$, decides how
-# large a step may be; the flattest, $\lambda_{\min}$, then decides how long you wait. Their ratio
-# is the condition number $\kappa$. With the best single learning rate,
-# $\eta = 2/(\lambda_{\max} + \lambda_{\min})$, the distance shrinks in both directions to
+# large a step may be; the flattest, $\lambda_{\min}$, then decides how long you wait. For two weights
+# picture a valley, steep across and nearly flat along its floor. The ratio
+# $\kappa = \lambda_{\max} / \lambda_{\min}$ is called the *condition number*. With the best single
+# learning rate, $\eta = 2/(\lambda_{\max} + \lambda_{\min})$, the distance shrinks in both
+# directions to
 #
-# $$ \frac{\kappa - 1}{\kappa + 1} \;\text{ of itself a step, so a thousandfold takes about }\;
+# $$ \frac{\kappa - 1}{\kappa + 1} \;\text{ of itself a step, so a thousandth is reached after about }\;
 #    \tfrac{\ln 1000}{2}\,\kappa \approx 3.5\,\kappa \text{ steps} $$
 #
 # (put this $\eta$ into $1 - \eta\lambda$; and for a large $\kappa$ the factor is about $e^{-2/\kappa}$).
 #
-# Polyak's cure (1964): let the gradient push a velocity instead of the weight.
+# Polyak's cure (1964) is *momentum*: let the gradient push a velocity $v$ instead of the weight. From one
+# step to the next a share $\mu$ of the velocity is kept, often 0.9:
 #
 # $$ v \leftarrow \mu v + g, \qquad w \leftarrow w - \eta v $$
 #
@@ -111,8 +114,8 @@ for kappa in (1, 10, 100, 1000):
 
 # %% [markdown]
 # From $\kappa = 10$ to 1000 the valley is a hundred times as long. Plain descent takes a hundred
-# times as many steps, momentum 13 times. (At $\kappa = 100$ it takes not 35 but some fifty: the
-# formula is for the long run, and momentum has to gather speed first.)
+# times as many steps, momentum 13 times. (At $\kappa = 100$ it takes not 35, as the formula says,
+# but over fifty: the formula is for the long run, and momentum has to gather speed first.)
 #
 # Nesterov's variant looks where the velocity is about to carry it and takes the slope from there.
 # Written without a second gradient, it is one more line: step along $g + \mu v$ instead of $v$.
@@ -196,10 +199,10 @@ for options in (
 # $\eta = 0.1$, $\lambda = 5\cdot10^{-4}$ they halve in $\ln 2 / (\eta\lambda) \approx 13{,}900$
 # steps. The textbook says that small weights make smooth functions, which fit noise less.
 #
-# Now put batch norm behind the layer. **Predict:** we multiply a convolution's weights by 10.
-# What happens to the output of conv → batch norm? To the weights' gradient? And what is the cosine of
-# the angle between the weights and their gradient, $w \cdot g \,/\, (\lVert w\rVert \lVert g\rVert)$?
-# (`minires.grad` returns a gradient, where `backward` stores it. `upstream` is the gradient from
+# Now put batch norm behind the layer. **Predict:** we multiply a convolution's weights by 10. What
+# happens to the output of conv → batch norm? To the weights' gradient? And what is the cosine of the
+# angle between the weights and their gradient, $w \cdot g \,/\, (\lVert w\rVert \lVert g\rVert)$?
+# (`minires.grad` returns a gradient, and `backward` would store it. `upstream` is the gradient from
 # above.)
 
 # %%
@@ -224,12 +227,13 @@ assert np.allclose(g1, 10 * g10, atol=1e-3 * np.abs(g1).max())
 
 # %% [markdown]
 # The output does not move: batch norm divides the factor out again. So decay cannot make this
-# function any smoother. The gradient is **ten times smaller**, and it stands at a **right angle**
-# to the weights, since the cosine is 0. (Of course: no change of their length changes the loss.) Two
-# consequences, both exact:
+# function any smoother. The gradient is **ten times smaller**, and it stands at a **right angle** to
+# the weights, since the cosine is 0. (Of course: no change of their length changes the loss.) Two
+# consequences for plain steps without decay, both exact:
 #
 # * A step at a right angle makes the weights longer, by Pythagoras:
-#   $\lVert w'\rVert^2 = \lVert w\rVert^2 + \eta^2\lVert g\rVert^2$. They only ever grow.
+#   $\lVert w'\rVert^2 = \lVert w\rVert^2 + \eta^2\lVert g\rVert^2$ (with $w'$ after the step). They only
+#   ever grow.
 # * Longer weights turn more slowly. What matters is the angle of a step, $\eta\lVert g\rVert /
 #   \lVert w\rVert$, and as $\lVert g\rVert$ is proportional to $1/\lVert w\rVert$, the rate that acts
 #   is proportional to $\eta / \lVert w\rVert^2$.
@@ -349,12 +353,13 @@ axes.legend(title="learning rate", fontsize=8)
 plt.show()
 
 # %% [markdown]
-# **What to see.** Each constant rate falls to its floor (dotted: the formula) and stays. The cosine
+# **What to see.** The rates 0.5 and 0.05 fall to their floors and stay (dotted: the loss
+# $\tfrac{\lambda}{2} q$ by the formula); 0.005 is still on its way, high above its own. The cosine
 # travels at the large rate's speed and ends below them all: it spends the early steps on distance
 # and the late ones on calm.
 #
-# The library's schedules are functions of the step. Ours against its cosine, and the others'
-# shapes:
+# The library's schedules are functions of the step, and set the rate that an optimiser goes by, its
+# `param_groups[0]["lr"]`. Ours against its cosine, and the others' shapes:
 
 # %%
 schedules = {
@@ -386,9 +391,10 @@ plt.show()
 # ## 7. A race on real data
 #
 # A ResNet-8, the library's residual network of 8 layers, on 1,437 handwritten digits. An *epoch* is one
-# pass through all images, in batches of 64 that a `DataLoader` hands out, each time in another order; six
-# epochs are 132 steps. The pixels are shifted and scaled to mean 0 and deviation 1. Everybody has the
-# same weights and the same batches, and a learning rate that suits it. **Predict** the order.
+# pass through all images, in batches of 64 that a `DataLoader` hands out, each time in another order. Six
+# epochs are 132 steps (`drop_last` leaves out the last 29 images of each, which fill no batch). The
+# pixels are shifted and scaled to mean 0 and deviation 1. Everybody has the same weights and the same
+# batches, and a learning rate that suits it. **Predict** the order.
 
 # %%
 train, test = data.digits(), data.digits(train=False)
