@@ -16,6 +16,12 @@ REWRITTEN = {  # what docutils does not know, or draws less well
     rf"\\underbrace{GROUP}_{GROUP}": r"\\underset\2{\\underbrace\1}",
 }
 
+HATTED = re.compile(  # docutils puts the index of an accented letter under it, as of a sum
+    r"<munderover>\s*(<mi>[^<]*</mi>)\s*(\S(?:(?!munder).)*?)\s*"
+    r"(<mo stretchy=\"false\">[^<]</mo>)\s*</munderover>",
+    re.DOTALL,
+)
+
 
 def to_mathml(node: math | math_block) -> str:
     """The formula of a node; one that docutils cannot read is a warning, and shown as it is."""
@@ -23,10 +29,11 @@ def to_mathml(node: math | math_block) -> str:
     for pattern, replacement in REWRITTEN.items():
         tex = re.sub(pattern, replacement, tex)
     try:
-        return tex2mathml(tex, as_block=isinstance(node, math_block))
+        mathml = tex2mathml(tex, as_block=isinstance(node, math_block))
     except MathError as error:
         logging.getLogger(__name__).warning("%s: %s", error, tex, location=node)
         return f"<code>{node.astext()}</code>"
+    return HATTED.sub(r'<msub><mover accent="true">\1\3</mover>\2</msub>', mathml)
 
 
 def visit(self, node: math | math_block) -> None:

@@ -105,6 +105,13 @@ def test_formulas_are_drawn_and_search_finds(browser, site):
     formulas = browser.find_elements(By.CSS_SELECTOR, "div.math math")
     assert formulas
     assert all(formula.size["height"] > 15 for formula in formulas)
+    boxes = "[...document.querySelectorAll('div.math')]"
+    barred = f"return {boxes}.filter(box => box.offsetWidth > box.clientWidth).length"
+    assert browser.execute_script(barred) == 0  # no bar to scroll up and down stands beside one
+    cut = f"return {boxes}.filter(box => box.scrollHeight > box.clientHeight + 3).length"
+    assert browser.execute_script(cut) == 0
+    assert browser.find_elements(By.CSS_SELECTOR, "msub > mover")  # an index, beside a hat
+    assert not browser.find_elements(By.CSS_SELECTOR, "munderover > mi:first-child")  # not below
     browser.get((site / "search.html").as_uri() + "?q=kaiming_normal_")
     browser.implicitly_wait(10)
     try:
