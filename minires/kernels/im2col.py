@@ -24,7 +24,7 @@ from minires.kernels.geometry import (
     blocks,
     ranges,
 )
-from minires.kernels.partial_sums import sum_over_blocks
+from minires.kernels.partial_sums import MOST_POSITIONS, sum_over_blocks
 from minires.kernels.placement import Pair, Placement
 from minires.kernels.products import product
 from minires.kernels.threads import parallel
@@ -120,10 +120,11 @@ def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> 
         return _slice_gradient(x, g, kernel_size, place, FEWEST)
     # Large weights: each thread has channels of its own, and there is less to add up.
     dw = xp.empty((KH, KW, C, O), g.dtype)
+    fewest = -(-g[..., 0].size // MOST_POSITIONS)
 
     def run(channels: Pair) -> None:
         some = slice(*channels)
-        dw[:, :, some] = _slice_gradient(x[..., some], g, kernel_size, place, fewest=1)
+        dw[:, :, some] = _slice_gradient(x[..., some], g, kernel_size, place, fewest)
 
     parallel(run, ranges(C, C // SLICE))
     return dw

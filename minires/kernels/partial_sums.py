@@ -20,6 +20,10 @@ MEMORY = 1 << 23
 
 FEWEST = 4
 
+MOST_POSITIONS = 256
+"""How many positions one product of a weight gradient adds up at most: float32 sums of more would be
+less exact than PyTorch's."""
+
 
 def sum_over_blocks(
     xp: ModuleType,

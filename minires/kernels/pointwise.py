@@ -8,7 +8,7 @@ import numpy as np
 
 from minires.backend import Array, xp_of
 from minires.kernels.geometry import BLOCK, FEWEST, Block, blocks, ranges, zero_extended
-from minires.kernels.partial_sums import sum_over_blocks
+from minires.kernels.partial_sums import MOST_POSITIONS, sum_over_blocks
 from minires.kernels.placement import Pair, Placement
 from minires.kernels.products import product
 from minires.kernels.threads import parallel
@@ -20,9 +20,6 @@ SLICE = 128
 FEWEST_POSITIONS = 128
 """How many positions a block should have at least; adding up weight gradients costs as many."""
 
-
-MOST_POSITIONS = 256
-"""How many it has at most: float32 sums of more would be less exact than PyTorch's."""
 
 
 def correlate(x: Array, w: Array, out: Array, place: Placement) -> None:
