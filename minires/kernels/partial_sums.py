@@ -21,7 +21,7 @@ MEMORY = 1 << 23
 FEWEST = 4
 
 MOST_POSITIONS = 256
-"""How many positions one product of a weight gradient adds up at most: float32 sums of more would be
+"""How many positions one product of a weight gradient adds up at most: float32 sums of more are
 less exact than PyTorch's."""
 
 

@@ -21,7 +21,6 @@ FEWEST_POSITIONS = 128
 """How many positions a block should have at least; adding up weight gradients costs as many."""
 
 
-
 def correlate(x: Array, w: Array, out: Array, place: Placement) -> None:
     """Fill `out` with `x` at the windows' places times `w`; see `im2col.correlate`."""
     xp = xp_of(x, w)
