@@ -32,7 +32,7 @@ def ratios(ax: Any, results: Results) -> None:
     rows = [row for row in rows if row.ratio() is not None]
     for i, row in enumerate(rows):
         ax.barh(i, row.ratio(), 0.6, color=BLUE)
-        ax.text(row.ratio() + 0.02, i, f"{row.ratio():.2f}", va="center", fontsize=8)
+        ax.text(0.02, i, f"{row.ratio():.2f}", va="center", fontsize=8, color="white")
         for target, colour in ((row.at_most, RED), (row.aim, GREY)):
             if target:
                 ax.plot([target, target], [i - 0.4, i + 0.4], color=colour, lw=1.6)

@@ -96,7 +96,8 @@ def steps_figure() -> Figure:
     for i, (words, seconds) in enumerate(step_rows()):
         speed = layer.operations / seconds / 1e9
         ax.barh(i, speed, 0.6, color=GREY if "PyTorch" in words else BLUE)
-        ax.text(speed * 1.1, i, _speed(seconds), va="center", fontsize=8)
+        ground = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # the line is behind it
+        ax.text(speed * 1.1, i, _speed(seconds), va="center", fontsize=8, bbox=ground)
     peak = results.rows["product"]
     fastest = min(figure.median for figure in peak.figures.values())
     ax.axvline(peak.operations / fastest / 1e9, color=RED, lw=1, label="a large matrix product")
