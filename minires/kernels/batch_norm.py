@@ -34,8 +34,8 @@ SAMPLE = 64
 """How many rows the guess at the mean is the mean of."""
 
 NEAR_ZERO = 4
-"""A mean of fewer standard deviations than this is not taken off before squaring: of float32's 24
-bits the squares lose 4 then, and their sums are the exacter half of the work anyway."""
+"""A mean of at most so many standard deviations is not taken off before squaring: of float32's 24
+bits a variance loses 4 then, at the worst."""
 
 
 def moments(x: Array) -> tuple[Array, Array]:
@@ -286,7 +286,7 @@ class _Rows:
         self.count: int = like.size // max(self.channels, 1)
         width = min(-(-WIDE // max(self.channels, 1)), max(self.count, 1)) * self.channels
         wide_rows = like.size // max(width, 1)
-        chunks = even_shares(max(-(-like.size // CHUNK), 1))
+        chunks = even_shares(-(-like.size // CHUNK))
         size, whole = max(-(-wide_rows // chunks), 1) * width, wide_rows * width
         self.width = width
         self.chunks = [_Chunk(i, min(i + size, whole), width) for i in range(0, whole, size or 1)]

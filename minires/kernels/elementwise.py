@@ -57,7 +57,7 @@ def relu_gradient(g: Array, out: Array) -> Array:
 
 def _by_chunks(run: Callable[..., object], *arrays: Array) -> None:
     """`run` on pieces of all arrays; the last is written, and C-contiguous."""
-    count = even_shares(max(-(-arrays[-1].size // CHUNK), 1))
+    count = even_shares(-(-arrays[-1].size // CHUNK))
     dense = all(a.flags.c_contiguous for a in arrays)
     if count < 2 or not dense or xp_of(*arrays) is not np:
         run(*arrays)

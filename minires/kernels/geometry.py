@@ -99,9 +99,9 @@ def blocks(
 
 
 def even_shares(count: int) -> int:
-    """At least `count` pieces: of so few that one more or less counts, as many as 2 or 4 threads
-    can share without a rest."""
-    return count if count > FEWEST else 1 << (count - 1).bit_length()
+    """At least `count` pieces, and one: of so few that one more or less counts, as many as 2 or 4
+    threads can share without a rest."""
+    return count if count > FEWEST else 1 << max(count - 1, 0).bit_length()
 
 
 def ranges(size: int, count: int) -> list[Pair]:

@@ -31,17 +31,19 @@ def by_pieces(update: Update[Self]) -> Update[Self]:
     def pieced(
         self: Self, x: Array, grad: Array, state: dict[str, Any], group: dict[str, Any]
     ) -> None:
-        arrays = {"x": x, "grad": grad, **{k: v for k, v in state.items() if hasattr(v, "dtype")}}
-        dense = all(a.flags.c_contiguous and a.shape == x.shape for a in arrays.values())
-        if x.size < 2 * PIECE or not dense or xp_of(x) is not np:
+        if x.size < 2 * PIECE or xp_of(x) is not np:
             update(self, x, grad, state, group)
             return
-        flat = {name: array.reshape(-1) for name, array in arrays.items()}
+        remembered = {name: value for name, value in state.items() if hasattr(value, "dtype")}
+        arrays = [x, grad, *remembered.values()]
+        if not all(a.flags.c_contiguous and a.shape == x.shape for a in arrays):
+            update(self, x, grad, state, group)
+            return
 
         def run(piece: tuple[int, int]) -> dict[str, Any]:
-            some = {name: array[piece[0] : piece[1]] for name, array in flat.items()}
-            mine = state | {name: some[name] for name in some if name in state}
-            update(self, some["x"], some["grad"], mine, group)
+            some, some_grad, *rest = (a.reshape(-1)[slice(*piece)] for a in arrays)
+            mine = state | dict(zip(remembered, rest, strict=True))
+            update(self, some, some_grad, mine, group)
             return mine
 
         pieces = parallel(run, ranges(x.size, -(-x.size // PIECE)))
