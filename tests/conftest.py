@@ -1,5 +1,6 @@
 """Fixtures of the whole suite."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from shared_data import shared_folder, skip_without_shared_data
 
 import minires
-from minires import kernels
+from minires import cli, kernels
 
 
 def pytest_runtest_setup(item):
@@ -38,3 +39,17 @@ def threads():
     before = kernels.get_num_threads()
     yield
     kernels.set_num_threads(before)
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """`run("train", "--epochs", 1)`: exit code, standard output and error, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def command(*arguments):
+        monkeypatch.setattr(sys, "argv", ["minires", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        return caught.value.code or 0, *capsys.readouterr()
+
+    return command

@@ -26,20 +26,6 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """`run("train", "--epochs", 1)`: exit code, standard output and error, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def command(*arguments):
-        monkeypatch.setattr(sys, "argv", ["minires", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        return caught.value.code or 0, *capsys.readouterr()
-
-    return command
-
-
-@pytest.fixture
 def no_picture(monkeypatch):
     """Skip the curves, which take longer than a small training."""
     monkeypatch.setattr(History, "write_plot", lambda self, path: None)
