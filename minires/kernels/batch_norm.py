@@ -20,7 +20,7 @@ from minires.kernels.fused import fused
 from minires.kernels.geometry import even_shares
 from minires.kernels.half import computed_in_float32
 from minires.kernels.threads import parallel
-from minires.kernels.workspace import scratch
+from minires.kernels.workspace import empty, scratch
 
 Result = TypeVar("Result")
 
@@ -127,7 +127,7 @@ def scale_shift(x: Array, scale: Array, shift: Array) -> Array:
         return out
     rows = _Rows(xp, x)
     values = rows.flat(x)
-    out = xp.empty(x.shape, x.dtype)
+    out = empty(xp, x.shape, x.dtype)
     flat = out.reshape(-1)
     wide_scale, wide_shift = rows.widen(scale), rows.widen(shift)
 
@@ -233,7 +233,7 @@ def input_gradient(
     level = -slope.astype(xp.float64) * sums[0] / count - tilt * mean
     wide_slope, wide_tilt, wide_level = (rows.widen(vector) for vector in (slope, tilt, level))
     values, cotangents = rows.flat(x), rows.flat(g)
-    dx = xp.empty(x.shape, x.dtype)
+    dx = empty(xp, x.shape, x.dtype)
     flat = dx.reshape(-1)
 
     def run(chunk: _Chunk) -> None:

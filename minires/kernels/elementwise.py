@@ -10,7 +10,7 @@ from minires.backend import Array, xp_of
 from minires.kernels.fused import fused
 from minires.kernels.geometry import even_shares, ranges
 from minires.kernels.threads import parallel
-from minires.kernels.workspace import scratch
+from minires.kernels.workspace import empty, scratch
 
 CHUNK = 1 << 18
 """How many numbers a chunk holds on the CPU: 1 MiB of float32."""
@@ -24,7 +24,7 @@ def add(x: Array, y: Array, out: Array | None = None) -> Array:
             return total
         out += y if out is x else x
         return out
-    result = np.empty(x.shape, np.result_type(x, y)) if out is None else out
+    result = empty(np, x.shape, np.result_type(x, y)) if out is None else out
     _by_chunks(lambda x, y, out: np.add(x, y, out=out), x, y, result)
     return result
 
@@ -32,7 +32,7 @@ def add(x: Array, y: Array, out: Array | None = None) -> Array:
 def relu(x: Array) -> Array:
     """`max(x, 0)` of an array of any shape."""
     xp = xp_of(x)
-    out = xp.empty(x.shape, x.dtype)
+    out = empty(xp, x.shape, x.dtype)
     _by_chunks(lambda x, out: xp.maximum(x, 0, out=out), x, out)
     return out
 
@@ -43,7 +43,7 @@ def relu_gradient(g: Array, out: Array) -> Array:
     if xp is not np and (kernel := fused(xp, "T g, T y", "T dx", "dx = y > 0 ? g : T(0)")):
         result: Array = kernel(g, out)
         return result
-    dx = xp.empty(out.shape, out.dtype)
+    dx = empty(xp, out.shape, out.dtype)
 
     def run(g: Array, out: Array, dx: Array) -> None:
         positive = scratch(xp, "positive", out.shape, bool)

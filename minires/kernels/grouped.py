@@ -11,6 +11,7 @@ from __future__ import annotations
 from types import ModuleType
 
 from minires.backend import Array
+from minires.kernels.workspace import empty
 
 ENOUGH = 16
 """How many channels a group should have."""
@@ -46,7 +47,7 @@ def merge(w: Array, xp: ModuleType, groups: int, together: int) -> Array:
 def split(merged: Array, xp: ModuleType, groups: int, together: int) -> Array:
     """The adjoint of `merge`: the gradients of the weights within the `groups` groups."""
     KH, KW, wide, O = merged.shape
-    w = xp.empty((KH, KW, wide // together, O), merged.dtype)
+    w = empty(xp, (KH, KW, wide // together, O), merged.dtype)
     for own, part in _diagonal(merged, w, groups, together):
         part[...] = own
     return w

@@ -28,7 +28,7 @@ from minires.kernels.partial_sums import MOST_POSITIONS, sum_over_blocks
 from minires.kernels.placement import Pair, Placement
 from minires.kernels.products import product
 from minires.kernels.threads import parallel
-from minires.kernels.workspace import scratch
+from minires.kernels.workspace import empty, scratch
 
 FEWEST_POSITIONS = 128
 """How many positions a block should have at least; adding up weight gradients costs as many."""
@@ -119,7 +119,7 @@ def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> 
     if groups > 1 or xp is not np or C < 2 * SLICE:
         return _slice_gradient(x, g, kernel_size, place, FEWEST)
     # Large weights: each thread has channels of its own, and there is less to add up.
-    dw = xp.empty((KH, KW, C, O), g.dtype)
+    dw = empty(xp, (KH, KW, C, O), g.dtype)
     fewest = -(-g[..., 0].size // MOST_POSITIONS)
 
     def run(channels: Pair) -> None:

@@ -12,7 +12,7 @@ from minires.kernels.partial_sums import MOST_POSITIONS, sum_over_blocks
 from minires.kernels.placement import Pair, Placement
 from minires.kernels.products import product
 from minires.kernels.threads import parallel
-from minires.kernels.workspace import scratch
+from minires.kernels.workspace import empty, scratch
 
 SLICE = 128
 """How many channels one thread works on in the gradient of large weights."""
@@ -52,7 +52,7 @@ def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> 
     fewest = min(FEWEST, max(1, N * Ho * Wo // FEWEST_POSITIONS))
     pieces = blocks(xp, N, Ho, Wo * (C + O), min(BLOCK, MOST_POSITIONS * (C + O)), fewest)
     if xp is np and C >= 2 * SLICE and seen.flags.c_contiguous and g.flags.c_contiguous:
-        dw = xp.empty((C, O), g.dtype)
+        dw = empty(xp, (C, O), g.dtype)
 
         def run(channels: Pair) -> None:
             some = slice(*channels)

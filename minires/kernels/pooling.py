@@ -16,7 +16,7 @@ from minires.backend import Array, xp_of
 from minires.kernels.geometry import Block, blocks, output_size, overlap
 from minires.kernels.placement import Pair
 from minires.kernels.threads import parallel
-from minires.kernels.workspace import scratch
+from minires.kernels.workspace import empty, scratch
 
 BLOCK = 1 << 17
 """How many numbers a block holds: each is read and written once for each place of the window."""
@@ -39,7 +39,7 @@ def max_pool(x: Array, *, kernel_size: Pair, stride: Pair, padding: Pair) -> Arr
     """
     xp = xp_of(x)
     N, H, W, C = x.shape
-    out = xp.empty(_output_shape(x.shape, kernel_size, stride, padding), x.dtype)
+    out = empty(xp, _output_shape(x.shape, kernel_size, stride, padding), x.dtype)
     lowest = -xp.inf if x.dtype.kind == "f" else xp.iinfo(x.dtype).min
 
     def run(block: Block) -> None:
@@ -81,7 +81,7 @@ def max_pool_places(
     """
     xp = xp_of(x, out)
     N, H, W, C = x.shape
-    indices = xp.empty(out.shape, _index_type(xp, kernel_size))
+    indices = empty(xp, out.shape, _index_type(xp, kernel_size))
     kind = indices.dtype.type
     last = kind(kernel_size[0] * kernel_size[1])
 
@@ -127,7 +127,7 @@ def max_pool_gather(
     """
     xp = xp_of(x, indices)
     N, H, W, C = x.shape
-    out = xp.empty(indices.shape, x.dtype)
+    out = empty(xp, indices.shape, x.dtype)
 
     def run(block: Block) -> None:
         n0, n1, h0, h1 = block
@@ -161,7 +161,7 @@ def max_pool_scatter(
     """
     xp = xp_of(g, indices)
     N, Ho, Wo, C = g.shape
-    dx = xp.empty((N, *input_size, C), g.dtype)
+    dx = empty(xp, (N, *input_size, C), g.dtype)
     if xp is not np:  # whose `add.at` adds in any order
         dx[...] = 0
         whole = Block(0, N, 0, Ho)
@@ -200,7 +200,7 @@ def avg_pool(x: Array, *, kernel_size: Pair, stride: Pair, padding: Pair) -> Arr
     """
     xp = xp_of(x)
     N, H, W, C = x.shape
-    out = xp.empty(_output_shape(x.shape, kernel_size, stride, padding), x.dtype)
+    out = empty(xp, _output_shape(x.shape, kernel_size, stride, padding), x.dtype)
 
     def run(block: Block) -> None:
         n0, n1, h0, h1 = block
@@ -232,7 +232,7 @@ def avg_pool_dx(
     """
     xp = xp_of(g)
     N, Ho, Wo, C = g.shape
-    dx = xp.empty((N, *input_size, C), g.dtype)
+    dx = empty(xp, (N, *input_size, C), g.dtype)
 
     def run(block: Block) -> None:
         n0, n1, _, _ = block

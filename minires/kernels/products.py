@@ -13,6 +13,7 @@ import numpy as np
 from minires.backend import Array, xp_of
 from minires.kernels.geometry import ranges
 from minires.kernels.threads import one_blas_thread, parallel
+from minires.kernels.workspace import empty
 
 SHARES = 4
 """Into how many pieces a product is cut. With more, BLAS would pack its factors more often."""
@@ -32,7 +33,7 @@ def matmul(x: Array, y: Array) -> Array:
             result = x @ y
         return result
     rows = x.reshape(-1, x.shape[-1])
-    out = xp.empty((len(rows), y.shape[1]), xp.result_type(x, y))
+    out = empty(xp, (len(rows), y.shape[1]), xp.result_type(x, y))
     product(xp, rows, y, out)
     result = out.reshape(*x.shape[:-1], y.shape[1])
     return result

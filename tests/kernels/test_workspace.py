@@ -5,7 +5,11 @@ import platform
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+
+from minires import kernels
+from minires.kernels.workspace import empty, release_workspace, scratch
 
 SCRIPT = """
 import os
@@ -40,3 +44,30 @@ def test_freed_memory_is_kept_until_it_is_released(own):
     else:
         assert freed >= 190
     assert released < 20
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int8])
+@pytest.mark.parametrize("size", [1 << 14, 100_003, 1 << 20])
+def test_large_arrays_begin_with_a_cache_line(size, dtype):
+    release_workspace()
+    arrays = [empty(np, (size, 3), dtype) for _ in range(5)]
+    arrays += [scratch(np, name, (size, 3), dtype) for name in "abc"]
+    for array in arrays:
+        assert (array.shape, array.dtype) == ((size, 3), dtype)
+        assert array.ctypes.data % 64 == 0
+        assert array.flags.c_contiguous and array.flags.writeable
+    for i, array in enumerate(arrays):
+        array[...] = i
+    assert [set(np.unique(array)) for array in arrays] == [{i} for i in range(len(arrays))]
+
+
+def test_results_begin_with_a_cache_line():
+    x, w = np.ones((8, 16, 16, 16), np.float32), np.ones((3, 3, 16, 16), np.float32)
+    walk = {"stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "groups": 1}
+    results = [
+        kernels.conv2d(x, w, **walk),
+        kernels.conv2d_dx(x, w, input_size=(16, 16), **walk),
+        kernels.normalize(x, *np.ones((4, 16), np.float32)),
+        kernels.relu(x),
+    ]
+    assert [result.ctypes.data % 64 for result in results] == [0, 0, 0, 0]
