@@ -31,7 +31,7 @@ def input_gradient(g: Array, w: Array, dx: Array, place: Placement) -> None:
     xp = xp_of(g, w)
     (N, Ho, Wo, O), (KH, KW, C, _) = g.shape, w.shape
     few = xp is np and 0 < N * Ho * Wo <= FEW_POSITIONS
-    pieces = [Block(0, N, 0, 1)] if few else blocks(xp, N, 1, Ho * Wo * (KH * KW * C + O))
+    pieces = (Block(0, N, 0, 1),) if few else blocks(xp, N, 1, Ho * Wo * (KH * KW * C + O))
     # Few blocks: cut the channels too, or there are not enough of them to share.
     cuts = min(-(-FEWEST // max(len(pieces), 1)), C // 16) if xp is np else 1
 

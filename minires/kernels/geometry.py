@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from types import ModuleType
 from typing import NamedTuple
 
@@ -55,6 +56,7 @@ class Block(NamedTuple):
         return images[self.n0 : self.n1, self.h0 : self.h1]
 
 
+@lru_cache(maxsize=1024)
 def blocks(
     xp: ModuleType,
     images: int,
@@ -62,7 +64,7 @@ def blocks(
     row_cost: int,
     budget: int = BLOCK,
     fewest: int = FEWEST,
-) -> list[Block]:
+) -> tuple[Block, ...]:
     """Cut `images` of `rows` rows into blocks: whole images where they fit, else bands of one.
 
     Parameters
@@ -79,12 +81,12 @@ def blocks(
 
     Returns
     -------
-    list of Block
+    tuple of Block
         In order, disjoint and covering all; empty if there is nothing to cover. It depends on these
         arguments alone, never on the number of threads.
     """
     if images < 1 or rows < 1:
-        return []
+        return ()
     total = images * rows * max(row_cost, 1)
     if xp is not np:
         count = -(-total // GPU_BLOCK)
@@ -93,15 +95,14 @@ def blocks(
     else:
         count = even_shares(max(-(-total // budget), fewest))
     if count <= images:
-        return [Block(n0, n1, 0, rows) for n0, n1 in ranges(images, count)]
+        return tuple(Block(n0, n1, 0, rows) for n0, n1 in ranges(images, count))
     bands = ranges(rows, min(rows, -(-count // images)))
-    return [Block(n, n + 1, h0, h1) for n in range(images) for h0, h1 in bands]
+    return tuple(Block(n, n + 1, h0, h1) for n in range(images) for h0, h1 in bands)
 
 
 def even_shares(count: int) -> int:
-    """At least `count` pieces, and one: of so few that one more or less counts, as many as 2 or 4
-    threads can share without a rest."""
-    return count if count > FEWEST else 1 << max(count - 1, 0).bit_length()
+    """At least `count` pieces, and one: as many as 2 or 4 threads can share without a rest."""
+    return -(-count // 4) * 4 if count > 2 else max(count, 1)
 
 
 def ranges(size: int, count: int) -> list[Pair]:
@@ -131,8 +132,8 @@ def zero_extended(x: Array, xp: ModuleType, images: slice, rows: Pair, columns: 
     if inside.shape == shape:
         return inside
     piece = scratch(xp, "extended", shape, x.dtype)
-    above, below = _outside(top, bottom, x.shape[1])
-    before, after = _outside(left, right, x.shape[2])
+    above, below = outside(top, bottom, x.shape[1])
+    before, after = outside(left, right, x.shape[2])
     body = piece[:, above : shape[1] - below]
     piece[:, :above] = 0
     piece[:, shape[1] - below :] = 0
@@ -142,7 +143,7 @@ def zero_extended(x: Array, xp: ModuleType, images: slice, rows: Pair, columns: 
     return piece
 
 
-def _outside(first: int, last: int, size: int) -> Pair:
+def outside(first: int, last: int, size: int) -> Pair:
     """How many of the positions `first:last` lie before 0, and how many after `size`."""
     length = last - first
     before = min(max(-first, 0), length)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 from types import ModuleType
 from typing import Any, TypeVar
@@ -28,7 +28,7 @@ less exact than PyTorch's."""
 def sum_over_blocks(
     xp: ModuleType,
     add: Callable[[Array, Piece], None],
-    pieces: list[Piece],
+    pieces: Sequence[Piece],
     shape: tuple[int, ...],
     dtype: Any,
 ) -> Array:
@@ -45,7 +45,7 @@ def sum_over_blocks(
     count = max(min(len(pieces), MOST, max(FEWEST, MEMORY // max(prod(shape), 1))), 1)
     runs = [pieces[i * len(pieces) // count : (i + 1) * len(pieces) // count] for i in range(count)]
 
-    def run(some: list[Piece]) -> Array:
+    def run(some: Sequence[Piece]) -> Array:
         total = xp.zeros(shape, dtype)
         for piece in some:
             add(total, piece)
