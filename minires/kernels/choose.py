@@ -15,7 +15,16 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from minires.backend import Array
-from minires.kernels import depthwise, im2col, interleaved, pointwise, rows, strips, winograd
+from minires.kernels import (
+    depthwise,
+    im2col,
+    interleaved,
+    pointwise,
+    rows,
+    strips,
+    winograd,
+    winograd_1d,
+)
 from minires.kernels.geometry import output_size
 from minires.kernels.placement import Pair, Placement
 
@@ -113,6 +122,11 @@ ALGORITHMS: dict[str, Algorithm] = {
         depthwise.weight_gradient,
         lambda problem: depthwise.why_not(problem.channels, problem.filters, problem.place),
     ),
+    "winograd1d": Algorithm(
+        winograd_1d.correlate,
+        winograd_1d.weight_gradient,
+        lambda problem: winograd_1d.why_not(problem.kernel, problem.place),
+    ),
     "winograd2": _winograd(2),
     "winograd4": _winograd(4),
 }
@@ -190,7 +204,7 @@ def explain(
     Examples
     --------
     >>> explain((8, 56, 56, 64), (3, 3, 64, 64), padding=(1, 1))["forward"].name
-    'winograd4'
+    'winograd1d'
     """
     kernel = w_shape[0], w_shape[1]
     place = Placement((-padding[0], -padding[1]), stride, dilation, groups)
@@ -218,6 +232,8 @@ def _best(problem: Problem, task: Pass) -> Choice:
         return Choice("im2col", "the only one that does groups")
     if problem.kernel == (1, 1):
         return Choice("pointwise", "a 1x1 kernel needs no lowering")
+    if _winograd_1d_pays(problem):
+        return Choice("winograd1d", "3 rows in float32, few channels: half the products, no copies")
     if winograd.why_not(problem.kernel, problem.place) is None and _winograd_pays(problem, task):
         return Choice("winograd4", "3x3 in float32 with many channels: a quarter of the products")
     inner = problem.filters if task == "dx" else problem.channels
@@ -236,6 +252,14 @@ def _strips_pay(problem: Problem) -> bool:
         return False
     overlapping = -(-problem.kernel[0] // problem.place.stride[0])
     return overlapping > 1 and problem.size[0] >= 8 * overlapping  # or the matrices are too low
+
+
+def _winograd_1d_pays(problem: Problem) -> bool:
+    if winograd_1d.why_not(problem.kernel, problem.place) is not None or problem.device != "cpu":
+        return False
+    fewest, product = min(problem.channels, problem.filters), problem.channels * problem.filters
+    few = fewest <= 32 or product <= 64 * 64
+    return few and problem.size[0] > 2 and np.dtype(problem.dtype) == np.float32
 
 
 def _winograd_pays(problem: Problem, task: Pass) -> bool:

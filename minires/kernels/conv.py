@@ -17,6 +17,7 @@ from minires.kernels.half import computed_in_float32
 from minires.kernels.placement import Pair, Placement
 from minires.kernels.strided_gradient import phases, swap_channels
 from minires.kernels.threads import one_blas_thread
+from minires.kernels.workspace import empty
 
 
 @computed_in_float32(on="cpu")
@@ -40,7 +41,7 @@ def conv2d(
     """
     O = w.shape[3]
     Ho, Wo = output_size(x.shape[1:3], w.shape[:2], stride, padding, dilation)
-    out = xp_of(x, w).empty((x.shape[0], Ho, Wo, O), x.dtype)
+    out = empty(xp_of(x, w), (x.shape[0], Ho, Wo, O), x.dtype)
     _correlate(x, w, out, Placement((-padding[0], -padding[1]), stride, dilation, groups))
     return out
 
@@ -80,13 +81,13 @@ def conv2d_dx(
     problem = Problem(len(g), size, Cg * groups, O, (KH, KW), place, g.dtype, device_of(g))
     name = choose(problem, "dx").name
     if name == "im2col" and groups == 1 and g.dtype != "float16":  # it adds products up
-        dx = xp.empty(shape, g.dtype)
+        dx = empty(xp, shape, g.dtype)
         col2im.input_gradient(g, w, dx, place)
         return dx
     down = phases(KH, stride[0], padding[0], dilation[0])
     across = phases(KW, stride[1], padding[1], dilation[1])
     reached = len(down) * len(across) == stride[0] * stride[1]
-    dx = xp.empty(shape, g.dtype) if reached else xp.zeros(shape, g.dtype)
+    dx = empty(xp, shape, g.dtype) if reached else xp.zeros(shape, g.dtype)
     for p in down:
         for q in across:
             taps = swap_channels(w[p.taps, q.taps][::-1, ::-1], groups)

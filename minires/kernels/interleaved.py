@@ -49,10 +49,10 @@ def correlate(x: Array, w: Array, out: Array, place: Placement) -> None:
 
     def run(block: Block) -> None:
         target = block.of(out)
-        turns = _turns((KH, KW), C, O, block, Wo)
+        turns = in_turns(KW, (block.h1 - block.h0) * (Wo + KW - 1), C * O)
         windows = _windows(x, xp, block, turns, (KH, KW), Wo, place)
         products = scratch(xp, "products", (KH, len(target), turns.windows, O), out.dtype)
-        xp.matmul(windows, taps, out=_interleaved(products, turns))
+        xp.matmul(windows, taps, out=interleaved(products, turns))
         inside = products[:, :, : (block.h1 - block.h0) * (Wo + KW - 1)]
         rows = inside.reshape(KH, len(target), -1, Wo + KW - 1, O)[:, :, :, :Wo]
         if KH == 1:
@@ -73,7 +73,7 @@ def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> 
     C = x.shape[3]
 
     def add(total: Array, block: Block) -> None:
-        turns = _turns(kernel_size, C, O, block, Wo)
+        turns = in_turns(KW, (block.h1 - block.h0) * (Wo + KW - 1), C * O)
         windows = _windows(x, xp, block, turns, kernel_size, Wo, place)
         piece = block.of(g)
         n, rows = piece.shape[:2]
@@ -82,7 +82,7 @@ def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> 
         by_row[:, :, :Wo] = piece
         by_row[:, :, Wo:] = 0  # nobody's windows meet zeros
         spread[:, rows * (Wo + KW - 1) :] = 0
-        products = xp.matmul(windows.swapaxes(-1, -2), _interleaved(spread, turns))
+        products = xp.matmul(windows.swapaxes(-1, -2), interleaved(spread, turns))
         total += products.sum(axis=(1, 2, 3))
 
     pieces = blocks(xp, N, Ho, (Wo + KW) * (C + O), BLOCK)
@@ -91,29 +91,29 @@ def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> 
     return dw
 
 
-class _Turns(NamedTuple):
-    """How the windows of an image, in a row, are split into matrices."""
+class Turns(NamedTuple):
+    """How windows in a row are split into matrices."""
 
     every: int  # KW: windows i, i + every, i + 2 * every, ... are one after the other
     matrices: int  # into which these are cut
     height: int  # of one matrix
-    windows: int  # in all of them: at least those of the block
+    windows: int  # in all of them
 
 
-def _turns(kernel: Pair, channels: int, filters: int, block: Block, width: int) -> _Turns:
-    every = kernel[1]
-    per_turn = -(-(block.h1 - block.h0) * (width + every - 1) // every)
-    highest = UNPACKED // max(every * channels * filters, 1)
+def in_turns(every: int, windows: int, products: int) -> Turns:
+    """At least so many windows, `every` pixels wide, of C channels for O filters: C*O products."""
+    per_turn = -(-windows // every)
+    highest = UNPACKED // max(every * products, 1)
     matrices = -(-per_turn // min(max(highest, LOWEST), TALLEST))
     height = -(-per_turn // matrices)
-    return _Turns(every, matrices, height, every * matrices * height)
+    return Turns(every, matrices, height, every * matrices * height)
 
 
 def _windows(
     x: Array,
     xp: ModuleType,
     block: Block,
-    turns: _Turns,
+    turns: Turns,
     kernel: Pair,
     width: int,
     place: Placement,
@@ -137,7 +137,7 @@ def _windows(
     return view
 
 
-def _interleaved(flat: Array, turns: _Turns) -> Array:
+def interleaved(flat: Array, turns: Turns) -> Array:
     """(..., windows, O) as matrices in the order of `_windows`, a view."""
     *lead, _, O = flat.shape
     split = flat.reshape(*lead, turns.matrices, turns.height, turns.every, O)

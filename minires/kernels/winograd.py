@@ -15,7 +15,6 @@ Numbers grow in the transforms, so float32 loses half a digit with 4x4 tiles, a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -23,19 +22,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minires.backend import Array, device_of, xp_of
+from minires.kernels import toom_cook
 from minires.kernels.geometry import FEWEST, Block, block_windows, blocks, ranges
 from minires.kernels.partial_sums import sum_over_blocks
 from minires.kernels.placement import Pair, Placement
 from minires.kernels.threads import parallel
 from minires.kernels.workspace import scratch
-
-_POINTS = {2: (0.0, 1.0, -1.0), 4: (0.0, 5 / 8, -5 / 8, 3 / 2, -3 / 2)}
-"""For each tile size the points, besides infinity, at which polynomials are multiplied.
-
-Those of Lavin and Gray for 4x4 tiles, 0, 1, -1, 2 and -2, give 2.5 times the error in float32.
-Points whose powers stay near 1 are better (Barabasz et al. 2020, ACM TOMS 46(4), arXiv:1803.10986);
-among pairs of eighths these give the smallest error.
-"""
 
 FEWEST_TILES = 160
 """How many tiles a block has at least: each place's product multiplies by all the weights again."""
@@ -55,25 +47,8 @@ class Transforms(NamedTuple):
 @cache
 def transforms(xp: ModuleType, m: int, dtype: Any, device: str) -> Transforms:
     """`kron` of each of the matrices with itself, for arrays of `xp` of this dtype on `device`."""
-    matrices = _one_dimensional(_POINTS[m], m)
-    return Transforms(*(xp.asarray(np.kron(one, one), dtype=dtype) for one in matrices))
-
-
-def _one_dimensional(points: Sequence[float], m: int) -> list[np.ndarray[Any, Any]]:
-    """BT (m+2, m+2), G (m+2, 3) and AT (m, m+2), by Toom and Cook's construction.
-
-    Row i of G takes the filter's value at point p_i, over the product of all p_i - p_j; column i
-    of AT has the powers of p_i; row i of BT the coefficients of the product of all x - p_j, j other
-    than i. The last ones belong to infinity. Source: Barabasz et al. 2020, section 3.
-    """
-    BT, G, AT = np.zeros((m + 2, m + 2)), np.zeros((m + 2, 3)), np.zeros((m, m + 2))
-    for i, point in enumerate(points):
-        others = [p for p in points if p != point]
-        BT[i, :-1] = np.poly(others)[::-1]
-        G[i] = point ** np.arange(3) / np.prod(point - np.array(others))
-        AT[:, i] = point ** np.arange(m)
-    BT[-1], G[-1, -1], AT[-1, -1] = np.poly(points)[::-1], 1, 1
-    return [BT, G, AT]
+    maps = toom_cook.matrices(m)
+    return Transforms(*(xp.asarray(np.kron(one, one), dtype=dtype) for one in maps))
 
 
 def correlate(x: Array, w: Array, out: Array, place: Placement, m: int) -> None:
@@ -181,7 +156,7 @@ def _in_tiles(images: Array, xp: ModuleType, m: int) -> Array:
 
 def _tile_blocks(
     xp: ModuleType, images: int, down: int, across: int, places: int, channels: int
-) -> list[Block]:
+) -> tuple[Block, ...]:
     """Blocks of whole rows of tiles; `h0` and `h1` count tiles."""
     per_tile = places * channels
     budget = max(BLOCK, FEWEST_TILES * per_tile)

@@ -7,6 +7,7 @@ from minires import kernels
 from minires.kernels import choose
 
 RESNET = ((8, 56, 56, 64), (3, 3, 64, 64))
+WIDE = ((8, 28, 28, 128), (3, 3, 128, 128))
 
 
 def names(x_shape, w_shape, **settings):
@@ -16,12 +17,13 @@ def names(x_shape, w_shape, **settings):
 
 
 def test_winograd_for_wide_3x3_layers():
-    assert names(*RESNET, padding=(1, 1))["forward"] == "winograd4"
+    assert set(names(*WIDE, padding=(1, 1)).values()) == {"winograd4"}
 
 
 def test_float64_is_exact_by_default():
-    chosen = names(*RESNET, padding=(1, 1), dtype=np.float64)
-    assert not any(name.startswith("winograd") for name in chosen.values())
+    for shapes in RESNET, WIDE:
+        chosen = names(*shapes, padding=(1, 1), dtype=np.float64)
+        assert not any(name.startswith("winograd") for name in chosen.values())
 
 
 @pytest.mark.parametrize(
@@ -38,9 +40,21 @@ def test_the_shape_decides(w_shape, settings, expected):
     assert set(names(RESNET[0], w_shape, **settings).values()) == {expected}
 
 
-def test_few_channels_are_not_lowered_but_on_a_gpu_where_launches_count():
+@pytest.mark.parametrize(("C", "O"), [(16, 16), (64, 64), (128, 32), (3, 64)])
+def test_winograd_down_the_image_alone_for_few_channels(C, O):
+    shapes = (128, 32, 32, C), (3, 3, C, O)
+    assert set(names(*shapes, padding=(1, 1)).values()) == {"winograd1d"}
+
+
+def test_few_channels_in_float64_are_not_lowered():
     shapes = (128, 32, 32, 16), (3, 3, 16, 16)
-    assert set(names(*shapes, padding=(1, 1)).values()) == {"interleaved"}
+    chosen = names(*shapes, padding=(1, 1), dtype=np.float64)
+    assert set(chosen.values()) == {"interleaved"}
+    assert names((8, 32, 32, 16), (5, 5, 16, 16))["forward"] == "interleaved"
+
+
+def test_few_channels_on_a_gpu_where_launches_count():
+    shapes = (128, 32, 32, 16), (3, 3, 16, 16)
     assert set(names(*shapes, padding=(1, 1), device="cuda:0").values()) == {"rows"}
 
 
@@ -83,6 +97,10 @@ def test_an_unknown_name():
     ("algorithm", "w_shape", "settings", "message"),
     [
         ("winograd4", (5, 5, 4, 6), {}, "winograd4 .* it needs a 3x3 kernel, not 5x5"),
+        ("winograd1d", (5, 3, 4, 6), {}, "it needs a kernel 3 rows high, not 5"),
+        ("winograd1d", (3, 3, 4, 6), {"stride": (1, 2)}, "a stride of 1"),
+        ("winograd1d", (3, 3, 4, 6), {"dilation": (1, 2)}, "a dilation of 1"),
+        ("winograd1d", (3, 3, 2, 6), {"groups": 2}, "one group, not 2"),
         ("winograd2", (3, 3, 4, 6), {"stride": (2, 2)}, "a stride of 1"),
         ("winograd2", (3, 3, 4, 6), {"dilation": (2, 1)}, "a dilation of 1"),
         ("rows", (3, 3, 4, 6), {"stride": (1, 2)}, "a stride of 1"),
@@ -116,5 +134,5 @@ def test_a_strided_gradient_in_parts_that_an_algorithm_cannot_do():
 def test_names_and_functions_go_together():
     assert set(choose.ALGORITHMS) == {
         "im2col", "rows", "interleaved", "strips", "pointwise", "depthwise",
-        "winograd2", "winograd4",
+        "winograd1d", "winograd2", "winograd4",
     }  # fmt: skip

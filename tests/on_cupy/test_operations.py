@@ -80,6 +80,7 @@ CONVOLUTIONS = {  # by algorithm: channels, filters, kernel, groups
     "strips": (4, 6, (3, 2), 1),
     "pointwise": (4, 6, (1, 1), 1),
     "depthwise": (4, 4, (3, 2), 4),
+    "winograd1d": (4, 6, (3, 2), 1),
     "winograd2": (4, 6, (3, 3), 1),
     "winograd4": (4, 6, (3, 3), 1),
 }

@@ -1,0 +1,180 @@
+"""Winograd's minimal filtering down the image, and no lowering across it.
+
+Four rows of outputs, one below the other, need six input rows d and the three rows of the filter w:
+
+    four rows = AT [ (G w) * (BT d) ]
+
+where * lets each of six rows meet its own row of the kernel: six such products instead of the
+twelve of the definition. BT d are rows of an image like any others. Across them, therefore, the
+windows are taken in turns, as in `interleaved`, and nothing is gathered or spread: each transform
+is a product of a small matrix with whole rows, read and written where they lie. The tiles of
+`winograd` save twice as many multiplications and move each number twice as often; of few channels
+the moving decides. Source of the identity: Lavin and Gray 2015, arXiv:1509.09308, section 3.
+
+Where the tiles stick out of the image, the columns of BT that would meet zeros are left out.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+from minires.backend import Array, device_of, xp_of
+from minires.kernels import toom_cook
+from minires.kernels.geometry import FEWEST, Block, blocks, outside
+from minires.kernels.interleaved import Turns, in_turns, interleaved
+from minires.kernels.partial_sums import sum_over_blocks
+from minires.kernels.placement import Pair, Placement
+from minires.kernels.threads import parallel
+from minires.kernels.workspace import empty, scratch
+
+M = 4
+"""How many rows of outputs a tile has."""
+
+BLOCK = 1 << 20
+"""How many numbers the transforms of a block hold; see `geometry.BLOCK`."""
+
+SMALLEST = 1 << 15
+"""How many they hold at least, but that two threads have a block each: it takes a dozen calls."""
+
+
+@cache
+def _maps(xp: ModuleType, dtype: Any, device: str) -> tuple[Array, ...]:
+    """BT, G and AT, as arrays of `xp` of this dtype on `device`."""
+    return tuple(xp.asarray(matrix, dtype=dtype) for matrix in toom_cook.matrices(M))
+
+
+def correlate(x: Array, w: Array, out: Array, place: Placement) -> None:
+    """Fill `out` with the windows of `x` times `w`; see `im2col.correlate`."""
+    xp = xp_of(x, w)
+    (N, Ho, Wo, O), (KW, C) = out.shape, w.shape[1:3]
+    _, G, AT = _maps(xp, x.dtype, device_of(x))
+    taps = empty(xp, (M + 2, 1, 1, KW * C, O), w.dtype)
+    xp.matmul(G, w.reshape(3, -1), out=taps.reshape(M + 2, -1))
+
+    def run(block: Block) -> None:
+        n, tiles, row = block.n1 - block.n0, block.h1 - block.h0, Wo + KW - 1
+        turns = in_turns(KW, n * tiles * row, C * O)
+        windows = _windows(x, xp, block, turns, Wo, place)
+        products = scratch(xp, "products", (M + 2, turns.windows, O), out.dtype)
+        xp.matmul(windows, taps, out=interleaved(products, turns))
+        by_tile = products[:, : n * tiles * row].reshape(M + 2, n, tiles, row * O)
+        target = out[block.n0 : block.n1, block.h0 * M : block.h1 * M]
+        _up(xp, AT, by_tile[..., : Wo * O], target)
+
+    parallel(run, _blocks(xp, N, Ho, Wo + KW - 1, C + O))
+
+
+def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> Array:
+    """The sum over all positions of window times gradient: `correlate` transposed in w."""
+    xp = xp_of(x, g)
+    (N, Ho, Wo, O), C, KW = g.shape, x.shape[3], kernel_size[1]
+    _, G, AT = _maps(xp, x.dtype, device_of(x))
+
+    def add(total: Array, block: Block) -> None:
+        n, tiles, row = block.n1 - block.n0, block.h1 - block.h0, Wo + KW - 1
+        turns = in_turns(KW, n * tiles * row, C * O)
+        windows = _windows(x, xp, block, turns, Wo, place)
+        spread = scratch(xp, "gradient", (M + 2, turns.windows, O), g.dtype)
+        by_tile = spread[:, : n * tiles * row].reshape(M + 2, n, tiles, row, O)
+        source = g[block.n0 : block.n1, block.h0 * M : block.h1 * M]
+        _down(xp, AT.T, source, 0, by_tile[:, :, :, :Wo])
+        by_tile[:, :, :, Wo:] = 0  # nobody's windows meet zeros
+        spread[:, n * tiles * row :] = 0
+        products = xp.matmul(windows.swapaxes(-1, -2), interleaved(spread, turns))
+        total += products.sum(axis=(1, 2))
+
+    pieces = _blocks(xp, N, Ho, Wo + KW - 1, C + O)
+    total = sum_over_blocks(xp, add, pieces, (M + 2, KW * C, O), g.dtype)
+    dw: Array = xp.matmul(G.T, total.reshape(M + 2, -1)).reshape(3, KW, C, O)
+    return dw
+
+
+def _blocks(xp: ModuleType, images: int, rows: int, row: int, channels: int) -> tuple[Block, ...]:
+    """Blocks of whole tiles; `h0` and `h1` count them."""
+    tiles, per_tile = -(-rows // M), (M + 2) * row * channels
+    fewest = min(FEWEST, max(2, images * tiles * per_tile // SMALLEST))
+    return blocks(xp, images, tiles, per_tile, BLOCK, fewest)
+
+
+def _windows(
+    x: Array, xp: ModuleType, block: Block, turns: Turns, width: int, place: Placement
+) -> Array:
+    """What each row of the transformed kernel sees: (M+2, KW, matrices, height, KW*C), a view."""
+    n, tiles, C = block.n1 - block.n0, block.h1 - block.h0, x.shape[3]
+    left, row = place.start[1], width + turns.every - 1
+    before, after = outside(left, left + row, x.shape[2])
+    data = scratch(xp, "data", (M + 2, turns.windows + turns.every - 1, C), x.dtype)
+    by_tile = data[:, : n * tiles * row].reshape(M + 2, n, tiles, row, C)
+    by_tile[:, :, :, :before] = 0
+    by_tile[:, :, :, row - after :] = 0
+    data[:, n * tiles * row :] = 0  # the windows there are nobody's
+    inside = x[block.n0 : block.n1, :, left + before : left + row - after]
+    BT = _maps(xp, x.dtype, device_of(x))[0]
+    top = block.h0 * M + place.start[0]
+    _down(xp, BT, inside, top, by_tile[:, :, :, before : row - after])
+    (whole, pixel, number), KW = data.strides, turns.every
+    view: Array = xp.lib.stride_tricks.as_strided(
+        data,
+        (M + 2, KW, turns.matrices, turns.height, KW * C),
+        (whole, pixel, turns.height * KW * pixel, KW * pixel, number),
+    )
+    return view
+
+
+def _down(xp: ModuleType, matrix: Array, images: Array, top: int, out: Array) -> None:
+    """``out[:, n, t] = matrix @ images[n, top + M*t :]``, with zeros outside the images.
+
+    `matrix` (p, rows), `images` (n, H, W, C), `out` (p, n, tiles, W, C), a view in C order.
+    """
+    (n, H, W, C), (p, _, tiles), rows = images.shape, out.shape[:3], matrix.shape[1]
+    flat = images.reshape(n, H, W * C)
+    result = out.reshape(p, n, tiles, W * C).transpose(1, 2, 0, 3)
+    first = min(max(-(top // M), 0), tiles)  # of the tiles that lie inside
+    last = max(min((H - rows - top) // M + 1, tiles), first)
+    if last > first:
+        image, down, number = flat.strides
+        begin = flat[:, top + M * first :]
+        shape = (n, last - first, rows, W * C)
+        whole = xp.lib.stride_tricks.as_strided(begin, shape, (image, M * down, down, number))
+        xp.matmul(matrix, whole, out=result[:, first:last])
+    for t in (*range(first), *range(last, tiles)):
+        low, high = max(-(top + M * t), 0), min(H - (top + M * t), rows)
+        if low < high:
+            some = flat[:, top + M * t + low : top + M * t + high]
+            xp.matmul(matrix[:, low:high], some, out=result[:, t])
+        else:
+            result[:, t] = 0
+
+
+def _up(xp: ModuleType, matrix: Array, by_tile: Array, out: Array) -> None:
+    """``out[n, M*t : M*t + M] = matrix @ by_tile[:, n, t]``, without the rows that stick out.
+
+    `matrix` (M, p), `by_tile` (p, n, tiles, W*O), `out` (n, H, W, O).
+    """
+    n, H, W, O = out.shape
+    if not out[0, 0].flags.c_contiguous:
+        dense = scratch(xp, "dense", out.shape, out.dtype)
+        _up(xp, matrix, by_tile, dense)
+        out[...] = dense
+        return
+    whole, rest = divmod(H, M)
+    target = out[:, : whole * M].reshape(n, whole, M, W * O)
+    xp.matmul(matrix, by_tile[:, :, :whole].transpose(1, 2, 0, 3), out=target)
+    if rest:
+        last = out[:, whole * M :].reshape(n, rest, W * O)
+        xp.matmul(matrix[:rest], by_tile[:, :, whole].transpose(1, 0, 2), out=last)
+
+
+def why_not(kernel: Pair, place: Placement) -> str | None:
+    """Why this algorithm cannot do a convolution, or None if it can."""
+    if kernel[0] != 3:
+        return f"it needs a kernel 3 rows high, not {kernel[0]}"
+    if place.stride != (1, 1):
+        return f"it needs a stride of 1, not {place.stride}"
+    if place.dilation != (1, 1):
+        return f"it needs a dilation of 1, not {place.dilation}"
+    if place.groups != 1:
+        return f"it needs one group, not {place.groups}"
+    return None
