@@ -55,7 +55,8 @@ def test_large_arrays_begin_with_a_cache_line(size, dtype):
     for array in arrays:
         assert (array.shape, array.dtype) == ((size, 3), dtype)
         assert array.ctypes.data % 64 == 0
-        assert array.flags.c_contiguous and array.flags.writeable
+        assert array.flags.c_contiguous
+        assert array.flags.writeable
     for i, array in enumerate(arrays):
         array[...] = i
     assert [set(np.unique(array)) for array in arrays] == [{i} for i in range(len(arrays))]
