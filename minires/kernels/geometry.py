@@ -19,7 +19,7 @@ caches; less, and the interpreter, which one thread at a time may run, becomes t
 GPU_BLOCK = 1 << 28
 """The same on a GPU, which wants few large launches: all at once, unless that would take 1 GiB."""
 
-FEWEST = 8
+FEWEST = 4
 """Into how many blocks work that is worth sharing is cut at least, so that threads have shares."""
 
 FEW_POSITIONS = 512

@@ -18,8 +18,8 @@ from minires.kernels.placement import Pair
 from minires.kernels.threads import parallel
 from minires.kernels.workspace import empty, scratch
 
-BLOCK = 1 << 17
-"""How many numbers a block holds: each is read and written once for each place of the window."""
+FEWEST = 4
+"""Into how many blocks the work is cut at least: each takes a call for each place of a window."""
 
 
 def max_pool(x: Array, *, kernel_size: Pair, stride: Pair, padding: Pair) -> Array:
@@ -58,7 +58,7 @@ def max_pool(x: Array, *, kernel_size: Pair, stride: Pair, padding: Pair) -> Arr
                 target = best[:, :, columns[0]]
                 xp.maximum(target, down[:, :, columns[1]], out=target)
 
-    parallel(run, blocks(xp, N, out.shape[1], W * C * stride[0], BLOCK))
+    parallel(run, blocks(xp, N, out.shape[1], W * C * stride[0], fewest=FEWEST))
     return out
 
 
@@ -106,7 +106,7 @@ def max_pool_places(
             xp.maximum(highest, ranked, out=highest)
         xp.subtract(last, where, out=where)
 
-    parallel(run, blocks(xp, N, out.shape[1], out.shape[2] * C * 3, BLOCK))
+    parallel(run, blocks(xp, N, out.shape[1], out.shape[2] * C * 3, fewest=FEWEST))
     return indices
 
 
@@ -138,7 +138,7 @@ def max_pool_gather(
         ):
             xp.copyto(chosen[target], x[n0:n1][source], where=where[target] == place)
 
-    parallel(run, blocks(xp, N, out.shape[1], out.shape[2] * C * 3, BLOCK))
+    parallel(run, blocks(xp, N, out.shape[1], out.shape[2] * C * 3, fewest=FEWEST))
     return out
 
 
@@ -182,7 +182,7 @@ def max_pool_scatter(
             dx[n] = 0
             np.add.at(dx[n].reshape(-1), cells.reshape(-1), g[n].reshape(-1))
 
-    parallel(run, blocks(xp, N, 1, Ho * Wo * C * 3, BLOCK))
+    parallel(run, blocks(xp, N, 1, Ho * Wo * C * 3, fewest=FEWEST))
     return dx
 
 
@@ -210,7 +210,7 @@ def avg_pool(x: Array, *, kernel_size: Pair, stride: Pair, padding: Pair) -> Arr
             total[target] += x[n0:n1][source]
         total /= x.dtype.type(kernel_size[0] * kernel_size[1])
 
-    parallel(run, blocks(xp, N, out.shape[1], out.shape[2] * C * 2, BLOCK))
+    parallel(run, blocks(xp, N, out.shape[1], out.shape[2] * C * 2, fewest=FEWEST))
     return out
 
 
@@ -243,7 +243,7 @@ def avg_pool_dx(
         for _, target, source in _slices(whole, input_size, g.shape, kernel_size, stride, padding):
             dx[n0:n1][source] += share[target]
 
-    parallel(run, blocks(xp, N, 1, Ho * Wo * C * 2, BLOCK))
+    parallel(run, blocks(xp, N, 1, Ho * Wo * C * 2, fewest=FEWEST))
     return dx
 
 
