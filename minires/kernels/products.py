@@ -18,6 +18,9 @@ from minires.kernels.workspace import empty
 SHARES = 4
 """Into how many pieces a product is cut. With more, BLAS would pack its factors more often."""
 
+WORTH_PACKING = 1 << 28
+"""With fewer multiplications than this, two pieces: packing more often would cost too much."""
+
 WORTH_SHARING = 1 << 18
 """Fewer multiplications than this take less time than waking a thread; BLAS thinks so too."""
 
@@ -51,7 +54,9 @@ def product(xp: ModuleType, a: Array, b: Array, out: Array) -> None:
         Written.
     """
     (M, K), N = a.shape, b.shape[1]
-    shares = SHARES if xp is np and M * K * N >= WORTH_SHARING else 1
+    shares = 1
+    if xp is np and M * K * N >= WORTH_SHARING:
+        shares = SHARES if M * K * N >= WORTH_PACKING else 2
 
     def rows(piece: tuple[int, int]) -> None:
         xp.matmul(a[piece[0] : piece[1]], b, out=out[piece[0] : piece[1]])
