@@ -27,6 +27,9 @@ Result = TypeVar("Result")
 CHUNK = 1 << 18
 """How many numbers of one array a chunk holds on the CPU: 1 MiB of float32."""
 
+SMALL = 1 << 17
+"""Arrays of so many numbers are scaled row by row: to widen the factors would take longer."""
+
 WIDE = 8192
 """How many numbers a wide row holds at least: with fewer than its buffer has, NumPy would copy."""
 
@@ -122,8 +125,9 @@ def scale_shift(x: Array, scale: Array, shift: Array) -> Array:
         if kernel is not None:
             result: Array = kernel(x, scale, shift)
             return result
-        out = x * scale
-        out += shift
+    if xp is not np or x.size <= SMALL:
+        out = x * scale.astype(x.dtype, copy=False)
+        out += shift.astype(x.dtype, copy=False)
         return out
     rows = _Rows(xp, x)
     values = rows.flat(x)

@@ -162,8 +162,9 @@ def batch_norm(
     if not training:
         if running_mean is None or running_var is None:
             raise ValueError("batch_norm outside training wants running_mean and running_var")
-        scale = gamma * ((running_var + eps) ** -0.5)
-        return ops.scale_shift(input, scale, beta - running_mean * scale)
+        mean, var = raw(running_mean), raw(running_var)  # constants, also to the graph
+        scale = gamma * (1 / xp_of(var).sqrt(var + eps))
+        return ops.scale_shift(input, scale, beta - scale * mean)
     out, (mean, var) = ops.batch_norm(input, gamma, beta, eps=eps, with_saved=True)
     count = data.size // channels
     if running_mean is not None:

@@ -63,11 +63,11 @@ def test_large_arrays_begin_with_a_cache_line(size, dtype):
 
 
 def test_results_begin_with_a_cache_line():
-    x, w = np.ones((8, 16, 16, 16), np.float32), np.ones((3, 3, 16, 16), np.float32)
+    x, w = np.ones((16, 32, 32, 16), np.float32), np.ones((3, 3, 16, 16), np.float32)
     walk = {"stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "groups": 1}
     results = [
         kernels.conv2d(x, w, **walk),
-        kernels.conv2d_dx(x, w, input_size=(16, 16), **walk),
+        kernels.conv2d_dx(x, w, input_size=(32, 32), **walk),
         kernels.normalize(x, *np.ones((4, 16), np.float32)),
         kernels.relu(x),
     ]
