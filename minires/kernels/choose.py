@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -221,6 +221,7 @@ def check(problem: Problem, name: str) -> None:
         raise ValueError(f"the {name} algorithm cannot do this convolution: {obstacle}")
 
 
+@lru_cache(maxsize=1024)
 def _best(problem: Problem, task: Pass) -> Choice:
     if np.dtype(problem.dtype) == np.float16:  # on a GPU: on the CPU it is computed in float32
         single = problem.kernel == (1, 1) and problem.place.groups == 1
@@ -232,7 +233,7 @@ def _best(problem: Problem, task: Pass) -> Choice:
         return Choice("im2col", "the only one that does groups")
     if problem.kernel == (1, 1):
         return Choice("pointwise", "a 1x1 kernel needs no lowering")
-    if _winograd_1d_pays(problem):
+    if _winograd_1d_pays(problem, task):
         return Choice("winograd1d", "3 rows in float32, few channels: half the products, no copies")
     if winograd.why_not(problem.kernel, problem.place) is None and _winograd_pays(problem, task):
         return Choice("winograd4", "3x3 in float32 with many channels: a quarter of the products")
@@ -254,11 +255,12 @@ def _strips_pay(problem: Problem) -> bool:
     return overlapping > 1 and problem.size[0] >= 8 * overlapping  # or the matrices are too low
 
 
-def _winograd_1d_pays(problem: Problem) -> bool:
+def _winograd_1d_pays(problem: Problem, task: Pass) -> bool:
     if winograd_1d.why_not(problem.kernel, problem.place) is not None or problem.device != "cpu":
         return False
     fewest, product = min(problem.channels, problem.filters), problem.channels * problem.filters
-    few = fewest <= 32 or product <= 64 * 64
+    most = 64 if task == "dw" else 128  # or the matrices would be low, or copied; see `interleaved`
+    few = fewest <= 32 or product <= most * most
     return few and problem.size[0] > 2 and np.dtype(problem.dtype) == np.float32
 
 
@@ -267,4 +269,4 @@ def _winograd_pays(problem: Problem, task: Pass) -> bool:
         return False
     fewest = min(problem.channels, problem.filters)
     tiles = problem.images * -(-problem.size[0] // 4) * -(-problem.size[1] // 4)
-    return fewest >= 48 and tiles >= (256 if task == "dw" else 64)
+    return fewest >= 48 and tiles >= (128 if task == "dw" else 64)

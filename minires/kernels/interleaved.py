@@ -30,10 +30,11 @@ UNPACKED = 10**6
 """Matrices with fewer products than this OpenBLAS multiplies as they lie. Larger ones it first
 copies into another order, which for so few columns takes as long as the products."""
 
-TALLEST = 256
-"""How many windows a matrix has at most: the same, where it is transposed for a gradient."""
+TALLEST = 64
+"""How many windows a matrix has at most. Where it is transposed for a gradient these are added up:
+float32 sums of more are less exact than PyTorch's."""
 
-LOWEST = 64
+LOWEST = 16
 """How many it has at least, if there are so many."""
 
 BLOCK = 1 << 21

@@ -32,7 +32,7 @@ from minires.kernels.workspace import scratch
 FEWEST_TILES = 160
 """How many tiles a block has at least: each place's product multiplies by all the weights again."""
 
-BLOCK = 1 << 20
+BLOCK = 1 << 21
 """How many numbers the transforms of a block hold, if that gives enough tiles."""
 
 

@@ -35,8 +35,8 @@ M = 4
 BLOCK = 1 << 20
 """How many numbers the transforms of a block hold; see `geometry.BLOCK`."""
 
-SMALLEST = 1 << 15
-"""How many they hold at least, but that two threads have a block each: it takes a dozen calls."""
+SMALLEST = 25_000_000
+"""How many multiplications they take at least: a block is a dozen calls, a thread has to wake."""
 
 
 @cache
@@ -48,7 +48,7 @@ def _maps(xp: ModuleType, dtype: Any, device: str) -> tuple[Array, ...]:
 def correlate(x: Array, w: Array, out: Array, place: Placement) -> None:
     """Fill `out` with the windows of `x` times `w`; see `im2col.correlate`."""
     xp = xp_of(x, w)
-    (N, Ho, Wo, O), (KW, C) = out.shape, w.shape[1:3]
+    (Wo, O), (KW, C) = out.shape[2:], w.shape[1:3]
     _, G, AT = _maps(xp, x.dtype, device_of(x))
     taps = empty(xp, (M + 2, 1, 1, KW * C, O), w.dtype)
     xp.matmul(G, w.reshape(3, -1), out=taps.reshape(M + 2, -1))
@@ -63,13 +63,13 @@ def correlate(x: Array, w: Array, out: Array, place: Placement) -> None:
         target = out[block.n0 : block.n1, block.h0 * M : block.h1 * M]
         _up(xp, AT, by_tile[..., : Wo * O], target)
 
-    parallel(run, _blocks(xp, N, Ho, Wo + KW - 1, C + O))
+    parallel(run, _blocks(xp, out.shape, C, KW))
 
 
 def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> Array:
     """The sum over all positions of window times gradient: `correlate` transposed in w."""
     xp = xp_of(x, g)
-    (N, Ho, Wo, O), C, KW = g.shape, x.shape[3], kernel_size[1]
+    (Wo, O), C, KW = g.shape[2:], x.shape[3], kernel_size[1]
     _, G, AT = _maps(xp, x.dtype, device_of(x))
 
     def add(total: Array, block: Block) -> None:
@@ -85,17 +85,19 @@ def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> 
         products = xp.matmul(windows.swapaxes(-1, -2), interleaved(spread, turns))
         total += products.sum(axis=(1, 2))
 
-    pieces = _blocks(xp, N, Ho, Wo + KW - 1, C + O)
+    pieces = _blocks(xp, g.shape, C, KW)
     total = sum_over_blocks(xp, add, pieces, (M + 2, KW * C, O), g.dtype)
     dw: Array = xp.matmul(G.T, total.reshape(M + 2, -1)).reshape(3, KW, C, O)
     return dw
 
 
-def _blocks(xp: ModuleType, images: int, rows: int, row: int, channels: int) -> tuple[Block, ...]:
-    """Blocks of whole tiles; `h0` and `h1` count them."""
-    tiles, per_tile = -(-rows // M), (M + 2) * row * channels
-    fewest = min(FEWEST, max(2, images * tiles * per_tile // SMALLEST))
-    return blocks(xp, images, tiles, per_tile, BLOCK, fewest)
+def _blocks(xp: ModuleType, size: tuple[int, ...], channels: int, width: int) -> tuple[Block, ...]:
+    """The outputs (N, Ho, Wo, O) in blocks of whole tiles; `h0` and `h1` count them."""
+    N, Ho, Wo, O = size
+    tiles, windows = -(-Ho // M), (M + 2) * (Wo + width - 1)  # these in a tile
+    products = N * tiles * windows * width * channels * O
+    fewest = min(FEWEST, max(1, products // SMALLEST))
+    return blocks(xp, N, tiles, windows * (channels + O), BLOCK, fewest)
 
 
 def _windows(

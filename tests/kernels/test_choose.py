@@ -7,7 +7,7 @@ from minires import kernels
 from minires.kernels import choose
 
 RESNET = ((8, 56, 56, 64), (3, 3, 64, 64))
-WIDE = ((8, 28, 28, 128), (3, 3, 128, 128))
+WIDE = ((8, 14, 14, 256), (3, 3, 256, 256))
 
 
 def names(x_shape, w_shape, **settings):
@@ -18,6 +18,10 @@ def names(x_shape, w_shape, **settings):
 
 def test_winograd_for_wide_3x3_layers():
     assert set(names(*WIDE, padding=(1, 1)).values()) == {"winograd4"}
+    shorter = (8, 28, 28, 128), (3, 3, 128, 128)
+    assert names(*shorter, padding=(1, 1)) == {
+        "forward": "winograd1d", "dx": "winograd1d", "dw": "winograd4"
+    }  # fmt: skip
 
 
 def test_float64_is_exact_by_default():

@@ -34,10 +34,10 @@ class Errors:
             ours, theirs = np.sqrt(np.mean(relative, axis=0)) if relative else (0.0, 0.0)
             yield name, ours, theirs, ours / max(theirs, HALF_ULP)
 
-    def assert_no_worse(self):
+    def assert_no_worse(self, factor=FACTOR):
         wrong = [
             f"{name}: {ours:.1e}, PyTorch {theirs:.1e}"
             for name, ours, theirs, ratio in self.found()
-            if not ratio <= FACTOR
+            if not ratio <= factor
         ]
         assert wrong == []
