@@ -182,7 +182,7 @@ def one_blas_thread() -> Iterator[None]:
             for library in _find_blas():
                 before = library.get_num_threads()
                 if before != 1:
-                    library.set_num_threads(1)
+                    _set_blas_threads(library, 1)
                     _blas_before.append((library, before))
         _blas_holders += 1
     try:
@@ -192,8 +192,20 @@ def one_blas_thread() -> Iterator[None]:
             _blas_holders -= 1
             if _blas_holders == 0:
                 for library, before in _blas_before:
-                    library.set_num_threads(before)
+                    _set_blas_threads(library, before)
                 _blas_before.clear()
+
+
+def _set_blas_threads(library: Any, count: int) -> None:
+    """Set a library's number of threads, from whichever thread this is.
+
+    Newer versions of threadpoolctl obey only the thread that was the first to ask, until it gives
+    that up.
+    """
+    give_up = getattr(library, "clear_controlling_thread", lambda force: None)
+    give_up(force=True)
+    library.set_num_threads(count)
+    give_up(force=True)
 
 
 def _find_blas() -> list[Any]:
@@ -213,7 +225,7 @@ def _forget_after_fork() -> None:
     _workers, _calls, _starting = 0, SimpleQueue(), threading.Lock()
     _blas_lock, _blas_holders = threading.Lock(), 0
     for library, before in _blas_before:
-        library.set_num_threads(before)
+        _set_blas_threads(library, before)
     _blas_before.clear()
     _this_thread = threading.local()
 

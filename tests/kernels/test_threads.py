@@ -89,6 +89,30 @@ def test_blas_has_one_thread_inside_and_its_own_number_outside(threads):
         assert [library.get_num_threads() for library in libraries] == before
 
 
+def test_blas_has_one_thread_inside_whoever_calls():
+    libraries = pool._find_blas()
+    found = []
+
+    def call():
+        with pool.one_blas_thread():
+            found.append([library.get_num_threads() for library in libraries])
+
+    before = [library.get_num_threads() for library in libraries]
+    try:
+        for library in libraries:
+            library.set_num_threads(2)  # as this thread, which from then on has the say
+        for _ in range(2):
+            thread = threading.Thread(target=call)
+            thread.start()
+            thread.join()
+        call()
+        assert found == [[1] * len(libraries)] * 3
+        assert [library.get_num_threads() for library in libraries] == [2] * len(libraries)
+    finally:
+        for library, count in zip(libraries, before, strict=True):
+            pool._set_blas_threads(library, count)
+
+
 def test_callers_on_several_threads(threads):
     kernels.set_num_threads(2)
     found = {}
