@@ -245,7 +245,7 @@ def _best(problem: Problem, task: Pass) -> Choice:
             return Choice("strips", "few channels: windows above each other share their lowering")
     elif rows.why_not(problem.kernel, problem.place) is None and 8 <= inner <= 32:
         return Choice("rows", "on a GPU, few large launches; lowering as little as they allow")
-    return Choice("im2col", "one product with long rows; does strides without waste")
+    return Choice("im2col", "one product with long rows, whatever the stride")
 
 
 def _strips_pay(problem: Problem) -> bool:
