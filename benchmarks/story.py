@@ -98,7 +98,7 @@ def build(task: Task, layout: str) -> Work:
         "loops": lambda: reference.conv2d(x, w, padding=(1, 1)),
         "product": lambda: product(x, w),
         "blocks": lambda: forced("im2col"),
-        "winograd": lambda: forced("winograd4"),
+        "winograd": lambda: forced("winograd1d"),
         "threads": lambda: kernels.conv2d(x, w, **walk),
     }
     run = steps[layout]

@@ -25,7 +25,7 @@ from benchmarks.results import Results  # noqa: E402
 from minires.bench.measure import OURS, PYTORCH  # noqa: E402
 from minires.bench.report import Row, amount  # noqa: E402
 from minires.bench.workloads import NETWORKS  # noqa: E402
-from minires.kernels import batch_norm, im2col, reference, threads, winograd  # noqa: E402
+from minires.kernels import batch_norm, im2col, reference, threads, winograd_1d  # noqa: E402
 
 PAGE = DOCS / "where-the-time-goes.md"
 IMAGES = DOCS / "images"
@@ -269,7 +269,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "product": product_sentence,
     "blocks code": lambda: code(im2col.correlate, "run"),
     "blocks": lambda: _compare("product", "blocks"),
-    "winograd code": lambda: code(winograd.correlate, "run"),
+    "winograd code": lambda: code(winograd_1d.correlate, "run"),
     "winograd": lambda: _compare("blocks", "winograd"),
     "threads code": lambda: code(threads._Batch.work),
     "threads": lambda: _compare("winograd", "threads"),

@@ -242,8 +242,9 @@ measure("Winograd 2 x 2", lambda: winograd(x, w))
 #
 # Nothing new in mathematics. **Blocks**: do a few rows at a time, so that the copies stay in the
 # *cache* (the small and fast memory beside the processor) and never see the main memory. **Threads**:
-# NumPy releases Python's lock inside a product, so plain threads share the blocks. And Winograd with
-# 4 × 4 tiles: 36 multiplications instead of 144.
+# NumPy releases Python's lock inside a product, so plain threads share the blocks. And larger tiles for
+# Winograd: 4 × 4 takes 36 multiplications instead of 144, and `winograd1d` takes four outputs along
+# the height alone, 72, but copies nothing into tiles.
 #
 # `kernels.use_algorithm` forces each. **Predict:** can any of them exceed the limit of section 1?
 
@@ -291,7 +292,7 @@ plt.show()
 # them.
 
 # %%
-for name in ("one product (im2col)", "library: winograd2", "library: winograd4"):
+for name in ("one product (im2col)", *(f"library: winograd{kind}" for kind in ("1d", 2, 4))):
     print(f"{name:24} largest error {errors[name]:.1e}")
 
 # %% [markdown]
@@ -382,8 +383,8 @@ print(
 #
 # 1. **Few channels.** Time `one_product` against `three_products` for 4, 8, 16, 32, 64 and 128
 #    channels ($C = O$) and plot the ratio over the channels. *You are right if* rows gain most at a
-#    few dozen channels or less and little at 128. At which number does `kernels.explain` change its
-#    mind?
+#    few dozen channels or less and little at 128. `kernels.explain` changes its mind somewhere above:
+#    at which number, from what to what?
 # 2. **Block it.** Let `one_product` work through the images one at a time, then through 14, 7, 4, 2
 #    and 1 rows, into one `out` array. *You are right if* an image at a time costs about the same
 #    with an eighth of the memory, and a row at a time about twice as much. Why does the library cut
