@@ -73,11 +73,15 @@ def growth(results, kind, by):
     return np.array(points).T
 
 
+SCRATCH = 16 << 20
+"""Bytes of the threads' scratch memory, which few images do not fill."""
+
+
 @pytest.mark.parametrize("by", ["images", "layers"])
 def test_measured_memory_grows_linearly(script, by):
     x, y = growth(script.results, "memory", by)
     line = np.poly1d(np.polyfit(x, y, 1))
-    assert abs(line(x) / y - 1).max() < 0.1
+    assert (abs(line(x) - y) < 0.1 * y + SCRATCH * (x == x.min())).all()
 
 
 @pytest.mark.parametrize("by", ["images", "layers"])
