@@ -18,9 +18,6 @@ from minires.kernels.placement import Pair
 from minires.kernels.threads import parallel
 from minires.kernels.workspace import empty, scratch
 
-FEWEST = 4
-"""Into how many blocks the work is cut at least: each takes a call for each place of a window."""
-
 
 def max_pool(x: Array, *, kernel_size: Pair, stride: Pair, padding: Pair) -> Array:
     """The maximum of each window.
@@ -58,7 +55,7 @@ def max_pool(x: Array, *, kernel_size: Pair, stride: Pair, padding: Pair) -> Arr
                 target = best[:, :, columns[0]]
                 xp.maximum(target, down[:, :, columns[1]], out=target)
 
-    parallel(run, blocks(xp, N, out.shape[1], W * C * stride[0], fewest=FEWEST))
+    parallel(run, blocks(xp, N, out.shape[1], W * C * stride[0]))
     return out
 
 
@@ -106,7 +103,7 @@ def max_pool_places(
             xp.maximum(highest, ranked, out=highest)
         xp.subtract(last, where, out=where)
 
-    parallel(run, blocks(xp, N, out.shape[1], out.shape[2] * C * 3, fewest=FEWEST))
+    parallel(run, blocks(xp, N, out.shape[1], out.shape[2] * C * 3))
     return indices
 
 
@@ -138,7 +135,7 @@ def max_pool_gather(
         ):
             xp.copyto(chosen[target], x[n0:n1][source], where=where[target] == place)
 
-    parallel(run, blocks(xp, N, out.shape[1], out.shape[2] * C * 3, fewest=FEWEST))
+    parallel(run, blocks(xp, N, out.shape[1], out.shape[2] * C * 3))
     return out
 
 
@@ -182,7 +179,7 @@ def max_pool_scatter(
             dx[n] = 0
             np.add.at(dx[n].reshape(-1), cells.reshape(-1), g[n].reshape(-1))
 
-    parallel(run, blocks(xp, N, 1, Ho * Wo * C * 3, fewest=FEWEST))
+    parallel(run, blocks(xp, N, 1, Ho * Wo * C * 3))
     return dx
 
 
@@ -210,7 +207,7 @@ def avg_pool(x: Array, *, kernel_size: Pair, stride: Pair, padding: Pair) -> Arr
             total[target] += x[n0:n1][source]
         total /= x.dtype.type(kernel_size[0] * kernel_size[1])
 
-    parallel(run, blocks(xp, N, out.shape[1], out.shape[2] * C * 2, fewest=FEWEST))
+    parallel(run, blocks(xp, N, out.shape[1], out.shape[2] * C * 2))
     return out
 
 
@@ -243,7 +240,7 @@ def avg_pool_dx(
         for _, target, source in _slices(whole, input_size, g.shape, kernel_size, stride, padding):
             dx[n0:n1][source] += share[target]
 
-    parallel(run, blocks(xp, N, 1, Ho * Wo * C * 2, fewest=FEWEST))
+    parallel(run, blocks(xp, N, 1, Ho * Wo * C * 2))
     return dx
 
 
