@@ -84,38 +84,32 @@ class Choice(NamedTuple):
     reason: str
 
 
+def _of_kernel(why_not: Callable[[Pair, Placement], str | None]) -> Callable[[Problem], str | None]:
+    return lambda problem: why_not(problem.kernel, problem.place)
+
+
 def _winograd(m: int) -> Algorithm:
     def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> Array:
         return winograd.weight_gradient(x, g, place, m)
 
     return Algorithm(
-        partial(winograd.correlate, m=m),
-        weight_gradient,
-        lambda problem: winograd.why_not(problem.kernel, problem.place),
+        partial(winograd.correlate, m=m), weight_gradient, _of_kernel(winograd.why_not)
     )
 
 
 ALGORITHMS: dict[str, Algorithm] = {
     "im2col": Algorithm(im2col.correlate, im2col.weight_gradient, lambda problem: None),
-    "rows": Algorithm(
-        rows.correlate,
-        rows.weight_gradient,
-        lambda problem: rows.why_not(problem.kernel, problem.place),
-    ),
+    "rows": Algorithm(rows.correlate, rows.weight_gradient, _of_kernel(rows.why_not)),
     "interleaved": Algorithm(
-        interleaved.correlate,
-        interleaved.weight_gradient,
-        lambda problem: interleaved.why_not(problem.kernel, problem.place),
+        interleaved.correlate, interleaved.weight_gradient, _of_kernel(interleaved.why_not)
     ),
     "strips": Algorithm(
         strips.correlate,
         im2col.weight_gradient,  # whose products are longer: it has less to add up
-        lambda problem: strips.why_not(problem.kernel, problem.place),
+        _of_kernel(strips.why_not),
     ),
     "pointwise": Algorithm(
-        pointwise.correlate,
-        pointwise.weight_gradient,
-        lambda problem: pointwise.why_not(problem.kernel, problem.place),
+        pointwise.correlate, pointwise.weight_gradient, _of_kernel(pointwise.why_not)
     ),
     "depthwise": Algorithm(
         depthwise.correlate,
@@ -123,9 +117,7 @@ ALGORITHMS: dict[str, Algorithm] = {
         lambda problem: depthwise.why_not(problem.channels, problem.filters, problem.place),
     ),
     "winograd1d": Algorithm(
-        winograd_1d.correlate,
-        winograd_1d.weight_gradient,
-        lambda problem: winograd_1d.why_not(problem.kernel, problem.place),
+        winograd_1d.correlate, winograd_1d.weight_gradient, _of_kernel(winograd_1d.why_not)
     ),
     "winograd2": _winograd(2),
     "winograd4": _winograd(4),

@@ -28,6 +28,16 @@ class Placement(NamedTuple):
     dilation: Pair = (1, 1)
     groups: int = 1
 
+    def why_not_plain(self) -> str | None:
+        """Why an algorithm for a stride and a dilation of 1 and one group cannot do it, or None."""
+        if self.stride != (1, 1):
+            return f"it needs a stride of 1, not {self.stride}"
+        if self.dilation != (1, 1):
+            return f"it needs a dilation of 1, not {self.dilation}"
+        if self.groups != 1:
+            return f"it needs one group, not {self.groups}"
+        return None
+
     def rows(self, first: int, last: int, kernel: int) -> Pair:
         """The half-open range of input rows that the windows `first:last` read."""
         low = first * self.stride[0] + self.start[0]

@@ -10,11 +10,11 @@ at m + 1 points and at infinity. Source: Winograd 1980; Barabasz et al. 2020, se
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-Matrix = np.ndarray[Any, np.dtype[np.float64]]
+from minires.backend import Array
 
 POINTS = {2: (0.0, 1.0, -1.0), 4: (0.0, 5 / 8, -5 / 8, 3 / 2, -3 / 2)}
 """For each number of outputs the points, besides infinity.
@@ -26,15 +26,15 @@ among pairs of eighths these give the smallest error.
 
 
 class Matrices(NamedTuple):
-    """The three linear maps, for m outputs."""
+    """The three linear maps."""
 
-    data: Matrix  # BT (m+2, m+2)
-    kernel: Matrix  # G (m+2, 3)
-    output: Matrix  # AT (m, m+2)
+    data: Array  # BT
+    kernel: Array  # G
+    output: Array  # AT
 
 
 def matrices(m: int) -> Matrices:
-    """The maps for m outputs of a filter of 3.
+    """BT (m+2, m+2), G (m+2, 3) and AT (m, m+2), in NumPy's float64.
 
     Row i of G takes the filter's value at point p_i, over the product of all p_i - p_j; column i
     of AT has the powers of p_i; row i of BT the coefficients of the product of all x - p_j, j other

@@ -17,16 +17,16 @@ from __future__ import annotations
 
 from functools import cache
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from minires.backend import Array, device_of, xp_of
-from minires.kernels import toom_cook
 from minires.kernels.geometry import FEWEST, Block, block_windows, blocks, ranges
 from minires.kernels.partial_sums import sum_over_blocks
 from minires.kernels.placement import Pair, Placement
 from minires.kernels.threads import parallel
+from minires.kernels.toom_cook import Matrices, matrices
 from minires.kernels.workspace import scratch
 
 FEWEST_TILES = 160
@@ -36,19 +36,13 @@ BLOCK = 1 << 21
 """How many numbers the transforms of a block hold, if that gives enough tiles."""
 
 
-class Transforms(NamedTuple):
-    """The three maps as matrices on flattened tiles, for tiles of m x m outputs."""
-
-    data: Array  # ((m+2)^2, (m+2)^2)
-    kernel: Array  # ((m+2)^2, 9)
-    output: Array  # (m^2, (m+2)^2)
-
-
 @cache
-def transforms(xp: ModuleType, m: int, dtype: Any, device: str) -> Transforms:
-    """`kron` of each of the matrices with itself, for arrays of `xp` of this dtype on `device`."""
-    maps = toom_cook.matrices(m)
-    return Transforms(*(xp.asarray(np.kron(one, one), dtype=dtype) for one in maps))
+def transforms(xp: ModuleType, m: int, dtype: Any, device: str) -> Matrices:
+    """The three maps on flattened tiles, for tiles of m x m outputs, on `device`.
+
+    ((m+2)^2, (m+2)^2), ((m+2)^2, 9) and (m^2, (m+2)^2): `kron` of each matrix with itself.
+    """
+    return Matrices(*(xp.asarray(np.kron(one, one), dtype=dtype) for one in matrices(m)))
 
 
 def correlate(x: Array, w: Array, out: Array, place: Placement, m: int) -> None:
@@ -164,7 +158,7 @@ def _tile_blocks(
     return blocks(xp, images, down, across * per_tile, budget, fewest)
 
 
-def _transformed_kernels(w: Array, xp: ModuleType, maps: Transforms) -> Array:
+def _transformed_kernels(w: Array, xp: ModuleType, maps: Matrices) -> Array:
     """(3, 3, C, O) -> ((m+2)^2, C, O)."""
     C, O = w.shape[2:]
     kernels = scratch(xp, "kernels", (len(maps.kernel), C, O), w.dtype)
@@ -199,10 +193,4 @@ def why_not(kernel: Pair, place: Placement) -> str | None:
     """Why this algorithm cannot do a convolution, or None if it can."""
     if kernel != (3, 3):
         return f"it needs a 3x3 kernel, not {kernel[0]}x{kernel[1]}"
-    if place.stride != (1, 1):
-        return f"it needs a stride of 1, not {place.stride}"
-    if place.dilation != (1, 1):
-        return f"it needs a dilation of 1, not {place.dilation}"
-    if place.groups != 1:
-        return f"it needs one group, not {place.groups}"
-    return None
+    return place.why_not_plain()

@@ -21,12 +21,12 @@ from types import ModuleType
 from typing import Any
 
 from minires.backend import Array, device_of, xp_of
-from minires.kernels import toom_cook
 from minires.kernels.geometry import FEWEST, Block, blocks, outside
 from minires.kernels.interleaved import Turns, in_turns, interleaved
 from minires.kernels.partial_sums import sum_over_blocks
 from minires.kernels.placement import Pair, Placement
 from minires.kernels.threads import parallel
+from minires.kernels.toom_cook import Matrices, matrices
 from minires.kernels.workspace import empty, scratch
 
 M = 4
@@ -40,18 +40,18 @@ SMALLEST = 25_000_000
 
 
 @cache
-def _maps(xp: ModuleType, dtype: Any, device: str) -> tuple[Array, ...]:
+def _maps(xp: ModuleType, dtype: Any, device: str) -> Matrices:
     """BT, G and AT, as arrays of `xp` of this dtype on `device`."""
-    return tuple(xp.asarray(matrix, dtype=dtype) for matrix in toom_cook.matrices(M))
+    return Matrices(*(xp.asarray(matrix, dtype=dtype) for matrix in matrices(M)))
 
 
 def correlate(x: Array, w: Array, out: Array, place: Placement) -> None:
     """Fill `out` with the windows of `x` times `w`; see `im2col.correlate`."""
     xp = xp_of(x, w)
     (Wo, O), (KW, C) = out.shape[2:], w.shape[1:3]
-    _, G, AT = _maps(xp, x.dtype, device_of(x))
+    maps = _maps(xp, x.dtype, device_of(x))
     taps = empty(xp, (M + 2, 1, 1, KW * C, O), w.dtype)
-    xp.matmul(G, w.reshape(3, -1), out=taps.reshape(M + 2, -1))
+    xp.matmul(maps.kernel, w.reshape(3, -1), out=taps.reshape(M + 2, -1))
 
     def run(block: Block) -> None:
         n, tiles, row = block.n1 - block.n0, block.h1 - block.h0, Wo + KW - 1
@@ -61,7 +61,7 @@ def correlate(x: Array, w: Array, out: Array, place: Placement) -> None:
         xp.matmul(windows, taps, out=interleaved(products, turns))
         by_tile = products[:, : n * tiles * row].reshape(M + 2, n, tiles, row * O)
         target = out[block.n0 : block.n1, block.h0 * M : block.h1 * M]
-        _up(xp, AT, by_tile[..., : Wo * O], target)
+        _up(xp, maps.output, by_tile[..., : Wo * O], target)
 
     parallel(run, _blocks(xp, out.shape, C, KW))
 
@@ -70,7 +70,7 @@ def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> 
     """The sum over all positions of window times gradient: `correlate` transposed in w."""
     xp = xp_of(x, g)
     (Wo, O), C, KW = g.shape[2:], x.shape[3], kernel_size[1]
-    _, G, AT = _maps(xp, x.dtype, device_of(x))
+    maps = _maps(xp, x.dtype, device_of(x))
 
     def add(total: Array, block: Block) -> None:
         n, tiles, row = block.n1 - block.n0, block.h1 - block.h0, Wo + KW - 1
@@ -79,7 +79,7 @@ def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> 
         spread = scratch(xp, "gradient", (M + 2, turns.windows, O), g.dtype)
         by_tile = spread[:, : n * tiles * row].reshape(M + 2, n, tiles, row, O)
         source = g[block.n0 : block.n1, block.h0 * M : block.h1 * M]
-        _down(xp, AT.T, source, 0, by_tile[:, :, :, :Wo])
+        _down(xp, maps.output.T, source, 0, by_tile[:, :, :, :Wo])
         by_tile[:, :, :, Wo:] = 0  # nobody's windows meet zeros
         spread[:, n * tiles * row :] = 0
         products = xp.matmul(windows.swapaxes(-1, -2), interleaved(spread, turns))
@@ -87,7 +87,7 @@ def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> 
 
     pieces = _blocks(xp, g.shape, C, KW)
     total = sum_over_blocks(xp, add, pieces, (M + 2, KW * C, O), g.dtype)
-    dw: Array = xp.matmul(G.T, total.reshape(M + 2, -1)).reshape(3, KW, C, O)
+    dw: Array = xp.matmul(maps.kernel.T, total.reshape(M + 2, -1)).reshape(3, KW, C, O)
     return dw
 
 
@@ -113,9 +113,9 @@ def _windows(
     by_tile[:, :, :, row - after :] = 0
     data[:, n * tiles * row :] = 0  # the windows there are nobody's
     inside = x[block.n0 : block.n1, :, left + before : left + row - after]
-    BT = _maps(xp, x.dtype, device_of(x))[0]
+    maps = _maps(xp, x.dtype, device_of(x))
     top = block.h0 * M + place.start[0]
-    _down(xp, BT, inside, top, by_tile[:, :, :, before : row - after])
+    _down(xp, maps.data, inside, top, by_tile[:, :, :, before : row - after])
     (whole, pixel, number), KW = data.strides, turns.every
     view: Array = xp.lib.stride_tricks.as_strided(
         data,
@@ -173,10 +173,4 @@ def why_not(kernel: Pair, place: Placement) -> str | None:
     """Why this algorithm cannot do a convolution, or None if it can."""
     if kernel[0] != 3:
         return f"it needs a kernel 3 rows high, not {kernel[0]}"
-    if place.stride != (1, 1):
-        return f"it needs a stride of 1, not {place.stride}"
-    if place.dilation != (1, 1):
-        return f"it needs a dilation of 1, not {place.dilation}"
-    if place.groups != 1:
-        return f"it needs one group, not {place.groups}"
-    return None
+    return place.why_not_plain()
