@@ -10,6 +10,7 @@ the end. On a GPU whole arrays are one step each, for there every step is a laun
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from types import ModuleType
 from typing import NamedTuple, TypeVar
 
@@ -19,7 +20,7 @@ from minires.backend import Array, xp_of
 from minires.kernels.fused import fused
 from minires.kernels.geometry import even_shares
 from minires.kernels.half import computed_in_float32
-from minires.kernels.threads import parallel
+from minires.kernels.threads import one_blas_thread, parallel
 from minires.kernels.workspace import empty, scratch
 
 Result = TypeVar("Result")
@@ -32,9 +33,6 @@ SMALL = 1 << 17
 
 WIDE = 8192
 """How many numbers a wide row holds at least: with fewer than its buffer has, NumPy would copy."""
-
-SAMPLE = 64
-"""How many rows the guess at the mean is the mean of."""
 
 NEAR_ZERO = 4
 """A mean of at most so many standard deviations is not taken off before squaring: of float32's 24
@@ -59,9 +57,9 @@ def moments(x: Array) -> tuple[Array, Array]:
 
     Notes
     -----
-    Unless the mean is near zero, the values are shifted by a guess at it, from some of the rows,
-    before they are squared, and the chunks are combined in float64 (Chan, Golub and LeVeque 1983,
-    "Algorithms for computing the sample variance"). However large the mean, then, little cancels.
+    The variance is the mean square less the square of the mean, of which little is left where the
+    mean is far from zero. There the values are read again, now less their mean ("shifted data" in
+    Chan, Golub and LeVeque 1983, "Algorithms for computing the sample variance").
     """
     xp = xp_of(x)
     rows = _Rows(xp, x)
@@ -71,25 +69,23 @@ def moments(x: Array) -> tuple[Array, Array]:
         x = x.astype(rows.dtype, copy=False)
         return x.mean(axis=_leading(x)), x.var(axis=_leading(x))
     values = rows.flat(x)
-    matrix = values.reshape(-1, rows.channels)
-    sample = matrix[:: (rows.count // SAMPLE) | 1]  # odd: not in step with columns
-    guess = sample.mean(axis=0)
-    shift = rows.shift(guess, sample.std(axis=0))
-
-    def of_chunk(chunk: _Chunk) -> tuple[Array, Array]:
-        shifted = chunk.shifted(values, shift)
-        return rows.fold(shifted.sum(axis=0)), rows.fold(_products(xp, shifted, shifted))
-
-    totals, squares = (xp.stack(part) for part in zip(*rows.each(of_chunk), strict=True))
-    counts = xp.asarray([[c.last - c.first] for c in rows.chunks], xp.float64) / rows.channels
-    means = totals / counts
-    mean = totals.sum(axis=0) / rows.count
-    # The sum of squares about each chunk's mean, and those of the chunks' means about the mean.
-    deviations = squares - totals * means + counts * xp.square(means - mean)
-    var = xp.maximum(deviations.sum(axis=0) / rows.count, 0)  # rounding may go below
-    if shift is not None:
-        mean = mean + guess
+    mean, var = _moments_about(None, rows, values)
+    if not (np.isfinite(var) & (mean * mean <= NEAR_ZERO**2 * var)).all():
+        mean, var = _moments_about(mean, rows, values)
     return mean.astype(rows.dtype), var.astype(rows.dtype)
+
+
+def _moments_about(point: Array | None, rows: _Rows, values: Array) -> tuple[Array, Array]:
+    """The mean and variance per channel in float64, of numbers taken relative to `point` or 0."""
+    wide_point = None if point is None else rows.widen(point)
+
+    def of_chunk(chunk: _Chunk) -> Array:
+        shifted = chunk.shifted(values, wide_point)
+        return rows.sums(shifted, shifted)
+
+    first, second = sum(rows.each(of_chunk)) / rows.count
+    var = np.maximum(second - first * first, 0)  # rounding may go below
+    return first if point is None else first + point, var
 
 
 @computed_in_float32(on="cpu and gpu")
@@ -177,18 +173,17 @@ def gradient_sums(g: Array, x: Array, mean: Array, inv_std: Array) -> Array:
         sums = xp.stack([g.sum(axis=axes), products.sum(axis=axes) * inv_std])
         return sums.astype(mean.dtype, copy=False)
     values, cotangents = rows.flat(x), rows.flat(g)
-    shift = rows.shift(mean, 1 / inv_std)
+    near_zero = abs(mean * inv_std).max() <= NEAR_ZERO
+    wide_mean = None if near_zero else rows.widen(mean)
 
     def of_chunk(chunk: _Chunk) -> Array:
-        cotangent = chunk.of(cotangents)
-        sums = cotangent.sum(axis=0), _products(xp, cotangent, chunk.shifted(values, shift))
-        return xp.stack([rows.fold(wide) for wide in sums])
+        return rows.sums(chunk.of(cotangents), chunk.shifted(values, wide_mean))
 
-    sums = xp.stack(rows.each(of_chunk)).sum(axis=0)  # (2, C)
-    if shift is None:
-        sums[1] -= mean * sums[0]
-    sums[1] *= inv_std
-    return sums.astype(mean.dtype)
+    total: Array = sum(rows.each(of_chunk))
+    if near_zero:
+        total[1] -= mean * total[0]
+    total[1] *= inv_std
+    return total.astype(mean.dtype)
 
 
 @computed_in_float32(on="cpu and gpu")
@@ -235,7 +230,7 @@ def input_gradient(
     count = max(rows.count, 1)
     tilt = -slope.astype(xp.float64) * inv_std * sums[1] / count
     level = -slope.astype(xp.float64) * sums[0] / count - tilt * mean
-    wide_slope, wide_tilt, wide_level = (rows.widen(vector) for vector in (slope, tilt, level))
+    wide_slope, wide_tilt, wide_level = map(rows.widen, (slope, tilt, level))
     values, cotangents = rows.flat(x), rows.flat(g)
     dx = empty(xp, x.shape, x.dtype)
     flat = dx.reshape(-1)
@@ -272,6 +267,20 @@ class _Chunk(NamedTuple):
         return np.subtract(some, wide[: self.width], out=shifted)
 
 
+@lru_cache(maxsize=1024)
+def _chunks(size: int, channels: int) -> tuple[_Chunk, ...]:
+    """Cut `size` numbers, of `channels` to a row, into chunks; the last may have a short row."""
+    rows = size // max(channels, 1)
+    width = min(-(-WIDE // max(channels, 1)), max(rows, 1)) * channels
+    wide_rows = size // max(width, 1)
+    shares = even_shares(-(-size // CHUNK))
+    step, whole = max(-(-wide_rows // shares), 1) * width, wide_rows * width
+    chunks = [_Chunk(i, min(i + step, whole), width) for i in range(0, whole, step or 1)]
+    if whole < size:
+        chunks.append(_Chunk(whole, size, size - whole))
+    return tuple(chunks) or (_Chunk(0, 0, max(width, 1)),)  # sums have something to add
+
+
 class _Rows:
     """An (..., C) array as M rows of C channels, and its chunks.
 
@@ -288,21 +297,13 @@ class _Rows:
         self.dtype = xp.result_type(like.dtype, xp.float32)
         self.channels: int = like.shape[-1]
         self.count: int = like.size // max(self.channels, 1)
-        width = min(-(-WIDE // max(self.channels, 1)), max(self.count, 1)) * self.channels
-        wide_rows = like.size // max(width, 1)
-        chunks = even_shares(-(-like.size // CHUNK))
-        size, whole = max(-(-wide_rows // chunks), 1) * width, wide_rows * width
-        self.width = width
-        self.chunks = [_Chunk(i, min(i + size, whole), width) for i in range(0, whole, size or 1)]
-        if whole < like.size:
-            self.chunks.append(_Chunk(whole, like.size, like.size - whole))
-        if not self.chunks:  # an empty one, so that sums have something to add
-            self.chunks.append(_Chunk(0, 0, max(width, 1)))
+        self.chunks = _chunks(like.size, self.channels)
 
     def each(self, run: Callable[[_Chunk], Result]) -> list[Result]:
         """`run` for every chunk, on several threads if there is work for them."""
         if self.count * self.channels <= CHUNK:
-            return [run(chunk) for chunk in self.chunks]
+            with one_blas_thread():
+                return [run(chunk) for chunk in self.chunks]
         return parallel(run, self.chunks)
 
     def flat(self, array: Array) -> Array:
@@ -312,25 +313,20 @@ class _Rows:
 
     def widen(self, vector: Array) -> Array:
         """A (C,) vector as often as there are rows in a wide row."""
-        return self.xp.tile(vector.astype(self.dtype), self.width // max(self.channels, 1))
+        width = self.chunks[0].width
+        wide = self.xp.empty((width // max(self.channels, 1), self.channels), self.dtype)
+        wide[...] = vector
+        return wide.reshape(-1)
 
-    def shift(self, mean: Array, std: Array) -> Array | None:
-        """`mean` in a wide row, if squares and products have to be taken about it."""
-        near_zero = bool((abs(mean) <= NEAR_ZERO * std).all())
-        return None if near_zero else self.widen(mean)
-
-    def fold(self, wide: Array) -> Array:
-        """The sum over the rows in a wide row: (C,), in float64."""
-        total: Array = wide.reshape(-1, self.channels).sum(axis=0, dtype=self.xp.float64)
-        return total
+    def sums(self, a: Array, b: Array) -> Array:
+        """The sums of `a` and of ``a * b``, wide rows both, by channel: (2, C), in float64."""
+        wide = scratch(np, "wide", (2, a.shape[1]), self.dtype)
+        np.matmul(np.ones(len(a), self.dtype), a, out=wide[0])  # BLAS reads four rows at a time
+        np.einsum("rw,rw->w", a, b, out=wide[1])  # multiplies and adds in one pass
+        by_row = wide.astype(np.float64).reshape(2, -1, self.channels)
+        return np.ones(by_row.shape[1]) @ by_row
 
 
 def _leading(x: Array) -> tuple[int, ...]:
     """All axes but the channels."""
     return tuple(range(x.ndim - 1))
-
-
-def _products(xp: ModuleType, a: Array, b: Array) -> Array:
-    """The sum over the rows of ``a * b``, multiplied and added in one pass: (R, W) -> (W,)."""
-    total: Array = xp.einsum("rw,rw->w", a, b)
-    return total
