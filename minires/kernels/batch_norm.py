@@ -224,24 +224,21 @@ def input_gradient(
         xp.subtract(g, dx, out=dx)
         dx *= gamma * inv_std
         return dx
-    # dx = slope*g + tilt*x + level: the same with what is constant taken together. The error in
+    # dx = slope * (tilt*x + level + g): the same with what is constant taken together. The error in
     # tilt*x is a share of mean/std, as is that in x; see `normalize`.
-    slope = gamma * inv_std
-    count = max(rows.count, 1)
-    tilt = -slope.astype(xp.float64) * inv_std * sums[1] / count
-    level = -slope.astype(xp.float64) * sums[0] / count - tilt * mean
-    wide_slope, wide_tilt, wide_level = map(rows.widen, (slope, tilt, level))
+    tilt = inv_std.astype(xp.float64) * sums[1] / -max(rows.count, 1)
+    level = sums[0] / -max(rows.count, 1) - tilt * mean
+    wide_tilt, wide_level, wide_slope = map(rows.widen, (tilt, level, gamma * inv_std))
     values, cotangents = rows.flat(x), rows.flat(g)
     dx = empty(xp, x.shape, x.dtype)
     flat = dx.reshape(-1)
 
     def run(chunk: _Chunk) -> None:
-        some, result = chunk.of(values), chunk.of(flat)
-        line = scratch(xp, "line", some.shape, some.dtype)
-        xp.multiply(some, wide_tilt[: chunk.width], out=line)
-        xp.add(line, wide_level[: chunk.width], out=line)
-        xp.multiply(chunk.of(cotangents), wide_slope[: chunk.width], out=result)
-        xp.add(result, line, out=result)
+        result = chunk.of(flat)
+        xp.multiply(chunk.of(values), wide_tilt[: chunk.width], out=result)
+        xp.add(result, wide_level[: chunk.width], out=result)
+        xp.add(result, chunk.of(cotangents), out=result)
+        xp.multiply(result, wide_slope[: chunk.width], out=result)
 
     rows.each(run)
     return dx
