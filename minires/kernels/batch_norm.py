@@ -299,7 +299,7 @@ class _Rows:
     def each(self, run: Callable[[_Chunk], Result]) -> list[Result]:
         """`run` for every chunk, on several threads if there is work for them."""
         if self.count * self.channels <= CHUNK:
-            with one_blas_thread():
+            with one_blas_thread:
                 return [run(chunk) for chunk in self.chunks]
         return parallel(run, self.chunks)
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ContextDecorator
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
@@ -44,7 +44,7 @@ def parallel(run: Callable[[Job], Result], jobs: Sequence[Job]) -> list[Result]:
         return [run(job) for job in jobs]
     _this_thread.inside = True
     try:
-        with one_blas_thread():
+        with one_blas_thread:
             helpers = min(get_num_threads(), len(jobs)) - 1
             if helpers < 1 or not _start_workers(helpers):
                 return [run(job) for job in jobs]
@@ -89,7 +89,8 @@ class _Batch(Generic[Job, Result]):
         self._next = 0
         self._running = 0
         self._error: BaseException | None = None
-        self._finished = threading.Event()
+        self._finished = threading.Lock()  # released when the last job is done
+        self._finished.acquire()
 
     def work(self) -> None:
         """Take jobs until none is left. A thread that wakes up late finds none and returns."""
@@ -111,11 +112,11 @@ class _Batch(Generic[Job, Result]):
                     self._error = self._error or error
                     self._next = len(self._jobs)
                 if self._next >= len(self._jobs) and self._running == 0:
-                    self._finished.set()
+                    self._finished.release()
 
     def wait(self) -> list[Result]:
         """The results, once no thread works on the batch any more."""
-        self._finished.wait()
+        self._finished.acquire()
         if self._error is not None:
             raise self._error
         return self._results
@@ -170,30 +171,34 @@ _blas_before: list[tuple[Any, int]] = []  # (library, its number of threads befo
 _blas_libraries: list[Any] | None = None
 
 
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Hold BLAS at one thread until the last of those who want it has left.
+class _OneBlasThread(ContextDecorator):
+    """Holds BLAS at one thread until the last of those who want it has left."""
 
-    Also a decorator, for a kernel that multiplies outside `parallel` too.
-    """
-    global _blas_holders
-    with _blas_lock:
-        if _blas_holders == 0:
-            for library in _find_blas():
-                before = library.get_num_threads()
-                if before != 1:
-                    _set_blas_threads(library, 1)
-                    _blas_before.append((library, before))
-        _blas_holders += 1
-    try:
-        yield
-    finally:
+    def __enter__(self) -> None:
+        global _blas_holders
+        with _blas_lock:
+            if _blas_holders == 0:
+                for library in _find_blas():
+                    before = library.get_num_threads()
+                    if before != 1:
+                        _set_blas_threads(library, 1)
+                        _blas_before.append((library, before))
+            _blas_holders += 1
+
+    def __exit__(self, *_: object) -> None:
+        global _blas_holders
         with _blas_lock:
             _blas_holders -= 1
             if _blas_holders == 0:
                 for library, before in _blas_before:
                     _set_blas_threads(library, before)
                 _blas_before.clear()
+
+
+one_blas_thread = _OneBlasThread()
+"""`with one_blas_thread:` holds BLAS at one thread. Also a decorator, for a kernel that multiplies
+outside `parallel` too. A change takes tens of microseconds, and the outermost pays for it: modules
+and the walk back have one around all that they call."""
 
 
 def _set_blas_threads(library: Any, count: int) -> None:

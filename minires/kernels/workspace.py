@@ -58,13 +58,13 @@ def empty(xp: ModuleType, shape: tuple[int, ...], dtype: Any) -> Array:
     size = prod(shape) * np.dtype(dtype).itemsize
     if xp is not np or size < WORTH_ALIGNING:
         return xp.empty(shape, dtype)
-    return _aligned(size).view(dtype).reshape(shape)
+    return _aligned(size, shape, dtype)
 
 
-def _aligned(size: int) -> Array:
+def _aligned(size: int, shape: Any, dtype: Any) -> Array:
     spacious = np.empty(size + LINE, np.uint8)
     start = -spacious.__array_interface__["data"][0] % LINE
-    return spacious[start : start + size]
+    return np.ndarray(shape, dtype, spacious, start)
 
 
 def scratch(xp: ModuleType, name: str, shape: tuple[int, ...], dtype: Any) -> Array:
@@ -90,8 +90,9 @@ def scratch(xp: ModuleType, name: str, shape: tuple[int, ...], dtype: Any) -> Ar
         return empty(xp, shape, dtype)
     buffer = _buffers.by_name.get(name)
     if buffer is None or buffer.nbytes < size:
-        buffer = _buffers.by_name[name] = _aligned(size)
-    return buffer[:size].view(dtype).reshape(shape)
+        buffer = _buffers.by_name[name] = _aligned(size, size, np.uint8)
+    view: Array = np.ndarray(shape, dtype, buffer)
+    return view
 
 
 def release_workspace() -> None:

@@ -9,6 +9,7 @@ import numpy as np  # for dtypes only
 
 from minires import backend, markup
 from minires.engine import Node, raw
+from minires.kernels.threads import one_blas_thread
 from minires.nn.hooks import run_with_backward_hooks
 from minires.tensor import Tensor
 
@@ -70,7 +71,8 @@ class Module:
         if self._backward_hooks:
             out = run_with_backward_hooks(self, self._backward_hooks, args, kwargs)
         else:
-            out = self.forward(*args, **kwargs)
+            with one_blas_thread:  # once for all layers inside
+                out = self.forward(*args, **kwargs)
         for hook in tuple(self._forward_hooks):
             changed = hook(self, args, out)
             if changed is not None:

@@ -94,7 +94,7 @@ def test_blas_has_one_thread_inside_whoever_calls():
     found = []
 
     def call():
-        with pool.one_blas_thread():
+        with pool.one_blas_thread:
             found.append([library.get_num_threads() for library in libraries])
 
     before = [library.get_num_threads() for library in libraries]
