@@ -14,7 +14,7 @@ from minires.kernels.batch_norm import (
 )
 from minires.kernels.choose import Choice, explain, use_algorithm
 from minires.kernels.conv import conv2d, conv2d_dw, conv2d_dx
-from minires.kernels.elementwise import add, relu, relu_gradient
+from minires.kernels.elementwise import add, placed, relu, relu_gradient
 from minires.kernels.pooling import (
     avg_pool,
     avg_pool_dx,
@@ -46,6 +46,7 @@ __all__ = [
     "max_pool_scatter",
     "moments",
     "normalize",
+    "placed",
     "release_workspace",
     "relu",
     "relu_gradient",

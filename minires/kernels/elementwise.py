@@ -1,8 +1,9 @@
-"""Addition and ReLU of large arrays: shared between threads, chunk by chunk."""
+"""Addition, ReLU and padding of large arrays: shared between threads, piece by piece."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -53,6 +54,28 @@ def relu_gradient(g: Array, out: Array) -> Array:
 
     _by_chunks(run, g, out, dx)
     return dx
+
+
+def placed(x: Array, shape: tuple[int, ...], key: Any, value: float = 0) -> Array:
+    """An array of `shape` full of `value`, but for `x` at ``[key]``.
+
+    It is shared between threads where the key is of slices that leave the first axis whole.
+    """
+    xp = xp_of(x)
+    out = empty(xp, shape, x.dtype)
+
+    def run(some: Array, part: Array) -> None:
+        part[...] = value
+        part[key] = some
+
+    slices = isinstance(key, tuple) and key and all(isinstance(part, slice) for part in key)
+    whole = slices and key[0].indices(shape[0]) == (0, shape[0], 1)
+    if not whole or xp is not np or out.size <= CHUNK:
+        run(x, out)
+    else:
+        pieces = ranges(shape[0], even_shares(-(-out.size // CHUNK)))
+        parallel(lambda piece: run(x[slice(*piece)], out[slice(*piece)]), pieces)
+    return out
 
 
 def _by_chunks(run: Callable[..., object], *arrays: Array) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np  # for the type of index arrays only
 
+from minires import kernels
 from minires.backend import Array, to_device, xp_of
 from minires.engine import op, raw
 
@@ -48,14 +49,23 @@ def flatten(x: Array, *, start_axis: int = 0) -> Array:
 @op
 def pad(x: Array, *, width: tuple[tuple[int, int], ...], value: float = 0.0) -> Array:
     """`x` with `width[i] = (before, after)` copies of `value` at the ends of each axis."""
-    return xp_of(x).pad(x, width, mode="constant", constant_values=value)
+    return kernels.placed(x, *_frame(x.shape, width), value)
+
+
+def _frame(
+    shape: tuple[int, ...], width: tuple[tuple[int, int], ...]
+) -> tuple[tuple[int, ...], tuple[slice, ...]]:
+    """The shape with `width` added, and where in it the array lies."""
+    if len(width) != len(shape) or any(n < 0 for pair in width for n in pair):
+        raise ValueError(f"the widths must be {len(shape)} pairs, none negative: got {width}")
+    sizes = [(before, n, after) for n, (before, after) in zip(shape, width, strict=True)]
+    key = tuple(slice(before, before + n) for before, n, _ in sizes)
+    return tuple(map(sum, sizes)), key
 
 
 @pad.vjp
 def pad_vjp(g: Array, x_shape: tuple[int, ...], width: tuple[tuple[int, int], ...]) -> tuple[Array]:
-    return (
-        g[tuple(slice(before, before + n) for (before, _), n in zip(width, x_shape, strict=True))],
-    )
+    return (g[_frame(x_shape, width)[1]],)
 
 
 @op
@@ -124,12 +134,11 @@ def take_vjp(g: Array, x_shape: tuple[int, ...], key: Any) -> tuple[Array]:
 @op
 def scatter(values: Array, *, key: Any, shape: tuple[int, ...]) -> Array:
     """Zeros of `shape` with `values` added at `key`: an element named twice gets both."""
+    if not _names_twice(key):
+        return kernels.placed(values, shape, key)
     xp = xp_of(values)
     out = xp.zeros(shape, values.dtype)
-    if _names_twice(key):
-        xp.add.at(out, key, values)
-    else:
-        out[key] = values
+    xp.add.at(out, key, values)
     return out
 
 

@@ -1,9 +1,9 @@
-"""ReLU and its gradient, in pieces and in one."""
+"""ReLU, its gradient and padding, in pieces and in one."""
 
 import numpy as np
 import pytest
 
-from minires import kernels
+from minires import kernels, ops
 from minires.kernels import elementwise
 
 
@@ -32,3 +32,30 @@ def test_nan_goes_through_and_minus_infinity_becomes_zero():
     y = kernels.relu(np.array([np.nan, -np.inf, np.inf, -0.0]))
     assert np.isnan(y[0])
     assert y[1:].tolist() == [0, np.inf, 0]
+
+
+@pytest.mark.parametrize("width", [((0, 0), (1, 2), (0, 3)), ((2, 1), (0, 0), (1, 1))])
+def test_padding_in_pieces_is_padding(width, rng, monkeypatch):
+    monkeypatch.setattr(elementwise, "CHUNK", 10)
+    x = rng.standard_normal((9, 4, 5))[:, ::-1]
+    padded = ops.pad(x, width=width, value=7.0)
+    assert np.array_equal(padded, np.pad(x, width, constant_values=7.0))
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        (slice(None), slice(None, None, 2)),
+        (slice(0, 9), slice(1, 4), slice(-3, None)),
+        (slice(1, 8, 3),),
+        (slice(None), 2),
+        (..., slice(1, 3)),
+        (slice(None), None, slice(2)),
+        slice(3, 5),
+    ],
+)
+def test_values_are_placed_in_pieces_as_at_once(key, rng, monkeypatch):
+    expected = np.zeros((9, 4, 5))
+    expected[key] = values = rng.standard_normal(expected[key].shape)
+    monkeypatch.setattr(elementwise, "CHUNK", 10)
+    assert np.array_equal(ops.scatter(values, key=key, shape=(9, 4, 5)), expected)
