@@ -17,6 +17,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from minires.backend import Array, xp_of
+from minires.kernels import elementwise
 from minires.kernels.fused import fused
 from minires.kernels.geometry import even_shares
 from minires.kernels.half import computed_in_float32
@@ -89,11 +90,13 @@ def _moments_about(point: Array | None, rows: _Rows, values: Array) -> tuple[Arr
 
 
 @computed_in_float32(on="cpu and gpu")
-def normalize(x: Array, mean: Array, inv_std: Array, gamma: Array, beta: Array) -> Array:
+def normalize(
+    x: Array, mean: Array, inv_std: Array, gamma: Array, beta: Array, *, relu: bool = False
+) -> Array:
     """``(x - mean) * inv_std * gamma + beta``, for an (..., C) array and (C,) vectors.
 
-    On the CPU it is computed as ``x*scale + shift``, one step fewer, which rounds no more than x
-    itself is rounded: by a share of `mean`, not of ``x - mean``.
+    With `relu`, the ReLU of that. On the CPU it is computed as ``x*scale + shift``, one step fewer,
+    which rounds no more than x itself is rounded: by a share of `mean`, not of ``x - mean``.
     """
     xp = xp_of(x)
     if xp is not np:
@@ -101,30 +104,30 @@ def normalize(x: Array, mean: Array, inv_std: Array, gamma: Array, beta: Array) 
             xp, "T x, M mean, M s, G gamma, G beta", "T y", "y = (x - mean) * (s * gamma) + beta"
         )
         if kernel is not None:
-            result: Array = kernel(x, mean, inv_std, gamma, beta)
-            return result
+            out = kernel(x, mean, inv_std, gamma, beta)
+            return elementwise.relu(out) if relu else out
     scale = inv_std * gamma
     if xp is not np:
         out = x - mean
         out *= scale
         out += beta
-        return out
-    return scale_shift(x, scale, beta - mean.astype(xp.float64) * scale)
+        return elementwise.relu(out) if relu else out
+    return scale_shift(x, scale, beta - mean.astype(xp.float64) * scale, relu=relu)
 
 
 @computed_in_float32(on="cpu and gpu")
-def scale_shift(x: Array, scale: Array, shift: Array) -> Array:
-    """``x * scale + shift``, for an (..., C) array and (C,) vectors."""
+def scale_shift(x: Array, scale: Array, shift: Array, *, relu: bool = False) -> Array:
+    """``x * scale + shift``, or its ReLU, for an (..., C) array and (C,) vectors."""
     xp = xp_of(x)
     if xp is not np:
         kernel = fused(xp, "T x, S scale, S shift", "T y", "y = x * scale + shift")
         if kernel is not None:
-            result: Array = kernel(x, scale, shift)
-            return result
+            out = kernel(x, scale, shift)
+            return elementwise.relu(out) if relu else out
     if xp is not np or x.size <= SMALL:
         out = x * scale.astype(x.dtype, copy=False)
         out += shift.astype(x.dtype, copy=False)
-        return out
+        return elementwise.relu(out) if relu else out
     rows = _Rows(xp, x)
     values = rows.flat(x)
     out = empty(xp, x.shape, x.dtype)
@@ -135,6 +138,8 @@ def scale_shift(x: Array, scale: Array, shift: Array) -> Array:
         result = chunk.of(flat)
         xp.multiply(chunk.of(values), wide_scale[: chunk.width], out=result)
         xp.add(result, wide_shift[: chunk.width], out=result)
+        if relu:
+            xp.maximum(result, 0, out=result)
 
     rows.each(run)
     return out

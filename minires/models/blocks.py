@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from minires import nn, ops
+from minires.nn.rectified import rectified
 from minires.tensor import Tensor
 
 Shortcut = Literal["A", "B", "C", "none"]
@@ -87,12 +88,12 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, H, W, in_channels) to (N, H / stride, W / stride, width)."""
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        if self.add is not None:
-            out = self.add(out, x if self.downsample is None else self.downsample(x))
-        y: Tensor = self.relu(out)
-        return y
+        out = rectified(self.relu, self.bn1, self.conv1(x))
+        out, last = self.conv2(out), self.bn2
+        if self.add is None:
+            return rectified(self.relu, last, out)
+        shortcut = x if self.downsample is None else self.downsample(x)
+        return rectified(self.relu, self.add, last(out), shortcut)
 
 
 class Bottleneck(nn.Module):
@@ -136,13 +137,13 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, H, W, in_channels) to (N, H / stride, W / stride, 4 * width)."""
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        if self.add is not None:
-            out = self.add(out, x if self.downsample is None else self.downsample(x))
-        y: Tensor = self.relu(out)
-        return y
+        out = rectified(self.relu, self.bn1, self.conv1(x))
+        out = rectified(self.relu, self.bn2, self.conv2(out))
+        out, last = self.conv3(out), self.bn3
+        if self.add is None:
+            return rectified(self.relu, last, out)
+        shortcut = x if self.downsample is None else self.downsample(x)
+        return rectified(self.relu, self.add, last(out), shortcut)
 
 
 class PreActBlock(nn.Module):
@@ -174,9 +175,9 @@ class PreActBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, H, W, in_channels) to (N, H / stride, W / stride, width)."""
-        active = self.relu(self.bn1(x))
+        active = rectified(self.relu, self.bn1, x)
         out = self.conv1(active)
-        out = self.conv2(self.relu(self.bn2(out)))
+        out = self.conv2(rectified(self.relu, self.bn2, out))
         if self.add is not None:
             out = self.add(out, x if self.downsample is None else self.downsample(active))
         y: Tensor = out
@@ -213,10 +214,10 @@ class PreActBottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, H, W, in_channels) to (N, H / stride, W / stride, 4 * width)."""
-        active = self.relu(self.bn1(x))
+        active = rectified(self.relu, self.bn1, x)
         out = self.conv1(active)
-        out = self.conv2(self.relu(self.bn2(out)))
-        out = self.conv3(self.relu(self.bn3(out)))
+        out = self.conv2(rectified(self.relu, self.bn2, out))
+        out = self.conv3(rectified(self.relu, self.bn3, out))
         if self.add is not None:
             out = self.add(out, x if self.downsample is None else self.downsample(active))
         y: Tensor = out

@@ -16,6 +16,7 @@ from minires.models.blocks import (
     PreActBottleneck,
     Shortcut,
 )
+from minires.nn.rectified import rectified
 from minires.tensor import Tensor
 
 Block = type[BasicBlock] | type[Bottleneck] | type[PreActBlock] | type[PreActBottleneck]
@@ -109,11 +110,10 @@ class ResNet(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """Images (N, H, W, in_channels) to the last stage's map (N, h, w, channels)."""
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        x = self.maxpool(rectified(self.relu, self.bn1, self.conv1(x)))
         for stage in self.stages:
             x = getattr(self, stage)(x)
-        y: Tensor = self.relu_last(self.bn_last(x))
-        return y
+        return rectified(self.relu_last, self.bn_last, x)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (N, H, W, in_channels) of any size to logits (N, num_classes)."""

@@ -117,6 +117,8 @@ def batch_norm(
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
+    *,
+    relu: bool = False,
 ) -> Tensor:
     """Batch normalisation over all axes but the last (Ioffe and Szegedy 2015).
 
@@ -136,6 +138,8 @@ def batch_norm(
     momentum : float
     eps : float
         Keeps the root away from 0.
+    relu : bool
+        Give the ReLU of the result, which saves a pass over memory.
 
     Returns
     -------
@@ -164,8 +168,10 @@ def batch_norm(
             raise ValueError("batch_norm outside training wants running_mean and running_var")
         mean, var = raw(running_mean), raw(running_var)  # constants, also to the graph
         scale = gamma * (1 / xp_of(var).sqrt(var + eps))
-        return ops.scale_shift(input, scale, beta - scale * mean)
-    out, (mean, var) = ops.batch_norm(input, gamma, beta, eps=eps, with_saved=True)
+        apply = ops.scale_shift_relu if relu else ops.scale_shift
+        return apply(input, scale, beta - scale * mean)
+    normalize = ops.batch_norm_relu if relu else ops.batch_norm
+    out, (mean, var) = normalize(input, gamma, beta, eps=eps, with_saved=True)
     count = data.size // channels
     if running_mean is not None:
         kernels.track(running_mean.data, mean, momentum)

@@ -37,8 +37,11 @@ class _BatchNorm(Module):
         else:
             self.running_mean = self.running_var = None
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise each channel: by the batch in training, by running statistics otherwise."""
+    def forward(self, x: Tensor, relu: bool = False) -> Tensor:
+        """Normalise each channel: by the batch in training, by running statistics otherwise.
+
+        With `relu`, the ReLU of that: see `rectified`.
+        """
         if x.ndim not in self.ranks or x.shape[-1] != self.num_features:
             wanted = self.wanted.format(self.num_features)
             raise ValueError(f"{type(self).__name__} wants {wanted}, got {tuple(x.shape)}")
@@ -51,6 +54,7 @@ class _BatchNorm(Module):
             self.training or not self.track_running_stats,
             self.momentum,
             self.eps,
+            relu=relu,
         )
         if self.training and self.track_running_stats:
             self.num_batches_tracked.data += 1

@@ -5,7 +5,15 @@ A result has the dtype of its floating inputs; numbers, and integers beside them
 Inputs on different devices are a `minires.backend.DeviceError`.
 """
 
-from minires.ops.activation import leaky_relu, log_softmax, relu, sigmoid, softmax, tanh
+from minires.ops.activation import (
+    add_relu,
+    leaky_relu,
+    log_softmax,
+    relu,
+    sigmoid,
+    softmax,
+    tanh,
+)
 from minires.ops.arithmetic import (
     absolute,
     add,
@@ -27,7 +35,12 @@ from minires.ops.arithmetic import (
 from minires.ops.convolution import conv2d, conv2d_dw, conv2d_dx
 from minires.ops.loss import cross_entropy
 from minires.ops.matmul import matmul
-from minires.ops.normalization import batch_norm, scale_shift
+from minires.ops.normalization import (
+    batch_norm,
+    batch_norm_relu,
+    scale_shift,
+    scale_shift_relu,
+)
 from minires.ops.pooling import avg_pool2d, max_pool2d
 from minires.ops.reduction import (
     broadcast_to,
@@ -56,9 +69,11 @@ from minires.ops.shape import (
 __all__ = [
     "absolute",
     "add",
+    "add_relu",
     "astype",
     "avg_pool2d",
     "batch_norm",
+    "batch_norm_relu",
     "broadcast_to",
     "clip",
     "concatenate",
@@ -90,6 +105,7 @@ __all__ = [
     "relu",
     "reshape",
     "scale_shift",
+    "scale_shift_relu",
     "scatter",
     "sigmoid",
     "sign",

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 from minires import kernels
 from minires.backend import Array, xp_of
-from minires.engine import op
+from minires.engine import op, raw
 from minires.kernels.half import computed_in_float32
+from minires.ops.activation import relu_gradient
 from minires.ops.shape import stack
 
 
@@ -44,6 +45,12 @@ def batch_norm(
     ValueError
         If a channel has fewer than two values: its variance would be zero.
     """
+    return _normalized(x, gamma, beta, eps, relu=False)
+
+
+def _normalized(
+    x: Array, gamma: Array, beta: Array, eps: float, *, relu: bool
+) -> tuple[Array, tuple[Array, Array]]:
     count = x.size // max(x.shape[-1], 1)
     if count < 2:
         raise ValueError(
@@ -51,7 +58,8 @@ def batch_norm(
             f"{tuple(x.shape)}: use a larger batch, or eval() to normalise with running statistics"
         )
     mean, var = kernels.moments(x)
-    return kernels.normalize(x, mean, _inverse_root(var, eps), gamma, beta), (mean, var)
+    out = kernels.normalize(x, mean, _inverse_root(var, eps), gamma, beta, relu=relu)
+    return out, (mean, var)
 
 
 @batch_norm.vjp
@@ -68,6 +76,27 @@ def batch_norm_vjp(
     sums = _gradient_sums(g, x, mean, inv_std)  # (2, C)
     dx = _input_gradient(g, x, gamma, sums, mean, inv_std) if needs[0] else None
     return dx, sums[1], sums[0]
+
+
+@op
+def batch_norm_relu(
+    x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5
+) -> tuple[Array, tuple[Array, Array]]:
+    """`relu(batch_norm(x, gamma, beta))`, without the array between the two; saved are the same."""
+    return _normalized(x, gamma, beta, eps, relu=True)
+
+
+@batch_norm_relu.vjp
+def batch_norm_relu_vjp(
+    g: Array,
+    x: Array,
+    gamma: Array,
+    out: Array,
+    saved: tuple[Array, Array],
+    needs: Sequence[bool],
+    eps: float,
+) -> Sequence[Array | None]:
+    return batch_norm_vjp(relu_gradient(g, raw(out)), x, gamma, saved, needs, eps)
 
 
 def _inverse_root(var: Array, eps: float) -> Array:
@@ -162,3 +191,17 @@ def scale_shift_vjp(
     g: Array, x: Array, scale: Array, needs: Sequence[bool]
 ) -> tuple[Array | None, Array | None, Array]:
     return g * scale if needs[0] else None, g * x if needs[1] else None, g
+
+
+@op
+@computed_in_float32(on="cpu and gpu")
+def scale_shift_relu(x: Array, scale: Array, shift: Array) -> Array:
+    """`relu(x * scale + shift)` per channel, without the array between the two."""
+    return kernels.scale_shift(x, scale, shift, relu=True)
+
+
+@scale_shift_relu.vjp
+def scale_shift_relu_vjp(
+    g: Array, x: Array, scale: Array, out: Array, needs: Sequence[bool]
+) -> Sequence[Array | None]:
+    return scale_shift_vjp(relu_gradient(g, raw(out)), x, scale, needs)

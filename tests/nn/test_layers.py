@@ -414,7 +414,8 @@ def test_functional_signatures_are_those_that_pytorch_users_know():
     wanted = {
         "conv2d": "input, weight, bias, stride, padding, dilation, groups",
         "linear": "input, weight, bias",
-        "batch_norm": "input, running_mean, running_var, weight, bias, training, momentum, eps",
+        "batch_norm": "input, running_mean, running_var, weight, bias, training, momentum, eps"
+        ", relu",  # by keyword, beyond what PyTorch has
         "relu": "input, inplace",
         "leaky_relu": "input, negative_slope, inplace",
         "softmax": "input, dim",

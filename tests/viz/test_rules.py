@@ -13,7 +13,7 @@ X, Y, Z = np.array([0.7, 1.9, 2.3]), np.array([1.1, 0.6, 3.2]), np.array([-0.4, 
 ELEMENTWISE = {
     "add": 2, "subtract": 2, "multiply": 2, "divide": 2, "power": 2, "maximum": 2, "minimum": 2,
     "negative": 1, "exp": 1, "log": 1, "sqrt": 1, "absolute": 1, "relu": 1, "sigmoid": 1, "tanh": 1,
-    "scale_shift": 3,
+    "scale_shift": 3, "add_relu": 2, "scale_shift_relu": 3,
 }  # fmt: skip
 
 

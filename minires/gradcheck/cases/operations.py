@@ -179,6 +179,10 @@ SMALL = (2, 3, 2, 3)
 OPERATIONS: dict[str, list[Case]] = {
     "absolute": unary(ops.absolute, nonzero),
     "add": binary(ops.add),
+    "add_relu": [
+        case(ops.add_relu, normal(*lengths), normal(*lengths, seed=1))
+        for lengths in ((3, 4), (2, 1, 5), (6,), (), (0, 3))
+    ],
     "astype": unary(ops.astype, dtype=np.float64),
     "avg_pool2d": pooled(ops.avg_pool2d),
     "avg_pool2d_dx": [
@@ -193,6 +197,13 @@ OPERATIONS: dict[str, list[Case]] = {
         case(ops.batch_norm, 1e-3 * normal(4, 3), positive(3), normal(3)),  # eps matters
         case(ops.batch_norm, normal(2, 4, 3), normal(3, seed=2), normal(3)),
         case(ops.batch_norm, normal(3, 2, 2, 1), positive(1), normal(1)),
+    ],
+    "batch_norm_relu": [
+        case(ops.batch_norm_relu, normal(*SMALL), positive(3), normal(3)),
+        case(ops.batch_norm_relu, normal(5, 2) + 12, normal(2), normal(2, seed=1), eps=0.5),
+        case(ops.batch_norm_relu, 1e-3 * normal(4, 3), positive(3), normal(3)),  # eps matters
+        case(ops.batch_norm_relu, normal(2, 4, 3), normal(3, seed=2), normal(3)),
+        case(ops.batch_norm_relu, normal(3, 2, 2, 1), positive(1), normal(1)),
     ],
     "_batch_mean": [case(_mean_of, normal(*s)) for s in (SMALL, (5, 2), (4, 3, 1))],
     "_batch_inv_std": [
@@ -361,6 +372,13 @@ OPERATIONS: dict[str, list[Case]] = {
         case(ops.scale_shift, normal(*SMALL), positive(3), normal(3)),
         case(ops.scale_shift, normal(0, 3), normal(3), normal(3, seed=1)),
         case(ops.scale_shift, normal(3, 1, 1), normal(1), normal(1, seed=1)),
+    ],
+    "scale_shift_relu": [
+        case(ops.scale_shift_relu, normal(2, 3, 4), normal(4), normal(4, seed=1)),
+        case(ops.scale_shift_relu, normal(5, 2), normal(2), normal(2, seed=1)),
+        case(ops.scale_shift_relu, normal(*SMALL), positive(3), normal(3)),
+        case(ops.scale_shift_relu, normal(0, 3), normal(3), normal(3, seed=1)),
+        case(ops.scale_shift_relu, normal(3, 1, 1), normal(1), normal(1, seed=1)),
     ],
     "scatter": [
         case(ops.scatter, normal(4, 2), key=ROWS, shape=(3, 2)),
