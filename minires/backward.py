@@ -100,7 +100,7 @@ def run_backward(
     grads: dict[Node, Any] = {root.node: _seed(root, gradient, create_graph)}
     owned: set[Node] = set()  # nodes whose sum in `grads` is an array that nobody else holds
     collected: dict[Node, Any] = {}
-    with GradMode(create_graph), one_blas_thread:
+    with GradMode(create_graph), one_blas_thread():
         while nodes:
             node = nodes.pop()  # the youngest first, so all its consumers have been visited
             g = grads.pop(node, None)

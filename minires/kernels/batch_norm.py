@@ -72,7 +72,8 @@ def moments(x: Array) -> tuple[Array, Array]:
     values = rows.flat(x)
     mean, var = _moments_about(None, rows, values)
     if not (np.isfinite(var) & (mean * mean <= NEAR_ZERO**2 * var)).all():
-        mean, var = _moments_about(mean, rows, values)
+        point = np.where(np.isfinite(mean), mean, 0).astype(rows.dtype)
+        mean, var = _moments_about(point, rows, values)
     return mean.astype(rows.dtype), var.astype(rows.dtype)
 
 
@@ -304,7 +305,7 @@ class _Rows:
     def each(self, run: Callable[[_Chunk], Result]) -> list[Result]:
         """`run` for every chunk, on several threads if there is work for them."""
         if self.count * self.channels <= CHUNK:
-            with one_blas_thread:
+            with one_blas_thread():
                 return [run(chunk) for chunk in self.chunks]
         return parallel(run, self.chunks)
 

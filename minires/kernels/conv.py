@@ -21,7 +21,7 @@ from minires.kernels.workspace import empty
 
 
 @computed_in_float32(on="cpu")
-@one_blas_thread
+@one_blas_thread()
 def conv2d(
     x: Array, w: Array, *, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Array:
@@ -47,7 +47,7 @@ def conv2d(
 
 
 @computed_in_float32(on="cpu")
-@one_blas_thread
+@one_blas_thread()
 def conv2d_dx(
     g: Array,
     w: Array,
@@ -98,7 +98,7 @@ def conv2d_dx(
 
 
 @computed_in_float32(on="cpu")
-@one_blas_thread
+@one_blas_thread()
 def conv2d_dw(
     x: Array,
     g: Array,

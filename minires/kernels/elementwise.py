@@ -70,7 +70,7 @@ def relu_gradient(g: Array, out: Array) -> Array:
 
 
 def placed(x: Array, shape: tuple[int, ...], key: Any, value: float = 0) -> Array:
-    """An array of `shape` full of `value`, but for `x` at ``[key]``.
+    """An array of `shape` full of `value`, but for `x`, stretched if need be, at ``[key]``.
 
     It is shared between threads where the key is of slices that leave the first axis whole.
     """
@@ -83,7 +83,7 @@ def placed(x: Array, shape: tuple[int, ...], key: Any, value: float = 0) -> Arra
 
     slices = isinstance(key, tuple) and key and all(isinstance(part, slice) for part in key)
     whole = slices and key[0].indices(shape[0]) == (0, shape[0], 1)
-    if not whole or xp is not np or out.size <= CHUNK:
+    if not whole or x.shape != out[key].shape or xp is not np or out.size <= CHUNK:
         run(x, out)
     else:
         pieces = ranges(shape[0], even_shares(-(-out.size // CHUNK)))

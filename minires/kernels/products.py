@@ -32,7 +32,7 @@ def matmul(x: Array, y: Array) -> Array:
         result: Array = x @ y
         return result
     if y.ndim != 2 or x.ndim < 2 or x.shape[-1] != y.shape[0]:
-        with one_blas_thread:
+        with one_blas_thread():
             result = x @ y
         return result
     rows = x.reshape(-1, x.shape[-1])

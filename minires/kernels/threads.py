@@ -44,7 +44,7 @@ def parallel(run: Callable[[Job], Result], jobs: Sequence[Job]) -> list[Result]:
         return [run(job) for job in jobs]
     _this_thread.inside = True
     try:
-        with one_blas_thread:
+        with one_blas_thread():
             helpers = min(get_num_threads(), len(jobs)) - 1
             if helpers < 1 or not _start_workers(helpers):
                 return [run(job) for job in jobs]
@@ -166,39 +166,58 @@ _num_threads = _default_num_threads()
 
 
 _blas_lock = threading.Lock()
-_blas_holders = 0
+_blas_holders: set[int] = set()  # threads, by their numbers
 _blas_before: list[tuple[Any, int]] = []  # (library, its number of threads before we came)
 _blas_libraries: list[Any] | None = None
 
 
-class _OneBlasThread(ContextDecorator):
-    """Holds BLAS at one thread until the last of those who want it has left."""
+class one_blas_thread(ContextDecorator):
+    """`with one_blas_thread():` BLAS is held at one thread until the last who wants it has left.
+
+    Also a decorator, for a kernel that multiplies outside `parallel` too. A change takes tens of
+    microseconds, and a thread's outermost block pays for it: modules and the walk back have one
+    around all that they call.
+    """
 
     def __enter__(self) -> None:
-        global _blas_holders
-        with _blas_lock:
-            if _blas_holders == 0:
-                for library in _find_blas():
-                    before = library.get_num_threads()
-                    if before != 1:
-                        _set_blas_threads(library, 1)
-                        _blas_before.append((library, before))
-            _blas_holders += 1
+        self._outermost = threading.get_ident() not in _blas_holders
+        if self._outermost:
+            try:
+                _hold_blas()
+            except BaseException:  # an interrupt, say
+                _release_blas()
+                raise
 
     def __exit__(self, *_: object) -> None:
-        global _blas_holders
-        with _blas_lock:
-            _blas_holders -= 1
-            if _blas_holders == 0:
-                for library, before in _blas_before:
-                    _set_blas_threads(library, before)
-                _blas_before.clear()
+        if self._outermost:
+            _release_blas()
+
+    def _recreate_cm(self) -> one_blas_thread:
+        return one_blas_thread()  # each call of a decorated function has its own
 
 
-one_blas_thread = _OneBlasThread()
-"""`with one_blas_thread:` holds BLAS at one thread. Also a decorator, for a kernel that multiplies
-outside `parallel` too. A change takes tens of microseconds, and the outermost pays for it: modules
-and the walk back have one around all that they call."""
+def _hold_blas() -> None:
+    with _blas_lock:
+        if not _blas_holders:
+            for library in _find_blas():
+                before = library.get_num_threads()
+                if before != 1:
+                    _blas_before.append((library, before))
+                    _set_blas_threads(library, 1)
+        _blas_holders.add(threading.get_ident())
+
+
+def _release_blas() -> None:
+    with _blas_lock:
+        _blas_holders.discard(threading.get_ident())
+        if not _blas_holders:
+            _restore_blas()
+
+
+def _restore_blas() -> None:
+    for library, before in _blas_before:
+        _set_blas_threads(library, before)
+    _blas_before.clear()
 
 
 def _set_blas_threads(library: Any, count: int) -> None:
@@ -226,12 +245,12 @@ def _find_blas() -> list[Any]:
 
 def _forget_after_fork() -> None:
     """A forked child has none of its parent's threads, and perhaps a lock that one of them held."""
-    global _workers, _calls, _starting, _blas_lock, _blas_holders, _this_thread
+    global _workers, _calls, _starting, _blas_lock, _this_thread
     _workers, _calls, _starting = 0, SimpleQueue(), threading.Lock()
-    _blas_lock, _blas_holders = threading.Lock(), 0
-    for library, before in _blas_before:
-        _set_blas_threads(library, before)
-    _blas_before.clear()
+    _blas_lock = threading.Lock()
+    _blas_holders.intersection_update({threading.get_ident()})
+    if not _blas_holders:
+        _restore_blas()
     _this_thread = threading.local()
 
 

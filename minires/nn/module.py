@@ -71,7 +71,7 @@ class Module:
         if self._backward_hooks:
             out = run_with_backward_hooks(self, self._backward_hooks, args, kwargs)
         else:
-            with one_blas_thread:  # once for all layers inside
+            with one_blas_thread():  # once for all layers inside
                 out = self.forward(*args, **kwargs)
         for hook in tuple(self._forward_hooks):
             changed = hook(self, args, out)

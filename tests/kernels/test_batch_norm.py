@@ -86,6 +86,26 @@ def test_the_variance_survives_a_guess_that_is_far_off():
     np.testing.assert_allclose(var, x.var(axis=0, dtype=np.float64), rtol=1e-5)
 
 
+@pytest.mark.parametrize(("mean", "std"), [(1e6, 1.0), (1e4, 0.01), (4.2, 1.0), (-40.0, 3.0)])
+def test_a_mean_far_from_zero_is_rounded_once(mean, std):
+    drawn = np.random.default_rng(6).standard_normal((3000, 16)) * std + mean
+    x = drawn.astype(np.float32)
+    exact = x.mean(axis=0, dtype=np.float64)
+    error = np.abs(batch_norm.moments(x)[0] - exact)
+    assert (error <= 0.51 * np.spacing(np.abs(exact).astype(np.float32))).all()
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_a_mean_over_something_infinite_says_so(value):
+    x = np.random.default_rng(6).standard_normal((100, 3)).astype(np.float32)
+    x[77, 2] = value
+    with np.errstate(invalid="ignore"):
+        mean, var = batch_norm.moments(x)
+    assert np.array_equal(mean[2], value, equal_nan=True)
+    assert not np.isfinite(var[2])
+    np.testing.assert_allclose(mean[:2], x[:, :2].mean(axis=0), atol=1e-6)
+
+
 def test_a_constant_has_no_variance():
     mean, var = batch_norm.moments(np.full((64, 8, 8, 3), 0.1, np.float32))
     np.testing.assert_allclose(mean, 0.1, rtol=1e-6)

@@ -59,3 +59,10 @@ def test_values_are_placed_in_pieces_as_at_once(key, rng, monkeypatch):
     expected[key] = values = rng.standard_normal(expected[key].shape)
     monkeypatch.setattr(elementwise, "CHUNK", 10)
     assert np.array_equal(ops.scatter(values, key=key, shape=(9, 4, 5)), expected)
+
+
+def test_values_are_stretched_in_pieces_as_at_once(monkeypatch):
+    monkeypatch.setattr(elementwise, "CHUNK", 10)
+    for values in (np.arange(5.0), np.arange(20.0).reshape(1, 4, 5), np.ones((4, 1))):
+        placed = ops.scatter(values, key=(slice(None),), shape=(9, 4, 5))
+        assert np.array_equal(placed, np.broadcast_to(values, (9, 4, 5)))

@@ -94,7 +94,7 @@ def test_blas_has_one_thread_inside_whoever_calls():
     found = []
 
     def call():
-        with pool.one_blas_thread:
+        with pool.one_blas_thread():
             found.append([library.get_num_threads() for library in libraries])
 
     before = [library.get_num_threads() for library in libraries]
@@ -111,6 +111,60 @@ def test_blas_has_one_thread_inside_whoever_calls():
     finally:
         for library, count in zip(libraries, before, strict=True):
             pool._set_blas_threads(library, count)
+
+
+def blas_threads():
+    return [library.get_num_threads() for library in pool._find_blas()]
+
+
+def test_the_outermost_block_releases_blas():
+    before = blas_threads()
+    with pool.one_blas_thread():
+        with pool.one_blas_thread():
+            pass
+        assert blas_threads() == [1] * len(before)
+    assert blas_threads() == before
+
+
+def test_an_interrupt_on_the_way_in_leaves_blas_as_it_was(monkeypatch):
+    def interrupted(library, count, change=pool._set_blas_threads):
+        change(library, count)
+        if count == 1:
+            raise KeyboardInterrupt
+
+    before = blas_threads()
+    try:
+        for library in pool._find_blas():
+            pool._set_blas_threads(library, 2)
+        with monkeypatch.context() as patch:
+            patch.setattr(pool, "_set_blas_threads", interrupted)
+            with pytest.raises(KeyboardInterrupt), pool.one_blas_thread():
+                pass
+        assert blas_threads() == [2] * len(before)
+        assert not pool._blas_holders
+    finally:
+        for library, count in zip(pool._find_blas(), before, strict=True):
+            pool._set_blas_threads(library, count)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_child_forked_inside_a_block_goes_on_holding_blas():
+    code = """if True:
+        import os, sys
+        from minires.kernels import threads
+        libraries = threads._find_blas()
+        for library in libraries:
+            threads._set_blas_threads(library, 2)
+        with threads.one_blas_thread():
+            child = os.fork() == 0
+            inside = [library.get_num_threads() for library in libraries]
+        found = inside, [library.get_num_threads() for library in libraries]
+        right = found == ([1] * len(libraries), [2] * len(libraries)) and not threads._blas_holders
+        if child:
+            os._exit(0 if right else 1)
+        sys.exit(not right or os.wait()[1] != 0)
+    """
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_callers_on_several_threads(threads):
