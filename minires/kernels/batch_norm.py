@@ -100,34 +100,32 @@ def normalize(
     which rounds no more than x itself is rounded: by a share of `mean`, not of ``x - mean``.
     """
     xp = xp_of(x)
-    if xp is not np:
-        kernel = fused(
-            xp, "T x, M mean, M s, G gamma, G beta", "T y", "y = (x - mean) * (s * gamma) + beta"
-        )
-        if kernel is not None:
-            out = kernel(x, mean, inv_std, gamma, beta)
-            return elementwise.relu(out) if relu else out
-    scale = inv_std * gamma
-    if xp is not np:
+    if xp is np:
+        scale = inv_std * gamma
+        return scale_shift(x, scale, beta - mean.astype(np.float64) * scale, relu=relu)
+    kernel = fused(
+        xp, "T x, M mean, M s, G gamma, G beta", "T y", "y = (x - mean) * (s * gamma) + beta"
+    )
+    if kernel is not None:
+        out = kernel(x, mean, inv_std, gamma, beta)
+    else:
         out = x - mean
-        out *= scale
+        out *= inv_std * gamma
         out += beta
-        return elementwise.relu(out) if relu else out
-    return scale_shift(x, scale, beta - mean.astype(xp.float64) * scale, relu=relu)
+    return elementwise.relu(out) if relu else out
 
 
 @computed_in_float32(on="cpu and gpu")
 def scale_shift(x: Array, scale: Array, shift: Array, *, relu: bool = False) -> Array:
     """``x * scale + shift``, or its ReLU, for an (..., C) array and (C,) vectors."""
     xp = xp_of(x)
-    if xp is not np:
+    if xp is not np or x.size <= SMALL:
         kernel = fused(xp, "T x, S scale, S shift", "T y", "y = x * scale + shift")
         if kernel is not None:
             out = kernel(x, scale, shift)
-            return elementwise.relu(out) if relu else out
-    if xp is not np or x.size <= SMALL:
-        out = x * scale.astype(x.dtype, copy=False)
-        out += shift.astype(x.dtype, copy=False)
+        else:
+            out = x * scale.astype(x.dtype, copy=False)
+            out += shift.astype(x.dtype, copy=False)
         return elementwise.relu(out) if relu else out
     rows = _Rows(xp, x)
     values = rows.flat(x)

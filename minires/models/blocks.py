@@ -89,11 +89,7 @@ class BasicBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, H, W, in_channels) to (N, H / stride, W / stride, width)."""
         out = rectified(self.relu, self.bn1, self.conv1(x))
-        out, last = self.conv2(out), self.bn2
-        if self.add is None:
-            return rectified(self.relu, last, out)
-        shortcut = x if self.downsample is None else self.downsample(x)
-        return rectified(self.relu, self.add, last(out), shortcut)
+        return _end(self, self.bn2, self.conv2(out), x)
 
 
 class Bottleneck(nn.Module):
@@ -139,11 +135,15 @@ class Bottleneck(nn.Module):
         """(N, H, W, in_channels) to (N, H / stride, W / stride, 4 * width)."""
         out = rectified(self.relu, self.bn1, self.conv1(x))
         out = rectified(self.relu, self.bn2, self.conv2(out))
-        out, last = self.conv3(out), self.bn3
-        if self.add is None:
-            return rectified(self.relu, last, out)
-        shortcut = x if self.downsample is None else self.downsample(x)
-        return rectified(self.relu, self.add, last(out), shortcut)
+        return _end(self, self.bn3, self.conv3(out), x)
+
+
+def _end(block: BasicBlock | Bottleneck, norm: nn.Module, out: Tensor, x: Tensor) -> Tensor:
+    """``relu(norm(out) + shortcut(x))``; without the shortcut in the plain twin."""
+    if block.add is None:
+        return rectified(block.relu, norm, out)
+    shortcut = x if block.downsample is None else block.downsample(x)
+    return rectified(block.relu, block.add, norm(out), shortcut)
 
 
 class PreActBlock(nn.Module):

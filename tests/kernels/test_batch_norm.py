@@ -78,7 +78,7 @@ def test_the_gradients_do_not_cancel(offset):
     np.testing.assert_allclose(sums[1], (G * (X - mean) * inv_std).sum(axis=0), rtol=1e-5)
 
 
-def test_the_variance_survives_a_guess_that_is_far_off():
+def test_the_variance_of_two_distant_clusters():
     x = np.random.default_rng(6).standard_normal((50000, 4)).astype(np.float32)
     x[1::2] += 1000
     mean, var = batch_norm.moments(x)

@@ -157,6 +157,31 @@ def pooled(function: Any, draw: Any = normal) -> list[Case]:
     ]
 
 
+SMALL = (2, 3, 2, 3)
+
+
+def normalised(function: Any) -> list[Case]:
+    """Of an array, a scale and a shift, by the statistics of the batch."""
+    return [
+        case(function, normal(*SMALL), positive(3), normal(3)),
+        case(function, normal(5, 2) + 12, normal(2), normal(2, seed=1), eps=0.5),
+        case(function, 1e-3 * normal(4, 3), positive(3), normal(3)),  # eps matters
+        case(function, normal(2, 4, 3), normal(3, seed=2), normal(3)),
+        case(function, normal(3, 2, 2, 1), positive(1), normal(1)),
+    ]
+
+
+def scaled(function: Any) -> list[Case]:
+    """Of an array, and a scale and a shift that are given."""
+    return [
+        case(function, normal(2, 3, 4), normal(4), normal(4, seed=1)),
+        case(function, normal(5, 2), normal(2), normal(2, seed=1)),
+        case(function, normal(*SMALL), positive(3), normal(3)),
+        case(function, normal(0, 3), normal(3), normal(3, seed=1)),
+        case(function, normal(3, 1, 1), normal(1), normal(1, seed=1)),
+    ]
+
+
 def _places(x: Any, **windows: Any) -> Any:
     return kernels.max_pool_places(x, kernels.max_pool(x, **windows), **windows)
 
@@ -175,7 +200,6 @@ def _sums_of(dy: Any, x: Any, mean: Any, inv_std: Any) -> Any:
     return normalization._gradient_sums(dy, x, mean, inv_std)
 
 
-SMALL = (2, 3, 2, 3)
 OPERATIONS: dict[str, list[Case]] = {
     "absolute": unary(ops.absolute, nonzero),
     "add": binary(ops.add),
@@ -191,20 +215,8 @@ OPERATIONS: dict[str, list[Case]] = {
         case(pooling.avg_pool2d_dx, normal(2, 3, 3, 1), input_size=(5, 6), **SPARSE),
         case(pooling.avg_pool2d_dx, normal(0, 2, 2, 3), input_size=(5, 7), **TILES),
     ],
-    "batch_norm": [
-        case(ops.batch_norm, normal(*SMALL), positive(3), normal(3)),
-        case(ops.batch_norm, normal(5, 2) + 12, normal(2), normal(2, seed=1), eps=0.5),
-        case(ops.batch_norm, 1e-3 * normal(4, 3), positive(3), normal(3)),  # eps matters
-        case(ops.batch_norm, normal(2, 4, 3), normal(3, seed=2), normal(3)),
-        case(ops.batch_norm, normal(3, 2, 2, 1), positive(1), normal(1)),
-    ],
-    "batch_norm_relu": [
-        case(ops.batch_norm_relu, normal(*SMALL), positive(3), normal(3)),
-        case(ops.batch_norm_relu, normal(5, 2) + 12, normal(2), normal(2, seed=1), eps=0.5),
-        case(ops.batch_norm_relu, 1e-3 * normal(4, 3), positive(3), normal(3)),  # eps matters
-        case(ops.batch_norm_relu, normal(2, 4, 3), normal(3, seed=2), normal(3)),
-        case(ops.batch_norm_relu, normal(3, 2, 2, 1), positive(1), normal(1)),
-    ],
+    "batch_norm": normalised(ops.batch_norm),
+    "batch_norm_relu": normalised(ops.batch_norm_relu),
     "_batch_mean": [case(_mean_of, normal(*s)) for s in (SMALL, (5, 2), (4, 3, 1))],
     "_batch_inv_std": [
         case(_inv_std_of, normal(*SMALL), eps=1e-5),
@@ -366,20 +378,8 @@ OPERATIONS: dict[str, list[Case]] = {
         case(ops.reshape, normal(), shape=(1, 1)),
         case(ops.reshape, normal(3, 0, 1), shape=(0, 2)),
     ],
-    "scale_shift": [
-        case(ops.scale_shift, normal(2, 3, 4), normal(4), normal(4, seed=1)),
-        case(ops.scale_shift, normal(5, 2), normal(2), normal(2, seed=1)),
-        case(ops.scale_shift, normal(*SMALL), positive(3), normal(3)),
-        case(ops.scale_shift, normal(0, 3), normal(3), normal(3, seed=1)),
-        case(ops.scale_shift, normal(3, 1, 1), normal(1), normal(1, seed=1)),
-    ],
-    "scale_shift_relu": [
-        case(ops.scale_shift_relu, normal(2, 3, 4), normal(4), normal(4, seed=1)),
-        case(ops.scale_shift_relu, normal(5, 2), normal(2), normal(2, seed=1)),
-        case(ops.scale_shift_relu, normal(*SMALL), positive(3), normal(3)),
-        case(ops.scale_shift_relu, normal(0, 3), normal(3), normal(3, seed=1)),
-        case(ops.scale_shift_relu, normal(3, 1, 1), normal(1), normal(1, seed=1)),
-    ],
+    "scale_shift": scaled(ops.scale_shift),
+    "scale_shift_relu": scaled(ops.scale_shift_relu),
     "scatter": [
         case(ops.scatter, normal(4, 2), key=ROWS, shape=(3, 2)),
         case(ops.scatter, normal(2, 2), key=PAIRS, shape=(2, 4)),
