@@ -290,11 +290,13 @@ def log_softmax(values):
 DEFINITIONS = {
     "absolute": elementwise(abs),
     "add": elementwise(lambda a, b: a + b),
-    "add_relu": elementwise(lambda a, b: max(a + b, 0.0)),
     "astype": elementwise(lambda v, dtype: v),
     "avg_pool2d": reference.avg_pool,
     "avg_pool2d_dx": avg_pool2d_dx,
     "batch_norm": batch_norm_loops,
+    "batch_norm_add_relu": lambda x, gamma, beta, residual, **static: np.maximum(
+        batch_norm_loops(x, gamma, beta, **static) + residual, 0
+    ),
     "batch_norm_relu": lambda *args, **static: np.maximum(batch_norm_loops(*args, **static), 0),
     "_batch_mean": channel_means,
     "_batch_inv_std": channel_inv_std,
@@ -335,6 +337,7 @@ DEFINITIONS = {
     "relu_gradient": elementwise(lambda dy, y: dy if y > 0 else 0.0),
     "reshape": reshape,
     "scale_shift": elementwise(lambda v, scale, shift: v * scale + shift),
+    "scale_shift_add_relu": elementwise(lambda v, a, b, r: max(v * a + b + r, 0.0)),
     "scale_shift_relu": elementwise(lambda v, scale, shift: max(v * scale + shift, 0.0)),
     "scatter": scatter,
     "sigmoid": elementwise(sigmoid),

@@ -14,7 +14,7 @@ from minires.kernels.batch_norm import (
 )
 from minires.kernels.choose import Choice, explain, use_algorithm
 from minires.kernels.conv import conv2d, conv2d_dw, conv2d_dx
-from minires.kernels.elementwise import add, add_relu, placed, relu, relu_gradient
+from minires.kernels.elementwise import add, placed, relu, relu_gradient
 from minires.kernels.pooling import (
     avg_pool,
     avg_pool_dx,
@@ -30,7 +30,6 @@ from minires.kernels.workspace import release_workspace
 __all__ = [
     "Choice",
     "add",
-    "add_relu",
     "avg_pool",
     "avg_pool_dx",
     "conv2d",

@@ -92,17 +92,26 @@ def _moments_about(point: Array | None, rows: _Rows, values: Array) -> tuple[Arr
 
 @computed_in_float32(on="cpu and gpu")
 def normalize(
-    x: Array, mean: Array, inv_std: Array, gamma: Array, beta: Array, *, relu: bool = False
+    x: Array,
+    mean: Array,
+    inv_std: Array,
+    gamma: Array,
+    beta: Array,
+    *,
+    residual: Array | None = None,
+    relu: bool = False,
 ) -> Array:
     """``(x - mean) * inv_std * gamma + beta``, for an (..., C) array and (C,) vectors.
 
-    With `relu`, the ReLU of that. On the CPU it is computed as ``x*scale + shift``, one step fewer,
-    which rounds no more than x itself is rounded: by a share of `mean`, not of ``x - mean``.
+    `residual`, an array of x's shape, is added to that, and `relu` takes the ReLU of it all. On the
+    CPU it is computed as ``x*scale + shift``, one step fewer, which rounds no more than x itself is
+    rounded: by a share of `mean`, not of ``x - mean``.
     """
     xp = xp_of(x)
     if xp is np:
         scale = inv_std * gamma
-        return scale_shift(x, scale, beta - mean.astype(np.float64) * scale, relu=relu)
+        shift = beta - mean.astype(np.float64) * scale
+        return scale_shift(x, scale, shift, residual=residual, relu=relu)
     kernel = fused(
         xp, "T x, M mean, M s, G gamma, G beta", "T y", "y = (x - mean) * (s * gamma) + beta"
     )
@@ -112,12 +121,17 @@ def normalize(
         out = x - mean
         out *= inv_std * gamma
         out += beta
-    return elementwise.relu(out) if relu else out
+    return _joined(out, residual, relu)
 
 
 @computed_in_float32(on="cpu and gpu")
-def scale_shift(x: Array, scale: Array, shift: Array, *, relu: bool = False) -> Array:
-    """``x * scale + shift``, or its ReLU, for an (..., C) array and (C,) vectors."""
+def scale_shift(
+    x: Array, scale: Array, shift: Array, *, residual: Array | None = None, relu: bool = False
+) -> Array:
+    """``x * scale + shift``, for an (..., C) array and (C,) vectors.
+
+    `residual`, an array of x's shape, is added to that, and `relu` takes the ReLU of it all.
+    """
     xp = xp_of(x)
     if xp is not np or x.size <= SMALL:
         kernel = fused(xp, "T x, S scale, S shift", "T y", "y = x * scale + shift")
@@ -126,9 +140,9 @@ def scale_shift(x: Array, scale: Array, shift: Array, *, relu: bool = False) -> 
         else:
             out = x * scale.astype(x.dtype, copy=False)
             out += shift.astype(x.dtype, copy=False)
-        return elementwise.relu(out) if relu else out
+        return _joined(out, residual, relu)
     rows = _Rows(xp, x)
-    values = rows.flat(x)
+    values, added = rows.flat(x), None if residual is None else rows.flat(residual)
     out = empty(xp, x.shape, x.dtype)
     flat = out.reshape(-1)
     wide_scale, wide_shift = rows.widen(scale), rows.widen(shift)
@@ -137,11 +151,20 @@ def scale_shift(x: Array, scale: Array, shift: Array, *, relu: bool = False) -> 
         result = chunk.of(flat)
         xp.multiply(chunk.of(values), wide_scale[: chunk.width], out=result)
         xp.add(result, wide_shift[: chunk.width], out=result)
+        if added is not None:
+            xp.add(result, chunk.of(added), out=result)
         if relu:
             xp.maximum(result, 0, out=result)
 
     rows.each(run)
     return out
+
+
+def _joined(out: Array, residual: Array | None, relu: bool) -> Array:
+    """`out`, the residual added in place, or the ReLU of that."""
+    if residual is not None:
+        out += residual
+    return elementwise.relu(out) if relu else out
 
 
 def track(running: Array, batch: Array, momentum: float) -> None:

@@ -38,19 +38,6 @@ def relu(x: Array) -> Array:
     return out
 
 
-def add_relu(x: Array, y: Array) -> Array:
-    """`relu(x + y)`, of two arrays of one shape."""
-    xp = xp_of(x, y)
-    out = empty(xp, x.shape, xp.result_type(x, y))
-
-    def run(x: Array, y: Array, out: Array) -> None:
-        xp.add(x, y, out=out)
-        xp.maximum(out, 0, out=out)
-
-    _by_chunks(run, x, y, out)
-    return out
-
-
 def relu_gradient(g: Array, out: Array) -> Array:
     """`g` where ReLU's output was positive, else 0, for two arrays of one shape."""
     xp = xp_of(g, out)

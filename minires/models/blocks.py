@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from minires import nn, ops
-from minires.nn.rectified import rectified
+from minires.nn.rectified import rectified, rectified_sum
 from minires.tensor import Tensor
 
 Shortcut = Literal["A", "B", "C", "none"]
@@ -143,7 +143,7 @@ def _end(block: BasicBlock | Bottleneck, norm: nn.Module, out: Tensor, x: Tensor
     if block.add is None:
         return rectified(block.relu, norm, out)
     shortcut = x if block.downsample is None else block.downsample(x)
-    return rectified(block.relu, block.add, norm(out), shortcut)
+    return rectified_sum(block.relu, block.add, norm, out, shortcut)
 
 
 class PreActBlock(nn.Module):

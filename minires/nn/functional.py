@@ -118,6 +118,7 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
     *,
+    residual: Tensor | None = None,
     relu: bool = False,
 ) -> Tensor:
     """Batch normalisation over all axes but the last (Ioffe and Szegedy 2015).
@@ -138,8 +139,10 @@ def batch_norm(
     momentum : float
     eps : float
         Keeps the root away from 0.
+    residual : (..., C), optional
+        Add this, of the input's shape, before the ReLU.
     relu : bool
-        Give the ReLU of the result, which saves a pass over memory.
+        Give the ReLU of the result, in the same pass over memory.
 
     Returns
     -------
@@ -149,8 +152,8 @@ def batch_norm(
     Raises
     ------
     ValueError
-        If the channels do not fit; in training, if a channel has fewer than two values; otherwise,
-        if there are no running statistics.
+        If the channels or the residual do not fit; in training, if a channel has fewer than two
+        values; otherwise, if there are no running statistics.
 
     References
     ----------
@@ -163,22 +166,30 @@ def batch_norm(
     data = raw(input)
     gamma: Any = weight if weight is not None else xp_of(data).ones(channels, data.dtype)
     beta: Any = bias if bias is not None else xp_of(data).zeros(channels, data.dtype)
-    if not training:
+    added = () if residual is None else (residual,)
+    if added and not relu:
+        raise ValueError("batch_norm adds a residual only before a ReLU: give relu=True too")
+    out: Tensor
+    if training:
+        normalize = (
+            ops.batch_norm_add_relu if added else ops.batch_norm_relu if relu else ops.batch_norm
+        )
+        out, (mean, var) = normalize(input, gamma, beta, *added, eps=eps, with_saved=True)
+        count = data.size // channels
+        if running_mean is not None:
+            kernels.track(running_mean.data, mean, momentum)
+        if running_var is not None:
+            kernels.track(running_var.data, var * (count / (count - 1)), momentum)
+    else:
         if running_mean is None or running_var is None:
             raise ValueError("batch_norm outside training wants running_mean and running_var")
         mean, var = raw(running_mean), raw(running_var)  # constants, also to the graph
         scale = gamma * (1 / xp_of(var).sqrt(var + eps))
-        apply = ops.scale_shift_relu if relu else ops.scale_shift
-        return apply(input, scale, beta - scale * mean)
-    normalize = ops.batch_norm_relu if relu else ops.batch_norm
-    out, (mean, var) = normalize(input, gamma, beta, eps=eps, with_saved=True)
-    count = data.size // channels
-    if running_mean is not None:
-        kernels.track(running_mean.data, mean, momentum)
-    if running_var is not None:
-        kernels.track(running_var.data, var * (count / (count - 1)), momentum)
-    normalized: Tensor = out
-    return normalized
+        apply = (
+            ops.scale_shift_add_relu if added else ops.scale_shift_relu if relu else ops.scale_shift
+        )
+        out = apply(input, scale, beta - scale * mean, *added)
+    return out
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:

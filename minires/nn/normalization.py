@@ -37,10 +37,10 @@ class _BatchNorm(Module):
         else:
             self.running_mean = self.running_var = None
 
-    def forward(self, x: Tensor, relu: bool = False) -> Tensor:
+    def forward(self, x: Tensor, *, residual: Tensor | None = None, relu: bool = False) -> Tensor:
         """Normalise each channel: by the batch in training, by running statistics otherwise.
 
-        With `relu`, the ReLU of that: see `rectified`.
+        What may follow, `functional.batch_norm` does in the same pass: see `rectified`.
         """
         if x.ndim not in self.ranks or x.shape[-1] != self.num_features:
             wanted = self.wanted.format(self.num_features)
@@ -54,6 +54,7 @@ class _BatchNorm(Module):
             self.training or not self.track_running_stats,
             self.momentum,
             self.eps,
+            residual=residual,
             relu=relu,
         )
         if self.training and self.track_running_stats:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from minires import ops
 from minires.nn import functional as F
 from minires.nn.module import Module
 from minires.tensor import Tensor
@@ -37,17 +36,14 @@ class Flatten(Module):
 class Add(Module):
     """The residual add: `x + shortcut`, of equal shapes (He et al. 2015, eq. 1)."""
 
-    def forward(self, x: Tensor, shortcut: Tensor, relu: bool = False) -> Tensor:
-        """Two tensors of one shape. Nothing is stretched: that would hide a mistake.
-
-        With `relu`, the ReLU of the sum: see `rectified`.
-        """
+    def forward(self, x: Tensor, shortcut: Tensor) -> Tensor:
+        """Two tensors of one shape. Nothing is stretched: that would hide a mistake."""
         if x.shape != shortcut.shape:
             raise ValueError(
                 f"Add wants two tensors of one shape, got {tuple(x.shape)} and "
                 f"{tuple(shortcut.shape)}: give the shortcut a projection"
             )
-        return ops.add_relu(x, shortcut) if relu else x + shortcut
+        return x + shortcut
 
 
 class Dropout(Module):

@@ -6,7 +6,6 @@ Inputs on different devices are a `minires.backend.DeviceError`.
 """
 
 from minires.ops.activation import (
-    add_relu,
     leaky_relu,
     log_softmax,
     relu,
@@ -37,8 +36,10 @@ from minires.ops.loss import cross_entropy
 from minires.ops.matmul import matmul
 from minires.ops.normalization import (
     batch_norm,
+    batch_norm_add_relu,
     batch_norm_relu,
     scale_shift,
+    scale_shift_add_relu,
     scale_shift_relu,
 )
 from minires.ops.pooling import avg_pool2d, max_pool2d
@@ -69,10 +70,10 @@ from minires.ops.shape import (
 __all__ = [
     "absolute",
     "add",
-    "add_relu",
     "astype",
     "avg_pool2d",
     "batch_norm",
+    "batch_norm_add_relu",
     "batch_norm_relu",
     "broadcast_to",
     "clip",
@@ -105,6 +106,7 @@ __all__ = [
     "relu",
     "reshape",
     "scale_shift",
+    "scale_shift_add_relu",
     "scale_shift_relu",
     "scatter",
     "sigmoid",

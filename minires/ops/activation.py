@@ -32,20 +32,6 @@ def relu_gradient_vjp(g: Array, y: Array) -> tuple[Array, None]:
 
 
 @op
-def add_relu(x: Array, y: Array) -> Array:
-    """`relu(x + y)`, of one shape, without the array between the two."""
-    if x.shape != y.shape:
-        raise ValueError(f"two arrays of one shape are wanted, got {x.shape} and {y.shape}")
-    return kernels.add_relu(x, y)
-
-
-@add_relu.vjp
-def add_relu_vjp(g: Array, out: Array) -> tuple[Array, Array]:
-    dy = relu_gradient(g, raw(out))
-    return dy, dy
-
-
-@op
 def leaky_relu(x: Array, *, negative_slope: float = 0.01) -> Array:
     """`x` where positive, else `negative_slope * x`, at 0 too (Maas et al. 2013)."""
     return xp_of(x).where(x > 0, x, x * negative_slope)

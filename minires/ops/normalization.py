@@ -7,6 +7,7 @@ again: two sums per channel, then the gradient of the input from them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from minires import kernels
 from minires.backend import Array, xp_of
@@ -45,11 +46,11 @@ def batch_norm(
     ValueError
         If a channel has fewer than two values: its variance would be zero.
     """
-    return _normalized(x, gamma, beta, eps, relu=False)
+    return _normalized(x, gamma, beta, eps)
 
 
 def _normalized(
-    x: Array, gamma: Array, beta: Array, eps: float, *, relu: bool
+    x: Array, gamma: Array, beta: Array, eps: float, **then: Any
 ) -> tuple[Array, tuple[Array, Array]]:
     count = x.size // max(x.shape[-1], 1)
     if count < 2:
@@ -58,7 +59,7 @@ def _normalized(
             f"{tuple(x.shape)}: use a larger batch, or eval() to normalise with running statistics"
         )
     mean, var = kernels.moments(x)
-    out = kernels.normalize(x, mean, _inverse_root(var, eps), gamma, beta, relu=relu)
+    out = kernels.normalize(x, mean, _inverse_root(var, eps), gamma, beta, **then)
     return out, (mean, var)
 
 
@@ -97,6 +98,37 @@ def batch_norm_relu_vjp(
     eps: float,
 ) -> Sequence[Array | None]:
     return batch_norm_vjp(relu_gradient(g, raw(out)), x, gamma, saved, needs, eps)
+
+
+@op
+def batch_norm_add_relu(
+    x: Array, gamma: Array, beta: Array, residual: Array, *, eps: float = 1e-5
+) -> tuple[Array, tuple[Array, Array]]:
+    """`relu(batch_norm(x, gamma, beta) + residual)`, the end of a residual block, in one pass.
+
+    `residual` has the shape of `x`; saved are the same as of `batch_norm`.
+    """
+    _check_residual(x, residual)
+    return _normalized(x, gamma, beta, eps, residual=residual, relu=True)
+
+
+@batch_norm_add_relu.vjp
+def batch_norm_add_relu_vjp(
+    g: Array,
+    x: Array,
+    gamma: Array,
+    out: Array,
+    saved: tuple[Array, Array],
+    needs: Sequence[bool],
+    eps: float,
+) -> Sequence[Array | None]:
+    dy = relu_gradient(g, raw(out))
+    return *batch_norm_vjp(dy, x, gamma, saved, needs, eps), dy
+
+
+def _check_residual(x: Array, residual: Array) -> None:
+    if x.shape != residual.shape:  # stretching would hide a mistake
+        raise ValueError(f"a residual of shape {x.shape} is wanted, got {residual.shape}")
 
 
 def _inverse_root(var: Array, eps: float) -> Array:
@@ -205,3 +237,19 @@ def scale_shift_relu_vjp(
     g: Array, x: Array, scale: Array, out: Array, needs: Sequence[bool]
 ) -> Sequence[Array | None]:
     return scale_shift_vjp(relu_gradient(g, raw(out)), x, scale, needs)
+
+
+@op
+@computed_in_float32(on="cpu and gpu")
+def scale_shift_add_relu(x: Array, scale: Array, shift: Array, residual: Array) -> Array:
+    """`relu(x * scale + shift + residual)`, of a residual of x's shape, in one pass."""
+    _check_residual(x, residual)
+    return kernels.scale_shift(x, scale, shift, residual=residual, relu=True)
+
+
+@scale_shift_add_relu.vjp
+def scale_shift_add_relu_vjp(
+    g: Array, x: Array, scale: Array, out: Array, needs: Sequence[bool]
+) -> Sequence[Array | None]:
+    dy = relu_gradient(g, raw(out))
+    return *scale_shift_vjp(dy, x, scale, needs), dy

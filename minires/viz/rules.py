@@ -24,7 +24,6 @@ _EXP, _LOG, _TANH = (f'<span class="rm">{name}</span>' for name in ("exp", "log"
 
 RULES: dict[str, Rule] = {
     "add": Rule("{0} + {1}", ("1", "1")),
-    "add_relu": Rule("max({0} + {1}, 0)", ("[{out} &gt; 0]", "[{out} &gt; 0]")),
     "subtract": Rule("{0} − {1}", ("1", "(−1)")),
     "multiply": Rule("{0} · {1}", ("{1}", "{0}")),
     "divide": Rule("{0} / {1}", ("1 / {1}", "(−{0} / {1}<sup>2</sup>)")),
@@ -91,6 +90,20 @@ RULES: dict[str, Rule] = {
             "normalised {0})",
             "Σ {g} ⊙ the normalised {0}, where {out} &gt; 0",
             "Σ {g} where {out} &gt; 0",
+        ),
+    ),
+    "scale_shift_add_relu": Rule(
+        "max({0} · {1} + {2} + {3}, 0)",
+        ("{1} · [{out} &gt; 0]", "{0} · [{out} &gt; 0]", "[{out} &gt; 0]", "[{out} &gt; 0]"),
+    ),
+    "batch_norm_add_relu": Rule(
+        "ReLU of {3} and the batch norm of {0}",
+        whole=(
+            "<i>γ/σ</i> · ({g} where {out} &gt; 0, less its mean, less its part along the "
+            "normalised {0})",
+            "Σ {g} ⊙ the normalised {0}, where {out} &gt; 0",
+            "Σ {g} where {out} &gt; 0",
+            "{g} where {out} &gt; 0",
         ),
     ),
     "max_pool2d": Rule("max pooling of {0}", whole=("{g}, sent to each window's maximum",)),

@@ -23,12 +23,18 @@ POOL = {"kernel_size": (3, 2), "stride": (2, 1), "padding": (1, 0)}
 CASES = {
     "absolute": (ops.absolute, x34),
     "add": (ops.add, x34, y34),
-    "add_relu": (ops.add_relu, x34, y34),
     "add broadcast": (ops.add, normal(3, 1, 4), normal(5, 1, seed=1)),
     "add 0-d": (ops.add, normal(3, 4), normal()),
     "astype": (lambda x: ops.astype(x, dtype=np.float64), x34),
     "avg_pool2d": (lambda x: ops.avg_pool2d(x, **POOL), picture),
     "batch_norm": (ops.batch_norm, normal(2, 3, 2, 3), positive(3), normal(3)),
+    "batch_norm_add_relu": (
+        ops.batch_norm_add_relu,
+        normal(2, 3, 2, 3),
+        positive(3),
+        normal(3),
+        normal(2, 3, 2, 3, seed=1),
+    ),
     "batch_norm_relu": (ops.batch_norm_relu, normal(2, 3, 2, 3), positive(3), normal(3)),
     "batch_norm eps": (
         lambda x, g, b: ops.batch_norm(x, g, b, eps=0.5),
@@ -136,6 +142,13 @@ CASES = {
     "relu": (ops.relu, x34),
     "reshape": (lambda x: ops.reshape(x, shape=(2, -1)), x34),
     "scale_shift": (ops.scale_shift, normal(2, 3, 4), normal(4), normal(4, seed=1)),
+    "scale_shift_add_relu": (
+        ops.scale_shift_add_relu,
+        normal(2, 3, 4),
+        normal(4),
+        normal(4, seed=1),
+        normal(2, 3, 4, seed=2),
+    ),
     "scale_shift_relu": (ops.scale_shift_relu, normal(2, 3, 4), normal(4), normal(4, seed=1)),
     "scatter": (lambda x: ops.scatter(x, key=ROWS, shape=(3, 2)), normal(4, 2)),
     "sigmoid": (ops.sigmoid, x34),

@@ -146,6 +146,12 @@ CASES = [
     ),
     Case("shape.move", lambda x: x.to("cpu").to(device_of(raw(x))), [X]),
     Case("normalization.batch_norm", ops.batch_norm, [IMAGES, *STATISTICS], second=True),
+    Case(
+        "normalization.batch_norm_add_relu",
+        ops.batch_norm_add_relu,
+        [IMAGES, *STATISTICS, normal(2, 7, 6, 4, seed=5)],
+        second=True,
+    ),
     Case("normalization.batch_norm_relu", ops.batch_norm_relu, [IMAGES, *STATISTICS], second=True),
     Case("normalization._batch_mean", _batch_mean, [IMAGES]),
     Case("normalization._batch_inv_std", _batch_inv_std, [IMAGES]),
@@ -165,8 +171,12 @@ CASES = [
         [normal(2, 7, 6, 4, seed=5), IMAGES],
     ),
     Case("normalization.scale_shift", ops.scale_shift, [IMAGES, *STATISTICS]),
+    Case(
+        "normalization.scale_shift_add_relu",
+        ops.scale_shift_add_relu,
+        [IMAGES, *STATISTICS, normal(2, 7, 6, 4, seed=5)],
+    ),
     Case("normalization.scale_shift_relu", ops.scale_shift_relu, [IMAGES, *STATISTICS]),
-    Case("activation.add_relu", ops.add_relu, [IMAGES, normal(2, 7, 6, 4, seed=5)]),
     Case("pooling.max_pool2d", lambda x: ops.max_pool2d(x, **WINDOWS), [IMAGES]),
     Case(
         "pooling.max_pool2d_scatter",

@@ -170,7 +170,13 @@ def twin_gradients(name, model, x, labels, dtype):
     return {key: p.grad.numpy() for key, p in twin.named_parameters()}, switches
 
 
-RECTIFYING = {"relu", "add_relu", "batch_norm_relu", "scale_shift_relu"}
+RECTIFYING = {
+    "relu",
+    "batch_norm_relu",
+    "batch_norm_add_relu",
+    "scale_shift_relu",
+    "scale_shift_add_relu",
+}
 
 
 def own_gradients(model, x, labels):

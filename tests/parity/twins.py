@@ -172,11 +172,13 @@ def clip(x, *, low=None, high=None):
 OPERATIONS: dict[str, Callable[..., torch.Tensor]] = {
     "absolute": torch.abs,
     "add": torch.add,
-    "add_relu": lambda x, y: torch.relu(x + y),
     "astype": lambda x, *, dtype: x.to(getattr(torch, np.dtype(dtype).name)),
     "avg_pool2d": avg_pool2d,
     "avg_pool2d_dx": adjoint(avg_pool2d),
     "batch_norm": batch_norm,
+    "batch_norm_add_relu": lambda x, gamma, beta, residual, **static: torch.relu(
+        batch_norm(x, gamma, beta, **static) + residual
+    ),
     "batch_norm_relu": lambda *args, **static: torch.relu(batch_norm(*args, **static)),
     "_batch_mean": batch_mean,
     "_batch_inv_std": batch_inv_std,
@@ -217,6 +219,7 @@ OPERATIONS: dict[str, Callable[..., torch.Tensor]] = {
     "relu_gradient": lambda dy, y: torch.ops.aten.threshold_backward(dy, y.detach(), 0) + 0 * y,
     "reshape": lambda x, *, shape: x.reshape(shape),
     "scale_shift": lambda x, scale, shift: x * scale + shift,
+    "scale_shift_add_relu": lambda x, a, b, residual: torch.relu(x * a + b + residual),
     "scale_shift_relu": lambda x, scale, shift: torch.relu(x * scale + shift),
     "scatter": scatter,
     "sigmoid": torch.sigmoid,

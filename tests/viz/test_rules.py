@@ -10,10 +10,11 @@ from minires import ops
 from minires.viz.rules import forward_formula, local_formula, whole_formula
 
 X, Y, Z = np.array([0.7, 1.9, 2.3]), np.array([1.1, 0.6, 3.2]), np.array([-0.4, 0.8, 1.5])
+W = np.array([0.3, -4.1, 0.9])
 ELEMENTWISE = {
     "add": 2, "subtract": 2, "multiply": 2, "divide": 2, "power": 2, "maximum": 2, "minimum": 2,
     "negative": 1, "exp": 1, "log": 1, "sqrt": 1, "absolute": 1, "relu": 1, "sigmoid": 1, "tanh": 1,
-    "scale_shift": 3, "add_relu": 2, "scale_shift_relu": 3,
+    "scale_shift": 3, "scale_shift_relu": 3, "scale_shift_add_relu": 4,
 }  # fmt: skip
 
 
@@ -35,8 +36,8 @@ def evaluated(formula, **names):
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_what_is_written_is_what_is_computed(name):
-    names = ["x", "y", "z"][: ELEMENTWISE[name]]
-    arrays = [X - 1.2 * (name in ("absolute", "relu", "negative", "tanh")), Y, Z][: len(names)]
+    names = ["x", "y", "z", "w"][: ELEMENTWISE[name]]
+    arrays = [X - 1.2 * (name in ("absolute", "relu", "negative", "tanh")), Y, Z, W][: len(names)]
     operation = getattr(ops, name)
     out = np.asarray(operation(*arrays))
     known = dict(zip(names, arrays, strict=True))

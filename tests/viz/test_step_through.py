@@ -369,7 +369,7 @@ def test_every_operation_has_a_formula_that_fits_it():
     for name in set(named) & set(RULES):
         rule = RULES[name]
         assert len(rule.local or rule.whole) == named[name]._arity, name
-        arguments = ["x", "y", "z"][: named[name]._arity]
+        arguments = ["x", "y", "z", "w"][: named[name]._arity]
         assert "x" in forward_formula(name, arguments)
 
 

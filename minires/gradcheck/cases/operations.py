@@ -7,6 +7,7 @@ ones hide an exchange; strides leave a remainder; gamma is not 1 and beta not 0.
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np  # indices and masks
@@ -182,6 +183,14 @@ def scaled(function: Any) -> list[Case]:
     ]
 
 
+def with_residual(cases: list[Case]) -> list[Case]:
+    """The same, and an array of the first one's shape."""
+    return [
+        replace(some, inputs=(*some.inputs, normal(*some.inputs[0].shape, seed=9)))
+        for some in cases
+    ]
+
+
 def _places(x: Any, **windows: Any) -> Any:
     return kernels.max_pool_places(x, kernels.max_pool(x, **windows), **windows)
 
@@ -203,10 +212,6 @@ def _sums_of(dy: Any, x: Any, mean: Any, inv_std: Any) -> Any:
 OPERATIONS: dict[str, list[Case]] = {
     "absolute": unary(ops.absolute, nonzero),
     "add": binary(ops.add),
-    "add_relu": [
-        case(ops.add_relu, normal(*lengths), normal(*lengths, seed=1))
-        for lengths in ((3, 4), (2, 1, 5), (6,), (), (0, 3))
-    ],
     "astype": unary(ops.astype, dtype=np.float64),
     "avg_pool2d": pooled(ops.avg_pool2d),
     "avg_pool2d_dx": [
@@ -216,6 +221,7 @@ OPERATIONS: dict[str, list[Case]] = {
         case(pooling.avg_pool2d_dx, normal(0, 2, 2, 3), input_size=(5, 7), **TILES),
     ],
     "batch_norm": normalised(ops.batch_norm),
+    "batch_norm_add_relu": with_residual(normalised(ops.batch_norm_add_relu)),
     "batch_norm_relu": normalised(ops.batch_norm_relu),
     "_batch_mean": [case(_mean_of, normal(*s)) for s in (SMALL, (5, 2), (4, 3, 1))],
     "_batch_inv_std": [
@@ -379,6 +385,7 @@ OPERATIONS: dict[str, list[Case]] = {
         case(ops.reshape, normal(3, 0, 1), shape=(0, 2)),
     ],
     "scale_shift": scaled(ops.scale_shift),
+    "scale_shift_add_relu": with_residual(scaled(ops.scale_shift_add_relu)),
     "scale_shift_relu": scaled(ops.scale_shift_relu),
     "scatter": [
         case(ops.scatter, normal(4, 2), key=ROWS, shape=(3, 2)),
