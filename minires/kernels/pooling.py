@@ -43,20 +43,34 @@ def max_pool(x: Array, *, kernel_size: Pair, stride: Pair, padding: Pair) -> Arr
         n0, n1, h0, h1 = block
         # Down first: there whole rows follow each other in memory.
         down = scratch(xp, "down", (n1 - n0, h1 - h0, W, C), x.dtype)
-        down.fill(lowest)
-        for kh in range(kernel_size[0]):
-            if rows := overlap(h0, h1, kh - padding[0], stride[0], H):
-                target = down[:, rows[0]]
-                xp.maximum(target, x[n0:n1, rows[1]], out=target)
+        places = (overlap(h0, h1, kh - padding[0], stride[0], H) for kh in range(kernel_size[0]))
+        pairs = [(down[:, p[0]], x[n0:n1, p[1]]) for p in places if p]
+        _largest(xp, pairs, down, lowest)
         best = block.of(out)
-        best.fill(lowest)
-        for kw in range(kernel_size[1]):
-            if columns := overlap(0, out.shape[2], kw - padding[1], stride[1], W):
-                target = best[:, :, columns[0]]
-                xp.maximum(target, down[:, :, columns[1]], out=target)
+        places = (
+            overlap(0, out.shape[2], kw - padding[1], stride[1], W) for kw in range(kernel_size[1])
+        )
+        pairs = [(best[:, :, p[0]], down[:, :, p[1]]) for p in places if p]
+        _largest(xp, pairs, best, lowest)
 
     parallel(run, blocks(xp, N, out.shape[1], W * C * stride[0]))
     return out
+
+
+def _largest(xp: ModuleType, pairs: list[tuple[Array, Array]], out: Array, lowest: float) -> None:
+    """The largest of several arrays at each place of `out`, or `lowest` where there is none.
+
+    `pairs` are parts of `out` and the arrays, of their shapes, that take part there.
+    """
+    pairs.sort(key=lambda pair: -pair[0].size)
+    whole = [array for part, array in pairs if part.shape == out.shape]
+    if len(whole) > 1:  # the first step writes everything
+        xp.maximum(whole[0], whole[1], out=out)
+        pairs = pairs[2:]
+    else:
+        out.fill(lowest)
+    for part, array in pairs:
+        xp.maximum(part, array, out=part)
 
 
 def max_pool_places(
