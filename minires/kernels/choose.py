@@ -28,6 +28,12 @@ from minires.kernels import (
 from minires.kernels.geometry import output_size
 from minires.kernels.placement import Pair, Placement
 
+PACKING = 120
+"""How many rows more a product seems to have, for the time that copying its weights takes."""
+
+TRANSFORMS = 1.1
+"""How much longer Winograd's products take with the transforms of the data."""
+
 Pass = Literal["forward", "dx", "dw"]
 """The convolution or one of its gradients, as in `conv2d`, `conv2d_dx` and `conv2d_dw`."""
 
@@ -227,8 +233,9 @@ def _best(problem: Problem, task: Pass) -> Choice:
         return Choice("pointwise", "a 1x1 kernel needs no lowering")
     if _winograd_1d_pays(problem, task):
         return Choice("winograd1d", "3 rows in float32, few channels: half the products, no copies")
-    if winograd.why_not(problem.kernel, problem.place) is None and _winograd_pays(problem, task):
-        return Choice("winograd4", "3x3 in float32 with many channels: a quarter of the products")
+    if (m := _winograd_tile(problem)) is not None:
+        share = {2: "four ninths", 4: "a quarter"}[m]
+        return Choice(f"winograd{m}", f"3x3 in float32, many channels: {share} of the products")
     inner = problem.filters if task == "dx" else problem.channels
     if problem.device == "cpu":
         if interleaved.why_not(problem.kernel, problem.place) is None and inner <= 64:
@@ -256,9 +263,19 @@ def _winograd_1d_pays(problem: Problem, task: Pass) -> bool:
     return few and problem.size[0] > 2 and np.dtype(problem.dtype) == np.float32
 
 
-def _winograd_pays(problem: Problem, task: Pass) -> bool:
-    if np.dtype(problem.dtype) != np.float32:
-        return False
+def _winograd_tile(problem: Problem) -> int | None:
+    """For tiles of how many outputs each way Winograd's products take the least; None: it is more.
+
+    By each place's matrix of weights a product multiplies all tiles; before, the matrix is
+    transformed and copied into BLAS's order, which takes as long as multiplying `PACKING` more.
+    """
     fewest = min(problem.channels, problem.filters)
-    tiles = problem.images * -(-problem.size[0] // 4) * -(-problem.size[1] // 4)
-    return fewest >= 48 and tiles >= (128 if task == "dw" else 64)
+    if winograd.why_not(problem.kernel, problem.place) is not None or fewest < 48:
+        return None
+    if np.dtype(problem.dtype) != np.float32:
+        return None
+    (height, width), images = problem.size, problem.images
+    tiles = {m: images * -(-height // m) * -(-width // m) for m in (2, 4)}
+    takes = {m: TRANSFORMS * (m + 2) ** 2 * (PACKING + count) for m, count in tiles.items()}
+    best = min(takes, key=lambda m: takes[m])
+    return best if takes[best] < 9 * (PACKING + images * height * width) else None

@@ -10,30 +10,35 @@ three transforms is one product with a small constant matrix for all tiles and c
 and the elementwise products, summed over channels, are a product per place of the tile. The
 weight gradient is the same map transposed in w. Source: Lavin and Gray 2015, arXiv:1509.09308.
 
+Threads share the transforms tile by tile, but the products place by place: BLAS copies a place's
+weights into an order of its own before it multiplies, and so does it once for all tiles.
+
 Numbers grow in the transforms, so float32 loses half a digit with 4x4 tiles, a tenth with 2x2.
 """
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Iterator
+from functools import cache, lru_cache
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minires.backend import Array, device_of, xp_of
-from minires.kernels.geometry import FEWEST, Block, block_windows, blocks, ranges
-from minires.kernels.partial_sums import sum_over_blocks
+from minires.kernels.geometry import Block, block_windows, blocks, ranges
+from minires.kernels.partial_sums import MOST_POSITIONS
 from minires.kernels.placement import Pair, Placement
 from minires.kernels.threads import parallel
 from minires.kernels.toom_cook import Matrices, matrices
-from minires.kernels.workspace import scratch
+from minires.kernels.workspace import empty, scratch
 
-FEWEST_TILES = 160
-"""How many tiles a block has at least: each place's product multiplies by all the weights again."""
+BATCH = 1 << 23
+"""How many numbers the transforms of the tiles of a batch hold on the CPU: 32 MiB of float32. Each
+place's weights are copied into BLAS's order once for them all."""
 
-BLOCK = 1 << 21
-"""How many numbers the transforms of a block hold, if that gives enough tiles."""
+COLUMNS = 1 << 12
+"""How many weights are transformed at a time: so narrow a product OpenBLAS does without copying."""
 
 
 @cache
@@ -60,30 +65,39 @@ def correlate(x: Array, w: Array, out: Array, place: Placement, m: int) -> None:
         2 or 4.
     """
     xp = xp_of(x, w)
-    N, Ho, Wo, O = out.shape
-    C, places = x.shape[3], (m + 2) ** 2
-    down, across = -(-Ho // m), -(-Wo // m)
+    C, O, places = x.shape[3], out.shape[3], (m + 2) ** 2
     maps = transforms(xp, m, x.dtype, device_of(x))
-    kernels = _transformed_kernels(w, xp, maps)  # (places, C, O)
+    stored = w if w.strides[3] <= w.strides[2] else w.swapaxes(2, 3)  # for dx w is a swapped view
+    kernels = empty(xp, (places, *stored.shape[2:]), w.dtype)
+    _transform_weights(xp, maps.kernel, stored.reshape(9, -1), kernels.reshape(places, -1))
+    if stored is not w:
+        kernels = kernels.swapaxes(1, 2)
 
-    def run(block: Block) -> None:
-        data = _transformed_data(x, xp, block, across, place, m)  # (places, tiles, C)
-        tiles = data.shape[1]
-        products = scratch(xp, "products", (places, tiles, O), out.dtype)
-        xp.matmul(data, kernels, out=products)
-        shape = (m, m, block.n1 - block.n0, block.h1 - block.h0, across, O)
-        result = scratch(xp, "tiles", shape, out.dtype)
-        xp.matmul(maps.output, products.reshape(places, -1), out=result.reshape(m * m, -1))
-        target = out[block.n0 : block.n1, block.h0 * m : block.h1 * m]
-        if _fits(target, m):
-            _in_tiles(target, xp, m)[...] = result
-        else:  # the last row and column of tiles stick out
-            for i in range(m):
-                for j in range(m):
-                    some = target[:, i::m, j::m]
-                    some[...] = result[i, j][:, : some.shape[1], : some.shape[2]]
+    def run(batch: Batch) -> None:
+        data = scratch(xp, "data", (places, batch.tiles, C), x.dtype)
+        products = scratch(xp, "products", (places, batch.tiles, O), out.dtype)
 
-    parallel(run, _tile_blocks(xp, N, down, across, places, C + O))
+        def transform(piece: Piece) -> None:
+            _transform_data(x, piece, place, m, data[:, piece.tiles])
+
+        def multiply(some: Pair) -> None:
+            first, last = some
+            xp.matmul(data[first:last], kernels[first:last], out=products[first:last])
+
+        def assemble(piece: Piece) -> None:
+            target = piece.outputs(out, m)
+            result = scratch(xp, "tiles", _tiled_shape(target, m), out.dtype)
+            flat = products[:, piece.tiles].reshape(places, -1)
+            xp.matmul(maps.output, flat, out=result.reshape(m * m, -1))
+            for inside, tiled in _in_tiles(target, result, m):
+                inside[...] = tiled
+
+        parallel(transform, batch.pieces)
+        parallel(multiply, ranges(places, places if xp is np else 1))
+        parallel(assemble, batch.pieces)
+
+    for batch in _batches(xp, out.shape, m, places * (C + O), BATCH):
+        run(batch)
 
 
 def weight_gradient(x: Array, g: Array, place: Placement, m: int) -> Array:
@@ -103,90 +117,139 @@ def weight_gradient(x: Array, g: Array, place: Placement, m: int) -> Array:
     (3, 3, C, O) array
     """
     xp = xp_of(x, g)
-    N, Ho, Wo, O = g.shape
-    C, places = x.shape[3], (m + 2) ** 2
-    down, across = -(-Ho // m), -(-Wo // m)
+    C, O, places = x.shape[3], g.shape[3], (m + 2) ** 2
     maps = transforms(xp, m, x.dtype, device_of(x))
+    total = empty(xp, (places, C, O), g.dtype)
 
-    def add(total: Array, block: Block) -> None:
-        data = _transformed_data(x, xp, block, across, place, m)
-        tiles = data.shape[1]
-        shape = (m, m, block.n1 - block.n0, block.h1 - block.h0, across, O)
-        pieces = scratch(xp, "tiles", shape, g.dtype)
-        source = g[block.n0 : block.n1, block.h0 * m : block.h1 * m]
-        if _fits(source, m):
-            pieces[...] = _in_tiles(source, xp, m)
-        else:
-            pieces[...] = 0
-            for i in range(m):
-                for j in range(m):
-                    some = source[:, i::m, j::m]
-                    pieces[i, j][:, : some.shape[1], : some.shape[2]] = some
-        spread = scratch(xp, "products", (places, tiles, O), g.dtype)
-        xp.matmul(maps.output.T, pieces.reshape(m * m, -1), out=spread.reshape(places, -1))
-        partial = scratch(xp, "partial", total.shape, g.dtype)
-        xp.matmul(data.transpose(0, 2, 1), spread, out=partial)
-        total += partial
+    def run(batch: Batch, first_batch: bool) -> None:
+        data = scratch(xp, "data", (places, batch.tiles, C), x.dtype)
+        spread = scratch(xp, "products", (places, batch.tiles, O), g.dtype)
 
-    pieces = _tile_blocks(xp, N, down, across, places, C + O)
-    total = sum_over_blocks(xp, add, pieces, (places, C, O), g.dtype)
-    dw: Array = xp.matmul(maps.kernel.T, total.reshape(places, -1)).reshape(3, 3, C, O)
+        def transform(piece: Piece) -> None:
+            _transform_data(x, piece, place, m, data[:, piece.tiles])
+            source = piece.outputs(g, m)
+            result = scratch(xp, "tiles", _tiled_shape(source, m), g.dtype)
+            if not _fits(source, m):
+                result.fill(0)
+            for inside, tiled in _in_tiles(source, result, m):
+                tiled[...] = inside
+            flat = spread[:, piece.tiles].reshape(places, -1)
+            xp.matmul(maps.output.T, result.reshape(m * m, -1), out=flat)
+
+        def multiply(some: Pair) -> None:
+            first, last = some
+            sums = total[first:last]
+            partial = sums if first_batch else scratch(xp, "partial", sums.shape, g.dtype)
+            xp.matmul(data[first:last].transpose(0, 2, 1), spread[first:last], out=partial)
+            if not first_batch:
+                sums += partial
+
+        parallel(transform, batch.pieces)
+        parallel(multiply, ranges(places, places if xp is np else 1))
+
+    numbers = places * (C + O)
+    batches = _batches(xp, g.shape, m, numbers, min(BATCH, MOST_POSITIONS * numbers))
+    for i, batch in enumerate(batches):
+        run(batch, first_batch=i == 0)
+    if not batches:
+        total.fill(0)
+    dw = empty(xp, (3, 3, C, O), g.dtype)
+    _transform_weights(xp, maps.kernel.T, total.reshape(places, -1), dw.reshape(9, -1))
     return dw
+
+
+class Piece(NamedTuple):
+    """What one thread transforms at a time: rows of tiles of some images."""
+
+    block: Block  # h0 and h1 count rows of tiles
+    across: int  # tiles in a row
+    tiles: slice  # where they stand in their batch
+
+    def outputs(self, images: Array, m: int) -> Array:
+        """What these tiles of m x m cover of (N, Ho, Wo, O) images."""
+        n0, n1, h0, h1 = self.block
+        return images[n0:n1, h0 * m : h1 * m]
+
+
+class Batch(NamedTuple):
+    """Tiles that meet the weights together."""
+
+    pieces: tuple[Piece, ...]
+    tiles: int
+
+
+@lru_cache(maxsize=256)
+def _batches(
+    xp: ModuleType, outputs: tuple[int, ...], m: int, numbers: int, budget: int
+) -> tuple[Batch, ...]:
+    """All tiles of m x m of (N, Ho, Wo, O) outputs, in order.
+
+    `numbers` is how many a tile's transforms hold, `budget` how many those of a batch may hold.
+    """
+    N, Ho, Wo, _ = outputs
+    across = -(-Wo // m)
+    batches = []
+    for n0, n1, h0, h1 in blocks(xp, N, -(-Ho // m), across * numbers, budget, 1):
+        pieces, first = [], 0
+        for n2, n3, h2, h3 in blocks(xp, n1 - n0, h1 - h0, across * numbers):
+            last = first + (n3 - n2) * (h3 - h2) * across
+            block = Block(n0 + n2, n0 + n3, h0 + h2, h0 + h3)
+            pieces.append(Piece(block, across, slice(first, last)))
+            first = last
+        batches.append(Batch(tuple(pieces), first))
+    return tuple(batches)
+
+
+def _transform_weights(xp: ModuleType, matrix: Array, weights: Array, out: Array) -> None:
+    """``out = matrix @ weights``, with a column for each channel and filter."""
+
+    def run(columns: Pair) -> None:
+        some = weights[:, slice(*columns)]
+        if some.strides[0] < 0:  # for dx the taps are in reverse, which BLAS cannot read
+            some = some.copy()
+        xp.matmul(matrix, some, out=out[:, slice(*columns)])
+
+    count = out.shape[1]
+    parallel(run, ranges(count, max(count // COLUMNS, 1) if xp is np else 1))
+
+
+def _transform_data(x: Array, piece: Piece, place: Placement, m: int, out: Array) -> None:
+    """Fill `out`, ((m+2)^2, tiles, C), with the transforms of the tiles of a piece of `x`."""
+    xp, size, places = xp_of(x, out), (m + 2, m + 2), len(out)
+    every = Placement(place.start, stride=(m, m))
+    view = block_windows(x, xp, piece.block, size, piece.across, every)
+    n, rows, across, _, _, C = view.shape
+    gathered = scratch(xp, "gathered", (*size, n, rows, across, C), x.dtype)
+    gathered[...] = view.transpose(3, 4, 0, 1, 2, 5)
+    matrix = transforms(xp, m, x.dtype, device_of(x)).data
+    xp.matmul(matrix, gathered.reshape(places, -1), out=out.reshape(places, -1))
+
+
+def _tiled_shape(images: Array, m: int) -> tuple[int, ...]:
+    """The shape of images (n, H, W, O) in tiles of m x m: (m, m, n, rows, across, O)."""
+    n, H, W, O = images.shape
+    return m, m, n, -(-H // m), -(-W // m), O
+
+
+def _in_tiles(images: Array, tiled: Array, m: int) -> Iterator[tuple[Array, Array]]:
+    """Views of images (n, H, W, O) and of (m, m, n, rows, across, O) that show the same numbers.
+
+    All at once where the tiles fit; else place by place, without what sticks out of the image.
+    """
+    if _fits(images, m):
+        (n, H, W, O), (sn, sh, sw, so) = images.shape, images.strides
+        shape, strides = (m, m, n, H // m, W // m, O), (sh, sw, sn, m * sh, m * sw, so)
+        yield xp_of(images).lib.stride_tricks.as_strided(images, shape, strides), tiled
+        return
+    for i in range(m):
+        for j in range(m):
+            some = images[:, i::m, j::m]
+            yield some, tiled[i, j][:, : some.shape[1], : some.shape[2]]
 
 
 def _fits(images: Array, m: int) -> bool:
     """Whether tiles of m x m cover images (n, H, W, O) without sticking out."""
     return bool(images.shape[1] % m == images.shape[2] % m == 0)
-
-
-def _in_tiles(images: Array, xp: ModuleType, m: int) -> Array:
-    """(n, H, W, O) -> (m, m, n, H/m, W/m, O): a place of the tile first, a view."""
-    (n, H, W, O), (sn, sh, sw, so) = images.shape, images.strides
-    view: Array = xp.lib.stride_tricks.as_strided(
-        images, (m, m, n, H // m, W // m, O), (sh, sw, sn, m * sh, m * sw, so)
-    )
-    return view
-
-
-def _tile_blocks(
-    xp: ModuleType, images: int, down: int, across: int, places: int, channels: int
-) -> tuple[Block, ...]:
-    """Blocks of whole rows of tiles; `h0` and `h1` count tiles."""
-    per_tile = places * channels
-    budget = max(BLOCK, FEWEST_TILES * per_tile)
-    fewest = min(FEWEST, max(2, images * down * across // FEWEST_TILES))
-    return blocks(xp, images, down, across * per_tile, budget, fewest)
-
-
-def _transformed_kernels(w: Array, xp: ModuleType, maps: Matrices) -> Array:
-    """(3, 3, C, O) -> ((m+2)^2, C, O)."""
-    C, O = w.shape[2:]
-    kernels = scratch(xp, "kernels", (len(maps.kernel), C, O), w.dtype)
-
-    def run(rows: Pair) -> None:
-        some = w.reshape(9, C, O)[:, rows[0] : rows[1]]
-        result = xp.matmul(maps.kernel, some.reshape(9, -1))
-        kernels[:, rows[0] : rows[1]] = result.reshape(len(maps.kernel), -1, O)
-
-    parallel(run, ranges(C, 4 if xp is np and C * O >= 1 << 14 else 1))
-    return kernels
-
-
-def _transformed_data(
-    x: Array, xp: ModuleType, block: Block, across: int, place: Placement, m: int
-) -> Array:
-    """The tiles of a block of `x`, gathered and transformed: ((m+2)^2, tiles, C)."""
-    size = (m + 2, m + 2)
-    every = Placement((place.start[0], place.start[1]), stride=(m, m))
-    view = block_windows(x, xp, block, size, across, every)  # (n, rows, across, m+2, m+2, C)
-    n, rows, _, _, _, C = view.shape
-    gathered = scratch(xp, "gathered", (*size, n, rows, across, C), x.dtype)
-    gathered[...] = view.transpose(3, 4, 0, 1, 2, 5)
-    tiles = n * rows * across
-    data = scratch(xp, "data", ((m + 2) ** 2, tiles, C), x.dtype)
-    flat = gathered.reshape((m + 2) ** 2, -1)
-    xp.matmul(transforms(xp, m, x.dtype, device_of(x)).data, flat, out=data.reshape(flat.shape))
-    return data
 
 
 def why_not(kernel: Pair, place: Placement) -> str | None:

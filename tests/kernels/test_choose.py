@@ -17,7 +17,13 @@ def names(x_shape, w_shape, **settings):
 
 
 def test_winograd_for_wide_3x3_layers():
-    assert set(names(*WIDE, padding=(1, 1)).values()) == {"winograd4"}
+    assert set(names(*WIDE, padding=(1, 1)).values()) == {"winograd2"}
+    many = (32, 14, 14, 256), WIDE[1]
+    assert set(names(*many, padding=(1, 1)).values()) == {"winograd4"}
+    last = (8, 7, 7, 512), (3, 3, 512, 512)
+    assert set(names(*last, padding=(1, 1)).values()) == {"winograd2"}
+    one = (1, 7, 7, 512), (3, 3, 512, 512)  # the weights take longer to transform than it saves
+    assert set(names(*one, padding=(1, 1)).values()) == {"im2col"}
     shorter = (8, 28, 28, 128), (3, 3, 128, 128)
     assert names(*shorter, padding=(1, 1)) == {
         "forward": "winograd1d", "dx": "winograd1d", "dw": "winograd4"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minires import kernels
-from minires.kernels import choose, reference
+from minires.kernels import choose, reference, winograd
 
 # N, H, W, C/groups, KH, KW, O/groups, stride, padding, dilation, groups: no two sizes alike
 CASES = {
@@ -115,6 +115,7 @@ LARGE = {
     "one image": ((1, 90, 70, 24), (3, 3, 24, 40), (1, 1), (1, 1), 1),
     "few images, strided": ((3, 41, 36, 32), (3, 3, 32, 24), (2, 2), (1, 1), 1),
     "many channels": ((2, 7, 6, 192), (3, 3, 192, 130), (1, 1), (1, 1), 1),
+    "many channels, many tiles": ((9, 15, 13, 132), (3, 3, 132, 140), (1, 1), (1, 1), 1),
     "many channels pointwise": ((3, 9, 8, 600), (1, 1, 600, 130), (1, 1), (0, 0), 1),
     "pointwise strided": ((9, 29, 26, 40), (1, 1, 40, 30), (2, 2), (0, 0), 1),
     "stem": ((5, 62, 50, 3), (7, 7, 3, 16), (2, 2), (3, 3), 1),
@@ -174,6 +175,16 @@ def test_large_shapes(case, algorithm):
             except ValueError:
                 return
     for fast, slow in zip(found, expected, strict=True):
+        np.testing.assert_allclose(fast, slow, rtol=1e-9, atol=1e-9 * np.abs(slow).max())
+
+
+@pytest.mark.parametrize("algorithm", ["winograd2", "winograd4"])
+@pytest.mark.parametrize("case", ["many images", "one image", "many channels, many tiles"])
+def test_winograd_in_several_batches(case, algorithm, monkeypatch):
+    monkeypatch.setattr(winograd, "BATCH", 1 << 15)
+    with kernels.use_algorithm(algorithm):
+        found = all_three(*draw_large(case, np.float64))
+    for fast, slow in zip(found, exact_large(case), strict=True):
         np.testing.assert_allclose(fast, slow, rtol=1e-9, atol=1e-9 * np.abs(slow).max())
 
 
