@@ -140,7 +140,7 @@ def batch_norm(
     eps : float
         Keeps the root away from 0.
     residual : (..., C), optional
-        Add this, of the input's shape, before the ReLU.
+        Add this, of the input's shape and dtype, before the ReLU.
     relu : bool
         Give the ReLU of the result, in the same pass over memory.
 

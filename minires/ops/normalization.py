@@ -12,7 +12,6 @@ from typing import Any
 from minires import kernels
 from minires.backend import Array, xp_of
 from minires.engine import op, raw
-from minires.kernels.half import computed_in_float32
 from minires.ops.activation import relu_gradient
 from minires.ops.shape import stack
 
@@ -106,7 +105,7 @@ def batch_norm_add_relu(
 ) -> tuple[Array, tuple[Array, Array]]:
     """`relu(batch_norm(x, gamma, beta) + residual)`, the end of a residual block, in one pass.
 
-    `residual` has the shape of `x`; saved are the same as of `batch_norm`.
+    `residual` has the shape and dtype of `x`; saved are the same as of `batch_norm`.
     """
     _check_residual(x, residual)
     return _normalized(x, gamma, beta, eps, residual=residual, relu=True)
@@ -127,8 +126,9 @@ def batch_norm_add_relu_vjp(
 
 
 def _check_residual(x: Array, residual: Array) -> None:
-    if x.shape != residual.shape:  # stretching would hide a mistake
-        raise ValueError(f"a residual of shape {x.shape} is wanted, got {residual.shape}")
+    wanted, got = ((tuple(a.shape), str(a.dtype)) for a in (x, residual))
+    if wanted != got:  # stretching or rounding it would hide a mistake
+        raise ValueError(f"a residual of {wanted[0]} {wanted[1]} is wanted, got {got[0]} {got[1]}")
 
 
 def _inverse_root(var: Array, eps: float) -> Array:
@@ -212,7 +212,6 @@ def _input_gradient_vjp(
 
 
 @op
-@computed_in_float32(on="cpu and gpu")
 def scale_shift(x: Array, scale: Array, shift: Array) -> Array:
     """`x * scale + shift` per channel: batch norm with running statistics."""
     return kernels.scale_shift(x, scale, shift)
@@ -226,7 +225,6 @@ def scale_shift_vjp(
 
 
 @op
-@computed_in_float32(on="cpu and gpu")
 def scale_shift_relu(x: Array, scale: Array, shift: Array) -> Array:
     """`relu(x * scale + shift)` per channel, without the array between the two."""
     return kernels.scale_shift(x, scale, shift, relu=True)
@@ -240,9 +238,8 @@ def scale_shift_relu_vjp(
 
 
 @op
-@computed_in_float32(on="cpu and gpu")
 def scale_shift_add_relu(x: Array, scale: Array, shift: Array, residual: Array) -> Array:
-    """`relu(x * scale + shift + residual)`, of a residual of x's shape, in one pass."""
+    """`relu(x * scale + shift + residual)`, of a residual of x's shape and dtype, in one pass."""
     _check_residual(x, residual)
     return kernels.scale_shift(x, scale, shift, residual=residual, relu=True)
 

@@ -255,7 +255,7 @@ def test_functional_batch_norm_errors():
         nn.functional.batch_norm(x, None, None, Tensor(np.ones(5)), training=True)
     with pytest.raises(ValueError, match="a residual only before a ReLU"):
         nn.functional.batch_norm(x, None, None, training=True, residual=x)
-    with pytest.raises(ValueError, match=r"a residual of shape \(4, 3\) is wanted, got \(3,\)"):
+    with pytest.raises(ValueError, match=r"a residual of \(4, 3\) float64 is wanted, got \(3,\)"):
         nn.functional.batch_norm(x, None, None, training=True, residual=x[0], relu=True)
 
 

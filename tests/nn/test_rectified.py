@@ -125,6 +125,23 @@ def test_layers_of_a_users_own_are_called_one_after_the_other():
     assert np.array_equal(unchanged, np.maximum(x.data, 0))
 
 
+def test_layers_in_one_anothers_places_do_what_they_do():
+    (x, shortcut), norm = inputs(2), batch_norm(False)
+    swapped = {"norm": nn.ReLU(), "add": nn.Add(), "relu": norm}
+    rectified_x = np.maximum(x.data, 0)
+    assert np.array_equal(alone(swapped, x).data, norm(Tensor(rectified_x)).data)
+    total = Tensor(rectified_x + shortcut.data)
+    assert np.array_equal(with_shortcut(swapped, x, shortcut).data, norm(total).data)
+    assert (norm(total).data < 0).any()
+
+
+@pytest.mark.parametrize("size", [SMALL, SIZE])
+def test_a_wider_shortcut_is_not_narrowed(size):
+    x, shortcut = inputs(2, size)
+    exact = Tensor(shortcut.data.astype(np.float64))
+    assert with_shortcut(layers(), x, exact).dtype == np.float64
+
+
 def test_a_shortcut_of_another_shape_is_refused_by_the_add():
     x, _ = inputs(2)
     with pytest.raises(ValueError, match="give the shortcut a projection"):
