@@ -188,13 +188,13 @@ def parts(task: Task, runs: int) -> dict[str, float]:
         np.matmul = matmul
     took = {name: passes.seconds for name, passes in profile.operations.items()}
     convolutions = took.pop("conv2d", 0.0)
-    # Where a ReLU follows, it is in the same pass.
+    # The add and the ReLU that follow are in the same pass.
     names = [name for name in took if name.startswith(("batch_norm", "scale_shift"))]
     norms = sum(took.pop(name) for name in names)
     found = {
         "convolutions: matrix products": products,
         "convolutions: lowering and transforms": convolutions - products,
-        "batch norm and the ReLU after it": norms,
+        "batch norm, with the add and ReLU after it": norms,
         "adds, pooling, other operations": sum(took.values()),
     }
     found["engine, optimiser, Python"] = profile.seconds - sum(found.values())
