@@ -17,7 +17,6 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from minires.backend import Array, xp_of
-from minires.kernels import elementwise
 from minires.kernels.fused import fused
 from minires.kernels.geometry import even_shares
 from minires.kernels.half import computed_in_float32
@@ -161,10 +160,12 @@ def scale_shift(
 
 
 def _joined(out: Array, residual: Array | None, relu: bool) -> Array:
-    """`out`, the residual added in place, or the ReLU of that."""
+    """`out` with the residual added, and its ReLU taken, both in place."""
     if residual is not None:
         out += residual
-    return elementwise.relu(out) if relu else out
+    if relu:
+        xp_of(out).maximum(out, 0, out=out)
+    return out
 
 
 def track(running: Array, batch: Array, momentum: float) -> None:

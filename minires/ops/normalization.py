@@ -7,7 +7,6 @@ again: two sums per channel, then the gradient of the input from them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from minires import kernels
 from minires.backend import Array, xp_of
@@ -49,7 +48,12 @@ def batch_norm(
 
 
 def _normalized(
-    x: Array, gamma: Array, beta: Array, eps: float, **then: Any
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    eps: float,
+    residual: Array | None = None,
+    relu: bool = False,
 ) -> tuple[Array, tuple[Array, Array]]:
     count = x.size // max(x.shape[-1], 1)
     if count < 2:
@@ -58,7 +62,8 @@ def _normalized(
             f"{tuple(x.shape)}: use a larger batch, or eval() to normalise with running statistics"
         )
     mean, var = kernels.moments(x)
-    out = kernels.normalize(x, mean, _inverse_root(var, eps), gamma, beta, **then)
+    inv_std = _inverse_root(var, eps)
+    out = kernels.normalize(x, mean, inv_std, gamma, beta, residual=residual, relu=relu)
     return out, (mean, var)
 
 
