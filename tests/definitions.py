@@ -40,6 +40,12 @@ def element(array, at):
     return np.asarray(array)[index].item()
 
 
+def conv2d_scale_shift(x, w, scale, shift, residual=0.0, *, relu=False, **walk):
+    walk = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 1} | walk
+    scaled = elementwise(lambda v, a, b, r: max(v * a + b + r, 0.0 if relu else -math.inf))
+    return scaled(reference.conv2d(x, w, **walk), scale, shift, np.asarray(residual))
+
+
 def reduction(function):
     """`function` of the list of values that each place of the result gathers."""
 
@@ -309,6 +315,8 @@ DEFINITIONS = {
     "conv2d": reference.conv2d,
     "conv2d_dw": reference.conv2d_dw,
     "conv2d_dx": reference.conv2d_dx,
+    "conv2d_scale_shift": conv2d_scale_shift,
+    "conv2d_scale_shift_add": conv2d_scale_shift,
     "cross_entropy": cross_entropy,
     "divide": elementwise(lambda a, b: a / b),
     "exp": elementwise(math.exp),

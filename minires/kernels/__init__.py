@@ -9,11 +9,10 @@ from minires.kernels.batch_norm import (
     input_gradient,
     moments,
     normalize,
-    scale_shift,
     track,
 )
 from minires.kernels.choose import Choice, explain, use_algorithm
-from minires.kernels.conv import conv2d, conv2d_dw, conv2d_dx
+from minires.kernels.conv import conv2d, conv2d_dw, conv2d_dx, conv2d_scale_shift
 from minires.kernels.elementwise import add, placed, relu, relu_gradient
 from minires.kernels.pooling import (
     avg_pool,
@@ -24,6 +23,7 @@ from minires.kernels.pooling import (
     max_pool_scatter,
 )
 from minires.kernels.products import matmul
+from minires.kernels.scaling import scale_shift
 from minires.kernels.threads import get_num_threads, set_num_threads
 from minires.kernels.workspace import release_workspace
 
@@ -35,6 +35,7 @@ __all__ = [
     "conv2d",
     "conv2d_dw",
     "conv2d_dx",
+    "conv2d_scale_shift",
     "explain",
     "get_num_threads",
     "gradient_sums",

@@ -2,37 +2,19 @@
 
 Statistics run over all axes but the last. Each function walks over the M rows of C channels in
 chunks that stay in cache between one step and the next, so that large arrays are read from memory
-once. In a chunk several rows are viewed as one *wide* row, for NumPy's loop over a row of 16
-channels takes as long to start as to run; a sum over wide rows is folded into one of C numbers at
-the end. On a GPU whole arrays are one step each, for there every step is a launch.
+once; see `wide_rows`. On a GPU whole arrays are one step each, for there every step is a launch.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from functools import lru_cache
-from types import ModuleType
-from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from minires.backend import Array, xp_of
 from minires.kernels.fused import fused
-from minires.kernels.geometry import even_shares
 from minires.kernels.half import computed_in_float32
-from minires.kernels.threads import one_blas_thread, parallel
-from minires.kernels.workspace import empty, scratch
-
-Result = TypeVar("Result")
-
-CHUNK = 1 << 18
-"""How many numbers of one array a chunk holds on the CPU: 1 MiB of float32."""
-
-SMALL = 1 << 17
-"""Arrays of so many numbers are scaled row by row: to widen the factors would take longer."""
-
-WIDE = 8192
-"""How many numbers a wide row holds at least: with fewer than its buffer has, NumPy would copy."""
+from minires.kernels.scaling import joined, scale_shift
+from minires.kernels.wide_rows import Chunk, Rows
+from minires.kernels.workspace import empty
 
 NEAR_ZERO = 4
 """A mean of at most so many standard deviations is not taken off before squaring: of float32's 24
@@ -62,7 +44,7 @@ def moments(x: Array) -> tuple[Array, Array]:
     Chan, Golub and LeVeque 1983, "Algorithms for computing the sample variance").
     """
     xp = xp_of(x)
-    rows = _Rows(xp, x)
+    rows = Rows(xp, x)
     if rows.count == 0:
         raise ValueError(f"an array of shape {x.shape} has no mean: it holds no values")
     if xp is not np:
@@ -76,11 +58,11 @@ def moments(x: Array) -> tuple[Array, Array]:
     return mean.astype(rows.dtype), var.astype(rows.dtype)
 
 
-def _moments_about(point: Array | None, rows: _Rows, values: Array) -> tuple[Array, Array]:
+def _moments_about(point: Array | None, rows: Rows, values: Array) -> tuple[Array, Array]:
     """The mean and variance per channel in float64, of numbers taken relative to `point` or 0."""
     wide_point = None if point is None else rows.widen(point)
 
-    def of_chunk(chunk: _Chunk) -> Array:
+    def of_chunk(chunk: Chunk) -> Array:
         shifted = chunk.shifted(values, wide_point)
         return rows.sums(shifted, shifted)
 
@@ -120,52 +102,7 @@ def normalize(
         out = x - mean
         out *= inv_std * gamma
         out += beta
-    return _joined(out, residual, relu)
-
-
-@computed_in_float32(on="cpu and gpu")
-def scale_shift(
-    x: Array, scale: Array, shift: Array, *, residual: Array | None = None, relu: bool = False
-) -> Array:
-    """``x * scale + shift``, for an (..., C) array and (C,) vectors.
-
-    `residual`, an array of x's shape, is added to that, and `relu` takes the ReLU of it all.
-    """
-    xp = xp_of(x)
-    if xp is not np or x.size <= SMALL:
-        kernel = fused(xp, "T x, S scale, S shift", "T y", "y = x * scale + shift")
-        if kernel is not None:
-            out = kernel(x, scale, shift)
-        else:
-            out = x * scale.astype(x.dtype, copy=False)
-            out += shift.astype(x.dtype, copy=False)
-        return _joined(out, residual, relu)
-    rows = _Rows(xp, x)
-    values, added = rows.flat(x), None if residual is None else rows.flat(residual)
-    out = empty(xp, x.shape, x.dtype)
-    flat = out.reshape(-1)
-    wide_scale, wide_shift = rows.widen(scale), rows.widen(shift)
-
-    def run(chunk: _Chunk) -> None:
-        result = chunk.of(flat)
-        xp.multiply(chunk.of(values), wide_scale[: chunk.width], out=result)
-        xp.add(result, wide_shift[: chunk.width], out=result)
-        if added is not None:
-            xp.add(result, chunk.of(added), out=result)
-        if relu:
-            xp.maximum(result, 0, out=result)
-
-    rows.each(run)
-    return out
-
-
-def _joined(out: Array, residual: Array | None, relu: bool) -> Array:
-    """`out` with the residual added, and its ReLU taken, both in place."""
-    if residual is not None:
-        out += residual
-    if relu:
-        xp_of(out).maximum(out, 0, out=out)
-    return out
+    return joined(out, residual, relu)
 
 
 def track(running: Array, batch: Array, momentum: float) -> None:
@@ -192,7 +129,7 @@ def gradient_sums(g: Array, x: Array, mean: Array, inv_std: Array) -> Array:
         in mean's dtype.
     """
     xp = xp_of(g, x)
-    rows = _Rows(xp, x)
+    rows = Rows(xp, x)
     if xp is not np:
         axes = _leading(x)
         g, x = g.astype(rows.dtype, copy=False), x.astype(rows.dtype, copy=False)
@@ -204,7 +141,7 @@ def gradient_sums(g: Array, x: Array, mean: Array, inv_std: Array) -> Array:
     near_zero = abs(mean * inv_std).max() <= NEAR_ZERO
     wide_mean = None if near_zero else rows.widen(mean)
 
-    def of_chunk(chunk: _Chunk) -> Array:
+    def of_chunk(chunk: Chunk) -> Array:
         return rows.sums(chunk.of(cotangents), chunk.shifted(values, wide_mean))
 
     total: Array = sum(rows.each(of_chunk))
@@ -234,7 +171,7 @@ def input_gradient(
         With ``normal = (x - mean) * inv_std`` and M the number of elements of a channel.
     """
     xp = xp_of(g, x)
-    rows = _Rows(xp, x)
+    rows = Rows(xp, x)
     if xp is not np:
         means = sums / max(rows.count, 1)
         kernel = fused(
@@ -261,7 +198,7 @@ def input_gradient(
     dx = empty(xp, x.shape, x.dtype)
     flat = dx.reshape(-1)
 
-    def run(chunk: _Chunk) -> None:
+    def run(chunk: Chunk) -> None:
         result = chunk.of(flat)
         xp.multiply(chunk.of(values), wide_tilt[: chunk.width], out=result)
         xp.add(result, wide_level[: chunk.width], out=result)
@@ -270,86 +207,6 @@ def input_gradient(
 
     rows.each(run)
     return dx
-
-
-class _Chunk(NamedTuple):
-    """The numbers `first:last` of a flat array, as rows `width` long."""
-
-    first: int
-    last: int
-    width: int
-
-    def of(self, flat: Array) -> Array:
-        """This chunk of a flat array: (rows, width)."""
-        return flat[self.first : self.last].reshape(-1, self.width)
-
-    def shifted(self, flat: Array, wide: Array | None) -> Array:
-        """This chunk less a wide row, in scratch memory; itself if there is none."""
-        some = self.of(flat)
-        if wide is None:
-            return some
-        shifted = scratch(np, "shifted", some.shape, some.dtype)
-        return np.subtract(some, wide[: self.width], out=shifted)
-
-
-@lru_cache(maxsize=1024)
-def _chunks(size: int, channels: int) -> tuple[_Chunk, ...]:
-    """Cut `size` numbers, of `channels` to a row, into chunks; the last may have a short row."""
-    rows = size // max(channels, 1)
-    width = min(-(-WIDE // max(channels, 1)), max(rows, 1)) * channels
-    wide_rows = size // max(width, 1)
-    shares = even_shares(-(-size // CHUNK))
-    step, whole = max(-(-wide_rows // shares), 1) * width, wide_rows * width
-    chunks = [_Chunk(i, min(i + step, whole), width) for i in range(0, whole, step or 1)]
-    if whole < size:
-        chunks.append(_Chunk(whole, size, size - whole))
-    return tuple(chunks) or (_Chunk(0, 0, max(width, 1)),)  # sums have something to add
-
-
-class _Rows:
-    """An (..., C) array as M rows of C channels, and its chunks.
-
-    Parameters
-    ----------
-    xp : module
-    like : (..., C) array
-        One of the arrays; the others have its shape.
-    """
-
-    def __init__(self, xp: ModuleType, like: Array) -> None:
-        self.xp = xp
-        # Sums of half-precision numbers overflow.
-        self.dtype = xp.result_type(like.dtype, xp.float32)
-        self.channels: int = like.shape[-1]
-        self.count: int = like.size // max(self.channels, 1)
-        self.chunks = _chunks(like.size, self.channels)
-
-    def each(self, run: Callable[[_Chunk], Result]) -> list[Result]:
-        """`run` for every chunk, on several threads if there is work for them."""
-        if self.count * self.channels <= CHUNK:
-            with one_blas_thread():
-                return [run(chunk) for chunk in self.chunks]
-        return parallel(run, self.chunks)
-
-    def flat(self, array: Array) -> Array:
-        """All numbers of an array in a row, to compute with."""
-        dense: Array = self.xp.ascontiguousarray(array, dtype=self.dtype).reshape(-1)
-        return dense
-
-    def widen(self, vector: Array) -> Array:
-        """A (C,) vector as often as there are rows in a wide row."""
-        width = self.chunks[0].width
-        wide = self.xp.empty((width // max(self.channels, 1), self.channels), self.dtype)
-        wide[...] = vector
-        return wide.reshape(-1)
-
-    def sums(self, a: Array, b: Array) -> Array:
-        """The sums of `a` and of ``a * b``, wide rows both, by channel: (2, C), in float64."""
-        wide = scratch(np, "wide", (2, a.shape[1]), self.dtype)
-        np.matmul(np.ones(len(a), self.dtype), a, out=wide[0])  # BLAS reads four rows at a time
-        np.einsum("rw,rw->w", a, b, out=wide[1])  # multiplies and adds in one pass
-        by_row = wide.astype(np.float64).reshape(2, -1, self.channels)
-        return np.ones(by_row.shape[1]) @ by_row
 
 
 def _leading(x: Array) -> tuple[int, ...]:

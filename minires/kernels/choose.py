@@ -25,7 +25,7 @@ from minires.kernels import (
     winograd,
     winograd_1d,
 )
-from minires.kernels.geometry import output_size
+from minires.kernels.geometry import Done, output_size
 from minires.kernels.placement import Pair, Placement
 
 PACKING = 120
@@ -44,14 +44,14 @@ class Algorithm(NamedTuple):
     Attributes
     ----------
     correlate : callable
-        ``correlate(x, w, out, place)``: the forward pass, and dx with swapped weights.
+        ``correlate(x, w, out, place, done)``: the forward pass, and dx with swapped weights.
     weight_gradient : callable
         ``weight_gradient(x, g, kernel_size, place)``.
     why_not : callable
         ``why_not(problem)``: what keeps it from doing a convolution, or None.
     """
 
-    correlate: Callable[[Array, Array, Array, Placement], None]
+    correlate: Callable[[Array, Array, Array, Placement, Done], None]
     weight_gradient: Callable[[Array, Array, Pair, Placement], Array]
     why_not: Callable[[Problem], str | None]
 

@@ -9,12 +9,15 @@ functions are linear in each argument, and adjoint to each other: ``<conv2d(x, w
 
 from __future__ import annotations
 
+import numpy as np
+
 from minires.backend import Array, device_of, xp_of
 from minires.kernels import col2im
 from minires.kernels.choose import ALGORITHMS, Problem, check, choose
-from minires.kernels.geometry import output_size
+from minires.kernels.geometry import Done, nothing, output_size
 from minires.kernels.half import computed_in_float32
 from minires.kernels.placement import Pair, Placement
+from minires.kernels.scaling import ScaledInPlace, scale_shift
 from minires.kernels.strided_gradient import phases, swap_channels
 from minires.kernels.threads import one_blas_thread
 from minires.kernels.workspace import empty
@@ -43,6 +46,49 @@ def conv2d(
     Ho, Wo = output_size(x.shape[1:3], w.shape[:2], stride, padding, dilation)
     out = empty(xp_of(x, w), (x.shape[0], Ho, Wo, O), x.dtype)
     _correlate(x, w, out, Placement((-padding[0], -padding[1]), stride, dilation, groups))
+    return out
+
+
+@computed_in_float32(on="cpu")
+@one_blas_thread()
+def conv2d_scale_shift(
+    x: Array,
+    w: Array,
+    scale: Array,
+    shift: Array,
+    *residual: Array,
+    relu: bool,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> Array:
+    """``scale_shift(conv2d(x, w), scale, shift)``, to the bit, and what may follow it, in one pass.
+
+    Parameters
+    ----------
+    x : (N, H, W, C) array
+    w : (KH, KW, C/groups, O) array
+    scale, shift : (O,) arrays
+    *residual : (N, Ho, Wo, O) array
+        None or one, which is added.
+    relu : bool
+        Take the ReLU of it all.
+    stride, padding, dilation : (int, int)
+    groups : int
+
+    Returns
+    -------
+    (N, Ho, Wo, O) array
+    """
+    added = residual[0] if residual else None
+    if xp_of(x, w) is not np:
+        out = conv2d(x, w, stride=stride, padding=padding, dilation=dilation, groups=groups)
+        return scale_shift(out, scale, shift, residual=added, relu=relu)
+    size = output_size(x.shape[1:3], w.shape[:2], stride, padding, dilation)
+    out = empty(np, (x.shape[0], *size, w.shape[3]), x.dtype)
+    finish = ScaledInPlace(out, scale, shift, added, relu)
+    _correlate(x, w, out, Placement((-padding[0], -padding[1]), stride, dilation, groups), finish)
     return out
 
 
@@ -93,7 +139,7 @@ def conv2d_dx(
             taps = swap_channels(w[p.taps, q.taps][::-1, ::-1], groups)
             target = dx[:, p.first :: stride[0], q.first :: stride[1]]
             start, steps = (p.start, q.start), (p.dilation, q.dilation)
-            _correlate(g, taps, target, Placement(start, (1, 1), steps, groups), name)
+            _correlate(g, taps, target, Placement(start, (1, 1), steps, groups), name=name)
     return dx
 
 
@@ -133,7 +179,14 @@ def conv2d_dw(
     return ALGORITHMS[name].weight_gradient(x, g, kernel_size, place)
 
 
-def _correlate(x: Array, w: Array, out: Array, place: Placement, name: str | None = None) -> None:
+def _correlate(
+    x: Array,
+    w: Array,
+    out: Array,
+    place: Placement,
+    done: Done = nothing,
+    name: str | None = None,
+) -> None:
     """Fill `out` by the algorithm of that name, or by the best."""
     size, kernel = (out.shape[1], out.shape[2]), (w.shape[0], w.shape[1])
     problem = Problem(len(x), size, x.shape[3], w.shape[3], kernel, place, out.dtype, device_of(x))
@@ -141,4 +194,4 @@ def _correlate(x: Array, w: Array, out: Array, place: Placement, name: str | Non
         name = choose(problem, "forward").name
     else:
         check(problem, name)
-    ALGORITHMS[name].correlate(x, w, out, place)
+    ALGORITHMS[name].correlate(x, w, out, place, done)

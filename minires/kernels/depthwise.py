@@ -7,7 +7,7 @@ channels that multiplies a shifted view of the images.
 from __future__ import annotations
 
 from minires.backend import Array, xp_of
-from minires.kernels.geometry import Block, block_windows, blocks
+from minires.kernels.geometry import Block, Done, block_windows, blocks
 from minires.kernels.partial_sums import sum_over_blocks
 from minires.kernels.placement import Pair, Placement
 from minires.kernels.threads import parallel
@@ -17,7 +17,7 @@ BLOCK = 1 << 17
 """How many numbers a block holds: each is read and written once for each tap."""
 
 
-def correlate(x: Array, w: Array, out: Array, place: Placement) -> None:
+def correlate(x: Array, w: Array, out: Array, place: Placement, done: Done) -> None:
     """Fill `out` with each channel's windows times its filter; see `im2col.correlate`."""
     xp = xp_of(x, w)
     N, Ho, Wo, C = out.shape
@@ -35,6 +35,7 @@ def correlate(x: Array, w: Array, out: Array, place: Placement) -> None:
             xp.multiply(view[:, :, :, k, l], taps[k, l], out=term)
             total += term
         block.of(out)[...] = total
+        done(block.positions(out))
 
     parallel(run, blocks(xp, N, Ho, 4 * Wo * C, BLOCK))
 

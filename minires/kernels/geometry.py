@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from types import ModuleType
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -22,7 +23,7 @@ GPU_BLOCK = 1 << 28
 FEWEST = 4
 """Into how many blocks work that is worth sharing is cut at least, so that threads have shares."""
 
-FEW_POSITIONS = 512
+FEW_POSITIONS = 2048
 """With so few rows, blocks of them would make BLAS pack the weights again and again."""
 
 WORTH_SHARING = 1 << 14
@@ -54,6 +55,24 @@ class Block(NamedTuple):
     def of(self, images: Array) -> Array:
         """This block of (N, H, ...) images."""
         return images[self.n0 : self.n1, self.h0 : self.h1]
+
+    def times(self, m: int, rows: int) -> Block:
+        """The block of images of `rows` rows with m for each of these."""
+        return Block(self.n0, self.n1, self.h0 * m, min(self.h1 * m, rows))
+
+    def positions(self, images: Array) -> slice:
+        """This block of (N, H, W, ...) images, all of whose pixels are in a row."""
+        H, W = images.shape[1:3]
+        return slice((self.n0 * H + self.h0) * W, ((self.n1 - 1) * H + self.h1) * W)
+
+
+Done: TypeAlias = Callable[[slice], None]
+"""What an algorithm calls with each range of positions, rows of ``out.reshape(-1, O)``, once it is
+written: on the thread that wrote it, in whose cache it is."""
+
+
+def nothing(positions: slice) -> None:
+    """The `Done` of an output to which nothing is to be done."""
 
 
 @lru_cache(maxsize=1024)

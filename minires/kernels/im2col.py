@@ -20,6 +20,7 @@ from minires.kernels.geometry import (
     FEW_POSITIONS,
     FEWEST,
     Block,
+    Done,
     block_windows,
     blocks,
     ranges,
@@ -37,7 +38,7 @@ SLICE = 64
 """How many channels one thread works on in the gradient of large weights."""
 
 
-def correlate(x: Array, w: Array, out: Array, place: Placement) -> None:
+def correlate(x: Array, w: Array, out: Array, place: Placement, done: Done) -> None:
     """Fill `out` with the windows of `x` times `w`.
 
     Parameters
@@ -48,6 +49,8 @@ def correlate(x: Array, w: Array, out: Array, place: Placement) -> None:
         Written; it may be a strided view.
     place : Placement
         Where the windows lie.
+    done : Done
+        Called with each part of `out` once it is written.
     """
     xp = xp_of(x, w)
     together = grouped.how_many(w.shape[2], place.groups)
@@ -71,7 +74,7 @@ def correlate(x: Array, w: Array, out: Array, place: Placement) -> None:
 
         parallel(lower, pieces)
         result = _matrix(out, xp)
-        product(xp, columns.reshape(-1, taps), by_group[0], result)
+        product(xp, columns.reshape(-1, taps), by_group[0], result, done)
         if not out.flags.c_contiguous:
             out[...] = result.reshape(out.shape)
         return
@@ -89,6 +92,7 @@ def correlate(x: Array, w: Array, out: Array, place: Placement) -> None:
         if groups > 1 or not target.flags.c_contiguous:
             split = (*target.shape[:3], groups, O // groups)
             target[...] = result.reshape(split).reshape(target.shape)
+        done(block.positions(out))
 
     parallel(run, pieces)
 

@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import NamedTuple
 
 from minires.backend import Array, xp_of
-from minires.kernels.geometry import Block, blocks, zero_extended
+from minires.kernels.geometry import Block, Done, blocks, zero_extended
 from minires.kernels.partial_sums import sum_over_blocks
 from minires.kernels.placement import Pair, Placement
 from minires.kernels.threads import parallel
@@ -41,7 +41,7 @@ BLOCK = 1 << 21
 """How many numbers a block's buffers hold; see `geometry.BLOCK`."""
 
 
-def correlate(x: Array, w: Array, out: Array, place: Placement) -> None:
+def correlate(x: Array, w: Array, out: Array, place: Placement, done: Done) -> None:
     """Fill `out` with the windows of `x` times `w`; see `im2col.correlate`."""
     xp = xp_of(x, w)
     N, Ho, Wo, O = out.shape
@@ -62,6 +62,7 @@ def correlate(x: Array, w: Array, out: Array, place: Placement) -> None:
             xp.add(rows[0], rows[1], out=target)
         for k in range(2, KH):
             target += rows[k]
+        done(block.positions(out))
 
     parallel(run, blocks(xp, N, Ho, (Wo + KW) * (C + KH * O), BLOCK))
 

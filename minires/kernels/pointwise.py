@@ -7,7 +7,16 @@ from types import ModuleType
 import numpy as np
 
 from minires.backend import Array, xp_of
-from minires.kernels.geometry import BLOCK, FEWEST, Block, blocks, ranges, zero_extended
+from minires.kernels.geometry import (
+    BLOCK,
+    FEW_POSITIONS,
+    FEWEST,
+    Block,
+    Done,
+    blocks,
+    ranges,
+    zero_extended,
+)
 from minires.kernels.partial_sums import MOST_POSITIONS, sum_over_blocks
 from minires.kernels.placement import Pair, Placement
 from minires.kernels.products import product
@@ -21,14 +30,15 @@ FEWEST_POSITIONS = 128
 """How many positions a block should have at least; adding up weight gradients costs as many."""
 
 
-def correlate(x: Array, w: Array, out: Array, place: Placement) -> None:
+def correlate(x: Array, w: Array, out: Array, place: Placement, done: Done) -> None:
     """Fill `out` with `x` at the windows' places times `w`; see `im2col.correlate`."""
     xp = xp_of(x, w)
     N, Ho, Wo, O = out.shape
     taps = w[0, 0]
     seen = _seen(x, xp, Ho, Wo, place)
-    if seen.flags.c_contiguous and out.flags.c_contiguous:
-        product(xp, seen.reshape(-1, x.shape[3]), taps, out.reshape(-1, O))
+    few = N * Ho * Wo <= FEW_POSITIONS
+    if (few or seen.flags.c_contiguous) and out.flags.c_contiguous:
+        product(xp, _dense(seen, xp), taps, out.reshape(-1, O), done)
         return
 
     def run(block: Block) -> None:
@@ -39,6 +49,7 @@ def correlate(x: Array, w: Array, out: Array, place: Placement) -> None:
         xp.matmul(_dense(source, xp), taps, out=result.reshape(-1, O))
         if result is not target:
             target[...] = result
+        done(block.positions(out))
 
     parallel(run, blocks(xp, N, Ho, Wo * (x.shape[3] + O)))
 

@@ -11,7 +11,7 @@ from types import ModuleType
 import numpy as np
 
 from minires.backend import Array, xp_of
-from minires.kernels.geometry import ranges
+from minires.kernels.geometry import Done, nothing, ranges
 from minires.kernels.threads import one_blas_thread, parallel
 from minires.kernels.workspace import empty
 
@@ -42,7 +42,7 @@ def matmul(x: Array, y: Array) -> Array:
     return result
 
 
-def product(xp: ModuleType, a: Array, b: Array, out: Array) -> None:
+def product(xp: ModuleType, a: Array, b: Array, out: Array, done: Done = nothing) -> None:
     """``out = a @ b``, cut along the longer side of the result.
 
     Parameters
@@ -52,6 +52,8 @@ def product(xp: ModuleType, a: Array, b: Array, out: Array) -> None:
     b : (K, N) array
     out : (M, N) array
         Written.
+    done : callable, optional
+        Called with each range of rows once it is written.
     """
     (M, K), N = a.shape, b.shape[1]
     shares = 1
@@ -59,12 +61,16 @@ def product(xp: ModuleType, a: Array, b: Array, out: Array) -> None:
         shares = SHARES if M * K * N >= WORTH_PACKING else 2
 
     def rows(piece: tuple[int, int]) -> None:
-        xp.matmul(a[piece[0] : piece[1]], b, out=out[piece[0] : piece[1]])
+        some = slice(*piece)
+        xp.matmul(a[some], b, out=out[some])
+        done(some)
 
     def columns(piece: tuple[int, int]) -> None:
-        xp.matmul(a, b[:, piece[0] : piece[1]], out=out[:, piece[0] : piece[1]])
+        some = slice(*piece)
+        xp.matmul(a, b[:, some], out=out[:, some])
 
     if M >= N:
         parallel(rows, ranges(M, shares))
     else:
         parallel(columns, ranges(N, shares))
+        done(slice(None))

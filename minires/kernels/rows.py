@@ -12,14 +12,14 @@ from __future__ import annotations
 from types import ModuleType
 
 from minires.backend import Array, xp_of
-from minires.kernels.geometry import Block, blocks, windows, zero_extended
+from minires.kernels.geometry import Block, Done, blocks, windows, zero_extended
 from minires.kernels.partial_sums import sum_over_blocks
 from minires.kernels.placement import Pair, Placement
 from minires.kernels.threads import parallel
 from minires.kernels.workspace import scratch
 
 
-def correlate(x: Array, w: Array, out: Array, place: Placement) -> None:
+def correlate(x: Array, w: Array, out: Array, place: Placement, done: Done) -> None:
     """Fill `out` with the windows of `x` times `w`; see `im2col.correlate`."""
     xp = xp_of(x, w)
     N, Ho, Wo, O = out.shape
@@ -40,6 +40,7 @@ def correlate(x: Array, w: Array, out: Array, place: Placement) -> None:
         else:
             xp.matmul(slabs[-1], taps[-1], out=term.reshape(-1, O))
             xp.add(total, term, out=target)
+        done(block.positions(out))
 
     parallel(run, blocks(xp, N, Ho, Wo * (KW * C + 2 * O)))
 

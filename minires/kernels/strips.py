@@ -17,7 +17,7 @@ from __future__ import annotations
 from types import ModuleType
 
 from minires.backend import Array, xp_of
-from minires.kernels.geometry import Block, blocks, windows, zero_extended
+from minires.kernels.geometry import Block, Done, blocks, windows, zero_extended
 from minires.kernels.placement import Pair, Placement
 from minires.kernels.threads import parallel
 from minires.kernels.workspace import scratch
@@ -26,7 +26,7 @@ BLOCK = 1 << 20
 """How many numbers the strips of a block hold; see `geometry.BLOCK`."""
 
 
-def correlate(x: Array, w: Array, out: Array, place: Placement) -> None:
+def correlate(x: Array, w: Array, out: Array, place: Placement, done: Done) -> None:
     """Fill `out` with the windows of `x` times `w`; see `im2col.correlate`."""
     xp = xp_of(x, w)
     N, Ho, Wo, O = out.shape
@@ -53,6 +53,7 @@ def correlate(x: Array, w: Array, out: Array, place: Placement) -> None:
                 xp.matmul(inputs, matrix, out=turns.swapaxes(2, 3))
 
     parallel(run, blocks(xp, N, Wo, (bottom - top) * KW * C + Ho * O, BLOCK))
+    done(slice(None))  # not column by column: of those the positions are not in a row
 
 
 def _taken_in_turns(

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minires.backend import Array, device_of, xp_of
-from minires.kernels.geometry import Block, block_windows, blocks, ranges
+from minires.kernels.geometry import Block, Done, block_windows, blocks, ranges
 from minires.kernels.partial_sums import MOST_POSITIONS
 from minires.kernels.placement import Pair, Placement
 from minires.kernels.threads import parallel
@@ -50,7 +50,7 @@ def transforms(xp: ModuleType, m: int, dtype: Any, device: str) -> Matrices:
     return Matrices(*(xp.asarray(np.kron(one, one), dtype=dtype) for one in matrices(m)))
 
 
-def correlate(x: Array, w: Array, out: Array, place: Placement, m: int) -> None:
+def correlate(x: Array, w: Array, out: Array, place: Placement, done: Done, m: int) -> None:
     """Fill `out` with the windows of `x` times `w`, in tiles of m x m outputs.
 
     Parameters
@@ -85,12 +85,14 @@ def correlate(x: Array, w: Array, out: Array, place: Placement, m: int) -> None:
             xp.matmul(data[first:last], kernels[first:last], out=products[first:last])
 
         def assemble(piece: Piece) -> None:
-            target = piece.outputs(out, m)
+            outputs = piece.block.times(m, out.shape[1])
+            target = outputs.of(out)
             result = scratch(xp, "tiles", _tiled_shape(target, m), out.dtype)
             flat = products[:, piece.tiles].reshape(places, -1)
             xp.matmul(maps.output, flat, out=result.reshape(m * m, -1))
             for inside, tiled in _in_tiles(target, result, m):
                 inside[...] = tiled
+            done(outputs.positions(out))
 
         parallel(transform, batch.pieces)
         parallel(multiply, ranges(places, places if xp is np else 1))
@@ -127,7 +129,7 @@ def weight_gradient(x: Array, g: Array, place: Placement, m: int) -> Array:
 
         def transform(piece: Piece) -> None:
             _transform_data(x, piece, place, m, data[:, piece.tiles])
-            source = piece.outputs(g, m)
+            source = piece.block.times(m, g.shape[1]).of(g)
             result = scratch(xp, "tiles", _tiled_shape(source, m), g.dtype)
             if not _fits(source, m):
                 result.fill(0)
@@ -164,11 +166,6 @@ class Piece(NamedTuple):
     block: Block  # h0 and h1 count rows of tiles
     across: int  # tiles in a row
     tiles: slice  # where they stand in their batch
-
-    def outputs(self, images: Array, m: int) -> Array:
-        """What these tiles of m x m cover of (N, Ho, Wo, O) images."""
-        n0, n1, h0, h1 = self.block
-        return images[n0:n1, h0 * m : h1 * m]
 
 
 class Batch(NamedTuple):

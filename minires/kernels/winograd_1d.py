@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from minires.backend import Array, device_of, xp_of
-from minires.kernels.geometry import FEWEST, Block, blocks, outside
+from minires.kernels.geometry import FEWEST, Block, Done, blocks, outside
 from minires.kernels.interleaved import Turns, in_turns, interleaved
 from minires.kernels.partial_sums import sum_over_blocks
 from minires.kernels.placement import Pair, Placement
@@ -45,7 +45,7 @@ def _maps(xp: ModuleType, dtype: Any, device: str) -> Matrices:
     return Matrices(*(xp.asarray(matrix, dtype=dtype) for matrix in matrices(M)))
 
 
-def correlate(x: Array, w: Array, out: Array, place: Placement) -> None:
+def correlate(x: Array, w: Array, out: Array, place: Placement, done: Done) -> None:
     """Fill `out` with the windows of `x` times `w`; see `im2col.correlate`."""
     xp = xp_of(x, w)
     (Wo, O), (KW, C) = out.shape[2:], w.shape[1:3]
@@ -60,8 +60,9 @@ def correlate(x: Array, w: Array, out: Array, place: Placement) -> None:
         products = scratch(xp, "products", (M + 2, turns.windows, O), out.dtype)
         xp.matmul(windows, taps, out=interleaved(products, turns))
         by_tile = products[:, : n * tiles * row].reshape(M + 2, n, tiles, row * O)
-        target = out[block.n0 : block.n1, block.h0 * M : block.h1 * M]
-        _up(xp, maps.output, by_tile[..., : Wo * O], target)
+        outputs = block.times(M, out.shape[1])
+        _up(xp, maps.output, by_tile[..., : Wo * O], outputs.of(out))
+        done(outputs.positions(out))
 
     parallel(run, _blocks(xp, out.shape, C, KW))
 
@@ -78,8 +79,7 @@ def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> 
         windows = _windows(x, xp, block, turns, Wo, place)
         spread = scratch(xp, "gradient", (M + 2, turns.windows, O), g.dtype)
         by_tile = spread[:, : n * tiles * row].reshape(M + 2, n, tiles, row, O)
-        source = g[block.n0 : block.n1, block.h0 * M : block.h1 * M]
-        _down(xp, maps.output.T, source, 0, by_tile[:, :, :, :Wo])
+        _down(xp, maps.output.T, block.times(M, g.shape[1]).of(g), 0, by_tile[:, :, :, :Wo])
         by_tile[:, :, :, Wo:] = 0  # nobody's windows meet zeros
         spread[:, n * tiles * row :] = 0
         products = xp.matmul(windows.swapaxes(-1, -2), interleaved(spread, turns))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from minires import nn, ops
-from minires.nn.rectified import rectified, rectified_sum
+from minires.nn.rectified import convolved, plain, rectified
 from minires.tensor import Tensor
 
 Shortcut = Literal["A", "B", "C", "none"]
@@ -88,8 +88,8 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, H, W, in_channels) to (N, H / stride, W / stride, width)."""
-        out = rectified(self.relu, self.bn1, self.conv1(x))
-        return _end(self, self.bn2, self.conv2(out), x)
+        out = convolved(x, self.conv1, self.bn1, self.relu)
+        return _end(self, self.conv2, self.bn2, out, x)
 
 
 class Bottleneck(nn.Module):
@@ -133,17 +133,29 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, H, W, in_channels) to (N, H / stride, W / stride, 4 * width)."""
-        out = rectified(self.relu, self.bn1, self.conv1(x))
-        out = rectified(self.relu, self.bn2, self.conv2(out))
-        return _end(self, self.bn3, self.conv3(out), x)
+        out = convolved(x, self.conv1, self.bn1, self.relu)
+        out = convolved(out, self.conv2, self.bn2, self.relu)
+        return _end(self, self.conv3, self.bn3, out, x)
 
 
-def _end(block: BasicBlock | Bottleneck, norm: nn.Module, out: Tensor, x: Tensor) -> Tensor:
-    """``relu(norm(out) + shortcut(x))``; without the shortcut in the plain twin."""
+def _end(
+    block: BasicBlock | Bottleneck, conv: nn.Conv2d, norm: nn.Module, out: Tensor, x: Tensor
+) -> Tensor:
+    """``relu(norm(conv(out)) + shortcut(x))``; without the shortcut in the plain twin."""
     if block.add is None:
-        return rectified(block.relu, norm, out)
-    shortcut = x if block.downsample is None else block.downsample(x)
-    return rectified_sum(block.relu, block.add, norm, out, shortcut)
+        return convolved(out, conv, norm, block.relu)
+    shortcut = x
+    if block.downsample is not None:
+        shortcut = _projected(block.downsample, x)
+    return convolved(out, conv, norm, block.relu, block.add, shortcut)
+
+
+def _projected(downsample: nn.Module, x: Tensor) -> Tensor:
+    """``downsample(x)``; a projection's two layers as one operation, where that may be."""
+    if plain(downsample, nn.Sequential) and len(downsample) == 2:
+        return convolved(x, *downsample)
+    out: Tensor = downsample(x)
+    return out
 
 
 class PreActBlock(nn.Module):

@@ -12,6 +12,7 @@ import numpy as np  # for label checks, pooling matrices and dropout masks, all 
 from minires import kernels, ops, random
 from minires.backend import Array, device_of, to_device, xp_of
 from minires.engine import raw
+from minires.kernels.scaling import factors
 from minires.tensor import Tensor
 
 Size = int | tuple[int, int]
@@ -183,12 +184,11 @@ def batch_norm(
     else:
         if running_mean is None or running_var is None:
             raise ValueError("batch_norm outside training wants running_mean and running_var")
-        mean, var = raw(running_mean), raw(running_var)  # constants, also to the graph
-        scale = gamma * (1 / xp_of(var).sqrt(var + eps))
         apply = (
             ops.scale_shift_add_relu if added else ops.scale_shift_relu if relu else ops.scale_shift
         )
-        out = apply(input, scale, beta - scale * mean, *added)
+        mean, var = raw(running_mean), raw(running_var)  # constants, also to the graph
+        out = apply(input, *factors(gamma, beta, mean, var, eps), *added)
     return out
 
 

@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np  # for dtypes only
 
+from minires.backend import Array
+from minires.engine import raw
+from minires.kernels.scaling import factors
 from minires.nn import functional as F
 from minires.nn.module import Module, Parameter
 from minires.tensor import Tensor
@@ -60,6 +63,13 @@ class _BatchNorm(Module):
         if self.training and self.track_running_stats:
             self.num_batches_tracked.data += 1
         return out
+
+    def factors(self) -> tuple[Array, Array]:
+        """What evaluation multiplies each channel by and what it adds: arrays (num_features,)."""
+        gamma, beta, mean, var = map(
+            raw, (self.weight, self.bias, self.running_mean, self.running_var)
+        )
+        return factors(gamma, beta, mean, var, self.eps)
 
     def extra_repr(self) -> str:
         return (

@@ -42,6 +42,7 @@ from minires.ops.normalization import (
     scale_shift_add_relu,
     scale_shift_relu,
 )
+from minires.ops.normalized_convolution import conv2d_scale_shift, conv2d_scale_shift_add
 from minires.ops.pooling import avg_pool2d, max_pool2d
 from minires.ops.reduction import (
     broadcast_to,
@@ -81,6 +82,8 @@ __all__ = [
     "conv2d",
     "conv2d_dw",
     "conv2d_dx",
+    "conv2d_scale_shift",
+    "conv2d_scale_shift_add",
     "cross_entropy",
     "divide",
     "exp",

@@ -15,7 +15,9 @@ from minires.kernels.geometry import output_size
 from minires.kernels.placement import Pair
 
 
-def _check(x: Array, w: Array, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> None:
+def check_conv2d(
+    x: Array, w: Array, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> None:
     if x.ndim != 4 or w.ndim != 4:
         raise ValueError(
             f"conv2d wants images (N, H, W, C) and weights (KH, KW, C / groups, O), got "
@@ -95,7 +97,7 @@ def conv2d(
     V. Dumoulin and F. Visin, *A guide to convolution arithmetic for deep learning*, 2016,
     arXiv:1603.07285. Which algorithm computes it: `minires.kernels.explain`.
     """
-    _check(x, w, stride, padding, dilation, groups)
+    check_conv2d(x, w, stride, padding, dilation, groups)
     return kernels.conv2d(x, w, stride=stride, padding=padding, dilation=dilation, groups=groups)
 
 

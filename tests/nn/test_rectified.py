@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from helpers import normal
 
-from minires import Tensor, engine, grad, manual_seed, models, nn
-from minires.nn.rectified import LARGE, rectified, rectified_sum
+from minires import Tensor, engine, grad, manual_seed, models, nn, no_grad
+from minires.nn.rectified import LARGE, convolved, rectified, rectified_sum
 
 SIZE = (40, 16, 16, 16)  # more than LARGE
 SMALL = (2, 4, 4, 16)
@@ -146,6 +146,142 @@ def test_a_shortcut_of_another_shape_is_refused_by_the_add():
     x, _ = inputs(2)
     with pytest.raises(ValueError, match="give the shortcut a projection"):
         with_shortcut(layers(), x, Tensor(normal(16, dtype=np.float32)))
+
+
+# ---------------------------------------------------------------------- with the convolution
+
+
+def block(bias=False, **norm):
+    """A strided convolution and what follows it, in evaluation, with statistics of their own."""
+    manual_seed(0)
+    conv = nn.Conv2d(3, 16, 3, stride=2, padding=1, bias=bias)
+    bn = nn.BatchNorm2d(16, **norm).eval()
+    for seed, tensor in enumerate((bn.weight, bn.bias, bn.running_mean)):
+        if tensor is not None:
+            tensor.data[...] = normal(16, seed=seed, dtype=np.float32)
+    if bn.running_var is not None:
+        bn.running_var.data[...] = normal(16, seed=3, dtype=np.float32) ** 2 + 0.1
+    return {"conv": conv, "norm": bn, "relu": nn.ReLU(), "add": nn.Add()}
+
+
+def picture(dtype=np.float32):
+    return Tensor(normal(2, 9, 7, 3, dtype=dtype)), Tensor(normal(2, 5, 4, 16, dtype=dtype))
+
+
+ENDS = {
+    "norm": ((), "conv2d_scale_shift"),
+    "relu": (("relu",), "conv2d_scale_shift"),
+    "add": (("relu", "add"), "conv2d_scale_shift_add"),
+}
+
+
+def both_ways(layers, end, x, shortcut):
+    """By `convolved`, and layer by layer."""
+    names, _ = ENDS[end]
+    rest = [shortcut] if "add" in names else []
+    joined = convolved(x, layers["conv"], layers["norm"], *(layers[name] for name in names), *rest)
+    y = layers["norm"](layers["conv"](x))
+    y = layers["add"](y, shortcut) if "add" in names else y
+    return joined, layers["relu"](y) if names else y
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_in_evaluation_without_gradients_the_convolution_is_in_the_same_operation(end):
+    some, given = block(), picture()
+    with no_grad():
+        names = operations(lambda: both_ways(some, end, *given))
+        joined, apart = both_ways(some, end, *given)
+    assert names[0] == ENDS[end][1]
+    assert names[1] == "conv2d"
+    assert np.array_equal(joined.data, apart.data)
+    assert joined.data.std() > 0.1
+
+
+def test_with_gradients_or_in_training_each_layer_is_its_own():
+    some, given = block(), picture()
+    assert "conv2d" in operations(lambda: both_ways(some, "add", *given))[0:1]
+    some["norm"].train()
+    with no_grad():
+        assert operations(lambda: both_ways(some, "add", *given))[0] == "conv2d"
+
+
+def half(module):
+    """`module`, with an output half as large, by a `forward` of its own."""
+    forward = module.forward
+    module.forward = lambda *args: forward(*args) * 0.5
+    return module
+
+
+CHANGES = {
+    "a bias": lambda: block(bias=True),
+    "no weights": lambda: block(affine=False),
+    "no statistics": lambda: block(track_running_stats=False),
+    "the batch's statistics": lambda: (b := block()) | {"norm": b["norm"].train()},
+    "wide weights": lambda: (b := block()) | {"conv": b["conv"].to(dtype=np.float64)},
+    "wide statistics": lambda: (b := block()) | {"norm": b["norm"].to(dtype=np.float64)},
+    "another norm": lambda: block() | {"norm": nn.Identity()},
+    "a user's convolution": lambda: (b := block()) | {"conv": half(b["conv"])},
+    "a user's norm": lambda: (b := block()) | {"norm": half(b["norm"])},
+    "a user's add": lambda: (b := block()) | {"add": half(b["add"])},
+    "a user's ReLU": lambda: (b := block()) | {"relu": half(b["relu"])},
+    "a kind of ReLU": lambda: block() | {"relu": nn.LeakyReLU(0.3)},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_is_not_plain_is_called_layer_by_layer(change):
+    some = CHANGES[change]()
+    with no_grad():
+        names = operations(lambda: both_ways(some, "add", *picture()))
+        joined, apart = both_ways(some, "add", *picture())
+    assert names[0] == "conv2d"
+    assert np.array_equal(joined.data, apart.data)
+    assert joined.dtype == apart.dtype
+
+
+@pytest.mark.parametrize("register", ["forward_hook", "forward_pre_hook"])
+@pytest.mark.parametrize("which", ["conv", "norm", "add", "relu"])
+def test_a_hook_sees_its_layer_also_in_evaluation(register, which):
+    some, seen = block(), []
+    getattr(some[which], f"register_{register}")(lambda *given: seen.append(given[1:]))
+    with no_grad():
+        joined, apart = both_ways(some, "add", *picture())
+    assert len(seen) == 2
+    assert np.array_equal(joined.data, apart.data)
+    for first, second in zip(*(call[0] for call in seen), strict=True):
+        assert np.array_equal(first.data, second.data)
+
+
+def test_shortcuts_that_do_not_fit_are_the_adds_business():
+    some, (x, shortcut) = block(), picture()
+    with no_grad():
+        wide = Tensor(shortcut.data.astype(np.float64))
+        assert both_ways(some, "add", x, wide)[0].dtype == np.float64
+        with pytest.raises(ValueError, match="give the shortcut a projection"):
+            both_ways(some, "add", x, Tensor(normal(16, dtype=np.float32)))
+
+
+def test_wrong_images_raise_what_the_convolution_raises():
+    some = block()
+    for wrong in (normal(2, 3, 9, 7, dtype=np.float32), normal(9, 7, 3, dtype=np.float32)):
+        messages = []
+        for apply in (lambda x: convolved(x, some["conv"], some["norm"]), some["conv"]):
+            with no_grad(), pytest.raises(ValueError, match=r"\(N, H, W") as error:
+                apply(Tensor(wrong))
+            messages.append(str(error.value))
+        assert messages[0] == messages[1]
+
+
+@pytest.mark.parametrize("name", ["resnet20", "resnet18", "preact_resnet20", "resnext50_32x4d"])
+def test_a_network_predicts_the_same_with_and_without_gradients(name):
+    manual_seed(0)
+    network = models.create(name)
+    x = Tensor(normal(2, 32, 32, 3, dtype=np.float32))
+    with no_grad():
+        network(x)  # statistics of its own
+        network.eval()
+        fast = network(x).data
+    assert np.array_equal(fast, network(x).data)
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -108,6 +108,18 @@ CASES = [
         second=True,
     ),
     Case(
+        "normalized_convolution.conv2d_scale_shift",
+        lambda *given: ops.conv2d_scale_shift(*given, relu=True, **WALK),
+        [IMAGES, WEIGHTS, normal(5, seed=4), normal(5)],
+        second=True,
+    ),
+    Case(
+        "normalized_convolution.conv2d_scale_shift_add",
+        lambda *given: ops.conv2d_scale_shift_add(*given, **WALK),
+        [IMAGES, WEIGHTS, normal(5, seed=4), normal(5), CONVOLVED],
+        second=True,
+    ),
+    Case(
         "convolution.conv2d_dx",
         lambda g, w: ops.conv2d_dx(g, w, input_size=(7, 6), **WALK),
         [CONVOLVED, WEIGHTS],

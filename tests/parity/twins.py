@@ -81,6 +81,11 @@ def conv2d(x, w, **walk):
     return nhwc(TF.conv2d(nchw(x), oihw(w), **walk))
 
 
+def conv2d_scale_shift(x, w, scale, shift, residual=0, *, relu=False, **walk):
+    out = conv2d(x, w, **walk) * scale + shift + residual
+    return torch.relu(out) if relu else out
+
+
 def conv2d_dx(g, w, *, input_size, **walk):
     channels = w.shape[2] * walk.get("groups", 1)
     size = (g.shape[0], channels, *input_size)
@@ -191,6 +196,8 @@ OPERATIONS: dict[str, Callable[..., torch.Tensor]] = {
     "conv2d": conv2d,
     "conv2d_dw": conv2d_dw,
     "conv2d_dx": conv2d_dx,
+    "conv2d_scale_shift": conv2d_scale_shift,
+    "conv2d_scale_shift_add": conv2d_scale_shift,
     "cross_entropy": cross_entropy,
     "divide": torch.divide,
     "exp": torch.exp,

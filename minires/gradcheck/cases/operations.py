@@ -122,6 +122,29 @@ def convolutions(function: Any) -> list[Case]:
     return cases
 
 
+def normalised_convolutions(function: Any, residual: bool) -> list[Case]:
+    """A convolution with a scale and a shift for each filter, by each algorithm, and its ReLU."""
+    cases = []
+    sizes: list[tuple[tuple[int, ...], tuple[int, ...], Options]] = [
+        ((1, 5, 4, 2), (3, 2, 2, 3), WALK),
+        ((1, 3, 5, 4), (2, 3, 2, 2), GROUPED),
+        ((2, 3, 4, 3), (1, 1, 3, 2), {}),
+        ((1, 5, 6, 2), (3, 3, 2, 1), SAME),
+        ((0, 4, 3, 2), (3, 2, 2, 3), {}),
+    ]
+    for x_shape, w_shape, options in sizes:
+        x, w, factors = normal(*x_shape), normal(*w_shape), normal(2, w_shape[3])
+        inputs = [x, w, *factors]
+        if residual:
+            out: Any = ops.conv2d(x, w, **options)
+            inputs.append(normal(*out.shape, seed=9))
+        for relu in (False, True):
+            cases.append(case(function, *inputs, relu=relu, **options))
+            for algorithm in able(x_shape, w_shape, options):
+                cases.append(forced(function, algorithm, *inputs, relu=relu, **options))
+    return cases
+
+
 def reductions(function: Any, draw: Any = normal, **options: Any) -> list[Case]:
     """Over all axes, one, several in any order, with and without keeping them."""
     return [
@@ -272,6 +295,8 @@ OPERATIONS: dict[str, list[Case]] = {
     "conv2d": convolutions(ops.conv2d),
     "conv2d_dw": convolutions(ops.conv2d_dw),
     "conv2d_dx": convolutions(ops.conv2d_dx),
+    "conv2d_scale_shift": normalised_convolutions(ops.conv2d_scale_shift, residual=False),
+    "conv2d_scale_shift_add": normalised_convolutions(ops.conv2d_scale_shift_add, residual=True),
     "cross_entropy": [
         case(ops.cross_entropy, x34, target=SMOOTHED),
         case(ops.cross_entropy, 5 * normal(2, 3, 4), target=np.eye(4)[[[0, 3, 1], [2, 2, 0]]]),
