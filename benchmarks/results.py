@@ -83,12 +83,8 @@ class Results:
 
 
 def _over(some: Sequence[str], others: Sequence[str], row: Row) -> str:
-    """The fastest of some contestants over the fastest of others."""
-    one, other = (
-        [row.figures[name].median for name in names if name in row.figures]
-        for names in (some, others)
-    )
-    return f"{min(one) / min(other):.2f}" if one and other else ""
+    ratio = row.over(some, others)
+    return "" if ratio is None else f"{ratio:.2f}"
 
 
 def _lines(row: Row) -> list[str]:
@@ -101,5 +97,8 @@ def _fastest(row: Row) -> float:
 
 
 def _row(data: dict[str, Any]) -> Row:
-    figures = {name: Figure(**figure) for name, figure in data.pop("figures").items()}
+    figures = {}
+    for name, figure in data.pop("figures").items():
+        rounds = tuple(figure.pop("rounds", ()))  # of older files
+        figures[name] = Figure(**figure, rounds=rounds)
     return Row(figures=figures, **data)

@@ -178,8 +178,9 @@ def settings_table() -> str:
 
 
 def _ratio(row: Row, ending: str) -> float:
-    ours = row.figures[OURS.name + ending].median
-    return ours / min(row.figures[c.name + ending].median for c in PYTORCH)
+    ratio = row.over([OURS.name + ending], [c.name + ending for c in PYTORCH])
+    assert ratio is not None
+    return ratio
 
 
 def _divided() -> list[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,13 +20,26 @@ class Figure:
     runs: int
     difference: float = 0.0
     """The largest relative difference of its results from minires's."""
+    rounds: tuple[float, ...] = ()
+    """The median of each round, in which the contestants took turns; empty if there were none."""
 
     @classmethod
     def of(cls, timing: Timing) -> Figure:
         """The quartiles of all its runs."""
         runs = sum(map(len, timing.bursts))
         lower, median, upper = (timing.quantile(q) for q in (0.25, 0.5, 0.75))
-        return cls(median, lower, upper, runs, timing.difference)
+        rounds = tuple(map(statistics.median, timing.bursts))
+        return cls(median, lower, upper, runs, timing.difference, rounds)
+
+    def over(self, other: Figure) -> float:
+        """How many times as much as the other it took: the median of the rounds' ratios.
+
+        What slows a machine down for some rounds hits both sides of these ratios.
+        """
+        if not self.rounds or len(self.rounds) != len(other.rounds):
+            return self.median / other.median
+        pairs = zip(self.rounds, other.rounds, strict=True)
+        return statistics.median(mine / theirs for mine, theirs in pairs)
 
 
 @dataclass(frozen=True)
@@ -52,10 +66,18 @@ class Row:
 
     def ratio(self) -> float | None:
         """How many times as much minires took as PyTorch in its faster layout, as both come."""
-        theirs = [self.figures[c.name].median for c in PYTORCH if c.name in self.figures]
-        if not theirs or OURS.name not in self.figures:
+        return self.over([OURS.name], [c.name for c in PYTORCH])
+
+    def over(self, some: Sequence[str], others: Sequence[str]) -> float | None:
+        """How many times as much the fastest of some contestants took as the fastest of others."""
+        one, other = (
+            [self.figures[name] for name in names if name in self.figures]
+            for names in (some, others)
+        )
+        if not one or not other:
             return None
-        return self.figures[OURS.name].median / min(theirs)
+        fastest, rival = (min(figures, key=lambda f: f.median) for figures in (one, other))
+        return fastest.over(rival)
 
 
 def table(rows: Sequence[Row], contestants: Sequence[str], more: Sequence[Column] = ()) -> str:
@@ -107,6 +129,7 @@ def surroundings(machine: Mapping[str, str], contestants: Mapping[str, Mapping[s
         lines.append(f"{name}: {facts['library']}, {rest}")
     if any(c.name in contestants for c in PYTORCH):
         lines.append(
-            "ratio: minires over PyTorch in its faster layout; ! marks one above its limit"
+            "ratio: minires over PyTorch in its faster layout, the median of the rounds' ratios; "
+            "! marks one above its limit"
         )
     return "\n".join(lines)

@@ -175,6 +175,22 @@ def test_ratios_are_to_the_better_layout():
     assert Row("c", "third", "s", {"minires": figure(1.0)}).ratio() is None
 
 
+def test_a_ratio_is_that_of_most_rounds():
+    # the machine runs at half its speed for two rounds, and for half of another
+    rounds = {"minires": (1.2, 2.4, 2.4, 1.2, 2.4), "PyTorch NCHW": (1.0, 2.0, 2.0, 1.0, 1.0)}
+    row = Row("d", "", "s", {n: Figure(2.0, 1.0, 2.0, 5, rounds=r) for n, r in rounds.items()})
+    assert row.ratio() == pytest.approx(1.2)
+    lone = Row("e", "", "s", row.figures | {"minires": figure(3.0)})
+    assert lone.ratio() == 1.5  # of the medians, where rounds cannot be paired
+    assert row.over(["MyGrad"], ["minires"]) is None
+
+
+def test_rounds_are_those_of_the_timing():
+    timing = Timing({}, [[3.0, 1.0, 2.0], [4.0], [8.0, 6.0]])
+    assert Figure.of(timing).rounds == (2.0, 4.0, 7.0)
+    assert Figure.of(timing).runs == 6
+
+
 def test_the_table():
     names = ["minires", "PyTorch NCHW", "PyTorch channels_last"]
     lines = [line.split() for line in table(ROWS, names, TARGETS).splitlines()]

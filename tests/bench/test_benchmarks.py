@@ -120,6 +120,8 @@ def test_limits_are_computing_or_moving_whichever_takes_longer(results):
 
 def test_results_are_kept_and_replaced(results, tmp_path):
     path = tmp_path / "results.json"
+    turns = {"minires": Figure(1.0, 1.0, 1.0, 2, rounds=(1.0, 1.5))}
+    results.add(Row("b", "", "s", turns), "first", path)
     results.add(row("a", minires=1.0), "first", path)
     again = Results.read(path)
     assert again == results
