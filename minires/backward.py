@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minires.backend import xp_of
-from minires.engine import BackwardError, GradMode, Node, Variable, make_tensor, raw
+from minires.engine import BackwardError, GradMode, Node, Variable, as_array, make_tensor, raw
 from minires.kernels import add
 from minires.kernels.threads import one_blas_thread
 
@@ -106,8 +106,8 @@ def run_backward(
             g = grads.pop(node, None)
             if g is None:
                 continue
-            if isinstance(g, np.generic):  # arithmetic of 0-d arrays gives scalars
-                g = np.asarray(g)
+            if node.op is None or not node.op.on_scalars:
+                g = as_array(g)
             if node.hooks:
                 g = _run_hooks(node, g, create_graph)
             if wanted is None:
@@ -136,7 +136,7 @@ def run_backward(
                 total = grads.get(parent)
                 if total is None:
                     grads[parent] = grad
-                elif create_graph:
+                elif create_graph or isinstance(total, np.generic):
                     grads[parent] = total + grad
                 else:
                     grads[parent] = add(total, grad, out=total if parent in owned else None)
@@ -194,7 +194,7 @@ def _seed(root: Variable, gradient: Variable | None, create_graph: bool) -> Any:
 
 
 def _run_hooks(node: Node, g: Any, create_graph: bool) -> Any:
-    boxed = g if create_graph else make_tensor(g)
+    boxed = g if create_graph else make_tensor(as_array(g))
     for hook in tuple(node.hooks or ()):  # a hook may remove itself
         replacement = hook(boxed)
         if replacement is None:

@@ -171,8 +171,9 @@ def raw(value: Any) -> Any:
 class Op:
     """A differentiable operation: made by `@op`, completed by `@name.vjp`."""
 
-    def __init__(self, forward: Callable[..., Any]) -> None:
+    def __init__(self, forward: Callable[..., Any], on_scalars: bool = False) -> None:
         self.forward = forward
+        self.on_scalars = on_scalars
         self.name = forward.__name__
         self.rule: Callable[..., Sequence[Any]] | None = None
         self.returns_saved = False
@@ -242,10 +243,13 @@ class Op:
         arrays: list[Any] = []
         parents: list[Node | None] = []
         boxed = tracked = False
+        # with a GPU about, a scalar would hide that its array was on the other device
+        scalars = self.on_scalars and "cupy" not in sys.modules
         for arg in args:
             if isinstance(arg, Variable):
                 boxed = True
-                arrays.append(arg.data)
+                data = arg.data
+                arrays.append(data[()] if scalars and not data.ndim else data)
                 node = arg.node
                 parents.append(node)
                 if node is not None:
@@ -323,7 +327,7 @@ class Op:
             if create_graph:  # the same rule on Tensors that know where they came from
                 for slot, argument in self._argument_slots:
                     if node.parents[argument] is not None:
-                        kept[slot] = make_tensor(kept[slot], node.parents[argument])
+                        kept[slot] = make_tensor(as_array(kept[slot]), node.parents[argument])
                 if self._out_slot is not None:
                     kept[self._out_slot] = make_tensor(kept[self._out_slot], node)
         try:
@@ -355,6 +359,20 @@ class Op:
 def op(forward: Callable[..., Any]) -> Op:
     """Make an array function a differentiable operation; its rule follows with `@name.vjp`."""
     return Op(forward)
+
+
+def arithmetic_op(forward: Callable[..., Any]) -> Op:
+    """`op` for a function that, like its rule, is written in Python's arithmetic operators alone.
+
+    Of 0-d arrays on the host both get NumPy's scalars instead, which such operators take ten times
+    less time for.
+    """
+    return Op(forward, on_scalars=True)
+
+
+def as_array(value: Any) -> Any:
+    """A NumPy scalar, which arithmetic of 0-d arrays gives, as the array that it was."""
+    return np.asarray(value) if isinstance(value, np.generic) else value
 
 
 def _fit(grad: Any, parent: Any) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from minires import Tensor, ops
-from minires.engine import Op, raw, registry
+from minires.engine import Op, as_array, raw, registry
 from minires.gradcheck.cases import OPERATIONS
 
 
@@ -54,7 +54,7 @@ def calls(name: str) -> list[Call]:
     target = function(name)
 
     def note(origin: str, args: Any, static: dict[str, Any]) -> None:
-        seen.append(Call(name, mapped(args, raw), dict(static), origin))
+        seen.append(Call(name, mapped(args, lambda a: as_array(raw(a))), dict(static), origin))
 
     for case in OPERATIONS[name]:
         text = str(case)

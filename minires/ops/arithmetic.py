@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from minires import kernels
 from minires.backend import Array, xp_of
-from minires.engine import op
+from minires.engine import arithmetic_op, op
 
 
-@op
+@arithmetic_op
 def add(x: Array, y: Array) -> Array:
     """`x + y`."""
     return kernels.add(x, y)
@@ -20,7 +20,7 @@ def add_vjp(g: Array) -> tuple[Array, Array]:
     return g, g
 
 
-@op
+@arithmetic_op
 def subtract(x: Array, y: Array) -> Array:
     """`x - y`."""
     return x - y
@@ -31,7 +31,7 @@ def subtract_vjp(g: Array, needs: Sequence[bool]) -> tuple[Array, Array | None]:
     return g, -g if needs[1] else None
 
 
-@op
+@arithmetic_op
 def multiply(x: Array, y: Array) -> Array:
     """`x * y`, element by element."""
     return x * y
@@ -44,7 +44,7 @@ def multiply_vjp(
     return g * y if needs[0] else None, g * x if needs[1] else None
 
 
-@op
+@arithmetic_op
 def divide(x: Array, y: Array) -> Array:
     """`x / y`."""
     return x / y
@@ -56,7 +56,7 @@ def divide_vjp(g: Array, y: Array, out: Array, needs: Sequence[bool]) -> tuple[A
     return dx, -dx * out if needs[1] else None
 
 
-@op
+@arithmetic_op
 def negative(x: Array) -> Array:
     """`-x`."""
     return -x
