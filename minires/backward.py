@@ -114,7 +114,7 @@ def run_backward(
                 if node.retains_grad:
                     _accumulate(node, g)
             elif node in wanted:
-                collected[node] = g
+                collected[node] = as_array(g)
             if node.op is None:
                 continue
             parents = node.parents

@@ -241,6 +241,7 @@ class Op:
                 f"({', '.join(self._arguments)}), got {len(args)}"
             )
         arrays: list[Any] = []
+        operands: list[Any] = []  # the same, or scalars for 0-d arrays: see `arithmetic_op`
         parents: list[Node | None] = []
         boxed = tracked = False
         # with a GPU about, a scalar would hide that its array was on the other device
@@ -249,17 +250,25 @@ class Op:
             if isinstance(arg, Variable):
                 boxed = True
                 data = arg.data
-                arrays.append(data[()] if scalars and not data.ndim else data)
+                arrays.append(data)
                 node = arg.node
+                if scalars:  # not where there is no node: an integer would warn if it overflowed
+                    operands.append(data if node is None or data.ndim else data[()])
                 parents.append(node)
                 if node is not None:
                     tracked = True
             else:
                 # a NumPy scalar would turn float32 into float64; a Python one does not
-                arrays.append(arg.item() if isinstance(arg, np.generic) else arg)
+                arg = arg.item() if isinstance(arg, np.generic) else arg
+                arrays.append(arg)
+                operands.append(arg)
                 parents.append(None)
+                if scalars and isinstance(arg, list | tuple):
+                    scalars = False  # which would mean something else by `*`
+        if not scalars:
+            operands = arrays
         try:
-            out: Any = self.forward(*arrays, **static)
+            out: Any = self.forward(*operands, **static)
         except (TypeError, ValueError, IndexError) as error:
             xp_of(*arrays, *static.values())  # the likelier cause: devices are mixed
             self._explain(error, arrays)
@@ -280,7 +289,7 @@ class Op:
         if tracked and kind in "efd" and _state.grad_enabled:
             kept: list[Any] = []
             if self._keep:
-                pool = [*arrays, out, saved, None]
+                pool = [*operands, out, saved, None]
                 if self._keep_static:
                     pool += [static.get(n, self._defaults[n]) for n in self._keep_static]
                 shift = len(arrays) if self._variadic else 0  # then no argument is kept by name
@@ -362,10 +371,10 @@ def op(forward: Callable[..., Any]) -> Op:
 
 
 def arithmetic_op(forward: Callable[..., Any]) -> Op:
-    """`op` for a function that, like its rule, is written in Python's arithmetic operators alone.
+    """`op` for a function that, like its rule, does nothing but arithmetic with Python's operators.
 
-    Of 0-d arrays on the host both get NumPy's scalars instead, which such operators take ten times
-    less time for.
+    Instead of 0-d arrays of floating-point numbers on the host both get NumPy's scalars, for which
+    such operators take a tenth of the time. Nobody else gets to see these.
     """
     return Op(forward, on_scalars=True)
 

@@ -63,7 +63,9 @@ def conv2d_scale_shift(
     dilation: Pair,
     groups: int,
 ) -> Array:
-    """``scale_shift(conv2d(x, w), scale, shift)``, to the bit, and what may follow it, in one pass.
+    """``scale_shift(conv2d(x, w), scale, shift)`` and what may follow it, in one pass.
+
+    It is the same to the bit, except that what float16 gives is rounded once.
 
     Parameters
     ----------
@@ -71,7 +73,7 @@ def conv2d_scale_shift(
     w : (KH, KW, C/groups, O) array
     scale, shift : (O,) arrays
     *residual : (N, Ho, Wo, O) array
-        None or one, which is added.
+        At most one, which is added.
     relu : bool
         Take the ReLU of it all.
     stride, padding, dilation : (int, int)

@@ -36,7 +36,7 @@ def correlate(x: Array, w: Array, out: Array, place: Placement, done: Done) -> N
     N, Ho, Wo, O = out.shape
     taps = w[0, 0]
     seen = _seen(x, xp, Ho, Wo, place)
-    few = N * Ho * Wo <= FEW_POSITIONS
+    few = N * Ho * Wo <= FEW_POSITIONS and xp is np
     if (few or seen.flags.c_contiguous) and out.flags.c_contiguous:
         product(xp, _dense(seen, xp), taps, out.reshape(-1, O), done)
         return

@@ -65,7 +65,10 @@ class _BatchNorm(Module):
         return out
 
     def factors(self) -> tuple[Array, Array]:
-        """What evaluation multiplies each channel by and what it adds: arrays (num_features,)."""
+        """What evaluation multiplies each channel by and what it adds: arrays (num_features,).
+
+        Of a layer that has weights and running statistics.
+        """
         gamma, beta, mean, var = map(
             raw, (self.weight, self.bias, self.running_mean, self.running_var)
         )

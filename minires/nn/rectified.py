@@ -10,8 +10,10 @@ from __future__ import annotations
 from minires import ops
 from minires.engine import is_grad_enabled
 from minires.kernels.geometry import output_size
+from minires.kernels.placement import Pair
 from minires.nn.activation import ReLU
 from minires.nn.convolution import Conv2d
+from minires.nn.functional import pair
 from minires.nn.module import Module
 from minires.nn.normalization import BatchNorm1d, BatchNorm2d
 from minires.nn.structure import Add
@@ -68,8 +70,8 @@ def convolved(
             out = rectified_sum(relu, add, norm, out, shortcut)
         return out
     given = (x, conv.weight, *norm.factors())
-    settings = {name: getattr(conv, name) for name in ("stride", "padding", "dilation", "groups")}
-    settings["relu"] = relu is not None
+    walk = dict(zip(("stride", "padding", "dilation"), _walk(conv), strict=True))
+    settings = {"groups": conv.groups, "relu": relu is not None, **walk}
     if shortcut is None:
         out = ops.conv2d_scale_shift(*given, **settings)
     else:
@@ -90,19 +92,33 @@ def _one_operation(
         return False
     if relu is not None and not plain(relu, ReLU):
         return False
-    if norm.training or norm.running_mean is None or norm.weight is None or conv.bias is not None:
+    if norm.training or not norm.track_running_stats or conv.bias is not None:
         return False
-    dtypes = {t.dtype for t in (x, conv.weight, norm.weight, norm.bias, norm.running_var)}
-    if x.ndim != 4 or len(dtypes) > 1 or norm.num_features != conv.out_channels:
+    vectors = norm.weight, norm.bias, norm.running_mean, norm.running_var
+    if any(v is None for v in vectors):
         return False
-    seen = x.shape[1], x.shape[2]
-    size = output_size(seen, conv.kernel_size, conv.stride, conv.padding, conv.dilation)
-    if x.shape[3] != conv.in_channels or min(size) < 1:
-        return False  # the convolution says what is wrong
+    if {t.dtype for t in (conv.weight, *vectors)} != {x.dtype}:
+        return False
+    KH, KW, channels, filters = conv.weight.shape
+    if norm.num_features != filters or {t.shape for t in vectors} != {(filters,)}:
+        return False  # the norm says what is wrong
+    if x.ndim != 4 or x.shape[3] != channels * conv.groups:
+        return False  # the convolution does
+    size = output_size((x.shape[1], x.shape[2]), (KH, KW), *_walk(conv))
+    if min(size) < 1:
+        return False
     if shortcut is None:
         return add is None
-    alike = (shortcut.shape, shortcut.dtype) == ((len(x), *size, conv.out_channels), x.dtype)
+    alike = (shortcut.shape, shortcut.dtype) == ((len(x), *size, filters), x.dtype)
     return alike and relu is not None and add is not None and plain(add, Add)
+
+
+def _walk(conv: Module) -> tuple[Pair, Pair, Pair]:
+    """Its stride, padding and dilation; somebody may have set one number for both directions."""
+    stride, padding, dilation = (
+        pair(getattr(conv, name), name) for name in ("stride", "padding", "dilation")
+    )
+    return stride, padding, dilation
 
 
 def plain(module: Module, *kinds: type[Module]) -> bool:

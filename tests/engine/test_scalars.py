@@ -64,6 +64,32 @@ def test_everybody_who_looks_sees_arrays():
     assert second.data == pytest.approx(1 + 2 * 0.5)
 
 
+def test_lists_and_tuples_are_arrays_as_ever():
+    for pair in ([1, 2], (1, 2)):
+        assert (Tensor(2.0) * pair).data.tolist() == [2, 4]
+        assert (pair * Tensor(2.0)).data.tolist() == [2, 4]
+        assert (pair + Tensor(2.0)).data.tolist() == [3, 4]
+        assert (pair - Tensor(2.0) * 1.0).data.tolist() == [-1, 0]
+
+
+def test_integers_wrap_without_a_word():
+    with np.errstate(all="raise"):
+        three, five = (Tensor(np.uint8(v)) for v in (3, 5))
+        assert (three - five).data == 254
+        assert (-five).data == 251
+        assert is_array((five + three).data, np.uint8)
+
+
+def test_observers_see_what_the_tensors_hold():
+    x, w = (Tensor(v, requires_grad=True) for v in (3.0, 0.5))
+    seen = []
+    with engine.observe(lambda op, arrays, out: seen.extend(arrays)):
+        y = x * w
+    assert seen[0] is x.data
+    assert seen[1] is w.data
+    assert y.node.call[0][0] is x.data  # by which `viz` knows their names
+
+
 def test_what_is_not_finite_is_found():
     x = Tensor(0.0, requires_grad=True)
     with np.errstate(all="ignore"), detect_nonfinite(), pytest.raises(engine.NonFiniteError):

@@ -205,6 +205,12 @@ def test_with_gradients_or_in_training_each_layer_is_its_own():
         assert operations(lambda: both_ways(some, "add", *given))[0] == "conv2d"
 
 
+def changed(module, **values):
+    for name, value in values.items():
+        setattr(module, name, value)
+    return module
+
+
 def half(module):
     """`module`, with an output half as large, by a `forward` of its own."""
     forward = module.forward
@@ -217,6 +223,10 @@ CHANGES = {
     "no weights": lambda: block(affine=False),
     "no statistics": lambda: block(track_running_stats=False),
     "the batch's statistics": lambda: (b := block()) | {"norm": b["norm"].train()},
+    "statistics that are not to be used": lambda: (
+        (b := block()) | {"norm": changed(b["norm"], track_running_stats=False)}
+    ),
+    "no bias": lambda: (b := block()) | {"norm": changed(b["norm"], bias=None)},
     "wide weights": lambda: (b := block()) | {"conv": b["conv"].to(dtype=np.float64)},
     "wide statistics": lambda: (b := block()) | {"norm": b["norm"].to(dtype=np.float64)},
     "another norm": lambda: block() | {"norm": nn.Identity()},
@@ -259,6 +269,32 @@ def test_shortcuts_that_do_not_fit_are_the_adds_business():
         assert both_ways(some, "add", x, wide)[0].dtype == np.float64
         with pytest.raises(ValueError, match="give the shortcut a projection"):
             both_ways(some, "add", x, Tensor(normal(16, dtype=np.float32)))
+
+
+def test_one_number_for_both_directions_is_taken_as_in_the_layer():
+    some, given = block(), picture()
+    with no_grad():
+        expected, _ = both_ways(some, "add", *given)
+        changed(some["conv"], stride=2, padding=1, dilation=1)
+        assert np.array_equal(both_ways(some, "add", *given)[0].data, expected.data)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda b: changed(b["norm"], running_var=None), "running_mean and running_var"),
+        (lambda b: changed(b["norm"], num_features=4), r"BatchNorm2d wants images \(N, H, W, 4\)"),
+        (
+            lambda b: changed(b["conv"], weight=nn.Parameter(b["conv"].weight.data[..., :4])),
+            r"BatchNorm2d wants images \(N, H, W, 16\)",
+        ),
+    ],
+)
+def test_layers_that_do_not_fit_say_so(change, message):
+    some, (x, _) = block(), picture()
+    change(some)
+    with no_grad(), pytest.raises(ValueError, match=message):
+        convolved(x, some["conv"], some["norm"])
 
 
 def test_wrong_images_raise_what_the_convolution_raises():
