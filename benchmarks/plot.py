@@ -42,8 +42,9 @@ def ratios(ax: Any, results: Results) -> None:
     ax.set_yticks(range(len(rows)), [row.words for row in rows], fontsize=8)
     ax.invert_yaxis()
     ax.set_xlabel("time (memory) over PyTorch's in its faster layout")
-    ax.set_xlim(right=1.12 * max((row.ratio() or 0 for row in rows), default=1))
-    ax.legend(fontsize=8, loc="lower right")
+    furthest = (max(row.ratio() or 0, row.at_most or 0) for row in rows)
+    ax.set_xlim(right=1.05 * max(furthest, default=1))
+    ax.legend(fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
 
 
 def others(ax: Any, results: Results) -> None:
