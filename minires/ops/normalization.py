@@ -7,6 +7,7 @@ again: two sums per channel, then the gradient of the input from them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from minires import kernels
 from minires.backend import Array, xp_of
@@ -112,7 +113,7 @@ def batch_norm_add_relu(
 
     `residual` has the shape and dtype of `x`; saved are the same as of `batch_norm`.
     """
-    _check_residual(x, residual)
+    check_residual(tuple(x.shape), x.dtype, residual)
     return _normalized(x, gamma, beta, eps, residual=residual, relu=True)
 
 
@@ -130,10 +131,11 @@ def batch_norm_add_relu_vjp(
     return *batch_norm_vjp(dy, x, gamma, saved, needs, eps), dy
 
 
-def _check_residual(x: Array, residual: Array) -> None:
-    wanted, got = ((tuple(a.shape), str(a.dtype)) for a in (x, residual))
-    if wanted != got:  # stretching or rounding it would hide a mistake
-        raise ValueError(f"a residual of {wanted[0]} {wanted[1]} is wanted, got {got[0]} {got[1]}")
+def check_residual(shape: tuple[int, ...], dtype: Any, residual: Array) -> None:
+    """Raise a ValueError unless it has them: stretching or rounding it would hide a mistake."""
+    got = tuple(residual.shape)
+    if (got, residual.dtype) != (shape, dtype):
+        raise ValueError(f"a residual of {shape} {dtype} is wanted, got {got} {residual.dtype}")
 
 
 def _inverse_root(var: Array, eps: float) -> Array:
@@ -245,7 +247,7 @@ def scale_shift_relu_vjp(
 @op
 def scale_shift_add_relu(x: Array, scale: Array, shift: Array, residual: Array) -> Array:
     """`relu(x * scale + shift + residual)`, of a residual of x's shape and dtype, in one pass."""
-    _check_residual(x, residual)
+    check_residual(tuple(x.shape), x.dtype, residual)
     return kernels.scale_shift(x, scale, shift, residual=residual, relu=True)
 
 

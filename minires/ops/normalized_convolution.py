@@ -16,6 +16,7 @@ from minires.kernels.geometry import output_size
 from minires.kernels.placement import Pair
 from minires.ops.activation import relu_gradient
 from minires.ops.convolution import check_conv2d, conv2d, conv2d_vjp
+from minires.ops.normalization import check_residual
 
 
 @op
@@ -93,9 +94,7 @@ def conv2d_scale_shift_add(
     check_conv2d(x, w, stride, padding, dilation, groups)
     _check_factors(w, scale, shift)
     size = output_size(x.shape[1:3], w.shape[:2], stride, padding, dilation)
-    wanted, got = (x.shape[0], *size, w.shape[3]), tuple(residual.shape)
-    if (got, residual.dtype) != (wanted, x.dtype):  # stretching or rounding would hide a mistake
-        raise ValueError(f"a residual of {wanted} {x.dtype} is wanted, got {got} {residual.dtype}")
+    check_residual((x.shape[0], *size, w.shape[3]), x.dtype, residual)
     return kernels.conv2d_scale_shift(
         x,
         w,
@@ -124,9 +123,10 @@ def conv2d_scale_shift_add_vjp(
     dilation: Pair,
     groups: int,
 ) -> tuple[Array | None, ...]:
-    walk = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-    dy = relu_gradient(g, raw(out)) if relu else g
-    return *conv2d_scale_shift_vjp(dy, x, w, scale, out, needs, relu=False, **walk), dy
+    gradients = conv2d_scale_shift_vjp(
+        g, x, w, scale, out, needs, relu, stride, padding, dilation, groups
+    )
+    return *gradients, gradients[3]  # the residual is added where the shift is
 
 
 def _check_factors(w: Array, scale: Array, shift: Array) -> None:
