@@ -40,12 +40,6 @@ def element(array, at):
     return np.asarray(array)[index].item()
 
 
-def conv2d_scale_shift(x, w, scale, shift, residual=0.0, *, relu=False, **walk):
-    walk = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 1} | walk
-    scaled = elementwise(lambda v, a, b, r: max(v * a + b + r, 0.0 if relu else -math.inf))
-    return scaled(reference.conv2d(x, w, **walk), scale, shift, np.asarray(residual))
-
-
 def reduction(function):
     """`function` of the list of values that each place of the result gathers."""
 
@@ -300,10 +294,6 @@ DEFINITIONS = {
     "avg_pool2d": reference.avg_pool,
     "avg_pool2d_dx": avg_pool2d_dx,
     "batch_norm": batch_norm_loops,
-    "batch_norm_add_relu": lambda x, gamma, beta, residual, **static: np.maximum(
-        batch_norm_loops(x, gamma, beta, **static) + residual, 0
-    ),
-    "batch_norm_relu": lambda *args, **static: np.maximum(batch_norm_loops(*args, **static), 0),
     "_batch_mean": channel_means,
     "_batch_inv_std": channel_inv_std,
     "_gradient_sums": gradient_sums,
@@ -315,8 +305,6 @@ DEFINITIONS = {
     "conv2d": reference.conv2d,
     "conv2d_dw": reference.conv2d_dw,
     "conv2d_dx": reference.conv2d_dx,
-    "conv2d_scale_shift": conv2d_scale_shift,
-    "conv2d_scale_shift_add": conv2d_scale_shift,
     "cross_entropy": cross_entropy,
     "divide": elementwise(lambda a, b: a / b),
     "exp": elementwise(math.exp),
@@ -345,8 +333,6 @@ DEFINITIONS = {
     "relu_gradient": elementwise(lambda dy, y: dy if y > 0 else 0.0),
     "reshape": reshape,
     "scale_shift": elementwise(lambda v, scale, shift: v * scale + shift),
-    "scale_shift_add_relu": elementwise(lambda v, a, b, r: max(v * a + b + r, 0.0)),
-    "scale_shift_relu": elementwise(lambda v, scale, shift: max(v * scale + shift, 0.0)),
     "scatter": scatter,
     "sigmoid": elementwise(sigmoid),
     "sign": elementwise(lambda v: (v > 0) - (v < 0)),

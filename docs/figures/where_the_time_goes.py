@@ -274,7 +274,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "winograd": lambda: _compare("blocks", "winograd"),
     "threads code": lambda: code(threads._Batch.work),
     "threads": lambda: _compare("winograd", "threads"),
-    "norm code": lambda: code(scaling.scale_chunk),
+    "norm code": lambda: code(scaling.scale_shift, "run"),
     "norm": norm_table,
     "networks": network_table,
     "settings": settings_table,

@@ -13,7 +13,6 @@ import minires
 from minires import Tensor, grad, kernels, no_grad, optim
 from minires.bench import tasks
 from minires.bench.tasks import Task, Work
-from minires.kernels.scaling import ScaledInPlace
 from minires.kernels.threads import parallel
 from minires.nn import functional as F
 
@@ -165,13 +164,11 @@ def parts(task: Task, runs: int) -> dict[str, float]:
     """How the seconds of a run divide; meant for one thread, where times add up.
 
     The matrix products of convolutions are told from the rest of them, which is lowering and
-    transforms, by a stopwatch around NumPy's `matmul`, and so is the batch norm that follows one in
-    the same operation.
+    transforms, by a stopwatch around NumPy's `matmul`.
     """
     run = build(task, "").run
     run()
     products, matmul = 0.0, np.matmul
-    following, scale = 0.0, ScaledInPlace.__call__
 
     def timed(*args: Any, **options: Any) -> Any:
         nonlocal products
@@ -182,34 +179,25 @@ def parts(task: Task, runs: int) -> dict[str, float]:
             products += time.perf_counter() - start
         return result
 
-    def timed_scale(self: ScaledInPlace, positions: slice) -> None:
-        nonlocal following
-        start = time.perf_counter()
-        scale(self, positions)
-        following += time.perf_counter() - start
-
     np.matmul = timed  # type: ignore[assignment]
-    ScaledInPlace.__call__ = timed_scale  # type: ignore[method-assign]
     try:
         with minires.profile() as profile:
             for _ in range(runs):
                 run()
     finally:
         np.matmul = matmul
-        ScaledInPlace.__call__ = scale  # type: ignore[method-assign]
     took = {name: passes.seconds for name, passes in profile.operations.items()}
 
     def taken(*beginnings: str) -> float:
         return sum(took.pop(name) for name in list(took) if name.startswith(beginnings))
 
-    convolutions = taken("conv2d") - following
-    # The add and the ReLU that follow are in the same pass.
-    norms = taken("batch_norm", "scale_shift") + following
+    convolutions = taken("conv2d")
+    norms = taken("batch_norm", "scale_shift")
     found = {
         "convolutions: matrix products": products,
         "convolutions: lowering and transforms": convolutions - products,
-        "batch norm, with the add and ReLU after it": norms,
-        "adds, pooling, other operations": sum(took.values()),
+        "batch norm": norms,
+        "adds, ReLU, pooling, other operations": sum(took.values()),
     }
     found["engine, optimiser, Python"] = profile.seconds - sum(found.values())
     return {name: seconds / runs for name, seconds in found.items()}

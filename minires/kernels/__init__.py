@@ -12,7 +12,7 @@ from minires.kernels.batch_norm import (
     track,
 )
 from minires.kernels.choose import Choice, explain, use_algorithm
-from minires.kernels.conv import conv2d, conv2d_dw, conv2d_dx, conv2d_scale_shift
+from minires.kernels.conv import conv2d, conv2d_dw, conv2d_dx
 from minires.kernels.elementwise import add, placed, relu, relu_gradient
 from minires.kernels.pooling import (
     avg_pool,
@@ -35,7 +35,6 @@ __all__ = [
     "conv2d",
     "conv2d_dw",
     "conv2d_dx",
-    "conv2d_scale_shift",
     "explain",
     "get_num_threads",
     "gradient_sums",

@@ -12,7 +12,7 @@ import numpy as np
 from minires.backend import Array, xp_of
 from minires.kernels.fused import fused
 from minires.kernels.half import computed_in_float32
-from minires.kernels.scaling import joined, scale_shift
+from minires.kernels.scaling import scale_shift
 from minires.kernels.wide_rows import Chunk, Rows
 from minires.kernels.workspace import empty
 
@@ -72,37 +72,27 @@ def _moments_about(point: Array | None, rows: Rows, values: Array) -> tuple[Arra
 
 
 @computed_in_float32(on="cpu and gpu")
-def normalize(
-    x: Array,
-    mean: Array,
-    inv_std: Array,
-    gamma: Array,
-    beta: Array,
-    *,
-    residual: Array | None = None,
-    relu: bool = False,
-) -> Array:
+def normalize(x: Array, mean: Array, inv_std: Array, gamma: Array, beta: Array) -> Array:
     """``(x - mean) * inv_std * gamma + beta``, for an (..., C) array and (C,) vectors.
 
-    `residual`, an array of x's shape, is added to that, and `relu` takes the ReLU of it all. On the
-    CPU it is computed as ``x*scale + shift``, one step fewer, which rounds no more than x itself is
-    rounded: by a share of `mean`, not of ``x - mean``.
+    On the CPU it is computed as ``x*scale + shift``, one step fewer, which rounds no more than x
+    itself is rounded: by a share of `mean`, not of ``x - mean``.
     """
     xp = xp_of(x)
     if xp is np:
         scale = inv_std * gamma
         shift = beta - mean.astype(np.float64) * scale
-        return scale_shift(x, scale, shift, residual=residual, relu=relu)
+        return scale_shift(x, scale, shift)
     kernel = fused(
         xp, "T x, M mean, M s, G gamma, G beta", "T y", "y = (x - mean) * (s * gamma) + beta"
     )
     if kernel is not None:
-        out = kernel(x, mean, inv_std, gamma, beta)
+        out: Array = kernel(x, mean, inv_std, gamma, beta)
     else:
         out = x - mean
         out *= inv_std * gamma
         out += beta
-    return joined(out, residual, relu)
+    return out
 
 
 def track(running: Array, batch: Array, momentum: float) -> None:

@@ -9,15 +9,12 @@ functions are linear in each argument, and adjoint to each other: ``<conv2d(x, w
 
 from __future__ import annotations
 
-import numpy as np
-
 from minires.backend import Array, device_of, xp_of
 from minires.kernels import col2im
 from minires.kernels.choose import ALGORITHMS, Problem, check, choose
-from minires.kernels.geometry import Done, nothing, output_size
+from minires.kernels.geometry import nothing, output_size
 from minires.kernels.half import computed_in_float32
 from minires.kernels.placement import Pair, Placement
-from minires.kernels.scaling import ScaledInPlace, scale_shift
 from minires.kernels.strided_gradient import phases, swap_channels
 from minires.kernels.threads import one_blas_thread
 from minires.kernels.workspace import empty
@@ -46,51 +43,6 @@ def conv2d(
     Ho, Wo = output_size(x.shape[1:3], w.shape[:2], stride, padding, dilation)
     out = empty(xp_of(x, w), (x.shape[0], Ho, Wo, O), x.dtype)
     _correlate(x, w, out, Placement((-padding[0], -padding[1]), stride, dilation, groups))
-    return out
-
-
-@computed_in_float32(on="cpu")
-@one_blas_thread()
-def conv2d_scale_shift(
-    x: Array,
-    w: Array,
-    scale: Array,
-    shift: Array,
-    *residual: Array,
-    relu: bool,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    groups: int,
-) -> Array:
-    """``scale_shift(conv2d(x, w), scale, shift)`` and what may follow it, in one pass.
-
-    It is the same to the bit, except that what float16 gives is rounded once.
-
-    Parameters
-    ----------
-    x : (N, H, W, C) array
-    w : (KH, KW, C/groups, O) array
-    scale, shift : (O,) arrays
-    *residual : (N, Ho, Wo, O) array
-        At most one, which is added.
-    relu : bool
-        Take the ReLU of it all.
-    stride, padding, dilation : (int, int)
-    groups : int
-
-    Returns
-    -------
-    (N, Ho, Wo, O) array
-    """
-    added = residual[0] if residual else None
-    if xp_of(x, w) is not np:
-        out = conv2d(x, w, stride=stride, padding=padding, dilation=dilation, groups=groups)
-        return scale_shift(out, scale, shift, residual=added, relu=relu)
-    size = output_size(x.shape[1:3], w.shape[:2], stride, padding, dilation)
-    out = empty(np, (x.shape[0], *size, w.shape[3]), x.dtype)
-    finish = ScaledInPlace(out, scale, shift, added, relu)
-    _correlate(x, w, out, Placement((-padding[0], -padding[1]), stride, dilation, groups), finish)
     return out
 
 
@@ -186,7 +138,6 @@ def _correlate(
     w: Array,
     out: Array,
     place: Placement,
-    done: Done = nothing,
     name: str | None = None,
 ) -> None:
     """Fill `out` by the algorithm of that name, or by the best."""
@@ -196,4 +147,4 @@ def _correlate(
         name = choose(problem, "forward").name
     else:
         check(problem, name)
-    ALGORITHMS[name].correlate(x, w, out, place, done)
+    ALGORITHMS[name].correlate(x, w, out, place, nothing)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 from minires import nn, ops
-from minires.nn.rectified import convolved, plain, rectified
 from minires.tensor import Tensor
 
 Shortcut = Literal["A", "B", "C", "none"]
@@ -88,8 +87,12 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, H, W, in_channels) to (N, H / stride, W / stride, width)."""
-        out = convolved(x, self.conv1, self.bn1, self.relu)
-        return _end(self, self.conv2, self.bn2, out, x)
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        if self.add is not None:
+            out = self.add(out, x if self.downsample is None else self.downsample(x))
+        y: Tensor = self.relu(out)
+        return y
 
 
 class Bottleneck(nn.Module):
@@ -133,29 +136,13 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, H, W, in_channels) to (N, H / stride, W / stride, 4 * width)."""
-        out = convolved(x, self.conv1, self.bn1, self.relu)
-        out = convolved(out, self.conv2, self.bn2, self.relu)
-        return _end(self, self.conv3, self.bn3, out, x)
-
-
-def _end(
-    block: BasicBlock | Bottleneck, conv: nn.Conv2d, norm: nn.Module, out: Tensor, x: Tensor
-) -> Tensor:
-    """``relu(norm(conv(out)) + shortcut(x))``; without the shortcut in the plain twin."""
-    if block.add is None:
-        return convolved(out, conv, norm, block.relu)
-    shortcut = x
-    if block.downsample is not None:
-        shortcut = _projected(block.downsample, x)
-    return convolved(out, conv, norm, block.relu, block.add, shortcut)
-
-
-def _projected(downsample: nn.Module, x: Tensor) -> Tensor:
-    """``downsample(x)``; a projection's two layers as one operation, where that may be."""
-    if plain(downsample, nn.Sequential) and len(downsample) == 2:
-        return convolved(x, *downsample)
-    out: Tensor = downsample(x)
-    return out
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.relu(self.bn2(self.conv2(out)))
+        out = self.bn3(self.conv3(out))
+        if self.add is not None:
+            out = self.add(out, x if self.downsample is None else self.downsample(x))
+        y: Tensor = self.relu(out)
+        return y
 
 
 class PreActBlock(nn.Module):
@@ -187,9 +174,9 @@ class PreActBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, H, W, in_channels) to (N, H / stride, W / stride, width)."""
-        active = rectified(self.relu, self.bn1, x)
+        active = self.relu(self.bn1(x))
         out = self.conv1(active)
-        out = self.conv2(rectified(self.relu, self.bn2, out))
+        out = self.conv2(self.relu(self.bn2(out)))
         if self.add is not None:
             out = self.add(out, x if self.downsample is None else self.downsample(active))
         y: Tensor = out
@@ -226,10 +213,10 @@ class PreActBottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, H, W, in_channels) to (N, H / stride, W / stride, 4 * width)."""
-        active = rectified(self.relu, self.bn1, x)
+        active = self.relu(self.bn1(x))
         out = self.conv1(active)
-        out = self.conv2(rectified(self.relu, self.bn2, out))
-        out = self.conv3(rectified(self.relu, self.bn3, out))
+        out = self.conv2(self.relu(self.bn2(out)))
+        out = self.conv3(self.relu(self.bn3(out)))
         if self.add is not None:
             out = self.add(out, x if self.downsample is None else self.downsample(active))
         y: Tensor = out

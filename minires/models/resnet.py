@@ -16,7 +16,6 @@ from minires.models.blocks import (
     PreActBottleneck,
     Shortcut,
 )
-from minires.nn.rectified import convolved, rectified
 from minires.tensor import Tensor
 
 Block = type[BasicBlock] | type[Bottleneck] | type[PreActBlock] | type[PreActBottleneck]
@@ -110,10 +109,11 @@ class ResNet(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """Images (N, H, W, in_channels) to the last stage's map (N, h, w, channels)."""
-        x = self.maxpool(convolved(x, self.conv1, self.bn1, self.relu))
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         for stage in self.stages:
             x = getattr(self, stage)(x)
-        return rectified(self.relu_last, self.bn_last, x)
+        features: Tensor = self.relu_last(self.bn_last(x))
+        return features
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (N, H, W, in_channels) of any size to logits (N, num_classes)."""

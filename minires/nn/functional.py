@@ -12,7 +12,6 @@ import numpy as np  # for label checks, pooling matrices and dropout masks, all 
 from minires import kernels, ops, random
 from minires.backend import Array, device_of, to_device, xp_of
 from minires.engine import raw
-from minires.kernels.scaling import factors
 from minires.tensor import Tensor
 
 Size = int | tuple[int, int]
@@ -118,9 +117,6 @@ def batch_norm(
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
-    *,
-    residual: Tensor | None = None,
-    relu: bool = False,
 ) -> Tensor:
     """Batch normalisation over all axes but the last (Ioffe and Szegedy 2015).
 
@@ -140,10 +136,6 @@ def batch_norm(
     momentum : float
     eps : float
         Keeps the root away from 0.
-    residual : (..., C), optional
-        Add this, of the input's shape and dtype, before the ReLU.
-    relu : bool
-        Give the ReLU of the result, in the same pass over memory.
 
     Returns
     -------
@@ -153,8 +145,8 @@ def batch_norm(
     Raises
     ------
     ValueError
-        If the channels or the residual do not fit; in training, if a channel has fewer than two
-        values; otherwise, if there are no running statistics.
+        If the channels do not fit; in training, if a channel has fewer than two values; otherwise,
+        if there are no running statistics.
 
     References
     ----------
@@ -164,19 +156,12 @@ def batch_norm(
     like = next((t for t in (weight, bias, running_mean, running_var) if t is not None), None)
     if like is not None and like.shape != (channels,):
         raise ValueError(f"batch_norm wants (..., {like.shape[0]}), got {tuple(input.shape)}")
-    data = raw(input)
-    gamma: Any = weight if weight is not None else xp_of(data).ones(channels, data.dtype)
-    beta: Any = bias if bias is not None else xp_of(data).zeros(channels, data.dtype)
-    added = () if residual is None else (residual,)
-    if added and not relu:
-        raise ValueError("batch_norm adds a residual only before a ReLU: give relu=True too")
+    gamma: Any = weight if weight is not None else xp_of(raw(input)).ones(channels, input.dtype)
+    beta: Any = bias if bias is not None else xp_of(raw(input)).zeros(channels, input.dtype)
     out: Tensor
     if training:
-        normalize = (
-            ops.batch_norm_add_relu if added else ops.batch_norm_relu if relu else ops.batch_norm
-        )
-        out, (mean, var) = normalize(input, gamma, beta, *added, eps=eps, with_saved=True)
-        count = data.size // channels
+        out, (mean, var) = ops.batch_norm(input, gamma, beta, eps=eps, with_saved=True)
+        count = input.size // channels
         if running_mean is not None:
             kernels.track(running_mean.data, mean, momentum)
         if running_var is not None:
@@ -184,11 +169,9 @@ def batch_norm(
     else:
         if running_mean is None or running_var is None:
             raise ValueError("batch_norm outside training wants running_mean and running_var")
-        apply = (
-            ops.scale_shift_add_relu if added else ops.scale_shift_relu if relu else ops.scale_shift
-        )
         mean, var = raw(running_mean), raw(running_var)  # constants, also to the graph
-        out = apply(input, *factors(gamma, beta, mean, var, eps), *added)
+        scale = gamma * (1 / xp_of(var).sqrt(var + eps))
+        out = ops.scale_shift(input, scale, beta - scale * mean)
     return out
 
 

@@ -6,9 +6,6 @@ from typing import Any
 
 import numpy as np  # for dtypes only
 
-from minires.backend import Array
-from minires.engine import raw
-from minires.kernels.scaling import factors
 from minires.nn import functional as F
 from minires.nn.module import Module, Parameter
 from minires.tensor import Tensor
@@ -40,11 +37,8 @@ class _BatchNorm(Module):
         else:
             self.running_mean = self.running_var = None
 
-    def forward(self, x: Tensor, *, residual: Tensor | None = None, relu: bool = False) -> Tensor:
-        """Normalise each channel: by the batch in training, by running statistics otherwise.
-
-        What may follow, `functional.batch_norm` does in the same pass: see `rectified`.
-        """
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise each channel: by the batch in training, by running statistics otherwise."""
         if x.ndim not in self.ranks or x.shape[-1] != self.num_features:
             wanted = self.wanted.format(self.num_features)
             raise ValueError(f"{type(self).__name__} wants {wanted}, got {tuple(x.shape)}")
@@ -57,22 +51,10 @@ class _BatchNorm(Module):
             self.training or not self.track_running_stats,
             self.momentum,
             self.eps,
-            residual=residual,
-            relu=relu,
         )
         if self.training and self.track_running_stats:
             self.num_batches_tracked.data += 1
         return out
-
-    def factors(self) -> tuple[Array, Array]:
-        """What evaluation multiplies each channel by and what it adds: arrays (num_features,).
-
-        Of a layer that has weights and running statistics.
-        """
-        gamma, beta, mean, var = map(
-            raw, (self.weight, self.bias, self.running_mean, self.running_var)
-        )
-        return factors(gamma, beta, mean, var, self.eps)
 
     def extra_repr(self) -> str:
         return (

@@ -34,15 +34,7 @@ from minires.ops.arithmetic import (
 from minires.ops.convolution import conv2d, conv2d_dw, conv2d_dx
 from minires.ops.loss import cross_entropy
 from minires.ops.matmul import matmul
-from minires.ops.normalization import (
-    batch_norm,
-    batch_norm_add_relu,
-    batch_norm_relu,
-    scale_shift,
-    scale_shift_add_relu,
-    scale_shift_relu,
-)
-from minires.ops.normalized_convolution import conv2d_scale_shift, conv2d_scale_shift_add
+from minires.ops.normalization import batch_norm, scale_shift
 from minires.ops.pooling import avg_pool2d, max_pool2d
 from minires.ops.reduction import (
     broadcast_to,
@@ -74,16 +66,12 @@ __all__ = [
     "astype",
     "avg_pool2d",
     "batch_norm",
-    "batch_norm_add_relu",
-    "batch_norm_relu",
     "broadcast_to",
     "clip",
     "concatenate",
     "conv2d",
     "conv2d_dw",
     "conv2d_dx",
-    "conv2d_scale_shift",
-    "conv2d_scale_shift_add",
     "cross_entropy",
     "divide",
     "exp",
@@ -109,8 +97,6 @@ __all__ = [
     "relu",
     "reshape",
     "scale_shift",
-    "scale_shift_add_relu",
-    "scale_shift_relu",
     "scatter",
     "sigmoid",
     "sign",

@@ -7,12 +7,10 @@ again: two sums per channel, then the gradient of the input from them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from minires import kernels
 from minires.backend import Array, xp_of
-from minires.engine import op, raw
-from minires.ops.activation import relu_gradient
+from minires.engine import op
 from minires.ops.shape import stack
 
 
@@ -45,17 +43,6 @@ def batch_norm(
     ValueError
         If a channel has fewer than two values: its variance would be zero.
     """
-    return _normalized(x, gamma, beta, eps)
-
-
-def _normalized(
-    x: Array,
-    gamma: Array,
-    beta: Array,
-    eps: float,
-    residual: Array | None = None,
-    relu: bool = False,
-) -> tuple[Array, tuple[Array, Array]]:
     count = x.size // max(x.shape[-1], 1)
     if count < 2:
         raise ValueError(
@@ -64,7 +51,7 @@ def _normalized(
         )
     mean, var = kernels.moments(x)
     inv_std = _inverse_root(var, eps)
-    out = kernels.normalize(x, mean, inv_std, gamma, beta, residual=residual, relu=relu)
+    out = kernels.normalize(x, mean, inv_std, gamma, beta)
     return out, (mean, var)
 
 
@@ -82,60 +69,6 @@ def batch_norm_vjp(
     sums = _gradient_sums(g, x, mean, inv_std)  # (2, C)
     dx = _input_gradient(g, x, gamma, sums, mean, inv_std) if needs[0] else None
     return dx, sums[1], sums[0]
-
-
-@op
-def batch_norm_relu(
-    x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5
-) -> tuple[Array, tuple[Array, Array]]:
-    """`relu(batch_norm(x, gamma, beta))`, without the array between the two; saved are the same."""
-    return _normalized(x, gamma, beta, eps, relu=True)
-
-
-@batch_norm_relu.vjp
-def batch_norm_relu_vjp(
-    g: Array,
-    x: Array,
-    gamma: Array,
-    out: Array,
-    saved: tuple[Array, Array],
-    needs: Sequence[bool],
-    eps: float,
-) -> Sequence[Array | None]:
-    return batch_norm_vjp(relu_gradient(g, raw(out)), x, gamma, saved, needs, eps)
-
-
-@op
-def batch_norm_add_relu(
-    x: Array, gamma: Array, beta: Array, residual: Array, *, eps: float = 1e-5
-) -> tuple[Array, tuple[Array, Array]]:
-    """`relu(batch_norm(x, gamma, beta) + residual)`, the end of a residual block, in one pass.
-
-    `residual` has the shape and dtype of `x`; saved are the same as of `batch_norm`.
-    """
-    check_residual(tuple(x.shape), x.dtype, residual)
-    return _normalized(x, gamma, beta, eps, residual=residual, relu=True)
-
-
-@batch_norm_add_relu.vjp
-def batch_norm_add_relu_vjp(
-    g: Array,
-    x: Array,
-    gamma: Array,
-    out: Array,
-    saved: tuple[Array, Array],
-    needs: Sequence[bool],
-    eps: float,
-) -> Sequence[Array | None]:
-    dy = relu_gradient(g, raw(out))
-    return *batch_norm_vjp(dy, x, gamma, saved, needs, eps), dy
-
-
-def check_residual(shape: tuple[int, ...], dtype: Any, residual: Array) -> None:
-    """Raise a ValueError unless it has them: stretching or rounding it would hide a mistake."""
-    got = tuple(residual.shape)
-    if (got, residual.dtype) != (shape, dtype):
-        raise ValueError(f"a residual of {shape} {dtype} is wanted, got {got} {residual.dtype}")
 
 
 def _inverse_root(var: Array, eps: float) -> Array:
@@ -229,31 +162,3 @@ def scale_shift_vjp(
     g: Array, x: Array, scale: Array, needs: Sequence[bool]
 ) -> tuple[Array | None, Array | None, Array]:
     return g * scale if needs[0] else None, g * x if needs[1] else None, g
-
-
-@op
-def scale_shift_relu(x: Array, scale: Array, shift: Array) -> Array:
-    """`relu(x * scale + shift)` per channel, without the array between the two."""
-    return kernels.scale_shift(x, scale, shift, relu=True)
-
-
-@scale_shift_relu.vjp
-def scale_shift_relu_vjp(
-    g: Array, x: Array, scale: Array, out: Array, needs: Sequence[bool]
-) -> Sequence[Array | None]:
-    return scale_shift_vjp(relu_gradient(g, raw(out)), x, scale, needs)
-
-
-@op
-def scale_shift_add_relu(x: Array, scale: Array, shift: Array, residual: Array) -> Array:
-    """`relu(x * scale + shift + residual)`, of a residual of x's shape and dtype, in one pass."""
-    check_residual(tuple(x.shape), x.dtype, residual)
-    return kernels.scale_shift(x, scale, shift, residual=residual, relu=True)
-
-
-@scale_shift_add_relu.vjp
-def scale_shift_add_relu_vjp(
-    g: Array, x: Array, scale: Array, out: Array, needs: Sequence[bool]
-) -> Sequence[Array | None]:
-    dy = relu_gradient(g, raw(out))
-    return *scale_shift_vjp(dy, x, scale, needs), dy

@@ -79,33 +79,6 @@ RULES: dict[str, Rule] = {
         ),
     ),
     "scale_shift": Rule("{0} · {1} + {2}", ("{1}", "{0}", "1")),
-    "scale_shift_relu": Rule(
-        "max({0} · {1} + {2}, 0)",
-        ("{1} · [{out} &gt; 0]", "{0} · [{out} &gt; 0]", "[{out} &gt; 0]"),
-    ),
-    "batch_norm_relu": Rule(
-        "ReLU of the batch norm of {0}",
-        whole=(
-            "<i>γ/σ</i> · ({g} where {out} &gt; 0, less its mean, less its part along the "
-            "normalised {0})",
-            "Σ {g} ⊙ the normalised {0}, where {out} &gt; 0",
-            "Σ {g} where {out} &gt; 0",
-        ),
-    ),
-    "scale_shift_add_relu": Rule(
-        "max({0} · {1} + {2} + {3}, 0)",
-        ("{1} · [{out} &gt; 0]", "{0} · [{out} &gt; 0]", "[{out} &gt; 0]", "[{out} &gt; 0]"),
-    ),
-    "batch_norm_add_relu": Rule(
-        "ReLU of {3} and the batch norm of {0}",
-        whole=(
-            "<i>γ/σ</i> · ({g} where {out} &gt; 0, less its mean, less its part along the "
-            "normalised {0})",
-            "Σ {g} ⊙ the normalised {0}, where {out} &gt; 0",
-            "Σ {g} where {out} &gt; 0",
-            "{g} where {out} &gt; 0",
-        ),
-    ),
     "max_pool2d": Rule("max pooling of {0}", whole=("{g}, sent to each window's maximum",)),
     "avg_pool2d": Rule("mean pooling of {0}", whole=("{g}, spread evenly over each window",)),
     "move": Rule("{0}, on another device", whole=("{g}, moved back",)),

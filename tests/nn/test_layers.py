@@ -253,10 +253,6 @@ def test_functional_batch_norm_errors():
         nn.functional.batch_norm(x, None, None)
     with pytest.raises(ValueError, match=r"batch_norm wants \(\.\.\., 5\), got \(4, 3\)"):
         nn.functional.batch_norm(x, None, None, Tensor(np.ones(5)), training=True)
-    with pytest.raises(ValueError, match="a residual only before a ReLU"):
-        nn.functional.batch_norm(x, None, None, training=True, residual=x)
-    with pytest.raises(ValueError, match=r"a residual of \(4, 3\) float64 is wanted, got \(3,\)"):
-        nn.functional.batch_norm(x, None, None, training=True, residual=x[0], relu=True)
 
 
 # ---------------------------------------------------------------------- activations
@@ -418,8 +414,7 @@ def test_functional_signatures_are_those_that_pytorch_users_know():
     wanted = {
         "conv2d": "input, weight, bias, stride, padding, dilation, groups",
         "linear": "input, weight, bias",
-        "batch_norm": "input, running_mean, running_var, weight, bias, training, momentum, eps"
-        ", residual, relu",  # by keyword, beyond what PyTorch has
+        "batch_norm": "input, running_mean, running_var, weight, bias, training, momentum, eps",
         "relu": "input, inplace",
         "leaky_relu": "input, negative_slope, inplace",
         "softmax": "input, dim",

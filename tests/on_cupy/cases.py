@@ -108,18 +108,6 @@ CASES = [
         second=True,
     ),
     Case(
-        "normalized_convolution.conv2d_scale_shift",
-        lambda *given: ops.conv2d_scale_shift(*given, relu=True, **WALK),
-        [IMAGES, WEIGHTS, normal(5, seed=4), normal(5)],
-        second=True,
-    ),
-    Case(
-        "normalized_convolution.conv2d_scale_shift_add",
-        lambda *given: ops.conv2d_scale_shift_add(*given, **WALK),
-        [IMAGES, WEIGHTS, normal(5, seed=4), normal(5), CONVOLVED],
-        second=True,
-    ),
-    Case(
         "convolution.conv2d_dx",
         lambda g, w: ops.conv2d_dx(g, w, input_size=(7, 6), **WALK),
         [CONVOLVED, WEIGHTS],
@@ -158,13 +146,6 @@ CASES = [
     ),
     Case("shape.move", lambda x: x.to("cpu").to(device_of(raw(x))), [X]),
     Case("normalization.batch_norm", ops.batch_norm, [IMAGES, *STATISTICS], second=True),
-    Case(
-        "normalization.batch_norm_add_relu",
-        ops.batch_norm_add_relu,
-        [IMAGES, *STATISTICS, normal(2, 7, 6, 4, seed=5)],
-        second=True,
-    ),
-    Case("normalization.batch_norm_relu", ops.batch_norm_relu, [IMAGES, *STATISTICS], second=True),
     Case("normalization._batch_mean", _batch_mean, [IMAGES]),
     Case("normalization._batch_inv_std", _batch_inv_std, [IMAGES]),
     Case(
@@ -183,12 +164,6 @@ CASES = [
         [normal(2, 7, 6, 4, seed=5), IMAGES],
     ),
     Case("normalization.scale_shift", ops.scale_shift, [IMAGES, *STATISTICS]),
-    Case(
-        "normalization.scale_shift_add_relu",
-        ops.scale_shift_add_relu,
-        [IMAGES, *STATISTICS, normal(2, 7, 6, 4, seed=5)],
-    ),
-    Case("normalization.scale_shift_relu", ops.scale_shift_relu, [IMAGES, *STATISTICS]),
     Case("pooling.max_pool2d", lambda x: ops.max_pool2d(x, **WINDOWS), [IMAGES]),
     Case(
         "pooling.max_pool2d_scatter",

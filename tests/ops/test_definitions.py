@@ -14,8 +14,6 @@ NAMES = sorted(OPERATIONS)
 
 NEVER_EMPTY = {  # what they need values for
     "batch_norm": "a channel's variance",
-    "batch_norm_add_relu": "a channel's variance",
-    "batch_norm_relu": "a channel's variance",
     "_batch_mean": "a channel's mean",
     "_batch_inv_std": "a channel's variance",
     "_gradient_sums": "a channel's mean and variance",

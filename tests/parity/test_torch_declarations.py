@@ -173,7 +173,7 @@ WINOGRAD = {"winograd1d": 3, "winograd2": 3, "winograd4": 7}
 
 
 def factor(call):
-    if call.name not in ("conv2d", "conv2d_scale_shift", "conv2d_scale_shift_add"):
+    if call.name != "conv2d":
         return FACTOR
     x, w = (array.shape for array in call.args[:2])
     walk = {name: value for name, value in call.static.items() if name != "relu"}

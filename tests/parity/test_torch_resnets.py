@@ -172,10 +172,6 @@ def twin_gradients(name, model, x, labels, dtype):
 
 RECTIFYING = {
     "relu",
-    "batch_norm_relu",
-    "batch_norm_add_relu",
-    "scale_shift_relu",
-    "scale_shift_add_relu",
 }
 
 

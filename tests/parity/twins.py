@@ -81,11 +81,6 @@ def conv2d(x, w, **walk):
     return nhwc(TF.conv2d(nchw(x), oihw(w), **walk))
 
 
-def conv2d_scale_shift(x, w, scale, shift, residual=0, *, relu=False, **walk):
-    out = conv2d(x, w, **walk) * scale + shift + residual
-    return torch.relu(out) if relu else out
-
-
 def conv2d_dx(g, w, *, input_size, **walk):
     channels = w.shape[2] * walk.get("groups", 1)
     size = (g.shape[0], channels, *input_size)
@@ -181,10 +176,6 @@ OPERATIONS: dict[str, Callable[..., torch.Tensor]] = {
     "avg_pool2d": avg_pool2d,
     "avg_pool2d_dx": adjoint(avg_pool2d),
     "batch_norm": batch_norm,
-    "batch_norm_add_relu": lambda x, gamma, beta, residual, **static: torch.relu(
-        batch_norm(x, gamma, beta, **static) + residual
-    ),
-    "batch_norm_relu": lambda *args, **static: torch.relu(batch_norm(*args, **static)),
     "_batch_mean": batch_mean,
     "_batch_inv_std": batch_inv_std,
     "_gradient_sums": gradient_sums,
@@ -196,8 +187,6 @@ OPERATIONS: dict[str, Callable[..., torch.Tensor]] = {
     "conv2d": conv2d,
     "conv2d_dw": conv2d_dw,
     "conv2d_dx": conv2d_dx,
-    "conv2d_scale_shift": conv2d_scale_shift,
-    "conv2d_scale_shift_add": conv2d_scale_shift,
     "cross_entropy": cross_entropy,
     "divide": torch.divide,
     "exp": torch.exp,
@@ -226,8 +215,6 @@ OPERATIONS: dict[str, Callable[..., torch.Tensor]] = {
     "relu_gradient": lambda dy, y: torch.ops.aten.threshold_backward(dy, y.detach(), 0) + 0 * y,
     "reshape": lambda x, *, shape: x.reshape(shape),
     "scale_shift": lambda x, scale, shift: x * scale + shift,
-    "scale_shift_add_relu": lambda x, a, b, residual: torch.relu(x * a + b + residual),
-    "scale_shift_relu": lambda x, scale, shift: torch.relu(x * scale + shift),
     "scatter": scatter,
     "sigmoid": torch.sigmoid,
     "sign": torch.sign,

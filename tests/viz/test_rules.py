@@ -14,7 +14,7 @@ W = np.array([0.3, -4.1, 0.9])
 ELEMENTWISE = {
     "add": 2, "subtract": 2, "multiply": 2, "divide": 2, "power": 2, "maximum": 2, "minimum": 2,
     "negative": 1, "exp": 1, "log": 1, "sqrt": 1, "absolute": 1, "relu": 1, "sigmoid": 1, "tanh": 1,
-    "scale_shift": 3, "scale_shift_relu": 3, "scale_shift_add_relu": 4,
+    "scale_shift": 3,
 }  # fmt: skip
 
 

@@ -7,7 +7,6 @@ ones hide an exchange; strides leave a remainder; gamma is not 1 and beta not 0.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 import numpy as np  # indices and masks
@@ -122,29 +121,6 @@ def convolutions(function: Any) -> list[Case]:
     return cases
 
 
-def normalised_convolutions(function: Any, residual: bool) -> list[Case]:
-    """A convolution with a scale and a shift for each filter, by each algorithm, and its ReLU."""
-    cases = []
-    sizes: list[tuple[tuple[int, ...], tuple[int, ...], Options]] = [
-        ((1, 5, 4, 2), (3, 2, 2, 3), WALK),
-        ((1, 3, 5, 4), (2, 3, 2, 2), GROUPED),
-        ((2, 3, 4, 3), (1, 1, 3, 2), {}),
-        ((1, 5, 6, 2), (3, 3, 2, 1), SAME),
-        ((0, 4, 3, 2), (3, 2, 2, 3), {}),
-    ]
-    for x_shape, w_shape, options in sizes:
-        x, w, factors = normal(*x_shape), normal(*w_shape), normal(2, w_shape[3])
-        inputs = [x, w, *factors]
-        if residual:
-            out: Any = ops.conv2d(x, w, **options)
-            inputs.append(normal(*out.shape, seed=9))
-        for relu in (False, True):
-            cases.append(case(function, *inputs, relu=relu, **options))
-            for algorithm in able(x_shape, w_shape, options):
-                cases.append(forced(function, algorithm, *inputs, relu=relu, **options))
-    return cases
-
-
 def reductions(function: Any, draw: Any = normal, **options: Any) -> list[Case]:
     """Over all axes, one, several in any order, with and without keeping them."""
     return [
@@ -206,14 +182,6 @@ def scaled(function: Any) -> list[Case]:
     ]
 
 
-def with_residual(cases: list[Case]) -> list[Case]:
-    """The same, and an array of the first one's shape."""
-    return [
-        replace(some, inputs=(*some.inputs, normal(*some.inputs[0].shape, seed=9)))
-        for some in cases
-    ]
-
-
 def _places(x: Any, **windows: Any) -> Any:
     return kernels.max_pool_places(x, kernels.max_pool(x, **windows), **windows)
 
@@ -244,8 +212,6 @@ OPERATIONS: dict[str, list[Case]] = {
         case(pooling.avg_pool2d_dx, normal(0, 2, 2, 3), input_size=(5, 7), **TILES),
     ],
     "batch_norm": normalised(ops.batch_norm),
-    "batch_norm_add_relu": with_residual(normalised(ops.batch_norm_add_relu)),
-    "batch_norm_relu": normalised(ops.batch_norm_relu),
     "_batch_mean": [case(_mean_of, normal(*s)) for s in (SMALL, (5, 2), (4, 3, 1))],
     "_batch_inv_std": [
         case(_inv_std_of, normal(*SMALL), eps=1e-5),
@@ -295,8 +261,6 @@ OPERATIONS: dict[str, list[Case]] = {
     "conv2d": convolutions(ops.conv2d),
     "conv2d_dw": convolutions(ops.conv2d_dw),
     "conv2d_dx": convolutions(ops.conv2d_dx),
-    "conv2d_scale_shift": normalised_convolutions(ops.conv2d_scale_shift, residual=False),
-    "conv2d_scale_shift_add": normalised_convolutions(ops.conv2d_scale_shift_add, residual=True),
     "cross_entropy": [
         case(ops.cross_entropy, x34, target=SMOOTHED),
         case(ops.cross_entropy, 5 * normal(2, 3, 4), target=np.eye(4)[[[0, 3, 1], [2, 2, 0]]]),
@@ -410,8 +374,6 @@ OPERATIONS: dict[str, list[Case]] = {
         case(ops.reshape, normal(3, 0, 1), shape=(0, 2)),
     ],
     "scale_shift": scaled(ops.scale_shift),
-    "scale_shift_add_relu": with_residual(scaled(ops.scale_shift_add_relu)),
-    "scale_shift_relu": scaled(ops.scale_shift_relu),
     "scatter": [
         case(ops.scatter, normal(4, 2), key=ROWS, shape=(3, 2)),
         case(ops.scatter, normal(2, 2), key=PAIRS, shape=(2, 4)),
