@@ -1,17 +1,22 @@
 """minires: residual networks from scratch, on NumPy or CuPy."""
 
+import sys
+
 from minires import data, models, nn, ops, optim, training, viz
 from minires.backend import use
-from minires.backward import grad
-from minires.engine import detect_nonfinite, enable_grad, no_grad
+from minires.engine import enable_grad, no_grad
 from minires.gradcheck import GradcheckError, gradcheck, gradgradcheck
+from minires.gradients import grad
+from minires.nonfinite import detect_nonfinite
 from minires.ops import concatenate, exp, log, matmul, maximum, minimum, sqrt, stack, where
 from minires.profiler import profile
 from minires.random import manual_seed
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 from minires.training import fit, load, save
 
 __version__ = "0.1.0"
+
+sys.modules["minires.tensor"] = sys.modules["minires.tensors"]  # where Tensor was in 0.1
 
 __all__ = [
     "GradcheckError",

@@ -1,65 +1,21 @@
-"""The walk back through the graph: `Tensor.backward` and `minires.grad`."""
+"""The backward pass: from a result to its leaves, each node after all that used it."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
+from minires import errors
 from minires.backend import xp_of
-from minires.engine import BackwardError, GradMode, Node, Variable, as_array, make_tensor, raw
+from minires.engine import GradMode, Node, Variable, make_tensor, raw
+from minires.gradient_hooks import run_hooks
 from minires.kernels import add
 from minires.kernels.threads import one_blas_thread
-
-
-def grad(
-    output: Variable,
-    inputs: Variable | Sequence[Variable],
-    gradient: Variable | None = None,
-    *,
-    retain_graph: bool | None = None,
-    create_graph: bool = False,
-) -> Any:
-    """The gradients of `output` with respect to `inputs`, leaving every `.grad` as it is.
-
-    Only what lies between the two is computed.
-
-    Parameters
-    ----------
-    output : Tensor
-        What to differentiate; of one element unless `gradient` is given.
-    inputs : Tensor or sequence of Tensor
-        With respect to what: leaves or intermediate results that require a gradient.
-    gradient : Tensor, optional
-        The upstream gradient, of `output`'s shape.
-    retain_graph : bool, optional
-        Keep the graph for another walk; by default it is kept only under `create_graph`.
-    create_graph : bool
-        Make the gradients differentiable in their turn.
-
-    Returns
-    -------
-    Tensor or tuple of (Tensor or None)
-        One for one tensor, a tuple for a sequence; None where `output` does not depend on an input.
-
-    Raises
-    ------
-    BackwardError
-        If an input requires no gradient, or the graph has been freed.
-    """
-    single = isinstance(inputs, Variable)
-    wanted = [inputs] if isinstance(inputs, Variable) else list(inputs)
-    nodes = []
-    for i, x in enumerate(wanted):
-        if x.node is None:
-            raise BackwardError(f"input {i} of grad does not require a gradient")
-        nodes.append(x.node)
-    retain = create_graph if retain_graph is None else retain_graph
-    collected = run_backward(output, gradient, nodes, retain, create_graph)
-    results = [_own(g) for g in map(collected.get, nodes)]
-    return results[0] if single else tuple(results)
+from minires.scalars import as_array
+from minires.vjp import run_rule
 
 
 def run_backward(
@@ -69,18 +25,18 @@ def run_backward(
     retain_graph: bool,
     create_graph: bool,
 ) -> dict[Node, Any]:
-    """Walk from `root` to its leaves, each node after all its consumers.
+    """Pass gradients from `root` to its leaves: differentiation in reverse mode.
 
     Parameters
     ----------
     root : Variable
-        Where the walk starts.
+        Where to begin.
     gradient : Variable or None
         The gradient with respect to `root`; None stands for 1 and wants a root of one element.
     targets : sequence of Node or None
         Collect the gradients of these nodes only; None accumulates into every leaf's `grad`.
     retain_graph : bool
-        Keep what the nodes saved, for another walk. Otherwise each node frees it once used.
+        Keep what the nodes saved, for another pass. Otherwise each node frees it once used.
     create_graph : bool
         Run the rules on Tensors, so that the gradients can be differentiated again.
 
@@ -90,67 +46,45 @@ def run_backward(
         The targets' gradients, arrays (Tensors under `create_graph`); absent where there is none.
     """
     if root.node is None:
-        raise BackwardError(
-            "this tensor is not in a graph: nothing that it was computed from has "
-            "requires_grad=True, or it was computed under no_grad or detached"
-        )
+        raise errors.no_graph()
+    nodes = topological_order(root.node)
     wanted = None if targets is None else set(targets)
-    nodes = ancestors(root.node)
-    useful = None if wanted is None else _useful(nodes, wanted)  # None: all of them
+    useful = set(nodes) if wanted is None else _leading_to(wanted, nodes)
     grads: dict[Node, Any] = {root.node: _seed(root, gradient, create_graph)}
-    owned: set[Node] = set()  # nodes whose sum in `grads` is an array that nobody else holds
+    own: set[Node] = set()  # nodes whose sum in `grads` is an array that nobody else holds
     collected: dict[Node, Any] = {}
     with GradMode(create_graph), one_blas_thread():
         while nodes:
-            node = nodes.pop()  # the youngest first, so all its consumers have been visited
+            node = nodes.pop()  # the youngest: all that used it have been visited
             g = grads.pop(node, None)
             if g is None:
                 continue
-            if node.op is None or not node.op.on_scalars:
+            if node.op is None or not node.op.arithmetic:
                 g = as_array(g)
             if node.hooks:
-                g = _run_hooks(node, g, create_graph)
+                g = run_hooks(node, g, create_graph)
             if wanted is None:
                 if node.retains_grad:
                     _accumulate(node, g)
             elif node in wanted:
                 collected[node] = as_array(g)
-            if node.op is None:
+            needs = tuple([parent in useful for parent in node.parents])
+            if True not in needs:
+                if node.op and node.kept is None and wanted != collected.keys():
+                    raise errors.freed(node)
                 continue
-            parents = node.parents
-            if wanted is None or useful is None:
-                needs = [p is not None for p in parents]
-            else:
-                if node not in useful:
-                    continue
-                needs = [p in useful for p in parents]
-                if not any(needs):
-                    # wanted itself, and nothing before it, unless it is freed and nobody knows
-                    known = node.kept is not None or len(collected) == len(wanted)
-                    if known:
-                        continue
-            for place, grad in enumerate(node.op.backward(node, g, needs, create_graph)):
-                parent = parents[place]
-                if parent is None or grad is None:
-                    continue
-                total = grads.get(parent)
-                if total is None:
-                    grads[parent] = grad
-                elif create_graph or isinstance(total, np.generic):
-                    grads[parent] = total + grad
-                else:
-                    grads[parent] = add(total, grad, out=total if parent in owned else None)
-                    owned.add(parent)
+            for place, grad in enumerate(run_rule(node, g, needs, create_graph)):
+                if grad is not None and (parent := node.parents[place]) is not None:
+                    _add(grads, own, parent, grad, create_graph)
             if not retain_graph:
                 node.kept, node.call, node.parents = None, None, ()
     return collected
 
 
-def ancestors(root: Node) -> list[Node]:
-    """Every node that `root` was computed from, oldest first.
+def topological_order(root: Node) -> list[Node]:
+    """Every node that `root` was computed from, and itself, oldest first.
 
-    A node is younger than its parents, so this order is topological, and no recursion is needed:
-    chains of any length work.
+    A node is younger than its parents. No recursion is needed: chains of any length work.
     """
     seen = {root}
     stack = [root]
@@ -162,10 +96,10 @@ def ancestors(root: Node) -> list[Node]:
     return sorted(seen, key=attrgetter("order"))
 
 
-def _useful(nodes: Sequence[Node], wanted: set[Node]) -> Container[Node | None]:
+def _leading_to(wanted: set[Node], nodes: Sequence[Node]) -> set[Node]:
     """The nodes through which a gradient reaches a wanted one.
 
-    Of a freed node nobody knows what was behind it: it counts, so that the walk finds the error.
+    Of a freed node nobody knows what was before it: it counts, so that the pass finds the error.
     """
     useful: set[Node] = set()
     for node in nodes:
@@ -176,52 +110,40 @@ def _useful(nodes: Sequence[Node], wanted: set[Node]) -> Container[Node | None]:
 
 
 def _seed(root: Variable, gradient: Variable | None, create_graph: bool) -> Any:
-    data = root.data
+    """The gradient to begin with, in the root's dtype."""
     if gradient is None:
-        if data.size != 1:
-            raise BackwardError(
-                f"backward without a gradient wants a tensor of one element, such as a loss; this "
-                f"one has shape {data.shape}: pass backward(gradient=...)"
-            )
-        gradient = make_tensor(xp_of(data).ones_like(data))
-    if gradient.data.shape != data.shape:
-        raise BackwardError(
-            f"backward got a gradient of shape {gradient.data.shape} for a tensor of {data.shape}"
-        )
-    xp_of(data, gradient.data)
+        if root.data.size != 1:
+            raise errors.no_seed(root.data.shape)
+        gradient = make_tensor(xp_of(root.data).ones_like(root.data))
+    elif gradient.data.shape != root.data.shape:
+        raise errors.wrong_seed(root.data.shape, gradient.data.shape)
+    xp_of(root.data, gradient.data)  # an error if they are on different devices
     seed: Any = gradient if create_graph else gradient.data
-    return seed.astype(data.dtype) if seed.dtype != data.dtype else seed
+    return seed if seed.dtype == root.data.dtype else seed.astype(root.data.dtype)
 
 
-def _run_hooks(node: Node, g: Any, create_graph: bool) -> Any:
-    boxed = g if create_graph else make_tensor(as_array(g))
-    for hook in tuple(node.hooks or ()):  # a hook may remove itself
-        replacement = hook(boxed)
-        if replacement is None:
-            continue
-        if not isinstance(replacement, Variable) or replacement.data.shape != node.shape:
-            got = getattr(replacement, "shape", type(replacement).__name__)
-            raise BackwardError(
-                f"a hook on a tensor of shape {node.shape} returned {got}: it may return a Tensor "
-                "of that shape, or None"
-            )
-        boxed = replacement
-    return boxed if create_graph else boxed.data
+def _add(grads: dict[Node, Any], own: set[Node], node: Node, grad: Any, create_graph: bool) -> None:
+    """Add a gradient to a node's sum in `grads`, in place where the sum is an array of our own."""
+    total = grads.get(node)
+    if total is None:
+        grads[node] = grad
+    elif create_graph or isinstance(total, np.generic):
+        grads[node] = total + grad
+    else:
+        grads[node] = add(total, grad, out=total if node in own else None)
+        own.add(node)
 
 
 def _accumulate(node: Node, g: Any) -> None:
-    """Add to a leaf's gradient, or to one that `retain_grad` asked for."""
+    """Add to the `grad` of a leaf, or of a result that `retain_grad` asked for."""
     if node.grad is None:
-        node.grad = _own(g)
+        node.grad = unshared(g)
     elif isinstance(g, Variable):
         node.grad = node.grad + g  # type: ignore[operator]
     else:
         node.grad = make_tensor(xp_of(g).asarray(node.grad.data + g))
 
 
-def _own(g: Any) -> Variable | None:
-    """The gradient as a Tensor that shares its array with nobody: `a + b` gives each its own."""
-    if g is None:
-        return None
-    data = raw(g)
-    return make_tensor(xp_of(data).array(data), g.node if isinstance(g, Variable) else None)
+def unshared(g: Any) -> Variable:
+    """A gradient as a Tensor with an array of its own: `x + y` gives both the same one."""
+    return make_tensor(xp_of(raw(g)).array(raw(g)), g.node if isinstance(g, Variable) else None)

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from minires import Tensor, ops
-from minires.engine import Op, as_array, raw, registry
+from minires.engine import Op, raw, registry
 from minires.gradcheck.cases import OPERATIONS
+from minires.scalars import as_array
 
 
 class Call(NamedTuple):

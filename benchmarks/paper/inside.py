@@ -10,7 +10,7 @@ from minires import nn
 from minires.engine import no_grad
 from minires.models import ResNet
 from minires.nn import functional as F
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 
 
 def gradient_norms(model: ResNet, images: Any, labels: Any) -> list[float]:

@@ -11,7 +11,7 @@ from small import NORMALIZE, Row, clothes_to_test, fashion, learn, percent, show
 
 import minires
 from minires import Tensor, models, optim
-from minires.engine import observe
+from minires.observers import observe
 from minires.training import MixedPrecision
 
 
@@ -20,7 +20,7 @@ def kept_bytes(model: models.ResNet, amp: bool, size: int = 14, batch: int = 32)
     images = Tensor(NORMALIZE(fashion(batch, size=size).images))
     total = 0
 
-    def count(op: object, arrays: object, out: np.ndarray) -> None:
+    def count(op: object, arrays: object, constants: object, out: np.ndarray) -> None:
         nonlocal total
         total += out.nbytes
 

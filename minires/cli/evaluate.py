@@ -25,7 +25,7 @@ from minires.cli.options import (
 from minires.data import Compose, ImageDataset, Normalize
 from minires.engine import no_grad
 from minires.nn import functional as F
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 from minires.training import Evaluation, evaluate, load
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np  # host arithmetic in float64
 
 from minires.backend import device_of, to_device, to_host
-from minires.backward import grad
 from minires.engine import enable_grad, is_grad_enabled, raw
 from minires.gradcheck.surroundings import Surroundings, look_around
-from minires.tensor import Tensor
+from minires.gradients import grad
+from minires.tensors import Tensor
 
 HostArray = np.ndarray[Any, Any]
 

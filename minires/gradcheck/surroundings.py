@@ -20,7 +20,7 @@ import numpy as np  # host arithmetic in float64
 
 from minires import random
 from minires.engine import Op
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 
 
 def is_module(value: Any) -> bool:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np  # host arithmetic in float64
 
 from minires.backend import to_device, to_host
-from minires.engine import BackwardError
+from minires.errors import BackwardError
 from minires.gradcheck import variations
 from minires.gradcheck.subject import Gradients, HostArray, Problem, Subject
 from minires.gradcheck.variations import close, host, vjp
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 
 
 class Trial:

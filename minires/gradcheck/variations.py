@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 import numpy as np  # host arithmetic in float64
 
 from minires.backend import to_device, to_host
-from minires.backward import grad
 from minires.gradcheck.subject import Gradients, HostArray, Problem
-from minires.tensor import Tensor
+from minires.gradients import grad
+from minires.tensors import Tensor
 
 SCALE = 2.0**40
 """What parts of an upstream gradient are multiplied with, or divided by: exact, being 2^n."""

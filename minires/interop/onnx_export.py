@@ -21,7 +21,7 @@ from minires.engine import no_grad
 from minires.files import atomic_write
 from minires.interop.libraries import optional
 from minires.interop.states import torch_axes
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 
 OPSET, IR_VERSION = 17, 8  # of 2022: every runtime in use knows them
 END = 2**31 - 1  # of a slice: to the last

@@ -14,7 +14,7 @@ from minires import nn
 from minires.files import FileError, shown
 from minires.interop.libraries import optional
 from minires.interop.onnx_nodes import GRAPHS, KEPT, OWN_DOMAIN, READERS, Node, kind_of, turn
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 
 OLDEST_OPSET = 7  # of 2018; before it batch norm and broadcasting were other things
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from minires import nn, ops
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 
 Shortcut = Literal["A", "B", "C", "none"]
 

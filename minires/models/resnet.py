@@ -16,7 +16,7 @@ from minires.models.blocks import (
     PreActBottleneck,
     Shortcut,
 )
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 
 Block = type[BasicBlock] | type[Bottleneck] | type[PreActBlock] | type[PreActBottleneck]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from minires import nn
 from minires.models.resnet import ResNet
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 
 
 class FeatureExtractor(nn.Module):

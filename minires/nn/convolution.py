@@ -10,7 +10,7 @@ from minires.nn import functional as F
 from minires.nn.functional import Size, pair
 from minires.nn.linear import initialize
 from minires.nn.module import Module, Parameter
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 
 
 class Conv2d(Module):

@@ -12,7 +12,7 @@ import numpy as np  # for label checks, pooling matrices and dropout masks, all 
 from minires import kernels, ops, random
 from minires.backend import Array, device_of, to_device, xp_of
 from minires.engine import raw
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 
 Size = int | tuple[int, int]
 
@@ -343,7 +343,9 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Size) -> Tensor:
     data = raw(input)
     rows = to_device(_cell_means(data.shape[1], height, data.dtype), device_of(data))
     columns = to_device(_cell_means(data.shape[2], width, data.dtype), device_of(data))
-    pooled = ops.matmul(ops.matmul(rows, input.transpose(0, 3, 1, 2)), columns.T)  # (N, C, h, w)
+    pooled: Tensor = ops.matmul(
+        ops.matmul(rows, input.transpose(0, 3, 1, 2)), columns.T
+    )  # (N, C, h, w)
     return pooled.transpose(0, 2, 3, 1)
 
 

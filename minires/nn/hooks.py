@@ -8,7 +8,7 @@ from typing import Any
 
 from minires import ops
 from minires.engine import Node
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 
 
 def run_with_backward_hooks(

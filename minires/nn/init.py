@@ -9,7 +9,7 @@ import numpy as np
 
 from minires import random
 from minires.backend import device_of, to_device
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 
 
 def fans(tensor: Tensor) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import numpy as np  # for the dtype only
 from minires.nn import functional as F
 from minires.nn import init
 from minires.nn.module import Module, Parameter
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 
 
 class Linear(Module):

@@ -6,7 +6,7 @@ from typing import Any
 
 from minires.nn import functional as F
 from minires.nn.module import Module
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 
 
 class CrossEntropyLoss(Module):

@@ -11,7 +11,7 @@ from minires import backend, markup
 from minires.engine import Node, raw
 from minires.kernels.threads import one_blas_thread
 from minires.nn.hooks import run_with_backward_hooks
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 
 if TYPE_CHECKING:
     from minires.nn.summary import Summary

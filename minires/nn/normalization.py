@@ -8,7 +8,7 @@ import numpy as np  # for dtypes only
 
 from minires.nn import functional as F
 from minires.nn.module import Module, Parameter
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 
 
 class _BatchNorm(Module):

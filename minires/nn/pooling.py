@@ -5,7 +5,7 @@ from __future__ import annotations
 from minires.nn import functional as F
 from minires.nn.functional import Size, pair
 from minires.nn.module import Module
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 
 
 class _Pool(Module):

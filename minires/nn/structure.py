@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from minires.nn import functional as F
 from minires.nn.module import Module
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 
 
 class Identity(Module):

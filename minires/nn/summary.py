@@ -10,7 +10,7 @@ import numpy as np  # for the input of zeros
 from minires.engine import no_grad
 from minires.nn.module import Module
 from minires.nn.structure import Identity
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 
 
 @dataclass(frozen=True)

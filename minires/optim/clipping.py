@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from minires.backend import Array, xp_of
 from minires.optim.options import number
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 
 
 def clip_grad_norm_(parameters: Iterable[Tensor] | Tensor, max_norm: float) -> Array:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from minires.backend import Array, device_of, to_device, xp_of
 from minires.kernels.workspace import scratch
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 
 ParamGroup: TypeAlias = dict[str, Any]
 """The key `params` holds a list of tensors; the other keys are options, such as `lr`."""

@@ -12,7 +12,7 @@ from minires.data import DataLoader, Dataset
 from minires.engine import no_grad
 from minires.nn import Module
 from minires.nn import functional as F
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 
 
 @dataclass(frozen=True)

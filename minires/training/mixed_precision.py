@@ -27,7 +27,7 @@ import numpy as np  # for dtypes, and to silence its warnings of overflow
 from minires.backend import xp_of
 from minires.nn import Conv2d, Linear, Module
 from minires.optim import Optimizer
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 
 START = 2.0**16
 GROW_AFTER = 2000  # good steps in a row

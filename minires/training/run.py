@@ -15,12 +15,13 @@ import numpy as np
 
 from minires import random
 from minires.data import DataLoader, Dataset
-from minires.engine import NonFiniteError, detect_nonfinite
+from minires.errors import NonFiniteError
 from minires.files import FileError, remove_parts
 from minires.nn import Module
 from minires.nn import functional as F
+from minires.nonfinite import detect_nonfinite
 from minires.optim import Optimizer, Schedule
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 from minires.training.archive import read_archive, write_archive
 from minires.training.evaluate import Evaluation, device_of_model, evaluate
 from minires.training.history import Epoch, History, score

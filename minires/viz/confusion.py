@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 from minires.viz.picture import Picture, new_figure
 from minires.viz.player import TooLargeError
 from minires.viz.scene import shortened

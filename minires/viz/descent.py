@@ -13,7 +13,7 @@ from minires.engine import no_grad
 from minires.nn import Module
 from minires.nn import functional as F
 from minires.optim.optimizer import Optimizer
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 from minires.training.evaluate import device_of_model
 from minires.viz.picture import Picture, new_figure
 from minires.viz.player import Frame, Player, TooLargeError

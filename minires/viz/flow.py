@@ -14,7 +14,7 @@ from minires.backend import to_host
 from minires.engine import enable_grad
 from minires.nn import Module, ReLU
 from minires.nn import functional as F
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 from minires.training.evaluate import device_of_model
 from minires.viz.player import Frame, Player, TooLargeError
 from minires.viz.scene import Box, Curve, Label, Scene, shortened

@@ -12,7 +12,7 @@ import minires
 from minires.backend import to_host
 from minires.engine import enable_grad, no_grad
 from minires.nn import Conv2d, Identity, Module
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 from minires.training.evaluate import device_of_model
 from minires.viz.picture import Picture, new_figure
 from minires.viz.text import HostArray, number

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np  # for an input of zeros
 
-from minires.backward import ancestors
+from minires.backward import topological_order
 from minires.engine import Node, enable_grad
 from minires.nn import Module
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 from minires.viz.layout import Layout, layered
 from minires.viz.player import Frame, Player, TooLargeError
 from minires.viz.scene import Box, Curve, Label, Point, Scene, text_width
@@ -114,7 +114,7 @@ def _tensor_blocks(tensor: Tensor, names: Mapping[str, Any]) -> tuple[list[Block
         for name, value in reversed(list(names.items()))
         if isinstance(value, Tensor) and value.node is not None and not name.startswith("_")
     }
-    nodes = ancestors(tensor.node)
+    nodes = topological_order(tensor.node)
     place = {node: i for i, node in enumerate(nodes)}
     blocks = [
         Block(
@@ -139,7 +139,9 @@ def _module_blocks(
     if not isinstance(out, Tensor) or out.node is None or x.node is None:
         raise ValueError(f"{type(model).__name__} returned nothing that depends on its input")
     parameters = {p.node for p in model.parameters()}
-    nodes = [n for n in ancestors(out.node) if n not in parameters and (n.op or n is x.node)]
+    nodes = [
+        n for n in topological_order(out.node) if n not in parameters and (n.op or n is x.node)
+    ]
     levels = max((name.count(".") + 1 for name, *_ in spans), default=1)
     tries = [depth] if depth is not None else range(levels, 0, -1)
     for level in tries:

@@ -9,7 +9,7 @@ import numpy as np  # host arithmetic on one channel
 
 import minires
 from minires import ops
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 from minires.viz.player import Frame, Player
 from minires.viz.scene import Box, Curve, Label, Scene, text_width
 from minires.viz.text import HostArray, factor, fraction, lines, number

@@ -11,7 +11,7 @@ import minires
 from minires.kernels.geometry import output_size
 from minires.nn import functional as F
 from minires.nn.functional import pair
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 from minires.viz.grids import CELL, add_grid, cell_key, cell_width, grid_text, mark
 from minires.viz.player import Frame, Player, TooLargeError
 from minires.viz.scene import Label, Scene

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np  # host arithmetic
 
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 from minires.viz.folding import Unit, fold
 from minires.viz.layout import layered
 from minires.viz.player import Frame, Player

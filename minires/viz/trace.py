@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np  # host arrays
 
 from minires.backend import to_host, xp_of
-from minires.backward import ancestors, run_backward
-from minires.engine import BackwardError, Node, raw
+from minires.backward import run_backward, topological_order
+from minires.engine import Node, raw
+from minires.errors import BackwardError
 from minires.nn import Module
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 from minires.viz.text import HostArray, index_name
+from minires.vjp import run_rule
 
 
 @dataclass
@@ -95,7 +97,7 @@ def record(loss: Tensor, names: Names) -> Trace:
     if loss.node is None:
         run_backward(loss, None, None, True, False)  # says what is wrong
         raise BackwardError("this tensor is not in a graph")
-    nodes = ancestors(loss.node)
+    nodes = topological_order(loss.node)
     gradients = run_backward(loss, None, nodes, retain_graph=True, create_graph=False)
     place = {node: i for i, node in enumerate(nodes)}
     arrays = _arrays(nodes, loss)
@@ -115,8 +117,8 @@ def record(loss: Tensor, names: Names) -> Trace:
         if node.op is not None:
             needs = [parent is not None for parent in node.parents]
             ones = xp_of(g).ones_like(g)
-            value.shares = _host(node.op.backward(node, g, needs, False))
-            value.locals = _host(node.op.backward(node, ones, needs, False))
+            value.shares = _host(run_rule(node, g, needs))
+            value.locals = _host(run_rule(node, ones, needs))
     return Trace(values, [place[node] for node in gradients])
 
 

@@ -8,7 +8,8 @@ from helpers import close, leaf, normal
 
 import minires
 from minires import Tensor, engine
-from minires.engine import BackwardError, op
+from minires.engine import op
+from minires.errors import BackwardError
 
 
 def line_here():

@@ -8,7 +8,7 @@ from helpers import leaf, normal
 
 import minires
 from minires import Tensor, nn, ops
-from minires.engine import BackwardError, NonFiniteError
+from minires.errors import BackwardError, NonFiniteError
 
 
 def here():

@@ -8,7 +8,8 @@ from helpers import check_gradients, close, leaf, normal
 
 import minires
 from minires import Tensor
-from minires.engine import BackwardError, op
+from minires.engine import op
+from minires.errors import BackwardError
 
 
 def define(forward, rule):

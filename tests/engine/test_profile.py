@@ -124,7 +124,7 @@ def test_errors_still_name_the_forward_line():
 
     with minires.profile():
         y = broken(Tensor([1.0], requires_grad=True))
-        with pytest.raises(minires.engine.BackwardError, match=r"test_profile\.py.*on purpose"):
+        with pytest.raises(minires.errors.BackwardError, match=r"test_profile\.py.*on purpose"):
             y.backward()
 
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import minires
-from minires import Tensor, detect_nonfinite, engine
+from minires import Tensor, detect_nonfinite
+from minires.errors import NonFiniteError
+from minires.observers import observe
 
 DTYPES = ["float16", "float32", "float64"]
 OPERATORS = [operator.add, operator.sub, operator.mul, operator.truediv]
@@ -51,7 +53,7 @@ def test_everybody_who_looks_sees_arrays():
     y = x * w
     y.retain_grad()
     y.register_hook(lambda g: seen.append(g.data))
-    with engine.observe(lambda op, arrays, out: seen.append(out)):
+    with observe(lambda op, arrays, constants, out: seen.append(out)):
         z = y + y * w
     z.backward(retain_graph=True)
     seen += [y.grad.data, *(g.data for g in minires.grad(z, [x, y, w], retain_graph=True))]
@@ -83,7 +85,7 @@ def test_integers_wrap_without_a_word():
 def test_observers_see_what_the_tensors_hold():
     x, w = (Tensor(v, requires_grad=True) for v in (3.0, 0.5))
     seen = []
-    with engine.observe(lambda op, arrays, out: seen.extend(arrays)):
+    with observe(lambda op, arrays, constants, out: seen.extend(arrays)):
         y = x * w
     assert seen[0] is x.data
     assert seen[1] is w.data
@@ -92,5 +94,5 @@ def test_observers_see_what_the_tensors_hold():
 
 def test_what_is_not_finite_is_found():
     x = Tensor(0.0, requires_grad=True)
-    with np.errstate(all="ignore"), detect_nonfinite(), pytest.raises(engine.NonFiniteError):
+    with np.errstate(all="ignore"), detect_nonfinite(), pytest.raises(NonFiniteError):
         Tensor(1.0) / x

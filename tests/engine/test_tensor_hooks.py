@@ -6,7 +6,7 @@ from helpers import close, leaf
 
 import minires
 from minires import Tensor
-from minires.engine import BackwardError
+from minires.errors import BackwardError
 
 
 def test_a_hook_sees_the_sum_of_all_paths_once():

@@ -85,7 +85,7 @@ def killed(operation, broken, monkeypatch):
 def test_mechanical_mutants_of_every_rule_are_killed(monkeypatch):
     outcomes = {}
     for operation in operations():
-        count = max(len(operation._arguments), 1)
+        count = max(len(operation.arguments), 1)
         found = {w.name: killed(operation, w, monkeypatch) for w in ways(count)}
         meant = {name: outcome for name, outcome in found.items() if outcome is not None}
         assert len(meant) >= 5 or operation.name == "sign", f"{operation.name}: {list(meant)}"

@@ -5,7 +5,7 @@ import pytest
 
 from minires import kernels, optim
 from minires.kernels.fused import fused
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 from on_cupy import cases
 
 x, g = cases.normal(6, 5, 4), cases.normal(6, 5, 4, seed=1)

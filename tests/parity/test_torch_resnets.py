@@ -14,7 +14,7 @@ from parity.twins import nchw, to_torch
 
 import minires
 from minires import Tensor, data, models, nn, optim
-from minires.engine import observe
+from minires.observers import observe
 
 
 class Block(torch.nn.Module):
@@ -179,7 +179,7 @@ def own_gradients(model, x, labels):
     """The same here."""
     switches = []
 
-    def watch(op, arrays, out):
+    def watch(op, arrays, constants, out):
         if op.name in RECTIFYING:
             switches.append(out > 0)
 

@@ -7,7 +7,7 @@ import pytest
 
 from minires import data, models, nn
 from minires.data import ImageDataset, Normalize
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 from minires.training import evaluate
 
 

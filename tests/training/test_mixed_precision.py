@@ -7,8 +7,8 @@ from small_run import assert_same, before_step, outcome, train
 
 import minires
 from minires import Tensor, data, models, nn, optim
-from minires.engine import observe
 from minires.nn import functional as F
+from minires.observers import observe
 from minires.training import Interrupted, MixedPrecision, TrainingError, evaluate
 from minires.training.mixed_precision import SMALLEST, half_weights
 
@@ -69,7 +69,7 @@ def test_activations_and_their_gradients_are_kept_as_float16():
     model = models.resnet8(in_channels=1)
     mixed = MixedPrecision(model, optim.SGD(model.parameters(), lr=0.1))
     made = []
-    with observe(lambda op, arrays, out: made.append((op.name, out.dtype))):
+    with observe(lambda op, arrays, constants, out: made.append((op.name, out.dtype))):
         logits = mixed.forward(Tensor(np.ones((2, 8, 8, 1), np.float32)))
     assert logits.dtype == np.float32  # the loss is float32
     assert {dtype for name, dtype in made[:-1]} == {np.dtype(np.float16)}

@@ -8,7 +8,7 @@ import numpy as np  # host randomness and labels
 
 from minires import nn
 from minires.gradcheck.cases.case import Case, apart, case, nonzero, normal
-from minires.tensor import Tensor
+from minires.tensors import Tensor
 
 LABELS = np.array([3, 0, 2])
 

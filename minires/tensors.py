@@ -26,7 +26,8 @@ def _operator(operation: Op) -> Operator:
 
 def _reflected(operation: Op) -> Operator:
     def backward(self: Tensor, other: Any) -> Tensor:
-        return operation(other, self)
+        result: Tensor = operation(other, self)
+        return result
 
     return backward
 

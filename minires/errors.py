@@ -1,0 +1,88 @@
+"""What goes wrong in an operation, said with the operation's name and what it got."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from minires.backend import device_of, xp_of
+
+
+class BackwardError(RuntimeError):
+    """The backward pass failed; the message names the forward line that made the node."""
+
+
+class NonFiniteError(ArithmeticError):
+    """An operation produced a NaN or an infinity; the message names it, its inputs and its line."""
+
+
+def explain(
+    error: Exception, name: str, arrays: Sequence[Any], constants: Mapping[str, Any]
+) -> None:
+    """Add the operation and what it got to an error that its forward raised.
+
+    Raises
+    ------
+    DeviceError
+        Instead, where arrays are on different devices: then that is the likelier cause.
+    ValueError
+        Instead, where the error makes its own text, as NumPy's AxisError does.
+    """
+    xp_of(*arrays, *constants.values())
+    if str(error).startswith(name):
+        return
+    message = f"{described_call(name, arrays)}: {error}"
+    error.args = (message,)
+    if str(error) != message:
+        raise ValueError(message) from error
+
+
+def described_call(name: str, arrays: Sequence[Any]) -> str:
+    """`add(float32[2, 3], 1.0)`: an operation and its arguments' dtypes and shapes."""
+    return f"{name}({', '.join(map(_described, arrays))})"
+
+
+def _described(value: Any) -> str:
+    if hasattr(value, "dtype"):
+        where = device_of(value)
+        return f"{value.dtype}{list(value.shape)}{'' if where == 'cpu' else ' on ' + where}"
+    return repr(value) if isinstance(value, int | float | bool) else type(value).__name__
+
+
+def wrong_count(name: str, arguments: Sequence[str], got: int) -> TypeError:
+    wanted = f"{len(arguments)} arrays by position ({', '.join(arguments)})"
+    return TypeError(f"{name} takes {wanted}, got {got}")
+
+
+def no_graph() -> BackwardError:
+    return BackwardError(
+        "this tensor is not in a graph: nothing that it was computed from has requires_grad=True, "
+        "or it was computed under no_grad or detached"
+    )
+
+
+def no_seed(shape: tuple[int, ...]) -> BackwardError:
+    return BackwardError(
+        f"backward without a gradient wants a tensor of one element, such as a loss; this one has "
+        f"shape {shape}: pass backward(gradient=...)"
+    )
+
+
+def wrong_seed(shape: tuple[int, ...], got: tuple[int, ...]) -> BackwardError:
+    return BackwardError(f"backward got a gradient of shape {got} for a tensor of {shape}")
+
+
+def no_rule(node: Any) -> BackwardError:
+    return BackwardError(f"{node.op.name}, made at {node.line()}, has no gradient rule")
+
+
+def freed(node: Any) -> BackwardError:
+    return BackwardError(
+        f"the graph was freed by an earlier backward: {node.op.name}, made at {node.line()}, no "
+        "longer has what its rule needs. Pass retain_graph=True to the first backward, or compute "
+        "the forward again."
+    )
+
+
+def rule_failed(node: Any, error: Exception) -> BackwardError:
+    return BackwardError(f"in the backward of {node.op.name}, made at {node.line()}: {error}")
