@@ -11,7 +11,7 @@ from minires import kernels
 from minires.bench import Task, ours, tasks
 from minires.bench.tasks import Work
 from minires.bench.workloads import NETWORKS, Workload
-from minires.kernels import reference
+from minires.kernels import ConvGeometry, reference
 
 STEPS = {
     "loops": "seven loops",
@@ -92,14 +92,14 @@ def build(task: Task, layout: str) -> Work:
 
     def forced(algorithm: str) -> Any:
         with kernels.use_algorithm(algorithm):
-            return kernels.conv2d(x, w, **walk)
+            return kernels.conv2d(x, w, geometry=ConvGeometry(**walk))
 
     steps: dict[str, Callable[[], Any]] = {
         "loops": lambda: reference.conv2d(x, w, padding=(1, 1)),
         "product": lambda: product(x, w),
         "blocks": lambda: forced("im2col"),
         "winograd": lambda: forced("winograd1d"),
-        "threads": lambda: kernels.conv2d(x, w, **walk),
+        "threads": lambda: kernels.conv2d(x, w, geometry=ConvGeometry(**walk)),
     }
     run = steps[layout]
     return Work(run, lambda: {"result": run()})

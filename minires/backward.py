@@ -13,7 +13,7 @@ from minires.backend import xp_of
 from minires.engine import GradMode, Node, Variable, make_tensor, raw
 from minires.gradient_hooks import run_hooks
 from minires.kernels import add
-from minires.kernels.threads import one_blas_thread
+from minires.kernels.machinery.threads import one_blas_thread
 from minires.scalars import as_array
 from minires.vjp import run_rule
 

@@ -9,7 +9,9 @@ import statistics
 import numpy as np
 from helpers import batch_norm_loops
 
-from minires.kernels import reference
+from minires.kernels import ConvGeometry, reference
+
+PLAIN = ConvGeometry()
 
 
 def elementwise(function):
@@ -38,6 +40,11 @@ def element(array, at):
     tail = at[len(at) - len(shape) :]
     index = tuple(0 if n == 1 else i for n, i in zip(shape, tail, strict=True))
     return np.asarray(array)[index].item()
+
+
+def along(convolve):
+    """`convolve` with the four numbers of a geometry."""
+    return lambda *arrays, geometry=PLAIN, **sizes: convolve(*arrays, **sizes, **geometry._asdict())
 
 
 def reduction(function):
@@ -302,9 +309,9 @@ DEFINITIONS = {
     "clip": elementwise(lambda v, low=-math.inf, high=math.inf: min(max(v, low), high)),
     "concatenate": concatenate,
     "_concatenate": lambda *xs, axis, sizes: concatenate(xs, axis=axis),
-    "conv2d": reference.conv2d,
-    "conv2d_dw": reference.conv2d_dw,
-    "conv2d_dx": reference.conv2d_dx,
+    "conv2d": along(reference.conv2d),
+    "conv2d_dw": along(reference.conv2d_dw),
+    "conv2d_dx": along(reference.conv2d_dx),
     "cross_entropy": cross_entropy,
     "divide": elementwise(lambda a, b: a / b),
     "exp": elementwise(math.exp),

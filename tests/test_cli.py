@@ -18,6 +18,7 @@ from PIL import Image
 import minires
 from minires import cli, data, kernels, models
 from minires.data import Normalize
+from minires.kernels import ConvGeometry
 from minires.training import History, evaluate
 from minires.training.archive import read_archive
 
@@ -243,7 +244,9 @@ def test_info_of_a_convolution(run):
     assert (code, err) == (0, "")
     assert "output (8, 28, 29, 48)" in out
     assert f"{8 * 28 * 29 * 48 * 3 * 3 * 64:,} multiply-adds" in out
-    choices = kernels.explain((8, 56, 57, 64), (3, 3, 64, 48), stride=(2, 2), padding=(1, 1))
+    choices = kernels.explain(
+        (8, 56, 57, 64), (3, 3, 64, 48), geometry=ConvGeometry(stride=(2, 2), padding=(1, 1))
+    )
     for task, (name, reason) in choices.items():
         assert re.search(rf"^{task} +{name} +{re.escape(reason)}$", out, re.M)
 

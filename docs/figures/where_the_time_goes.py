@@ -25,7 +25,9 @@ from benchmarks.results import Results  # noqa: E402
 from minires.bench.measure import OURS, PYTORCH  # noqa: E402
 from minires.bench.report import Row, amount  # noqa: E402
 from minires.bench.workloads import NETWORKS  # noqa: E402
-from minires.kernels import im2col, reference, scaling, threads, winograd_1d  # noqa: E402
+from minires.kernels import batch_norm, reference  # noqa: E402
+from minires.kernels.convolution import im2col, winograd_1d  # noqa: E402
+from minires.kernels.machinery import threads  # noqa: E402
 
 PAGE = DOCS / "where-the-time-goes.md"
 IMAGES = DOCS / "images"
@@ -274,7 +276,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "winograd": lambda: _compare("blocks", "winograd"),
     "threads code": lambda: code(threads._Batch.work),
     "threads": lambda: _compare("winograd", "threads"),
-    "norm code": lambda: code(scaling.scale_shift, "run"),
+    "norm code": lambda: code(batch_norm.scale_shift, "run"),
     "norm": norm_table,
     "networks": network_table,
     "settings": settings_table,

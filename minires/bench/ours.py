@@ -13,7 +13,8 @@ import minires
 from minires import Tensor, grad, kernels, no_grad, optim
 from minires.bench import tasks
 from minires.bench.tasks import Task, Work
-from minires.kernels.threads import parallel
+from minires.kernels import ConvGeometry
+from minires.kernels.machinery.threads import parallel
 from minires.nn import functional as F
 
 
@@ -95,10 +96,10 @@ def _convolution(task: Task) -> Work:
 
     def run() -> Any:
         if task.kind == "conv2d":
-            return kernels.conv2d(x, w, **walk)
+            return kernels.conv2d(x, w, geometry=ConvGeometry(**walk))
         if task.kind == "conv2d_dx":
-            return kernels.conv2d_dx(g, w, input_size=x.shape[1:3], **walk)
-        return kernels.conv2d_dw(x, g, kernel_size=w.shape[:2], **walk)
+            return kernels.conv2d_dx(g, w, input_size=x.shape[1:3], geometry=ConvGeometry(**walk))
+        return kernels.conv2d_dw(x, g, kernel_size=w.shape[:2], geometry=ConvGeometry(**walk))
 
     return Work(run, lambda: {"result": run()})
 

@@ -75,7 +75,8 @@ def _convolution(N: int, H: int, W: int, C: int, O: int, K: int, S: int) -> str:
     if min(N, H, W, C, O, K, S) < 1:
         raise ValueError(f"--conv wants seven positive numbers, got {N} {H} {W} {C} {O} {K} {S}")
     padding = K // 2
-    choices = kernels.explain((N, H, W, C), (K, K, C, O), stride=(S, S), padding=(padding, padding))
+    geometry = kernels.ConvGeometry((S, S), (padding, padding))
+    choices = kernels.explain((N, H, W, C), (K, K, C, O), geometry=geometry)
     Ho, Wo = ((n + 2 * padding - K) // S + 1 for n in (H, W))
     lines = [
         f"images    ({N}, {H}, {W}, {C}), weights ({K}, {K}, {C}, {O}), stride {S}, "

@@ -2,6 +2,10 @@
 
 04_batch_norm/assignment.py    what students read and write, in percent format
 04_batch_norm/grading.py       the questions: see `question`
+04_batch_norm/mistakes.py      wrong solutions that must lose points, with a hint each
+04_batch_norm/right_ways.py    other right solutions, which must not
+
+The last two run in the names of `grading.py`.
 """
 
 from __future__ import annotations
@@ -127,7 +131,7 @@ def load_assignments(folder: Path | None = None, name: str | None = None) -> lis
 
 
 def load_assignment(folder: Path) -> Assignment:
-    """The assignment in a folder, whose `grading.py` is run.
+    """The assignment in a folder, whose files are run.
 
     Raises
     ------
@@ -143,9 +147,7 @@ def load_assignment(folder: Path) -> Assignment:
         (m[1] for c in cells if (m := re.match(r"# (.+)", c.source)) and c.kind == "markdown"), name
     )
     found = {
-        value.name: value
-        for value in vars(_run(folder / "grading.py")).values()
-        if isinstance(value, Question)
+        value.name: value for value in vars(_run(folder)).values() if isinstance(value, Question)
     }
     asked = [cell.name for cell in cells if cell.role == "question"]
     for problem in _disagreements(cells, asked, found):
@@ -171,11 +173,14 @@ def _disagreements(
             yield f"{question.name} needs cases, and a visible one"
 
 
-def _run(path: Path) -> ModuleType:
-    """The module in a file, under a name of its own; nothing is written beside it."""
-    name = f"minires_assignment_{re.sub(r'[^0-9A-Za-z]', '_', os.fspath(path.parent.resolve()))}"
+def _run(folder: Path) -> ModuleType:
+    """A module of all that a folder's files define; nothing is written beside them."""
+    name = f"minires_assignment_{re.sub(r'[^0-9A-Za-z]', '_', os.fspath(folder.resolve()))}"
     module = ModuleType(name)
-    module.__file__ = str(path)
     sys.modules[name] = module
-    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), module.__dict__)
+    for part in ("grading.py", "mistakes.py", "right_ways.py"):
+        path = folder / part
+        if part == "grading.py" or path.is_file():
+            module.__file__ = str(path)
+            exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), module.__dict__)
     return module

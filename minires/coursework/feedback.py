@@ -11,7 +11,7 @@ import numpy as np
 from minires.coursework.bundle import GradedQuestion, KnownMistake
 from minires.coursework.compare import Verdict, compare
 from minires.gradcheck import hints, pictures
-from minires.gradcheck.report import Comparison
+from minires.gradcheck.comparison import Comparison
 
 MOST_ENTRIES = 1 << 16
 """Larger arrays get no picture."""

@@ -9,6 +9,7 @@ command line only.
 """
 
 from minires.gradcheck.check import GradcheckError, gradcheck, gradgradcheck
-from minires.gradcheck.report import Comparison, Report
+from minires.gradcheck.comparison import Comparison
+from minires.gradcheck.report import Report
 
 __all__ = ["Comparison", "GradcheckError", "Report", "gradcheck", "gradgradcheck"]

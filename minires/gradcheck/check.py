@@ -16,8 +16,9 @@ from minires.gradcheck.compare import (
     compare_elements,
     random_directions,
 )
+from minires.gradcheck.comparison import Comparison
 from minires.gradcheck.numeric import DIRECTION_STEP, STEP, Lines
-from minires.gradcheck.report import Comparison, Report
+from minires.gradcheck.report import Report
 from minires.gradcheck.subject import Subject, differentiated
 from minires.gradcheck.trial import Trial
 

@@ -16,7 +16,6 @@ from minires.files import atomic_write
 from minires.gradcheck.cases import LAYERS, OPERATIONS, Case
 from minires.gradcheck.check import Mode, gradcheck
 from minires.gradcheck.own_file import OwnCheck, load_checks, told
-from minires.gradcheck.pictures import report_html
 from minires.gradcheck.report import Report
 
 
@@ -160,7 +159,7 @@ def table_page(rows: Sequence[Row]) -> str:
 
 def page(reports: Sequence[Report], body: str = "") -> str:
     """A page that needs nothing else: no script, no style sheet, every picture inside."""
-    parts = "".join(report_html(report) for report in reports)
+    parts = "".join(report._repr_html_() for report in reports)
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Gradient check</title>"
         "<style>:root { color-scheme: light dark; } body { font: 15px/1.5 system-ui, sans-serif; "

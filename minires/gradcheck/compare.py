@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np  # host arithmetic in float64
 
 from minires.gradcheck import hints
+from minires.gradcheck.comparison import Comparison
 from minires.gradcheck.numeric import (
     Lines,
     Place,
@@ -17,7 +18,6 @@ from minires.gradcheck.numeric import (
     retry_steps,
     spread,
 )
-from minires.gradcheck.report import Comparison
 from minires.gradcheck.subject import Gradients, HostArray, Problem
 
 SMALL = 1e-9

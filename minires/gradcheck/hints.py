@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np  # host arithmetic in float64
 
-from minires.gradcheck.report import Comparison
+from minires.gradcheck.comparison import Comparison
 
 HostArray = np.ndarray[Any, Any]
 Shapes = Sequence[tuple[int, ...]]

@@ -9,16 +9,15 @@ import base64
 import html
 import struct
 import zlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np  # host arithmetic in float64
 
+from minires.gradcheck.comparison import Comparison, HostArray
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from minires.gradcheck.report import Comparison, Report
-
-HostArray = np.ndarray[Any, Any]
 
 POSITIVE, NEGATIVE, ERROR, NAN = (217, 108, 0), (0, 110, 220), (214, 39, 40), (150, 0, 200)
 MOST_CELLS = 128
@@ -45,20 +44,18 @@ _READING = (
 )
 
 
-def report_html(report: Report) -> str:
-    """The report as a static table: no script, all pictures inside."""
-    verdict = _verdict(bool(report))
-    rows = "".join(_row(c) for c in sorted(report.comparisons, key=lambda c: (c.passed, c.order)))
-    problems = "".join(
-        f"<p><span class='wrong'>WRONG</span> {html.escape(p)}</p>" for p in report.problems
-    )
+def as_html(summary: str, comparisons: Sequence[Comparison], problems: Sequence[str]) -> str:
+    """A report as a static table: no script, all pictures inside."""
+    verdict = _verdict(not problems and all(c.passed for c in comparisons))
+    rows = "".join(_row(c) for c in sorted(comparisons, key=lambda c: (c.passed, c.order)))
+    wrong = "".join(f"<p><span class='wrong'>WRONG</span> {html.escape(p)}</p>" for p in problems)
     heads = ("", "gradient", "worst entry", "analytic", "numeric", "error")
     head = "".join(f"<th>{h}</th>" for h in heads)
     note = _READING.format("blue")
     table = f"<table class='gradcheck'><tr>{head}</tr>{rows}</table><p>{note}</p>" if rows else ""
     return (
-        f"{_STYLE}<div class='gradcheck'><p>{verdict} {html.escape(report.summary)}</p>"
-        f"{problems}{table}</div>"
+        f"{_STYLE}<div class='gradcheck'><p>{verdict} {html.escape(summary)}</p>"
+        f"{wrong}{table}</div>"
     )
 
 
@@ -171,14 +168,14 @@ def png(colours: HostArray) -> bytes:
     )
 
 
-def report_figure(report: Report) -> Figure:
+def as_figure(summary: str, comparisons: Sequence[Comparison]) -> Figure:
     """Analytic, numeric and error of the failed comparisons, or of all; eight at most."""
     from matplotlib.figure import Figure  # takes half a second, so only when a plot is wanted
 
-    chosen = [c for c in report.comparisons if not c.passed] or list(report.comparisons)
+    chosen = [c for c in comparisons if not c.passed] or list(comparisons)
     chosen = [c for c in chosen if c.analytic.size][:8]
     figure = Figure(figsize=(9, 0.6 + 2.4 * max(len(chosen), 1)), layout="constrained")
-    figure.suptitle(report.summary, fontsize=9)
+    figure.suptitle(summary, fontsize=9)
     figure.supxlabel(_READING.format("violet").replace(": full", ":\nfull"), fontsize=8)
     if not chosen:
         return figure

@@ -1,7 +1,9 @@
 """Array-level algorithms without autograd: convolution, pooling, batch normalisation.
 
 Everything here takes and gives NumPy or CuPy arrays, channels last: images (N, H, W, C),
-convolution weights (KH, KW, C/groups, O). `reference` holds the definitions as plain loops.
+convolution weights (KH, KW, C/groups, O). To read in this order: `reference`, the definitions as
+plain loops; `elementwise`, `pooling`, `batch_norm`; `convolution`, the largest part; and
+`machinery`, what they all stand on.
 """
 
 from minires.kernels.batch_norm import (
@@ -9,11 +11,17 @@ from minires.kernels.batch_norm import (
     input_gradient,
     moments,
     normalize,
+    scale_shift,
     track,
 )
-from minires.kernels.choose import Choice, explain, use_algorithm
-from minires.kernels.conv import conv2d, conv2d_dw, conv2d_dx
-from minires.kernels.elementwise import add, placed, relu, relu_gradient
+from minires.kernels.convolution.choose import Choice, explain, use_algorithm
+from minires.kernels.convolution.geometry import ConvGeometry
+from minires.kernels.convolution.passes import conv2d, conv2d_dw, conv2d_dx
+from minires.kernels.elementwise import add, relu, relu_gradient
+from minires.kernels.machinery.matmul import matmul
+from minires.kernels.machinery.padding import placed
+from minires.kernels.machinery.threads import get_num_threads, set_num_threads
+from minires.kernels.machinery.workspace import release_workspace
 from minires.kernels.pooling import (
     avg_pool,
     avg_pool_dx,
@@ -22,13 +30,10 @@ from minires.kernels.pooling import (
     max_pool_places,
     max_pool_scatter,
 )
-from minires.kernels.products import matmul
-from minires.kernels.scaling import scale_shift
-from minires.kernels.threads import get_num_threads, set_num_threads
-from minires.kernels.workspace import release_workspace
 
 __all__ = [
     "Choice",
+    "ConvGeometry",
     "add",
     "avg_pool",
     "avg_pool_dx",

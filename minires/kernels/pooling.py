@@ -13,10 +13,11 @@ from types import ModuleType
 import numpy as np
 
 from minires.backend import Array, xp_of
-from minires.kernels.geometry import Block, blocks, output_size, overlap
-from minires.kernels.placement import Pair
-from minires.kernels.threads import parallel
-from minires.kernels.workspace import empty, scratch
+from minires.kernels.convolution.geometry import ConvGeometry
+from minires.kernels.machinery.blocks import Block, Pair, blocks
+from minires.kernels.machinery.padding import overlap
+from minires.kernels.machinery.threads import parallel
+from minires.kernels.machinery.workspace import empty, scratch
 
 
 def max_pool(x: Array, *, kernel_size: Pair, stride: Pair, padding: Pair) -> Array:
@@ -262,7 +263,7 @@ def _output_shape(
     shape: tuple[int, ...], kernel_size: Pair, stride: Pair, padding: Pair
 ) -> tuple[int, int, int, int]:
     N, H, W, C = shape
-    Ho, Wo = output_size((H, W), kernel_size, stride, padding)
+    Ho, Wo = ConvGeometry(stride, padding).output_size((H, W), kernel_size)
     return N, Ho, Wo, C
 
 

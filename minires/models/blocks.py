@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from minires import nn, ops
 from minires.tensors import Tensor
@@ -70,11 +70,7 @@ class BasicBlock(nn.Module):
     expansion = 1
 
     def __init__(
-        self,
-        in_channels: int,
-        width: int,
-        stride: int = 1,
-        shortcut: Shortcut = "B",
+        self, in_channels: int, width: int, stride: int = 1, shortcut: Shortcut = "B"
     ) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, width, 3, stride=stride, padding=1, bias=False)
@@ -145,7 +141,7 @@ class Bottleneck(nn.Module):
         return y
 
 
-class PreActBlock(nn.Module):
+class PreActBlock(BasicBlock):
     """Normalise and rectify first, then convolve (He et al. 2016, arXiv:1603.05027, figure 4e).
 
     x -> bn -> relu -> conv -> bn -> relu -> conv -> + shortcut(x)
@@ -154,23 +150,12 @@ class PreActBlock(nn.Module):
     shape changes, the shortcut too starts from the rectified input.
     """
 
-    expansion = 1
-
     def __init__(
-        self,
-        in_channels: int,
-        width: int,
-        stride: int = 1,
-        shortcut: Shortcut = "B",
+        self, in_channels: int, width: int, stride: int = 1, shortcut: Shortcut = "B"
     ) -> None:
-        super().__init__()
+        super().__init__(in_channels, width, stride, shortcut)
         self.bn1 = nn.BatchNorm2d(in_channels)
-        self.conv1 = nn.Conv2d(in_channels, width, 3, stride=stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
-        self.relu = nn.ReLU()
-        self.downsample = _bare(make_shortcut(shortcut, in_channels, width, stride))
-        self.add = None if shortcut == "none" else nn.Add()
+        self.downsample = _bare(self.downsample)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, H, W, in_channels) to (N, H / stride, W / stride, width)."""
@@ -183,10 +168,8 @@ class PreActBlock(nn.Module):
         return y
 
 
-class PreActBottleneck(nn.Module):
+class PreActBottleneck(Bottleneck):
     """The pre-activation bottleneck (He et al. 2016): bn and relu before each convolution."""
-
-    expansion = 4
 
     def __init__(
         self,
@@ -194,22 +177,12 @@ class PreActBottleneck(nn.Module):
         width: int,
         stride: int = 1,
         shortcut: Shortcut = "B",
-        groups: int = 1,
-        base_width: int = 64,
-        stride_in_1x1: bool = False,
+        **options: Any,
     ) -> None:
-        super().__init__()
-        inner, out_channels = width * base_width // 64 * groups, width * self.expansion
-        first, middle = (stride, 1) if stride_in_1x1 else (1, stride)
+        super().__init__(in_channels, width, stride, shortcut, **options)
         self.bn1 = nn.BatchNorm2d(in_channels)
-        self.conv1 = nn.Conv2d(in_channels, inner, 1, stride=first, bias=False)
-        self.bn2 = nn.BatchNorm2d(inner)
-        self.conv2 = nn.Conv2d(inner, inner, 3, stride=middle, padding=1, groups=groups, bias=False)
-        self.bn3 = nn.BatchNorm2d(inner)
-        self.conv3 = nn.Conv2d(inner, out_channels, 1, bias=False)
-        self.relu = nn.ReLU()
-        self.downsample = _bare(make_shortcut(shortcut, in_channels, out_channels, stride))
-        self.add = None if shortcut == "none" else nn.Add()
+        self.bn3 = nn.BatchNorm2d(self.conv3.in_channels)
+        self.downsample = _bare(self.downsample)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, H, W, in_channels) to (N, H / stride, W / stride, 4 * width)."""

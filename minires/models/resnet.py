@@ -18,7 +18,7 @@ from minires.models.blocks import (
 )
 from minires.tensors import Tensor
 
-Block = type[BasicBlock] | type[Bottleneck] | type[PreActBlock] | type[PreActBottleneck]
+Block = type[BasicBlock] | type[Bottleneck]
 
 
 class ResNet(nn.Module):
@@ -93,11 +93,11 @@ class ResNet(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            elif zero_gamma and isinstance(module, PreActBlock | PreActBottleneck):
+                raise ValueError("zero_gamma wants blocks that end in batch norm; these do not")
             elif zero_gamma and isinstance(module, BasicBlock | Bottleneck):
                 last = module.bn3 if isinstance(module, Bottleneck) else module.bn2
                 last.weight.data.fill(0)
-            elif zero_gamma and isinstance(module, PreActBlock | PreActBottleneck):
-                raise ValueError("zero_gamma wants blocks that end in batch norm; these do not")
 
     def train(self, mode: bool = True) -> Self:
         """Set training mode; what is frozen stays in evaluation mode."""

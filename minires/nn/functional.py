@@ -12,6 +12,7 @@ import numpy as np  # for label checks, pooling matrices and dropout masks, all 
 from minires import kernels, ops, random
 from minires.backend import Array, device_of, to_device, xp_of
 from minires.engine import raw
+from minires.kernels import ConvGeometry
 from minires.tensors import Tensor
 
 Size = int | tuple[int, int]
@@ -72,14 +73,10 @@ def conv2d(
     arXiv:1603.07285, relationships 6 and 15 for the size, and chapter 4 for the gradient as a
     transposed convolution.
     """
-    out = ops.conv2d(
-        input,
-        weight,
-        stride=pair(stride, "stride"),
-        padding=pair(padding, "padding"),
-        dilation=pair(dilation, "dilation"),
-        groups=groups,
+    geometry = ConvGeometry(
+        pair(stride, "stride"), pair(padding, "padding"), pair(dilation, "dilation"), groups
     )
+    out = ops.conv2d(input, weight, geometry=geometry)
     return out if bias is None else out + bias
 
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np  # for dtypes only
 
 from minires import backend, markup
 from minires.engine import Node, raw
-from minires.kernels.threads import one_blas_thread
+from minires.kernels.machinery.threads import one_blas_thread
 from minires.nn.hooks import run_with_backward_hooks
+from minires.nn.summary import Summary, summary
 from minires.tensors import Tensor
-
-if TYPE_CHECKING:
-    from minires.nn.summary import Summary
 
 
 class Parameter(Tensor):
@@ -49,6 +47,7 @@ class Module:
     """
 
     training: bool
+    in_summary = True  # whether `summary` has a row for a layer of this kind
 
     def __init__(self) -> None:
         self._parameters: dict[str, Parameter] = {}
@@ -335,8 +334,6 @@ class Module:
 
         `input_shape` is one sample's, (H, W, C) for an image.
         """
-        from minires.nn.summary import summary  # which is built on modules
-
         return summary(self, input_shape)
 
     def multiply_adds(self, output_shape: tuple[int, ...]) -> int:

@@ -10,6 +10,8 @@ from minires.tensors import Tensor
 class Identity(Module):
     """Its input; takes and ignores any arguments, so that it can replace any layer."""
 
+    in_summary = False
+
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__()
 

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np  # for the input of zeros
 
 from minires.engine import no_grad
-from minires.nn.module import Module
-from minires.nn.structure import Identity
 from minires.tensors import Tensor
+
+
+class Network(Protocol):
+    """What `summary` asks of a module."""
+
+    def __call__(self, x: Tensor, /) -> Any: ...
+    def eval(self) -> Any: ...
+    def modules(self) -> Iterable[Any]: ...
+    def named_modules(self) -> Iterable[tuple[str, Any]]: ...
+    def parameters(self) -> Iterable[Tensor]: ...
+    def buffers(self) -> Iterable[Tensor]: ...
 
 
 @dataclass(frozen=True)
@@ -73,7 +83,7 @@ def _shape(shape: tuple[int, ...]) -> str:
     return "(" + ", ".join(["N", *map(str, shape[1:])]) + ")"
 
 
-def summary(model: Module, input_shape: tuple[int, ...]) -> Summary:
+def summary(model: Network, input_shape: tuple[int, ...]) -> Summary:
     """Run `model` once on zeros and count.
 
     Parameters
@@ -94,7 +104,7 @@ def summary(model: Module, input_shape: tuple[int, ...]) -> Summary:
     rows: list[Row] = []
     counted: set[int] = set()
 
-    def record(module: Module, args: tuple[Any, ...], output: Any) -> None:
+    def record(module: Any, args: tuple[Any, ...], output: Any) -> None:
         own = [p for p in module.parameters() if id(p) not in counted]
         counted.update(map(id, own))
         shape = tuple(output.shape) if isinstance(output, Tensor) else ()
@@ -108,9 +118,9 @@ def summary(model: Module, input_shape: tuple[int, ...]) -> Summary:
             )
         )
 
-    leaves = [m for m in model.modules() if not m._modules and not isinstance(m, Identity)]
+    leaves = [m for m in model.modules() if m.in_summary and not list(m.children())]
     removers = [leaf.register_forward_hook(record) for leaf in leaves]
-    first = next(model.parameters(), None)
+    first = next(iter(model.parameters()), None)
     dtype = np.float32 if first is None else first.dtype
     device = "cpu" if first is None else first.device
     shape = (1, *input_shape)

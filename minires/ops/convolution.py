@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from minires import kernels
 from minires.backend import Array
 from minires.engine import op
-from minires.kernels.geometry import output_size
-from minires.kernels.placement import Pair
+from minires.kernels import ConvGeometry
+from minires.kernels.machinery.blocks import Pair
+
+DEFAULT = ConvGeometry()
 
 
-def check_conv2d(
-    x: Array, w: Array, stride: Pair, padding: Pair, dilation: Pair, groups: int
-) -> None:
+def _check_conv2d(x: Array, w: Array, geometry: ConvGeometry) -> None:
     if x.ndim != 4 or w.ndim != 4:
         raise ValueError(
             f"conv2d wants images (N, H, W, C) and weights (KH, KW, C / groups, O), got "
@@ -28,6 +28,7 @@ def check_conv2d(
             f"conv2d wants images of floating-point numbers, got {x.dtype}: scale them first, as "
             'data.Normalize does, or x.astype("float32") / 255'
         )
+    stride, padding, dilation, groups = geometry
     if min(stride) < 1 or min(dilation) < 1 or min(padding) < 0:
         raise ValueError(
             f"conv2d wants stride and dilation of at least 1 and padding of at least 0, got "
@@ -51,7 +52,7 @@ def check_conv2d(
             f"conv2d wants images (N, H, W, {wanted}), got {tuple(x.shape)}: {channels} channels, "
             f"not {wanted}{hint}"
         )
-    if min(output_size(x.shape[1:3], w.shape[:2], stride, padding, dilation)) < 1:
+    if min(geometry.output_size(x.shape[1:3], w.shape[:2])) < 1:
         raise ValueError(
             f"conv2d: a {w.shape[0]}x{w.shape[1]} kernel with dilation {dilation} does not fit "
             f"into images of {x.shape[1]}x{x.shape[2]} with padding {padding}"
@@ -59,15 +60,7 @@ def check_conv2d(
 
 
 @op
-def conv2d(
-    x: Array,
-    w: Array,
-    *,
-    stride: Pair = (1, 1),
-    padding: Pair = (0, 0),
-    dilation: Pair = (1, 1),
-    groups: int = 1,
-) -> Array:
+def conv2d(x: Array, w: Array, *, geometry: ConvGeometry = DEFAULT) -> Array:
     """Slide each filter over the images and take the products' sum.
 
     out[n, i, j, o] = sum over a, b, c of
@@ -78,10 +71,9 @@ def conv2d(
     ----------
     x : (N, H, W, C)
     w : (KH, KW, C / groups, O)
-    stride, padding, dilation : (int, int)
-        For height and width.
-    groups : int
-        Split the channels: filters of group i see the channels of group i only.
+    geometry : ConvGeometry
+        Stride, padding and dilation, each (int, int) for height and width, and groups: filters of
+        group i see the channels of group i only.
 
     Returns
     -------
@@ -97,39 +89,22 @@ def conv2d(
     V. Dumoulin and F. Visin, *A guide to convolution arithmetic for deep learning*, 2016,
     arXiv:1603.07285. Which algorithm computes it: `minires.kernels.explain`.
     """
-    check_conv2d(x, w, stride, padding, dilation, groups)
-    return kernels.conv2d(x, w, stride=stride, padding=padding, dilation=dilation, groups=groups)
+    _check_conv2d(x, w, geometry)
+    return kernels.conv2d(x, w, geometry=geometry)
 
 
 @conv2d.vjp
 def conv2d_vjp(
-    g: Array,
-    x: Array,
-    w: Array,
-    needs: Sequence[bool],
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    groups: int,
+    g: Array, x: Array, w: Array, needs: Sequence[bool], geometry: ConvGeometry
 ) -> tuple[Array | None, Array | None]:
-    walk = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     return (
-        conv2d_dx(g, w, input_size=x.shape[1:3], **walk) if needs[0] else None,
-        conv2d_dw(x, g, kernel_size=w.shape[:2], **walk) if needs[1] else None,
+        conv2d_dx(g, w, input_size=x.shape[1:3], geometry=geometry) if needs[0] else None,
+        conv2d_dw(x, g, kernel_size=w.shape[:2], geometry=geometry) if needs[1] else None,
     )
 
 
 @op
-def conv2d_dx(
-    dy: Array,
-    w: Array,
-    *,
-    input_size: Pair,
-    stride: Pair = (1, 1),
-    padding: Pair = (0, 0),
-    dilation: Pair = (1, 1),
-    groups: int = 1,
-) -> Array:
+def conv2d_dx(dy: Array, w: Array, *, input_size: Pair, geometry: ConvGeometry = DEFAULT) -> Array:
     """The gradient of `conv2d` with respect to its images: (N, Ho, Wo, O) to (N, H, W, C).
 
     `input_size` is (H, W): a stride that leaves a remainder hides it.
@@ -138,42 +113,22 @@ def conv2d_dx(
         dy,
         w,
         input_size=input_size,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        groups=groups,
+        geometry=geometry,
     )
 
 
 @conv2d_dx.vjp
 def conv2d_dx_vjp(
-    g: Array,
-    dy: Array,
-    w: Array,
-    needs: Sequence[bool],
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    groups: int,
+    g: Array, dy: Array, w: Array, needs: Sequence[bool], geometry: ConvGeometry
 ) -> tuple[Array | None, Array | None]:
-    walk = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     return (
-        conv2d(g, w, **walk) if needs[0] else None,
-        conv2d_dw(g, dy, kernel_size=w.shape[:2], **walk) if needs[1] else None,
+        conv2d(g, w, geometry=geometry) if needs[0] else None,
+        conv2d_dw(g, dy, kernel_size=w.shape[:2], geometry=geometry) if needs[1] else None,
     )
 
 
 @op
-def conv2d_dw(
-    x: Array,
-    dy: Array,
-    *,
-    kernel_size: Pair,
-    stride: Pair = (1, 1),
-    padding: Pair = (0, 0),
-    dilation: Pair = (1, 1),
-    groups: int = 1,
-) -> Array:
+def conv2d_dw(x: Array, dy: Array, *, kernel_size: Pair, geometry: ConvGeometry = DEFAULT) -> Array:
     """The gradient of `conv2d` with respect to its weights: (KH, KW, C / groups, O).
 
     `kernel_size` is (KH, KW): a stride that leaves a remainder hides it.
@@ -182,26 +137,15 @@ def conv2d_dw(
         x,
         dy,
         kernel_size=kernel_size,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        groups=groups,
+        geometry=geometry,
     )
 
 
 @conv2d_dw.vjp
 def conv2d_dw_vjp(
-    g: Array,
-    x: Array,
-    dy: Array,
-    needs: Sequence[bool],
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    groups: int,
+    g: Array, x: Array, dy: Array, needs: Sequence[bool], geometry: ConvGeometry
 ) -> tuple[Array | None, Array | None]:
-    walk = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     return (
-        conv2d_dx(dy, g, input_size=x.shape[1:3], **walk) if needs[0] else None,
-        conv2d(x, g, **walk) if needs[1] else None,
+        conv2d_dx(dy, g, input_size=x.shape[1:3], geometry=geometry) if needs[0] else None,
+        conv2d(x, g, geometry=geometry) if needs[1] else None,
     )

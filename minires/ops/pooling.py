@@ -5,8 +5,8 @@ from __future__ import annotations
 from minires import kernels
 from minires.backend import Array
 from minires.engine import op, raw
-from minires.kernels.geometry import output_size
-from minires.kernels.placement import Pair
+from minires.kernels import ConvGeometry
+from minires.kernels.machinery.blocks import Pair
 
 
 def _check(name: str, x: Array, kernel_size: Pair, stride: Pair, padding: Pair) -> None:
@@ -22,7 +22,7 @@ def _check(name: str, x: Array, kernel_size: Pair, stride: Pair, padding: Pair) 
             f"{name}: padding {padding} is more than half of kernel_size {kernel_size}, so some "
             "windows would hold nothing but padding"
         )
-    if min(output_size(x.shape[1:3], kernel_size, stride, padding)) < 1:
+    if min(ConvGeometry(stride, padding).output_size(x.shape[1:3], kernel_size)) < 1:
         raise ValueError(
             f"{name}: windows of {kernel_size} do not fit into images of {x.shape[1]}x{x.shape[2]} "
             f"with padding {padding}"

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from minires.backend import Array, xp_of
-from minires.kernels.workspace import scratch
+from minires.kernels.machinery.workspace import scratch
 from minires.optim.optimizer import Optimizer, Parameters, ParamGroup, State
 from minires.optim.options import number, pair
 from minires.optim.pieces import by_pieces

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from minires.backend import Array, device_of, to_device, xp_of
-from minires.kernels.workspace import scratch
+from minires.kernels.machinery.workspace import scratch
 from minires.tensors import Tensor
 
 ParamGroup: TypeAlias = dict[str, Any]

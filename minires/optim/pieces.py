@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from minires.backend import Array, xp_of
-from minires.kernels.geometry import ranges
-from minires.kernels.threads import parallel
+from minires.kernels.machinery.blocks import ranges
+from minires.kernels.machinery.threads import parallel
 
 Self = TypeVar("Self")
 Update = Callable[[Self, Array, Array, dict[str, Any], dict[str, Any]], None]

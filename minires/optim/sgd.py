@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from minires.backend import Array, xp_of
-from minires.kernels.fused import fused
-from minires.kernels.workspace import scratch
+from minires.kernels.machinery.elementwise_kernel import fused
+from minires.kernels.machinery.workspace import scratch
 from minires.optim.optimizer import Optimizer, Parameters, ParamGroup, State
 from minires.optim.options import flag, number
 from minires.optim.pieces import by_pieces

@@ -1,14 +1,14 @@
 """Pictures that move: what happened, recorded step by step, as HTML that needs no kernel."""
 
+from minires.viz.batch_norm_player import batch_norm
 from minires.viz.confusion import confusion_matrix
-from minires.viz.descent import loss_landscape, optimizer_path
-from minires.viz.flow import gradient_flow
+from minires.viz.convolution_player import convolution
+from minires.viz.gradient_flow_player import gradient_flow
 from minires.viz.inside import feature_maps, filters, grad_cam
 from minires.viz.network import graph
-from minires.viz.normalizing import batch_norm
+from minires.viz.optimizer_path_player import loss_landscape, optimizer_path
 from minires.viz.picture import Picture
 from minires.viz.player import Player, TooLargeError
-from minires.viz.sliding import convolution
 from minires.viz.stepper import step_through
 
 __all__ = [

@@ -14,6 +14,7 @@ from minires.tensors import Tensor
 from minires.viz.folding import Unit, fold
 from minires.viz.layout import layered
 from minires.viz.player import Frame, Player
+from minires.viz.recording import Trace, Value, record
 from minires.viz.rules import forward_formula, local_formula, whole_formula
 from minires.viz.scene import Box, Curve, Label, Scene, text_width
 from minires.viz.text import (
@@ -27,7 +28,6 @@ from minires.viz.text import (
     partial,
     shape_text,
 )
-from minires.viz.trace import Trace, Value, record
 
 LINE = 21  # pixels
 

@@ -393,4 +393,4 @@ print("largest error of a weight:", np.abs(snapshots[400] - secret[:, :, 0, 0]).
 #    $m_2 = (d_1 + d_2)\frac{w_0 + w_1 + w_2}{2}$, $m_3 = (d_2 - d_1)\frac{w_0 - w_1 + w_2}{2}$ and
 #    $m_4 = (d_1 - d_3) w_2$ they are $m_1 + m_2 + m_3$ and $m_2 - m_3 - m_4$. Verify it, extend it to a
 #    long signal, and count. In two dimensions it saves a factor of 2.25; this is Winograd's trick, and
-#    `minires/kernels/winograd.py` uses a larger version.
+#    `minires/kernels/convolution/winograd.py` uses a larger version.

@@ -25,7 +25,7 @@ from numpy.lib.stride_tricks import as_strided
 import minires
 from minires import Tensor, kernels, models, optim
 from minires.kernels import reference
-from minires.kernels.choose import ALGORITHMS
+from minires.kernels.convolution.choose import ALGORITHMS
 from minires.nn import functional as F
 
 rng = np.random.default_rng(0)
@@ -70,10 +70,7 @@ print(
 exact = kernels.conv2d(
     x.astype(np.float64),
     w.astype(np.float64),
-    stride=(1, 1),
-    padding=(1, 1),
-    dilation=(1, 1),
-    groups=1,
+    geometry=kernels.ConvGeometry(stride=(1, 1), padding=(1, 1), dilation=(1, 1), groups=1),
 )
 speeds, errors = {}, {}
 
@@ -251,7 +248,11 @@ measure("Winograd 2 x 2", lambda: winograd(x, w))
 
 # %%
 def library():
-    return kernels.conv2d(x, w, stride=(1, 1), padding=(1, 1), dilation=(1, 1), groups=1)
+    return kernels.conv2d(
+        x,
+        w,
+        geometry=kernels.ConvGeometry(stride=(1, 1), padding=(1, 1), dilation=(1, 1), groups=1),
+    )
 
 
 threads = kernels.get_num_threads()
@@ -314,7 +315,11 @@ layers = {
     "ResNet-20, 3 x 3, 16": ((128, 32, 32, 16), (3, 3, 16, 16), 1, 1),
 }
 for name, (x_shape, w_shape, stride, padding) in layers.items():
-    choice = kernels.explain(x_shape, w_shape, stride=(stride,) * 2, padding=(padding,) * 2)
+    choice = kernels.explain(
+        x_shape,
+        w_shape,
+        geometry=kernels.ConvGeometry(stride=(stride,) * 2, padding=(padding,) * 2),
+    )
     print(f"{name:28} {choice['forward'].name:11} {choice['forward'].reason}")
 
 # %% [markdown]

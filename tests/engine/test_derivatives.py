@@ -5,6 +5,7 @@ import pytest
 from helpers import along, check_gradients, normal, positive
 
 from minires import engine, ops
+from minires.kernels import ConvGeometry
 
 x34, y34 = normal(3, 4), normal(3, 4, seed=1)
 picture = normal(2, 5, 4, 3)
@@ -46,26 +47,32 @@ CASES = {
     ),
     "concatenate axis 0": (lambda x, y: ops.concatenate([x, y]), x34, normal(2, 4)),
     "concatenate one tensor twice": (lambda x: ops.concatenate([x, x * x], axis=1), x34),
-    "conv2d": (lambda x, w: ops.conv2d(x, w, **WALK), picture, normal(3, 2, 3, 4)),
+    "conv2d": (
+        lambda x, w: ops.conv2d(x, w, geometry=ConvGeometry(**WALK)),
+        picture,
+        normal(3, 2, 3, 4),
+    ),
     "conv2d plain": (ops.conv2d, normal(2, 4, 3, 2), normal(2, 3, 2, 3)),
     "conv2d 1x1": (ops.conv2d, normal(2, 3, 4, 3), normal(1, 1, 3, 2)),
     "conv2d groups": (
-        lambda x, w: ops.conv2d(x, w, stride=(1, 2), padding=(0, 1), groups=2),
+        lambda x, w: ops.conv2d(
+            x, w, geometry=ConvGeometry(stride=(1, 2), padding=(0, 1), groups=2)
+        ),
         normal(2, 3, 4, 4),
         normal(2, 3, 2, 6),
     ),
     "conv2d depthwise": (
-        lambda x, w: ops.conv2d(x, w, padding=(1, 1), groups=3),
+        lambda x, w: ops.conv2d(x, w, geometry=ConvGeometry(padding=(1, 1), groups=3)),
         normal(1, 4, 3, 3),
         normal(3, 2, 1, 3),
     ),
     "conv2d_dx": (
-        lambda g, w: ops.conv2d_dx(g, w, input_size=(5, 4), **WALK),
+        lambda g, w: ops.conv2d_dx(g, w, input_size=(5, 4), geometry=ConvGeometry(**WALK)),
         normal(2, 3, 2, 4),
         normal(3, 2, 3, 4),
     ),
     "conv2d_dw": (
-        lambda x, g: ops.conv2d_dw(x, g, kernel_size=(3, 2), **WALK),
+        lambda x, g: ops.conv2d_dw(x, g, kernel_size=(3, 2), geometry=ConvGeometry(**WALK)),
         picture,
         normal(2, 3, 2, 4),
     ),
@@ -182,7 +189,7 @@ def test_first_and_second_derivatives(name):
 
 
 def tanh_of_convolution(x, w):
-    return ops.tanh(ops.conv2d(x, w, stride=(2, 1), padding=(1, 0)))
+    return ops.tanh(ops.conv2d(x, w, geometry=ConvGeometry(stride=(2, 1), padding=(1, 0))))
 
 
 THIRD = {

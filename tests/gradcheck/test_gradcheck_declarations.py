@@ -9,7 +9,7 @@ from mechanical import operations, rule_of, ways
 from minires import nn, ops
 from minires.gradcheck import gradcheck
 from minires.gradcheck.cases import LAYERS, OPERATIONS
-from minires.kernels import choose
+from minires.kernels.convolution import choose
 
 SURVIVORS = {}  # "operation: mutant": why no check can see it
 

@@ -5,6 +5,7 @@ import pytest
 
 from minires import nn, ops
 from minires.gradcheck import gradcheck
+from minires.kernels import ConvGeometry
 from minires.nn import functional as F
 
 SMOOTH = [ops.exp, ops.tanh, ops.sigmoid, ops.negative, ops.softmax, ops.log_softmax]
@@ -84,7 +85,7 @@ def convolution(rng):
         for name, (a, b) in {"stride": stride, "padding": padding, "dilation": dilation}.items()
     }
     x, w = values(rng, rng.integers(1, 3), *size, c), values(rng, *kernel, c // groups, o)
-    return lambda x, w: ops.conv2d(x, w, groups=groups, **walk), [x, w]
+    return lambda x, w: ops.conv2d(x, w, geometry=ConvGeometry(groups=groups, **walk)), [x, w]
 
 
 def pooling(rng):

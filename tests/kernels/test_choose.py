@@ -4,16 +4,17 @@ import numpy as np
 import pytest
 
 from minires import kernels
-from minires.kernels import choose
+from minires.kernels import ConvGeometry
+from minires.kernels.convolution import choose
 
 RESNET = ((8, 56, 56, 64), (3, 3, 64, 64))
 WIDE = ((8, 14, 14, 256), (3, 3, 256, 256))
 
 
-def names(x_shape, w_shape, **settings):
-    return {
-        task: choice.name for task, choice in kernels.explain(x_shape, w_shape, **settings).items()
-    }
+def names(x_shape, w_shape, dtype=np.float32, device="cpu", **settings):
+    along = {"geometry": ConvGeometry(**settings), "dtype": dtype, "device": device}
+    choices = kernels.explain(x_shape, w_shape, **along)
+    return {task: choice.name for task, choice in choices.items()}
 
 
 def test_winograd_for_wide_3x3_layers():
@@ -70,7 +71,7 @@ def test_few_channels_on_a_gpu_where_launches_count():
 
 def test_strides_over_few_channels():
     stem = names((8, 224, 224, 3), (7, 7, 3, 64), stride=(2, 2), padding=(3, 3))
-    assert (stem["forward"], stem["dw"]) == ("strips", "im2col")
+    assert (stem["forward"], stem["dw"]) == ("mec", "im2col")
     low = names((8, 14, 14, 3), (7, 7, 3, 64), stride=(2, 2), padding=(3, 3))
     apart = names((8, 224, 224, 3), (2, 2, 3, 64), stride=(2, 2))
     assert low["forward"] == apart["forward"] == "im2col"
@@ -118,8 +119,8 @@ def test_an_unknown_name():
         ("interleaved", (3, 3, 4, 6), {"stride": (2, 1)}, "a stride of 1"),
         ("interleaved", (3, 3, 4, 6), {"dilation": (1, 2)}, "without holes, not a dilation of 2"),
         ("interleaved", (3, 3, 2, 6), {"groups": 2}, "one group, not 2"),
-        ("strips", (3, 3, 4, 6), {"dilation": (2, 1)}, "without holes down, not a dilation of 2"),
-        ("strips", (3, 3, 2, 6), {"groups": 2}, "one group, not 2"),
+        ("mec", (3, 3, 4, 6), {"dilation": (2, 1)}, "without holes down, not a dilation of 2"),
+        ("mec", (3, 3, 2, 6), {"groups": 2}, "one group, not 2"),
         ("pointwise", (3, 3, 4, 6), {}, "a 1x1 kernel, not 3x3"),
         ("depthwise", (3, 3, 4, 6), {}, "one channel and one filter to a group"),
     ],
@@ -127,22 +128,27 @@ def test_an_unknown_name():
 def test_a_shape_that_an_algorithm_cannot_do(algorithm, w_shape, settings, message):
     given = {"stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "groups": 1} | settings
     x, w = np.ones((2, 9, 8, 4)), np.ones(w_shape)
-    g = np.ones_like(kernels.conv2d(x, w, **given))
+    g = np.ones_like(kernels.conv2d(x, w, geometry=ConvGeometry(**given)))
     with kernels.use_algorithm(algorithm):
         with pytest.raises(ValueError, match=message):
-            kernels.conv2d(x, w, **given)
+            kernels.conv2d(x, w, geometry=ConvGeometry(**given))
         with pytest.raises(ValueError, match=message):
-            kernels.conv2d_dw(x, g, kernel_size=w_shape[:2], **given)
+            kernels.conv2d_dw(x, g, kernel_size=w_shape[:2], geometry=ConvGeometry(**given))
 
 
 def test_a_strided_gradient_in_parts_that_an_algorithm_cannot_do():
     given = {"stride": (2, 2), "padding": (1, 1), "dilation": (1, 1), "groups": 1}
     with kernels.use_algorithm("winograd4"), pytest.raises(ValueError, match="3x3 kernel, not"):
-        kernels.conv2d_dx(np.ones((1, 4, 4, 2)), np.ones((3, 3, 2, 2)), input_size=(8, 8), **given)
+        kernels.conv2d_dx(
+            np.ones((1, 4, 4, 2)),
+            np.ones((3, 3, 2, 2)),
+            input_size=(8, 8),
+            geometry=ConvGeometry(**given),
+        )
 
 
 def test_names_and_functions_go_together():
     assert set(choose.ALGORITHMS) == {
-        "im2col", "rows", "interleaved", "strips", "pointwise", "depthwise",
+        "im2col", "rows", "interleaved", "mec", "pointwise", "depthwise",
         "winograd1d", "winograd2", "winograd4",
     }  # fmt: skip

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from minires import kernels
-from minires.kernels import choose, reference, winograd
+from minires.kernels import ConvGeometry, reference
+from minires.kernels.convolution import choose, winograd
 
 # N, H, W, C/groups, KH, KW, O/groups, stride, padding, dilation, groups: no two sizes alike
 CASES = {
@@ -55,10 +56,11 @@ def draw(case, dtype=np.float64):
 
 def all_three(x, w, g, settings, module=kernels):
     """The convolution and its two gradients."""
+    along = settings if module is reference else {"geometry": ConvGeometry(**settings)}
     return (
-        module.conv2d(x, w, **settings),
-        module.conv2d_dx(g, w, input_size=x.shape[1:3], **settings),
-        module.conv2d_dw(x, g, kernel_size=w.shape[:2], **settings),
+        module.conv2d(x, w, **along),
+        module.conv2d_dx(g, w, input_size=x.shape[1:3], **along),
+        module.conv2d_dw(x, g, kernel_size=w.shape[:2], **along),
     )
 
 
@@ -70,10 +72,8 @@ def loops(case):
 
 def can_do(algorithm, case):
     x, w, g, settings = draw(case)
-    padding = settings.pop("padding")
-    place = choose.Placement((-padding[0], -padding[1]), **settings)
-    size = g.shape[1:3]
-    problem = choose.Problem(len(x), size, x.shape[3], w.shape[3], w.shape[:2], place, g.dtype)
+    geometry, size = ConvGeometry(**settings), g.shape[1:3]
+    problem = choose.Problem(len(x), size, x.shape[3], w.shape[3], w.shape[:2], geometry, g.dtype)
     return choose.ALGORITHMS[algorithm].why_not(problem) is None
 
 
@@ -131,7 +131,9 @@ def draw_large(case, dtype):
     x = rng.standard_normal(x_shape).astype(dtype)
     w = rng.standard_normal(w_shape).astype(dtype)
     settings = {"stride": stride, "padding": padding, "dilation": (1, 1), "groups": groups}
-    g = rng.standard_normal(kernels.conv2d(x, w, **settings).shape).astype(dtype)
+    g = rng.standard_normal(kernels.conv2d(x, w, geometry=ConvGeometry(**settings)).shape).astype(
+        dtype
+    )
     return x, w, g, settings
 
 
@@ -211,7 +213,9 @@ def test_inputs_of_any_strides_are_read_and_not_written(case):
         np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
     reverse = [array[::-1] for array in (x, g)]
     np.testing.assert_allclose(
-        kernels.conv2d_dw(reverse[0], reverse[1], kernel_size=w.shape[:2], **settings),
+        kernels.conv2d_dw(
+            reverse[0], reverse[1], kernel_size=w.shape[:2], geometry=ConvGeometry(**settings)
+        ),
         expected[2],
         rtol=1e-12,
         atol=1e-12,
@@ -254,7 +258,7 @@ def test_a_nan_stays_where_the_definition_puts_it():
     """Winograd spreads one over its tile, but exact algorithms must not."""
     x, w, _, settings = draw("same")
     x[1, 4, 6, 2] = np.nan
-    out = kernels.conv2d(x, w, **settings)
+    out = kernels.conv2d(x, w, geometry=ConvGeometry(**settings))
     expected = np.zeros(out.shape, bool)
     expected[1, 3:6, 5:8] = True
     np.testing.assert_array_equal(np.isnan(out), expected)

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minires import kernels
-from minires.kernels import choose, reference
-from minires.kernels.geometry import output_size
+from minires.kernels import ConvGeometry, reference
+from minires.kernels.convolution import choose
 
 LAYOUTS = {"C": np.array, "F": lambda a: np.array(a, order="F"), "awkward": awkward}
 
@@ -43,16 +43,10 @@ def convolutions(draw, algorithm):
 
 def can_do(algorithm, drawn):
     x_shape, w_shape, walk, _ = drawn
-    kernel, stride, padding, dilation = (
-        w_shape[:2],
-        walk["stride"],
-        walk["padding"],
-        walk["dilation"],
-    )
-    place = choose.Placement((-padding[0], -padding[1]), stride, dilation, walk["groups"])
-    size = output_size(x_shape[1:3], kernel, stride, padding, dilation)
+    kernel, geometry = w_shape[:2], ConvGeometry(**walk)
+    size = geometry.output_size(x_shape[1:3], kernel)
     problem = choose.Problem(
-        x_shape[0], size, x_shape[3], w_shape[3], kernel, place, np.dtype("float64")
+        x_shape[0], size, x_shape[3], w_shape[3], kernel, geometry, np.dtype("float64")
     )
     return choose.ALGORITHMS[algorithm].why_not(problem) is None
 
@@ -70,9 +64,9 @@ def test_an_algorithm_does_what_it_can_do(algorithm):
         g = normal(*wanted.shape, seed=1)
         x, w, g = (LAYOUTS[name](a) for name, a in zip(lie, (x, w, g), strict=True))
         with kernels.use_algorithm(algorithm):
-            out = kernels.conv2d(x, w, **walk)
-            dx = kernels.conv2d_dx(g, w, input_size=x.shape[1:3], **walk)
-            dw = kernels.conv2d_dw(x, g, kernel_size=w.shape[:2], **walk)
+            out = kernels.conv2d(x, w, geometry=ConvGeometry(**walk))
+            dx = kernels.conv2d_dx(g, w, input_size=x.shape[1:3], geometry=ConvGeometry(**walk))
+            dw = kernels.conv2d_dw(x, g, kernel_size=w.shape[:2], geometry=ConvGeometry(**walk))
         np.testing.assert_allclose(out, wanted, rtol=1e-10, atol=1e-10)
         assert (dx.shape, dw.shape) == (x.shape, w.shape)
         scale = 1e-11 * (1 + np.abs(wanted * g).sum())

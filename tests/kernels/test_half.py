@@ -3,6 +3,7 @@
 import numpy as np
 
 from minires import kernels
+from minires.kernels import ConvGeometry
 
 SAME = {"stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "groups": 1}
 
@@ -22,20 +23,25 @@ def rounded_once(got, exact):
 def test_convolution_and_its_gradients_are_float32_sums_rounded_once():
     x, w, g = draw(2, 6, 5, 40, seed=0), draw(3, 3, 40, 24, seed=1), draw(2, 6, 5, 24, seed=2)
     X, W, G = (a.astype(np.float32) for a in (x, w, g))
-    assert rounded_once(kernels.conv2d(x, w, **SAME), kernels.conv2d(X, W, **SAME))
     assert rounded_once(
-        kernels.conv2d_dx(g, w, input_size=(6, 5), **SAME),
-        kernels.conv2d_dx(G, W, input_size=(6, 5), **SAME),
+        kernels.conv2d(x, w, geometry=ConvGeometry(**SAME)),
+        kernels.conv2d(X, W, geometry=ConvGeometry(**SAME)),
     )
     assert rounded_once(
-        kernels.conv2d_dw(x, g, kernel_size=(3, 3), **SAME),
-        kernels.conv2d_dw(X, G, kernel_size=(3, 3), **SAME),
+        kernels.conv2d_dx(g, w, input_size=(6, 5), geometry=ConvGeometry(**SAME)),
+        kernels.conv2d_dx(G, W, input_size=(6, 5), geometry=ConvGeometry(**SAME)),
+    )
+    assert rounded_once(
+        kernels.conv2d_dw(x, g, kernel_size=(3, 3), geometry=ConvGeometry(**SAME)),
+        kernels.conv2d_dw(X, G, kernel_size=(3, 3), geometry=ConvGeometry(**SAME)),
     )
 
 
 def test_a_sum_of_ones_goes_on_beyond_2048():
     x, w = np.ones((1, 1, 1, 4096), np.float16), np.ones((1, 1, 4096, 1), np.float16)
-    out = kernels.conv2d(x, w, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1)
+    out = kernels.conv2d(
+        x, w, geometry=ConvGeometry(stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1)
+    )
     assert out.item() == 4096  # in float16, 2048 + 1 is 2048
 
 
@@ -62,4 +68,4 @@ def test_batch_norm_of_large_activations_does_not_overflow():
 
 def test_other_dtypes_pass_through():
     x, w = draw(1, 4, 4, 3, seed=4).astype(np.float64), draw(3, 3, 3, 2, seed=5).astype(np.float64)
-    assert kernels.conv2d(x, w, **SAME).dtype == np.float64
+    assert kernels.conv2d(x, w, geometry=ConvGeometry(**SAME)).dtype == np.float64

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from minires import kernels
-from minires.kernels import threads as pool
-from minires.kernels.threads import parallel
-from minires.kernels.workspace import scratch
+from minires.kernels.machinery import threads as pool
+from minires.kernels.machinery.threads import parallel
+from minires.kernels.machinery.workspace import scratch
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -151,7 +151,7 @@ def test_an_interrupt_on_the_way_in_leaves_blas_as_it_was(monkeypatch):
 def test_a_child_forked_inside_a_block_goes_on_holding_blas():
     code = """if True:
         import os, sys
-        from minires.kernels import threads
+        from minires.kernels.machinery import threads
         libraries = threads._find_blas()
         for library in libraries:
             threads._set_blas_threads(library, 2)
@@ -217,7 +217,7 @@ def test_the_environment_sets_the_number_of_threads():
 def test_a_forked_child_computes_too():
     program = """
 import os
-from minires.kernels.threads import parallel, set_num_threads
+from minires.kernels.machinery.threads import parallel, set_num_threads
 set_num_threads(2)
 assert parallel(lambda job: job, range(4)) == [0, 1, 2, 3]
 child = os.fork()
@@ -248,6 +248,6 @@ def test_scratch_memory_is_bounded():
 
 
 def pool_limit():
-    from minires.kernels.workspace import LIMIT
+    from minires.kernels.machinery.workspace import LIMIT
 
     return LIMIT

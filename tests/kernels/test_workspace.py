@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 
 from minires import kernels
-from minires.kernels.workspace import empty, release_workspace, scratch
+from minires.kernels import ConvGeometry
+from minires.kernels.machinery.workspace import empty, release_workspace, scratch
 
 SCRIPT = """
 import os
 import numpy as np
 import minires
 from minires import kernels
+from minires.kernels import ConvGeometry
 
 def resident():
     with open("/proc/self/statm") as statm:
@@ -66,8 +68,8 @@ def test_results_begin_with_a_cache_line():
     x, w = np.ones((16, 32, 32, 16), np.float32), np.ones((3, 3, 16, 16), np.float32)
     walk = {"stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "groups": 1}
     results = [
-        kernels.conv2d(x, w, **walk),
-        kernels.conv2d_dx(x, w, input_size=(32, 32), **walk),
+        kernels.conv2d(x, w, geometry=ConvGeometry(**walk)),
+        kernels.conv2d_dx(x, w, input_size=(32, 32), geometry=ConvGeometry(**walk)),
         kernels.normalize(x, *np.ones((4, 16), np.float32)),
         kernels.relu(x),
     ]

@@ -12,6 +12,7 @@ import numpy as np
 from minires import kernels, ops
 from minires.backend import device_of, to_device
 from minires.engine import raw
+from minires.kernels import ConvGeometry
 from minires.ops import activation, normalization, pooling
 
 
@@ -100,21 +101,25 @@ CASES = [
     Case("activation.tanh", ops.tanh, [X], second=True),
     Case("activation.softmax", ops.softmax, [X], second=True),
     Case("activation.log_softmax", lambda x: ops.log_softmax(x, axis=0), [X], second=True),
-    Case("convolution.conv2d", lambda x, w: ops.conv2d(x, w, **WALK), [IMAGES, WEIGHTS]),
     Case(
         "convolution.conv2d",
-        lambda x, w: ops.conv2d(x, w, **GROUPED),
+        lambda x, w: ops.conv2d(x, w, geometry=ConvGeometry(**WALK)),
+        [IMAGES, WEIGHTS],
+    ),
+    Case(
+        "convolution.conv2d",
+        lambda x, w: ops.conv2d(x, w, geometry=ConvGeometry(**GROUPED)),
         [IMAGES, normal(3, 2, 2, 6)],
         second=True,
     ),
     Case(
         "convolution.conv2d_dx",
-        lambda g, w: ops.conv2d_dx(g, w, input_size=(7, 6), **WALK),
+        lambda g, w: ops.conv2d_dx(g, w, input_size=(7, 6), geometry=ConvGeometry(**WALK)),
         [CONVOLVED, WEIGHTS],
     ),
     Case(
         "convolution.conv2d_dw",
-        lambda x, g: ops.conv2d_dw(x, g, kernel_size=(3, 2), **WALK),
+        lambda x, g: ops.conv2d_dw(x, g, kernel_size=(3, 2), geometry=ConvGeometry(**WALK)),
         [IMAGES, CONVOLVED],
     ),
     Case(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minires import kernels, optim
-from minires.kernels.fused import fused
+from minires.kernels.machinery.elementwise_kernel import fused
 from minires.tensors import Tensor
 from on_cupy import cases
 

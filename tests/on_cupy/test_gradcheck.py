@@ -6,6 +6,7 @@ import pytest
 from minires import Tensor, models, nn, ops
 from minires.engine import op
 from minires.gradcheck import gradcheck
+from minires.kernels import ConvGeometry
 from minires.nn import functional as F
 from on_cupy.cases import normal
 
@@ -25,7 +26,9 @@ def test_a_layer_on_the_gpu(gpu):
 
 def test_a_convolution_on_the_gpu(gpu):
     inputs = [Tensor(normal(*shape)).to("cuda") for shape in ((2, 5, 4, 2), (3, 3, 2, 3))]
-    assert gradcheck(lambda x, w: ops.conv2d(x, w, stride=(2, 2), padding=(1, 1)), inputs)
+    assert gradcheck(
+        lambda x, w: ops.conv2d(x, w, geometry=ConvGeometry(stride=(2, 2), padding=(1, 1))), inputs
+    )
 
 
 def test_a_network_on_the_gpu_along_random_directions(gpu):

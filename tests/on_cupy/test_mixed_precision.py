@@ -5,6 +5,7 @@ import pytest
 
 import minires
 from minires import Tensor, kernels, models, optim
+from minires.kernels import ConvGeometry
 from minires.nn import functional as F
 from minires.training import MixedPrecision
 from on_cupy.cases import normal
@@ -20,18 +21,18 @@ WALKS = [
 def test_float16_convolutions_agree_with_numpy(gpu, kernel, walk):
     x = normal(2, 6, 6, 16, seed=0).astype(np.float16)
     w = normal(*kernel, 16 // walk["groups"], 8, seed=1).astype(np.float16)
-    out = kernels.conv2d(x, w, **walk)
+    out = kernels.conv2d(x, w, geometry=ConvGeometry(**walk))
     g = normal(*out.shape, seed=2).astype(np.float16)
     X, W, G = (gpu.cupy.asarray(a) for a in (x, w, g))
     pairs = [
-        (kernels.conv2d(X, W, **walk), out),
+        (kernels.conv2d(X, W, geometry=ConvGeometry(**walk)), out),
         (
-            kernels.conv2d_dx(G, W, input_size=(6, 6), **walk),
-            kernels.conv2d_dx(g, w, input_size=(6, 6), **walk),
+            kernels.conv2d_dx(G, W, input_size=(6, 6), geometry=ConvGeometry(**walk)),
+            kernels.conv2d_dx(g, w, input_size=(6, 6), geometry=ConvGeometry(**walk)),
         ),
         (
-            kernels.conv2d_dw(X, G, kernel_size=kernel, **walk),
-            kernels.conv2d_dw(x, g, kernel_size=kernel, **walk),
+            kernels.conv2d_dw(X, G, kernel_size=kernel, geometry=ConvGeometry(**walk)),
+            kernels.conv2d_dw(x, g, kernel_size=kernel, geometry=ConvGeometry(**walk)),
         ),
     ]
     for got, wanted in pairs:

@@ -11,6 +11,7 @@ import minires
 from minires import Tensor, kernels, ops
 from minires.engine import registry
 from minires.gradcheck.cases import OPERATIONS
+from minires.kernels import ConvGeometry
 from on_cupy import cases
 from on_cupy.cases import CASES, Case, cotangent
 
@@ -77,7 +78,7 @@ CONVOLUTIONS = {  # by algorithm: channels, filters, kernel, groups
     "im2col": (4, 6, (3, 2), 2),
     "rows": (4, 6, (3, 2), 1),
     "interleaved": (4, 6, (3, 2), 1),
-    "strips": (4, 6, (3, 2), 1),
+    "mec": (4, 6, (3, 2), 1),
     "pointwise": (4, 6, (1, 1), 1),
     "depthwise": (4, 4, (3, 2), 4),
     "winograd1d": (4, 6, (3, 2), 1),
@@ -87,7 +88,7 @@ CONVOLUTIONS = {  # by algorithm: channels, filters, kernel, groups
 
 
 def test_no_convolution_algorithm_is_left_out():
-    from minires.kernels.choose import ALGORITHMS
+    from minires.kernels.convolution.choose import ALGORITHMS
 
     assert CONVOLUTIONS.keys() == ALGORITHMS.keys()
 
@@ -100,7 +101,7 @@ def test_every_convolution_algorithm_equals_numpys(gpu, algorithm):
     padding = (kernel[0] // 2, kernel[1] // 2)
 
     def convolve(x, w):
-        return ops.conv2d(x, w, padding=padding, groups=groups)
+        return ops.conv2d(x, w, geometry=ConvGeometry(padding=padding, groups=groups))
 
     case = Case("convolution.conv2d", convolve, [images, weights])
     with kernels.use_algorithm(algorithm):

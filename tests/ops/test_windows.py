@@ -15,6 +15,7 @@ from helpers import (
 
 import minires
 from minires import Tensor, ops
+from minires.kernels import ConvGeometry
 
 CONVOLUTIONS = {
     "plain": ((2, 5, 4, 3), (3, 2, 3, 4), {}),
@@ -44,12 +45,18 @@ def test_convolution_and_both_its_gradients(name):
     x_shape, w_shape, options = CONVOLUTIONS[name]
     x, w = normal(*x_shape), normal(*w_shape)
     wanted = conv2d_loops(x, w, **options)
-    close(ops.conv2d(Tensor(awkward(x)), Tensor(awkward(w)), **options), wanted, atol=1e-11)
+    close(
+        ops.conv2d(Tensor(awkward(x)), Tensor(awkward(w)), geometry=ConvGeometry(**options)),
+        wanted,
+        atol=1e-11,
+    )
     # it is linear in both: <conv(u, w), g> = <u, dx> for every u, so dx at an element is what the
     # loops give for an image that is 1 there
     a, b = leaf(x), leaf(w)
     g = normal(*wanted.shape)
-    dx, dw = minires.grad(ops.conv2d(a, b, **options), (a, b), Tensor(awkward(g)))
+    dx, dw = minires.grad(
+        ops.conv2d(a, b, geometry=ConvGeometry(**options)), (a, b), Tensor(awkward(g))
+    )
     for at in list(np.ndindex(x_shape))[:: max(1, x.size // 12)]:
         unit = np.zeros(x_shape)
         unit[at] = 1
@@ -69,7 +76,9 @@ def test_convolution_by_hand():
 
 def test_convolution_in_float32_is_accurate_to_its_rounding():
     x, w = normal(2, 9, 8, 16), normal(3, 3, 16, 8)
-    out = ops.conv2d(Tensor(x.astype("f4")), Tensor(w.astype("f4")), padding=(1, 1))
+    out = ops.conv2d(
+        Tensor(x.astype("f4")), Tensor(w.astype("f4")), geometry=ConvGeometry(padding=(1, 1))
+    )
     assert out.dtype == np.float32
     close(out, conv2d_loops(x, w, padding=(1, 1)), rtol=0, atol=1e-4)
 
@@ -106,7 +115,9 @@ def test_convolution_of_an_empty_batch():
 )
 def test_convolution_errors_say_what_was_got_and_wanted(x_shape, w_shape, options, message):
     with pytest.raises(ValueError, match=message) as caught:
-        ops.conv2d(Tensor(np.zeros(x_shape)), Tensor(np.zeros(w_shape)), **options)
+        ops.conv2d(
+            Tensor(np.zeros(x_shape)), Tensor(np.zeros(w_shape)), geometry=ConvGeometry(**options)
+        )
     assert "conv2d" in str(caught.value)
 
 

@@ -14,6 +14,7 @@ from parity.twins import copy_state, layer, to_torch
 import minires
 from minires import Tensor, kernels, nn, ops
 from minires.gradcheck.cases import LAYERS, OPERATIONS
+from minires.kernels import ConvGeometry
 
 NAMES = sorted(OPERATIONS)
 DRAWS = 12
@@ -128,19 +129,19 @@ def large(name, *shapes, **static):
     return Call(name, tuple(arrays), static, f"{name}{shapes}")
 
 
-SAME = {"padding": (1, 1)}
+SAME = ConvGeometry(padding=(1, 1))
 LARGE = [
-    large("conv2d", (8, 32, 32, 16), (3, 3, 16, 16), **SAME),
-    large("conv2d", (8, 16, 16, 32), (3, 3, 32, 32), **SAME),
-    large("conv2d", (4, 28, 28, 64), (3, 3, 64, 64), **SAME),
-    large("conv2d", (8, 28, 28, 128), (3, 3, 128, 128), **SAME),
-    large("conv2d", (4, 14, 14, 256), (3, 3, 256, 256), **SAME),
-    large("conv2d", (2, 7, 7, 512), (3, 3, 512, 512), **SAME),
-    large("conv2d", (4, 28, 28, 64), (3, 3, 64, 128), stride=(2, 2), **SAME),
+    large("conv2d", (8, 32, 32, 16), (3, 3, 16, 16), geometry=SAME),
+    large("conv2d", (8, 16, 16, 32), (3, 3, 32, 32), geometry=SAME),
+    large("conv2d", (4, 28, 28, 64), (3, 3, 64, 64), geometry=SAME),
+    large("conv2d", (8, 28, 28, 128), (3, 3, 128, 128), geometry=SAME),
+    large("conv2d", (4, 14, 14, 256), (3, 3, 256, 256), geometry=SAME),
+    large("conv2d", (2, 7, 7, 512), (3, 3, 512, 512), geometry=SAME),
+    large("conv2d", (4, 28, 28, 64), (3, 3, 64, 128), geometry=SAME._replace(stride=(2, 2))),
     large("conv2d", (4, 28, 28, 64), (1, 1, 64, 256)),
-    large("conv2d", (1, 64, 64, 3), (7, 7, 3, 64), stride=(2, 2), padding=(3, 3)),
-    large("conv2d", (4, 28, 28, 64), (3, 3, 1, 64), groups=64, **SAME),
-    large("conv2d", (4, 14, 14, 64), (3, 3, 4, 64), groups=16, **SAME),
+    large("conv2d", (1, 64, 64, 3), (7, 7, 3, 64), geometry=ConvGeometry((2, 2), (3, 3))),
+    large("conv2d", (4, 28, 28, 64), (3, 3, 1, 64), geometry=SAME._replace(groups=64)),
+    large("conv2d", (4, 14, 14, 64), (3, 3, 4, 64), geometry=SAME._replace(groups=16)),
     large("batch_norm", (16, 32, 32, 16), (16,), (16,)),
     large("batch_norm", (2, 7, 7, 512), (512,), (512,)),
     large("matmul", (128, 512), (512, 100)),
@@ -176,8 +177,7 @@ def factor(call):
     if call.name != "conv2d":
         return FACTOR
     x, w = (array.shape for array in call.args[:2])
-    walk = {name: value for name, value in call.static.items() if name != "relu"}
-    chosen = kernels.explain(x, w, **walk)
+    chosen = kernels.explain(x, w, **call.static)
     return max(WINOGRAD.get(choice.name, FACTOR) for choice in chosen.values())
 
 

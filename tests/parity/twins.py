@@ -13,8 +13,10 @@ import torch.nn.functional as TF
 
 import minires
 from minires import Tensor, nn
+from minires.kernels import ConvGeometry
 
 T = torch.nn
+PLAIN = ConvGeometry()
 
 
 def nchw(x):
@@ -77,20 +79,20 @@ def extreme(function):
     return over
 
 
-def conv2d(x, w, **walk):
-    return nhwc(TF.conv2d(nchw(x), oihw(w), **walk))
+def conv2d(x, w, geometry=PLAIN):
+    return nhwc(TF.conv2d(nchw(x), oihw(w), None, *geometry))
 
 
-def conv2d_dx(g, w, *, input_size, **walk):
-    channels = w.shape[2] * walk.get("groups", 1)
+def conv2d_dx(g, w, *, input_size, geometry=PLAIN):
+    channels = w.shape[2] * geometry.groups
     size = (g.shape[0], channels, *input_size)
-    return nhwc(torch.nn.grad.conv2d_input(size, oihw(w), nchw(g), **walk))
+    return nhwc(torch.nn.grad.conv2d_input(size, oihw(w), nchw(g), *geometry))
 
 
-def conv2d_dw(x, g, *, kernel_size, **walk):
-    channels = x.shape[3] // walk.get("groups", 1)
+def conv2d_dw(x, g, *, kernel_size, geometry=PLAIN):
+    channels = x.shape[3] // geometry.groups
     size = (g.shape[3], channels, *kernel_size)
-    return hwio(torch.nn.grad.conv2d_weight(nchw(x), size, nchw(g), **walk))
+    return hwio(torch.nn.grad.conv2d_weight(nchw(x), size, nchw(g), *geometry))
 
 
 def max_pool2d(x, **windows):

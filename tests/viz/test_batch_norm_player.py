@@ -5,7 +5,7 @@ import pytest
 from reading import numbers
 
 from minires import viz
-from minires.viz.normalizing import gradient_paths
+from minires.viz.batch_norm_player import gradient_paths
 
 VALUES = np.random.default_rng(1).gamma(2, 2, 40).round(2)
 DY = np.random.default_rng(2).normal(size=40).round(2)

@@ -14,7 +14,8 @@ import numpy as np  # indices and masks
 from minires import kernels, ops
 from minires.engine import raw
 from minires.gradcheck.cases.case import Case, HostArray, apart, case, nonzero, normal, positive
-from minires.kernels import choose
+from minires.kernels import ConvGeometry
+from minires.kernels.convolution.choose import ALGORITHMS
 from minires.ops import activation, normalization, pooling, shape
 
 Options = dict[str, Any]
@@ -74,12 +75,12 @@ def forced(function: Any, algorithm: str, *inputs: Any, **options: Any) -> Case:
     return case(convolve, *inputs, order=1, **options)  # order 2 does not depend on it
 
 
-def able(x_shape: Any, w_shape: Any, options: Options) -> list[str]:
+def able(x_shape: Any, w_shape: Any, geometry: ConvGeometry) -> list[str]:
     """The algorithms that can do a convolution."""
     names = []
-    for name in choose.ALGORITHMS:
+    for name in ALGORITHMS:
         with kernels.use_algorithm(name), suppress(ValueError):
-            choose.explain(x_shape, w_shape, **options)
+            kernels.explain(x_shape, w_shape, geometry=geometry)
             names.append(name)
     return names
 
@@ -106,7 +107,8 @@ def convolutions(function: Any) -> list[Case]:
     ]
     for x_shape, w_shape, options in sizes:
         x, w = normal(*x_shape), normal(*w_shape)
-        out: Any = ops.conv2d(x, w, **options)
+        geometry = ConvGeometry(**options)
+        out: Any = ops.conv2d(x, w, geometry=geometry)
         dy = normal(*out.shape)
         extra: Options = {}
         inputs = (x, w)
@@ -115,9 +117,9 @@ def convolutions(function: Any) -> list[Case]:
         elif function is ops.conv2d_dw:
             inputs, extra = (x, dy), {"kernel_size": w.shape[:2]}
         order = 2 if function is ops.conv2d or options in (WALK, GROUPED) else 1
-        cases.append(case(function, *inputs, order=order, **extra, **options))
-        for algorithm in able(x_shape, w_shape, options):
-            cases.append(forced(function, algorithm, *inputs, **extra, **options))
+        cases.append(case(function, *inputs, order=order, **extra, geometry=geometry))
+        for algorithm in able(x_shape, w_shape, geometry):
+            cases.append(forced(function, algorithm, *inputs, **extra, geometry=geometry))
     return cases
 
 

@@ -7,21 +7,22 @@ from types import ModuleType
 import numpy as np
 
 from minires.backend import Array, xp_of
-from minires.kernels.geometry import (
+from minires.kernels.convolution.geometry import ConvGeometry
+from minires.kernels.machinery.blocks import (
     BLOCK,
     FEW_POSITIONS,
     FEWEST,
     Block,
-    Done,
+    Pair,
     blocks,
     ranges,
-    zero_extended,
 )
-from minires.kernels.partial_sums import MOST_POSITIONS, sum_over_blocks
-from minires.kernels.placement import Pair, Placement
-from minires.kernels.products import product
-from minires.kernels.threads import parallel
-from minires.kernels.workspace import empty, scratch
+from minires.kernels.machinery.epilogue import Epilogue
+from minires.kernels.machinery.matmul import product
+from minires.kernels.machinery.padding import zero_extended
+from minires.kernels.machinery.partial_sums import MOST_POSITIONS, sum_over_blocks
+from minires.kernels.machinery.threads import parallel
+from minires.kernels.machinery.workspace import empty, scratch
 
 SLICE = 128
 """How many channels one thread works on in the gradient of large weights."""
@@ -30,15 +31,15 @@ FEWEST_POSITIONS = 128
 """How many positions a block should have at least; adding up weight gradients costs as many."""
 
 
-def correlate(x: Array, w: Array, out: Array, place: Placement, done: Done) -> None:
+def correlate(x: Array, w: Array, out: Array, geometry: ConvGeometry, epilogue: Epilogue) -> None:
     """Fill `out` with `x` at the windows' places times `w`; see `im2col.correlate`."""
     xp = xp_of(x, w)
     N, Ho, Wo, O = out.shape
     taps = w[0, 0]
-    seen = _seen(x, xp, Ho, Wo, place)
+    seen = _seen(x, xp, Ho, Wo, geometry)
     few = N * Ho * Wo <= FEW_POSITIONS and xp is np
     if (few or seen.flags.c_contiguous) and out.flags.c_contiguous:
-        product(xp, _dense(seen, xp), taps, out.reshape(-1, O), done)
+        product(xp, _dense(seen, xp), taps, out.reshape(-1, O), epilogue)
         return
 
     def run(block: Block) -> None:
@@ -49,17 +50,17 @@ def correlate(x: Array, w: Array, out: Array, place: Placement, done: Done) -> N
         xp.matmul(_dense(source, xp), taps, out=result.reshape(-1, O))
         if result is not target:
             target[...] = result
-        done(block.positions(out))
+        epilogue(block.positions(out))
 
     parallel(run, blocks(xp, N, Ho, Wo * (x.shape[3] + O)))
 
 
-def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> Array:
+def weight_gradient(x: Array, g: Array, kernel_size: Pair, geometry: ConvGeometry) -> Array:
     """The sum over all positions of x times gradient; see `im2col.weight_gradient`."""
     xp = xp_of(x, g)
     N, Ho, Wo, O = g.shape
     C = x.shape[3]
-    seen = _seen(x, xp, Ho, Wo, place)
+    seen = _seen(x, xp, Ho, Wo, geometry)
     fewest = min(FEWEST, max(1, N * Ho * Wo // FEWEST_POSITIONS))
     pieces = blocks(xp, N, Ho, Wo * (C + O), min(BLOCK, MOST_POSITIONS * (C + O)), fewest)
     if xp is np and C >= 2 * SLICE and seen.flags.c_contiguous and g.flags.c_contiguous:
@@ -80,11 +81,11 @@ def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> 
     return result
 
 
-def _seen(x: Array, xp: ModuleType, Ho: int, Wo: int, place: Placement) -> Array:
+def _seen(x: Array, xp: ModuleType, Ho: int, Wo: int, geometry: ConvGeometry) -> Array:
     """The cells of `x` under the windows, a view where there is no padding: (N, Ho, Wo, C)."""
-    rows, columns = place.rows(0, Ho, 1), place.columns(Wo, 1)
+    rows, columns = geometry.rows(0, Ho, 1), geometry.columns(Wo, 1)
     piece = zero_extended(x, xp, slice(None), rows, columns)
-    return piece[:, :: place.stride[0], :: place.stride[1]]
+    return piece[:, :: geometry.stride[0], :: geometry.stride[1]]
 
 
 def _dense(source: Array, xp: ModuleType) -> Array:
@@ -97,10 +98,10 @@ def _dense(source: Array, xp: ModuleType) -> Array:
     return matrix
 
 
-def why_not(kernel: Pair, place: Placement) -> str | None:
+def why_not(kernel: Pair, geometry: ConvGeometry) -> str | None:
     """Why this algorithm cannot do a convolution, or None if it can."""
     if kernel != (1, 1):
         return f"it needs a 1x1 kernel, not {kernel[0]}x{kernel[1]}"
-    if place.groups != 1:
-        return f"it needs one group, not {place.groups}"
+    if geometry.groups != 1:
+        return f"it needs one group, not {geometry.groups}"
     return None

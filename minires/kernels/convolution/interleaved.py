@@ -20,11 +20,13 @@ from types import ModuleType
 from typing import NamedTuple
 
 from minires.backend import Array, xp_of
-from minires.kernels.geometry import Block, Done, blocks, zero_extended
-from minires.kernels.partial_sums import sum_over_blocks
-from minires.kernels.placement import Pair, Placement
-from minires.kernels.threads import parallel
-from minires.kernels.workspace import scratch
+from minires.kernels.convolution.geometry import ConvGeometry
+from minires.kernels.machinery.blocks import Block, Pair, blocks
+from minires.kernels.machinery.epilogue import Epilogue
+from minires.kernels.machinery.padding import zero_extended
+from minires.kernels.machinery.partial_sums import sum_over_blocks
+from minires.kernels.machinery.threads import parallel
+from minires.kernels.machinery.workspace import scratch
 
 UNPACKED = 10**6
 """Matrices with fewer products than this OpenBLAS multiplies as they lie. Larger ones it first
@@ -41,7 +43,7 @@ BLOCK = 1 << 21
 """How many numbers a block's buffers hold; see `geometry.BLOCK`."""
 
 
-def correlate(x: Array, w: Array, out: Array, place: Placement, done: Done) -> None:
+def correlate(x: Array, w: Array, out: Array, geometry: ConvGeometry, epilogue: Epilogue) -> None:
     """Fill `out` with the windows of `x` times `w`; see `im2col.correlate`."""
     xp = xp_of(x, w)
     N, Ho, Wo, O = out.shape
@@ -51,7 +53,7 @@ def correlate(x: Array, w: Array, out: Array, place: Placement, done: Done) -> N
     def run(block: Block) -> None:
         target = block.of(out)
         turns = in_turns(KW, (block.h1 - block.h0) * (Wo + KW - 1), C * O)
-        windows = _windows(x, xp, block, turns, (KH, KW), Wo, place)
+        windows = _windows(x, xp, block, turns, (KH, KW), Wo, geometry)
         products = scratch(xp, "products", (KH, len(target), turns.windows, O), out.dtype)
         xp.matmul(windows, taps, out=interleaved(products, turns))
         inside = products[:, :, : (block.h1 - block.h0) * (Wo + KW - 1)]
@@ -62,12 +64,12 @@ def correlate(x: Array, w: Array, out: Array, place: Placement, done: Done) -> N
             xp.add(rows[0], rows[1], out=target)
         for k in range(2, KH):
             target += rows[k]
-        done(block.positions(out))
+        epilogue(block.positions(out))
 
     parallel(run, blocks(xp, N, Ho, (Wo + KW) * (C + KH * O), BLOCK))
 
 
-def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> Array:
+def weight_gradient(x: Array, g: Array, kernel_size: Pair, geometry: ConvGeometry) -> Array:
     """The sum over all positions of window times gradient; see `im2col.weight_gradient`."""
     xp = xp_of(x, g)
     KH, KW = kernel_size
@@ -76,7 +78,7 @@ def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> 
 
     def add(total: Array, block: Block) -> None:
         turns = in_turns(KW, (block.h1 - block.h0) * (Wo + KW - 1), C * O)
-        windows = _windows(x, xp, block, turns, kernel_size, Wo, place)
+        windows = _windows(x, xp, block, turns, kernel_size, Wo, geometry)
         piece = block.of(g)
         n, rows = piece.shape[:2]
         spread = scratch(xp, "gradient", (n, turns.windows, O), g.dtype)
@@ -118,13 +120,13 @@ def _windows(
     turns: Turns,
     kernel: Pair,
     width: int,
-    place: Placement,
+    geometry: ConvGeometry,
 ) -> Array:
     """What each row of the kernel sees: (KH, n, turns, matrices, height, KW*C), a view."""
     (KH, KW), C = kernel, x.shape[3]
     row = width + KW - 1  # pixels in a padded row
-    top, left = block.h0 + place.start[0], place.start[1]
-    below = (KH - 1) * place.dilation[0] + -(-(turns.windows + KW - 1) // row)
+    top, left = block.h0 - geometry.padding[0], -geometry.padding[1]
+    below = (KH - 1) * geometry.dilation[0] + -(-(turns.windows + KW - 1) // row)
     piece = zero_extended(x, xp, slice(block.n0, block.n1), (top, top + below), (left, left + row))
     if not piece[0].flags.c_contiguous:
         padded = scratch(xp, "dense", piece.shape, x.dtype)
@@ -134,7 +136,7 @@ def _windows(
     view: Array = xp.lib.stride_tricks.as_strided(
         piece,
         (KH, len(piece), KW, turns.matrices, turns.height, KW * C),
-        (down * place.dilation[0], image, pixel, turns.height * KW * pixel, KW * pixel, number),
+        (down * geometry.dilation[0], image, pixel, turns.height * KW * pixel, KW * pixel, number),
     )
     return view
 
@@ -147,12 +149,12 @@ def interleaved(flat: Array, turns: Turns) -> Array:
     return view
 
 
-def why_not(kernel: Pair, place: Placement) -> str | None:
+def why_not(kernel: Pair, geometry: ConvGeometry) -> str | None:
     """Why this algorithm cannot do a convolution, or None if it can."""
-    if place.stride != (1, 1):
-        return f"it needs a stride of 1, not {place.stride}"
-    if kernel[1] > 1 and place.dilation[1] != 1:
-        return f"it needs windows without holes, not a dilation of {place.dilation[1]}"
-    if place.groups != 1:
-        return f"it needs one group, not {place.groups}"
+    if geometry.stride != (1, 1):
+        return f"it needs a stride of 1, not {geometry.stride}"
+    if kernel[1] > 1 and geometry.dilation[1] != 1:
+        return f"it needs windows without holes, not a dilation of {geometry.dilation[1]}"
+    if geometry.groups != 1:
+        return f"it needs one group, not {geometry.groups}"
     return None

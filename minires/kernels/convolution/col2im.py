@@ -10,13 +10,14 @@ from __future__ import annotations
 import numpy as np
 
 from minires.backend import Array, xp_of
-from minires.kernels.geometry import FEW_POSITIONS, FEWEST, Block, blocks, overlap, ranges
-from minires.kernels.placement import Pair, Placement
-from minires.kernels.threads import parallel
-from minires.kernels.workspace import scratch
+from minires.kernels.convolution.geometry import ConvGeometry
+from minires.kernels.machinery.blocks import FEW_POSITIONS, FEWEST, Block, Pair, blocks, ranges
+from minires.kernels.machinery.padding import overlap
+from minires.kernels.machinery.threads import parallel
+from minires.kernels.machinery.workspace import scratch
 
 
-def input_gradient(g: Array, w: Array, dx: Array, place: Placement) -> None:
+def input_gradient(g: Array, w: Array, dx: Array, geometry: ConvGeometry) -> None:
     """Fill `dx` with the gradients that `g` passes back through the windows.
 
     Parameters
@@ -25,7 +26,7 @@ def input_gradient(g: Array, w: Array, dx: Array, place: Placement) -> None:
     w : (KH, KW, C, O) array
     dx : (N, H, W, C) array
         Written.
-    place : Placement
+    geometry : ConvGeometry
         Where the windows of the forward pass lie over `dx`; one group.
     """
     xp = xp_of(g, w)
@@ -47,20 +48,21 @@ def input_gradient(g: Array, w: Array, dx: Array, place: Placement) -> None:
             passed = scratch(xp, "passed", (M, KH * KW * c), g.dtype)
             xp.matmul(outputs, some.reshape(-1, O).T, out=passed)
         by_image = passed.reshape(-1, Ho, Wo, KH, KW, c)
-        _add_windows(dx[block.n0 : block.n1, :, :, c0:c1], by_image, place)
+        _add_windows(dx[block.n0 : block.n1, :, :, c0:c1], by_image, geometry)
 
     channels = ranges(C, max(cuts, 1))
     parallel(run, [(block, some) for block in pieces for some in channels])
 
 
-def _add_windows(dx: Array, passed: Array, place: Placement) -> None:
+def _add_windows(dx: Array, passed: Array, geometry: ConvGeometry) -> None:
     """(n, Ho, Wo, KH, KW, c) values, each added to the cell of `dx` that it comes from."""
     H, W = dx.shape[1:3]
     Ho, Wo, KH, KW = passed.shape[1:5]
     dx[...] = 0
+    (top, left), (down, across), (tall, wide) = geometry.padding, geometry.stride, geometry.dilation
     for k in range(KH):
-        down = overlap(0, Ho, place.start[0] + k * place.dilation[0], place.stride[0], H)
+        rows = overlap(0, Ho, k * tall - top, down, H)
         for l in range(KW):
-            across = overlap(0, Wo, place.start[1] + l * place.dilation[1], place.stride[1], W)
-            if down is not None and across is not None:
-                dx[:, down[1], across[1]] += passed[:, down[0], across[0], k, l]
+            columns = overlap(0, Wo, l * wide - left, across, W)
+            if rows is not None and columns is not None:
+                dx[:, rows[1], columns[1]] += passed[:, rows[0], columns[0], k, l]

@@ -15,14 +15,11 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from minires.backend import Array
-from minires.kernels.geometry import even_shares
-from minires.kernels.threads import one_blas_thread, parallel
-from minires.kernels.workspace import scratch
+from minires.kernels.machinery.chunks import CHUNK, chunk_count
+from minires.kernels.machinery.threads import one_blas_thread, parallel
+from minires.kernels.machinery.workspace import scratch
 
 Result = TypeVar("Result")
-
-CHUNK = 1 << 18
-"""How many numbers of one array a chunk holds on the CPU: 1 MiB of float32."""
 
 WIDE = 8192
 """How many numbers a wide row holds at least: with fewer than its buffer has, NumPy would copy."""
@@ -54,7 +51,7 @@ def _cut(size: int, channels: int) -> tuple[Chunk, ...]:
     rows = size // max(channels, 1)
     width = min(-(-WIDE // max(channels, 1)), max(rows, 1)) * channels
     wide_rows = size // max(width, 1)
-    shares = even_shares(-(-size // CHUNK))
+    shares = chunk_count(size)
     step, whole = max(-(-wide_rows // shares), 1) * width, wide_rows * width
     chunks = [Chunk(i, min(i + step, whole), width) for i in range(0, whole, step or 1)]
     if whole < size:

@@ -11,9 +11,10 @@ from types import ModuleType
 import numpy as np
 
 from minires.backend import Array, xp_of
-from minires.kernels.geometry import Done, nothing, ranges
-from minires.kernels.threads import one_blas_thread, parallel
-from minires.kernels.workspace import empty
+from minires.kernels.machinery.blocks import ranges
+from minires.kernels.machinery.epilogue import Epilogue, no_epilogue
+from minires.kernels.machinery.threads import one_blas_thread, parallel
+from minires.kernels.machinery.workspace import empty
 
 SHARES = 4
 """Into how many pieces a product is cut. With more, BLAS would pack its factors more often."""
@@ -42,7 +43,9 @@ def matmul(x: Array, y: Array) -> Array:
     return result
 
 
-def product(xp: ModuleType, a: Array, b: Array, out: Array, done: Done = nothing) -> None:
+def product(
+    xp: ModuleType, a: Array, b: Array, out: Array, epilogue: Epilogue = no_epilogue
+) -> None:
     """``out = a @ b``, cut along the longer side of the result.
 
     Parameters
@@ -52,7 +55,7 @@ def product(xp: ModuleType, a: Array, b: Array, out: Array, done: Done = nothing
     b : (K, N) array
     out : (M, N) array
         Written.
-    done : callable, optional
+    epilogue : callable, optional
         Called with each range of rows once it is written.
     """
     (M, K), N = a.shape, b.shape[1]
@@ -63,7 +66,7 @@ def product(xp: ModuleType, a: Array, b: Array, out: Array, done: Done = nothing
     def rows(piece: tuple[int, int]) -> None:
         some = slice(*piece)
         xp.matmul(a[some], b, out=out[some])
-        done(some)
+        epilogue(some)
 
     def columns(piece: tuple[int, int]) -> None:
         some = slice(*piece)
@@ -73,4 +76,4 @@ def product(xp: ModuleType, a: Array, b: Array, out: Array, done: Done = nothing
         parallel(rows, ranges(M, shares))
     else:
         parallel(columns, ranges(N, shares))
-        done(slice(None))
+        epilogue(slice(None))

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from minires.backend import Array
-from minires.kernels.threads import parallel
+from minires.kernels.machinery.threads import parallel
 
 Piece = TypeVar("Piece")
 

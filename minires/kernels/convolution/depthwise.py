@@ -7,17 +7,18 @@ channels that multiplies a shifted view of the images.
 from __future__ import annotations
 
 from minires.backend import Array, xp_of
-from minires.kernels.geometry import Block, Done, block_windows, blocks
-from minires.kernels.partial_sums import sum_over_blocks
-from minires.kernels.placement import Pair, Placement
-from minires.kernels.threads import parallel
-from minires.kernels.workspace import scratch
+from minires.kernels.convolution.geometry import ConvGeometry, block_windows
+from minires.kernels.machinery.blocks import Block, Pair, blocks
+from minires.kernels.machinery.epilogue import Epilogue
+from minires.kernels.machinery.partial_sums import sum_over_blocks
+from minires.kernels.machinery.threads import parallel
+from minires.kernels.machinery.workspace import scratch
 
 BLOCK = 1 << 17
 """How many numbers a block holds: each is read and written once for each tap."""
 
 
-def correlate(x: Array, w: Array, out: Array, place: Placement, done: Done) -> None:
+def correlate(x: Array, w: Array, out: Array, geometry: ConvGeometry, epilogue: Epilogue) -> None:
     """Fill `out` with each channel's windows times its filter; see `im2col.correlate`."""
     xp = xp_of(x, w)
     N, Ho, Wo, C = out.shape
@@ -26,7 +27,7 @@ def correlate(x: Array, w: Array, out: Array, place: Placement, done: Done) -> N
     taps = xp.ascontiguousarray(xp.broadcast_to(w, (KH, KW, Wo, C)))
 
     def run(block: Block) -> None:
-        view = block_windows(x, xp, block, (KH, KW), Wo, place)
+        view = block_windows(x, xp, block, (KH, KW), Wo, geometry)
         total = scratch(xp, "total", (*view.shape[:3], C), out.dtype)
         term = scratch(xp, "term", total.shape, out.dtype)
         xp.multiply(view[:, :, :, 0, 0], taps[0, 0], out=total)
@@ -35,19 +36,19 @@ def correlate(x: Array, w: Array, out: Array, place: Placement, done: Done) -> N
             xp.multiply(view[:, :, :, k, l], taps[k, l], out=term)
             total += term
         block.of(out)[...] = total
-        done(block.positions(out))
+        epilogue(block.positions(out))
 
     parallel(run, blocks(xp, N, Ho, 4 * Wo * C, BLOCK))
 
 
-def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> Array:
+def weight_gradient(x: Array, g: Array, kernel_size: Pair, geometry: ConvGeometry) -> Array:
     """The sum over all positions of window times gradient; see `im2col.weight_gradient`."""
     xp = xp_of(x, g)
     KH, KW = kernel_size
     N, Ho, Wo, C = g.shape
 
     def add(total: Array, block: Block) -> None:
-        view = block_windows(x, xp, block, kernel_size, Wo, place)
+        view = block_windows(x, xp, block, kernel_size, Wo, geometry)
         piece = block.of(g)
         term = scratch(xp, "term", piece.shape, g.dtype)
         ones = xp.ones((1, term.size // C), g.dtype)
@@ -61,11 +62,11 @@ def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> 
     return sum_over_blocks(xp, add, pieces, (KH, KW, 1, C), g.dtype)
 
 
-def why_not(channels: int, filters: int, place: Placement) -> str | None:
+def why_not(channels: int, filters: int, geometry: ConvGeometry) -> str | None:
     """Why this algorithm cannot do a convolution, or None if it can."""
-    if place.groups != channels or filters != channels or channels == 1:
+    if geometry.groups != channels or filters != channels or channels == 1:
         return (
             f"it needs one channel and one filter to a group, not {channels} channels and "
-            f"{filters} filters in {place.groups} group(s)"
+            f"{filters} filters in {geometry.groups} group(s)"
         )
     return None

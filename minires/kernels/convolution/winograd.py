@@ -26,12 +26,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minires.backend import Array, device_of, xp_of
-from minires.kernels.geometry import Block, Done, block_windows, blocks, ranges
-from minires.kernels.partial_sums import MOST_POSITIONS
-from minires.kernels.placement import Pair, Placement
-from minires.kernels.threads import parallel
-from minires.kernels.toom_cook import Matrices, matrices
-from minires.kernels.workspace import empty, scratch
+from minires.kernels.convolution.geometry import ConvGeometry, block_windows
+from minires.kernels.convolution.toom_cook import Matrices, matrices
+from minires.kernels.machinery.blocks import Block, Pair, blocks, ranges
+from minires.kernels.machinery.epilogue import Epilogue
+from minires.kernels.machinery.partial_sums import MOST_POSITIONS
+from minires.kernels.machinery.threads import parallel
+from minires.kernels.machinery.workspace import empty, scratch
 
 BATCH = 1 << 23
 """How many numbers the transforms of the tiles of a batch hold on the CPU: 32 MiB of float32. Each
@@ -50,7 +51,9 @@ def transforms(xp: ModuleType, m: int, dtype: Any, device: str) -> Matrices:
     return Matrices(*(xp.asarray(np.kron(one, one), dtype=dtype) for one in matrices(m)))
 
 
-def correlate(x: Array, w: Array, out: Array, place: Placement, done: Done, m: int) -> None:
+def correlate(
+    x: Array, w: Array, out: Array, geometry: ConvGeometry, epilogue: Epilogue, m: int
+) -> None:
     """Fill `out` with the windows of `x` times `w`, in tiles of m x m outputs.
 
     Parameters
@@ -59,7 +62,7 @@ def correlate(x: Array, w: Array, out: Array, place: Placement, done: Done, m: i
     w : (3, 3, C, O) array
     out : (N, Ho, Wo, O) array
         Written; it may be a strided view.
-    place : Placement
+    geometry : ConvGeometry
         Where the windows lie, with a stride and a dilation of 1 and one group.
     m : int
         2 or 4.
@@ -78,7 +81,7 @@ def correlate(x: Array, w: Array, out: Array, place: Placement, done: Done, m: i
         products = scratch(xp, "products", (places, batch.tiles, O), out.dtype)
 
         def transform(piece: Piece) -> None:
-            _transform_data(x, piece, place, m, data[:, piece.tiles])
+            _transform_data(x, piece, geometry, m, data[:, piece.tiles])
 
         def multiply(some: Pair) -> None:
             first, last = some
@@ -92,7 +95,7 @@ def correlate(x: Array, w: Array, out: Array, place: Placement, done: Done, m: i
             xp.matmul(maps.output, flat, out=result.reshape(m * m, -1))
             for inside, tiled in _in_tiles(target, result, m):
                 inside[...] = tiled
-            done(outputs.positions(out))
+            epilogue(outputs.positions(out))
 
         parallel(transform, batch.pieces)
         parallel(multiply, ranges(places, places if xp is np else 1))
@@ -102,14 +105,14 @@ def correlate(x: Array, w: Array, out: Array, place: Placement, done: Done, m: i
         run(batch)
 
 
-def weight_gradient(x: Array, g: Array, place: Placement, m: int) -> Array:
+def weight_gradient(x: Array, g: Array, geometry: ConvGeometry, m: int) -> Array:
     """The sum over all positions of window times gradient: `correlate` transposed in w.
 
     Parameters
     ----------
     x : (N, H, W, C) array
     g : (N, Ho, Wo, O) array
-    place : Placement
+    geometry : ConvGeometry
         As in `correlate`.
     m : int
         2 or 4.
@@ -128,7 +131,7 @@ def weight_gradient(x: Array, g: Array, place: Placement, m: int) -> Array:
         spread = scratch(xp, "products", (places, batch.tiles, O), g.dtype)
 
         def transform(piece: Piece) -> None:
-            _transform_data(x, piece, place, m, data[:, piece.tiles])
+            _transform_data(x, piece, geometry, m, data[:, piece.tiles])
             source = piece.block.times(m, g.shape[1]).of(g)
             result = scratch(xp, "tiles", _tiled_shape(source, m), g.dtype)
             if not _fits(source, m):
@@ -210,10 +213,10 @@ def _transform_weights(xp: ModuleType, matrix: Array, weights: Array, out: Array
     parallel(run, ranges(count, max(count // COLUMNS, 1) if xp is np else 1))
 
 
-def _transform_data(x: Array, piece: Piece, place: Placement, m: int, out: Array) -> None:
+def _transform_data(x: Array, piece: Piece, geometry: ConvGeometry, m: int, out: Array) -> None:
     """Fill `out`, ((m+2)^2, tiles, C), with the transforms of the tiles of a piece of `x`."""
     xp, size, places = xp_of(x, out), (m + 2, m + 2), len(out)
-    every = Placement(place.start, stride=(m, m))
+    every = ConvGeometry((m, m), geometry.padding)
     view = block_windows(x, xp, piece.block, size, piece.across, every)
     n, rows, across, _, _, C = view.shape
     gathered = scratch(xp, "gathered", (*size, n, rows, across, C), x.dtype)
@@ -249,8 +252,8 @@ def _fits(images: Array, m: int) -> bool:
     return bool(images.shape[1] % m == images.shape[2] % m == 0)
 
 
-def why_not(kernel: Pair, place: Placement) -> str | None:
+def why_not(kernel: Pair, geometry: ConvGeometry) -> str | None:
     """Why this algorithm cannot do a convolution, or None if it can."""
     if kernel != (3, 3):
         return f"it needs a 3x3 kernel, not {kernel[0]}x{kernel[1]}"
-    return place.why_not_plain()
+    return geometry.why_not_plain()

@@ -14,22 +14,22 @@ from types import ModuleType
 import numpy as np
 
 from minires.backend import Array, xp_of
-from minires.kernels import grouped
-from minires.kernels.geometry import (
+from minires.kernels.convolution import grouped
+from minires.kernels.convolution.geometry import ConvGeometry, block_windows
+from minires.kernels.machinery.blocks import (
     BLOCK,
     FEW_POSITIONS,
     FEWEST,
     Block,
-    Done,
-    block_windows,
+    Pair,
     blocks,
     ranges,
 )
-from minires.kernels.partial_sums import MOST_POSITIONS, sum_over_blocks
-from minires.kernels.placement import Pair, Placement
-from minires.kernels.products import product
-from minires.kernels.threads import parallel
-from minires.kernels.workspace import empty, scratch
+from minires.kernels.machinery.epilogue import Epilogue
+from minires.kernels.machinery.matmul import product
+from minires.kernels.machinery.partial_sums import MOST_POSITIONS, sum_over_blocks
+from minires.kernels.machinery.threads import parallel
+from minires.kernels.machinery.workspace import empty, scratch
 
 FEWEST_POSITIONS = 128
 """How many positions a block should have at least; adding up weight gradients costs as many."""
@@ -38,7 +38,7 @@ SLICE = 64
 """How many channels one thread works on in the gradient of large weights."""
 
 
-def correlate(x: Array, w: Array, out: Array, place: Placement, done: Done) -> None:
+def correlate(x: Array, w: Array, out: Array, geometry: ConvGeometry, epilogue: Epilogue) -> None:
     """Fill `out` with the windows of `x` times `w`.
 
     Parameters
@@ -47,19 +47,19 @@ def correlate(x: Array, w: Array, out: Array, place: Placement, done: Done) -> N
     w : (KH, KW, C/groups, O) array
     out : (N, Ho, Wo, O) array
         Written; it may be a strided view.
-    place : Placement
+    geometry : ConvGeometry
         Where the windows lie.
-    done : Done
+    epilogue : Epilogue
         Called with each part of `out` once it is written.
     """
     xp = xp_of(x, w)
-    together = grouped.how_many(w.shape[2], place.groups)
+    together = grouped.how_many(w.shape[2], geometry.groups)
     if together > 1:
-        w = grouped.merge(w, xp, place.groups, together)
-        place = place._replace(groups=place.groups // together)
+        w = grouped.merge(w, xp, geometry.groups, together)
+        geometry = geometry._replace(groups=geometry.groups // together)
     N, Ho, Wo, O = out.shape
     KH, KW, Cg, _ = w.shape
-    groups, taps = place.groups, KH * KW * Cg
+    groups, taps = geometry.groups, KH * KW * Cg
     by_group = w.reshape(taps, groups, O // groups).transpose(1, 0, 2)  # (groups, taps, O/groups)
     fewest = min(FEWEST, max(2, N * Ho * Wo // FEWEST_POSITIONS))
     pieces = blocks(xp, N, Ho, Wo * (taps * groups + O), BLOCK, fewest)
@@ -68,19 +68,19 @@ def correlate(x: Array, w: Array, out: Array, place: Placement, done: Done) -> N
         columns = scratch(xp, "all columns", (N, Ho, Wo, taps), x.dtype)
 
         def lower(block: Block) -> None:
-            view = block_windows(x, xp, block, (KH, KW), Wo, place)
+            view = block_windows(x, xp, block, (KH, KW), Wo, geometry)
             target = block.of(columns)
             target.reshape(view.shape)[...] = view
 
         parallel(lower, pieces)
         result = _matrix(out, xp)
-        product(xp, columns.reshape(-1, taps), by_group[0], result, done)
+        product(xp, columns.reshape(-1, taps), by_group[0], result, epilogue)
         if not out.flags.c_contiguous:
             out[...] = result.reshape(out.shape)
         return
 
     def run(block: Block) -> None:
-        columns = _columns(x, xp, block, (KH, KW), Wo, place)
+        columns = _columns(x, xp, block, (KH, KW), Wo, geometry)
         target = block.of(out)
         if groups == 1:
             result = _matrix(target, xp)
@@ -92,12 +92,12 @@ def correlate(x: Array, w: Array, out: Array, place: Placement, done: Done) -> N
         if groups > 1 or not target.flags.c_contiguous:
             split = (*target.shape[:3], groups, O // groups)
             target[...] = result.reshape(split).reshape(target.shape)
-        done(block.positions(out))
+        epilogue(block.positions(out))
 
     parallel(run, pieces)
 
 
-def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> Array:
+def weight_gradient(x: Array, g: Array, kernel_size: Pair, geometry: ConvGeometry) -> Array:
     """The sum over all positions of window times gradient.
 
     Parameters
@@ -105,7 +105,7 @@ def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> 
     x : (N, H, W, C) array
     g : (N, Ho, Wo, O) array
     kernel_size : (KH, KW)
-    place : Placement
+    geometry : ConvGeometry
         Where the windows lie.
 
     Returns
@@ -114,37 +114,39 @@ def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> 
     """
     xp = xp_of(x, g)
     KH, KW = kernel_size
-    groups, C, O = place.groups, x.shape[3], g.shape[3]
+    groups, C, O = geometry.groups, x.shape[3], g.shape[3]
     together = grouped.how_many(C // groups, groups)
     if together > 1:
-        fewer = place._replace(groups=groups // together)
+        fewer = geometry._replace(groups=groups // together)
         dw = weight_gradient(x, g, kernel_size, fewer)
         return grouped.split(dw, xp, groups, together)
     if groups > 1 or xp is not np or C < 2 * SLICE:
-        return _slice_gradient(x, g, kernel_size, place, FEWEST)
+        return _slice_gradient(x, g, kernel_size, geometry, FEWEST)
     # Large weights: each thread has channels of its own, and there is less to add up.
     dw = empty(xp, (KH, KW, C, O), g.dtype)
     fewest = -(-g[..., 0].size // MOST_POSITIONS)
 
     def run(channels: Pair) -> None:
         some = slice(*channels)
-        dw[:, :, some] = _slice_gradient(x[..., some], g, kernel_size, place, fewest)
+        dw[:, :, some] = _slice_gradient(x[..., some], g, kernel_size, geometry, fewest)
 
     parallel(run, ranges(C, C // SLICE))
     return dw
 
 
-def _slice_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement, fewest: int) -> Array:
+def _slice_gradient(
+    x: Array, g: Array, kernel_size: Pair, geometry: ConvGeometry, fewest: int
+) -> Array:
     """`weight_gradient` in at least `fewest` blocks, if there is work for them."""
     xp = xp_of(x, g)
     KH, KW = kernel_size
     N, Ho, Wo, O = g.shape
-    groups = place.groups
+    groups = geometry.groups
     Cg, Og = x.shape[3] // groups, O // groups
     taps = KH * KW * Cg
 
     def add(total: Array, block: Block) -> None:
-        columns = _columns(x, xp, block, kernel_size, Wo, place)
+        columns = _columns(x, xp, block, kernel_size, Wo, geometry)
         piece = block.of(g).reshape(-1, groups, Og)
         partial = scratch(xp, "product", total.shape, total.dtype)
         xp.matmul(columns.transpose(0, 2, 1), piece.transpose(1, 0, 2), out=partial)
@@ -168,18 +170,18 @@ def _matrix(target: Array, xp: ModuleType) -> Array:
 
 
 def _columns(
-    x: Array, xp: ModuleType, block: Block, kernel: Pair, width: int, place: Placement
+    x: Array, xp: ModuleType, block: Block, kernel: Pair, width: int, geometry: ConvGeometry
 ) -> Array:
     """The windows of a block as rows of matrices: (groups, n*rows*Wo, KH*KW*C/groups)."""
-    view = block_windows(x, xp, block, kernel, width, place)
+    view = block_windows(x, xp, block, kernel, width, geometry)
     n, rows, _, KH, KW, C = view.shape
-    size = C // place.groups
-    lowered = scratch(xp, "columns", (place.groups, n, rows, width, KH, KW, size), x.dtype)
+    size = C // geometry.groups
+    lowered = scratch(xp, "columns", (geometry.groups, n, rows, width, KH, KW, size), x.dtype)
     split = xp.lib.stride_tricks.as_strided(
         view,
-        (*view.shape[:-1], place.groups, size),
+        (*view.shape[:-1], geometry.groups, size),
         (*view.strides[:-1], size * view.strides[-1], view.strides[-1]),
     )
     lowered[...] = split.transpose(5, 0, 1, 2, 3, 4, 6)
-    matrix: Array = lowered.reshape(place.groups, n * rows * width, KH * KW * size)
+    matrix: Array = lowered.reshape(geometry.groups, n * rows * width, KH * KW * size)
     return matrix

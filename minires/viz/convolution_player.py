@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np  # host arithmetic on small images
 
 import minires
-from minires.kernels.geometry import output_size
+from minires.kernels import ConvGeometry
 from minires.nn import functional as F
 from minires.nn.functional import pair
 from minires.tensors import Tensor
@@ -118,7 +118,7 @@ class _Sliding:
             raise ValueError(
                 f"convolution: x has {x.shape[2]} channels, and w weights for {w.shape[2]}"
             )
-        out = output_size(x.shape[:2], w.shape[:2], stride, padding)
+        out = ConvGeometry(stride, padding).output_size(x.shape[:2], w.shape[:2])
         self.stride, self.padding = stride, padding
         cells = (x.shape[0] + 2 * padding[0]) * (x.shape[1] + 2 * padding[1]) * x.shape[2]
         if cells > MOST_CELLS or out[0] * out[1] > MOST_WINDOWS or w.size > MOST_PRODUCTS:

@@ -1,4 +1,4 @@
-"""Convolution with the lowering shared by the windows above each other: strips.
+"""Memory-efficient convolution: windows above each other share their lowering.
 
 For one column of outputs, what the windows see in a row of the image is KW*C numbers; those of all
 rows, one after the other, are a *strip*. A window is KH rows of it, contiguous already. Windows
@@ -9,7 +9,8 @@ ceil(KH/stride)-th begins behind the end of the one before:
 
 So a strip is lowered once for KH/stride windows that im2col copies each for itself. It suits few
 channels, where copying takes long beside the product, and large kernels with a stride, such as the
-7x7 with which a ResNet begins. Compare `interleaved`, which does the same with strides of 1.
+7x7 with which a ResNet begins. Compare `interleaved`, which does the same with strides of 1. Source
+of the lowering: Cho and Brand 2017, arXiv:1706.06873.
 """
 
 from __future__ import annotations
@@ -17,29 +18,33 @@ from __future__ import annotations
 from types import ModuleType
 
 from minires.backend import Array, xp_of
-from minires.kernels.geometry import Block, Done, blocks, windows, zero_extended
-from minires.kernels.placement import Pair, Placement
-from minires.kernels.threads import parallel
-from minires.kernels.workspace import scratch
+from minires.kernels.convolution.geometry import ConvGeometry, windows
+from minires.kernels.machinery.blocks import Block, Pair, blocks
+from minires.kernels.machinery.epilogue import Epilogue
+from minires.kernels.machinery.padding import zero_extended
+from minires.kernels.machinery.threads import parallel
+from minires.kernels.machinery.workspace import scratch
 
 BLOCK = 1 << 20
 """How many numbers the strips of a block hold; see `geometry.BLOCK`."""
 
 
-def correlate(x: Array, w: Array, out: Array, place: Placement, done: Done) -> None:
+def correlate(x: Array, w: Array, out: Array, geometry: ConvGeometry, epilogue: Epilogue) -> None:
     """Fill `out` with the windows of `x` times `w`; see `im2col.correlate`."""
     xp = xp_of(x, w)
     N, Ho, Wo, O = out.shape
     KH, KW, C, _ = w.shape
-    down, across = place.stride
+    down, across = geometry.stride
     matrix = w.reshape(-1, O)
     every = -(-KH // down)
     tall = Ho // every * every
-    top, bottom = place.rows(0, Ho, KH)
+    top, bottom = geometry.rows(0, Ho, KH)
 
     def run(block: Block) -> None:
         n0, n1, j0, j1 = block  # images, and columns of outputs
-        shifted = place._replace(start=(0, place.start[1] + j0 * across), stride=(1, across))
+        shifted = geometry._replace(
+            stride=(1, across), padding=(0, geometry.padding[1] - j0 * across)
+        )
         seen = shifted.columns(j1 - j0, KW)
         piece = zero_extended(x, xp, slice(n0, n1), (top, bottom), seen)
         view = windows(piece, xp, (1, KW), (bottom - top, j1 - j0), shifted)[:, :, :, 0]
@@ -53,7 +58,7 @@ def correlate(x: Array, w: Array, out: Array, place: Placement, done: Done) -> N
                 xp.matmul(inputs, matrix, out=turns.swapaxes(2, 3))
 
     parallel(run, blocks(xp, N, Wo, (bottom - top) * KW * C + Ho * O, BLOCK))
-    done(slice(None))  # not column by column: of those the positions are not in a row
+    epilogue(slice(None))  # not column by column: of those the positions are not in a row
 
 
 def _taken_in_turns(
@@ -73,10 +78,10 @@ def _taken_in_turns(
     return view
 
 
-def why_not(kernel: Pair, place: Placement) -> str | None:
+def why_not(kernel: Pair, geometry: ConvGeometry) -> str | None:
     """Why this algorithm cannot do a convolution, or None if it can."""
-    if kernel[0] > 1 and place.dilation[0] != 1:
-        return f"it needs windows without holes down, not a dilation of {place.dilation[0]}"
-    if place.groups != 1:
-        return f"it needs one group, not {place.groups}"
+    if kernel[0] > 1 and geometry.dilation[0] != 1:
+        return f"it needs windows without holes down, not a dilation of {geometry.dilation[0]}"
+    if geometry.groups != 1:
+        return f"it needs one group, not {geometry.groups}"
     return None

@@ -11,7 +11,7 @@ from __future__ import annotations
 from types import ModuleType
 
 from minires.backend import Array
-from minires.kernels.workspace import empty
+from minires.kernels.machinery.workspace import empty
 
 ENOUGH = 16
 """How many channels a group should have."""

@@ -15,18 +15,21 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from minires.backend import Array
-from minires.kernels import (
+from minires.kernels.convolution import (
     depthwise,
+    gpu_rows,
     im2col,
     interleaved,
+    mec,
     pointwise,
-    rows,
-    strips,
     winograd,
     winograd_1d,
 )
-from minires.kernels.geometry import Done, output_size
-from minires.kernels.placement import Pair, Placement
+from minires.kernels.convolution.geometry import ConvGeometry
+from minires.kernels.machinery.blocks import Pair
+from minires.kernels.machinery.epilogue import Epilogue
+
+DEFAULT = ConvGeometry()
 
 PACKING = 120
 """How many rows more a product seems to have, for the time that copying its weights takes."""
@@ -44,15 +47,15 @@ class Algorithm(NamedTuple):
     Attributes
     ----------
     correlate : callable
-        ``correlate(x, w, out, place, done)``: the forward pass, and dx with swapped weights.
+        ``correlate(x, w, out, geometry, epilogue)``: the forward pass, and dx with swapped weights.
     weight_gradient : callable
-        ``weight_gradient(x, g, kernel_size, place)``.
+        ``weight_gradient(x, g, kernel_size, geometry)``.
     why_not : callable
         ``why_not(problem)``: what keeps it from doing a convolution, or None.
     """
 
-    correlate: Callable[[Array, Array, Array, Placement, Done], None]
-    weight_gradient: Callable[[Array, Array, Pair, Placement], Array]
+    correlate: Callable[[Array, Array, Array, ConvGeometry, Epilogue], None]
+    weight_gradient: Callable[[Array, Array, Pair, ConvGeometry], Array]
     why_not: Callable[[Problem], str | None]
 
 
@@ -67,7 +70,7 @@ class Problem(NamedTuple):
     channels, filters : int
         Over all groups.
     kernel : (int, int)
-    place : Placement
+    geometry : ConvGeometry
     dtype : numpy dtype
     device : str
         A GPU wants few launches.
@@ -78,7 +81,7 @@ class Problem(NamedTuple):
     channels: int
     filters: int
     kernel: Pair
-    place: Placement
+    geometry: ConvGeometry
     dtype: Any
     device: str = "cpu"
 
@@ -90,13 +93,15 @@ class Choice(NamedTuple):
     reason: str
 
 
-def _of_kernel(why_not: Callable[[Pair, Placement], str | None]) -> Callable[[Problem], str | None]:
-    return lambda problem: why_not(problem.kernel, problem.place)
+def _of_kernel(
+    why_not: Callable[[Pair, ConvGeometry], str | None],
+) -> Callable[[Problem], str | None]:
+    return lambda problem: why_not(problem.kernel, problem.geometry)
 
 
 def _winograd(m: int) -> Algorithm:
-    def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> Array:
-        return winograd.weight_gradient(x, g, place, m)
+    def weight_gradient(x: Array, g: Array, kernel_size: Pair, geometry: ConvGeometry) -> Array:
+        return winograd.weight_gradient(x, g, geometry, m)
 
     return Algorithm(
         partial(winograd.correlate, m=m), weight_gradient, _of_kernel(winograd.why_not)
@@ -105,14 +110,14 @@ def _winograd(m: int) -> Algorithm:
 
 ALGORITHMS: dict[str, Algorithm] = {
     "im2col": Algorithm(im2col.correlate, im2col.weight_gradient, lambda problem: None),
-    "rows": Algorithm(rows.correlate, rows.weight_gradient, _of_kernel(rows.why_not)),
+    "rows": Algorithm(gpu_rows.correlate, gpu_rows.weight_gradient, _of_kernel(gpu_rows.why_not)),
     "interleaved": Algorithm(
         interleaved.correlate, interleaved.weight_gradient, _of_kernel(interleaved.why_not)
     ),
-    "strips": Algorithm(
-        strips.correlate,
+    "mec": Algorithm(
+        mec.correlate,
         im2col.weight_gradient,  # whose products are longer: it has less to add up
-        _of_kernel(strips.why_not),
+        _of_kernel(mec.why_not),
     ),
     "pointwise": Algorithm(
         pointwise.correlate, pointwise.weight_gradient, _of_kernel(pointwise.why_not)
@@ -120,7 +125,7 @@ ALGORITHMS: dict[str, Algorithm] = {
     "depthwise": Algorithm(
         depthwise.correlate,
         depthwise.weight_gradient,
-        lambda problem: depthwise.why_not(problem.channels, problem.filters, problem.place),
+        lambda problem: depthwise.why_not(problem.channels, problem.filters, problem.geometry),
     ),
     "winograd1d": Algorithm(
         winograd_1d.correlate, winograd_1d.weight_gradient, _of_kernel(winograd_1d.why_not)
@@ -176,10 +181,7 @@ def explain(
     x_shape: tuple[int, int, int, int],
     w_shape: tuple[int, int, int, int],
     *,
-    stride: Pair = (1, 1),
-    padding: Pair = (0, 0),
-    dilation: Pair = (1, 1),
-    groups: int = 1,
+    geometry: ConvGeometry = DEFAULT,
     dtype: Any = np.float32,
     device: str = "cpu",
 ) -> dict[Pass, Choice]:
@@ -189,8 +191,7 @@ def explain(
     ----------
     x_shape : (N, H, W, C)
     w_shape : (KH, KW, C/groups, O)
-    stride, padding, dilation : (int, int)
-    groups : int
+    geometry : ConvGeometry
     dtype : dtype
     device : str
 
@@ -201,13 +202,13 @@ def explain(
 
     Examples
     --------
-    >>> explain((8, 56, 56, 64), (3, 3, 64, 64), padding=(1, 1))["forward"].name
+    >>> same = ConvGeometry(padding=(1, 1))
+    >>> explain((8, 56, 56, 64), (3, 3, 64, 64), geometry=same)["forward"].name
     'winograd1d'
     """
     kernel = w_shape[0], w_shape[1]
-    place = Placement((-padding[0], -padding[1]), stride, dilation, groups)
-    size = output_size((x_shape[1], x_shape[2]), kernel, stride, padding, dilation)
-    problem = Problem(x_shape[0], size, x_shape[3], w_shape[3], kernel, place, dtype, device)
+    size = geometry.output_size((x_shape[1], x_shape[2]), kernel)
+    problem = Problem(x_shape[0], size, x_shape[3], w_shape[3], kernel, geometry, dtype, device)
     tasks: tuple[Pass, ...] = ("forward", "dx", "dw")
     return {task: choose(problem, task) for task in tasks}
 
@@ -222,12 +223,12 @@ def check(problem: Problem, name: str) -> None:
 @lru_cache(maxsize=1024)
 def _best(problem: Problem, task: Pass) -> Choice:
     if np.dtype(problem.dtype) == np.float16:  # on a GPU: on the CPU it is computed in float32
-        single = problem.kernel == (1, 1) and problem.place.groups == 1
+        single = problem.kernel == (1, 1) and problem.geometry.groups == 1
         name = "pointwise" if single else "im2col"
         return Choice(name, "one product, whose sums are float32: nothing is added up in float16")
-    if depthwise.why_not(problem.channels, problem.filters, problem.place) is None:
+    if depthwise.why_not(problem.channels, problem.filters, problem.geometry) is None:
         return Choice("depthwise", "each group has one channel: there is no sum for a product")
-    if problem.place.groups > 1:
+    if problem.geometry.groups > 1:
         return Choice("im2col", "the only one that does groups")
     if problem.kernel == (1, 1):
         return Choice("pointwise", "a 1x1 kernel needs no lowering")
@@ -238,24 +239,24 @@ def _best(problem: Problem, task: Pass) -> Choice:
         return Choice(f"winograd{m}", f"3x3 in float32, many channels: {share} of the products")
     inner = problem.filters if task == "dx" else problem.channels
     if problem.device == "cpu":
-        if interleaved.why_not(problem.kernel, problem.place) is None and inner <= 64:
+        if interleaved.why_not(problem.kernel, problem.geometry) is None and inner <= 64:
             return Choice("interleaved", "with few channels, lowering costs as much as the product")
-        if task == "forward" and _strips_pay(problem):
-            return Choice("strips", "few channels: windows above each other share their lowering")
-    elif rows.why_not(problem.kernel, problem.place) is None and 8 <= inner <= 32:
+        if task == "forward" and _mec_pays(problem):
+            return Choice("mec", "few channels: windows above each other share their lowering")
+    elif gpu_rows.why_not(problem.kernel, problem.geometry) is None and 8 <= inner <= 32:
         return Choice("rows", "on a GPU, few large launches; lowering as little as they allow")
     return Choice("im2col", "one product with long rows, whatever the stride")
 
 
-def _strips_pay(problem: Problem) -> bool:
-    if strips.why_not(problem.kernel, problem.place) is not None or problem.channels > 16:
+def _mec_pays(problem: Problem) -> bool:
+    if mec.why_not(problem.kernel, problem.geometry) is not None or problem.channels > 16:
         return False
-    overlapping = -(-problem.kernel[0] // problem.place.stride[0])
+    overlapping = -(-problem.kernel[0] // problem.geometry.stride[0])
     return overlapping > 1 and problem.size[0] >= 8 * overlapping  # or the matrices are too low
 
 
 def _winograd_1d_pays(problem: Problem, task: Pass) -> bool:
-    if winograd_1d.why_not(problem.kernel, problem.place) is not None or problem.device != "cpu":
+    if winograd_1d.why_not(problem.kernel, problem.geometry) is not None or problem.device != "cpu":
         return False
     fewest, product = min(problem.channels, problem.filters), problem.channels * problem.filters
     most = 64 if task == "dw" else 128  # or the matrices would be low, or copied; see `interleaved`
@@ -270,7 +271,7 @@ def _winograd_tile(problem: Problem) -> int | None:
     transformed and copied into BLAS's order, which takes as long as multiplying `PACKING` more.
     """
     fewest = min(problem.channels, problem.filters)
-    if winograd.why_not(problem.kernel, problem.place) is not None or fewest < 48:
+    if winograd.why_not(problem.kernel, problem.geometry) is not None or fewest < 48:
         return None
     if np.dtype(problem.dtype) != np.float32:
         return None

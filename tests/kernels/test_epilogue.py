@@ -7,7 +7,8 @@ import pytest
 from kernels.test_convolution import CASES, LARGE, draw, draw_large
 
 from minires import kernels
-from minires.kernels import choose, placement
+from minires.kernels import ConvGeometry
+from minires.kernels.convolution import choose
 
 DRAWN = {**dict.fromkeys(CASES, draw), **dict.fromkeys(LARGE, draw_large)}
 
@@ -16,7 +17,7 @@ def able(x, w, settings):
     for name in choose.ALGORITHMS:
         with kernels.use_algorithm(name):
             try:
-                choose.explain(x.shape, w.shape, **settings, dtype=x.dtype)
+                choose.explain(x.shape, w.shape, geometry=ConvGeometry(**settings), dtype=x.dtype)
             except ValueError:
                 continue
             yield name
@@ -26,12 +27,7 @@ def able(x, w, settings):
 def test_every_algorithm_tells_of_each_position_once_and_when_it_is_written(case, threads):
     kernels.set_num_threads(2)
     x, w, g, settings = DRAWN[case](case, np.float32)
-    place = placement.Placement(
-        tuple(-p for p in settings["padding"]),
-        settings["stride"],
-        settings["dilation"],
-        settings["groups"],
-    )
+    geometry = ConvGeometry(**settings)
     names = list(able(x, w, settings))
     assert "im2col" in names
     for name in names:
@@ -39,12 +35,12 @@ def test_every_algorithm_tells_of_each_position_once_and_when_it_is_written(case
         matrix, seen = out.reshape(-1, g.shape[3]), np.zeros((g[..., 0].size, g.shape[3]))
         told, lock = np.zeros(len(matrix), int), threading.Lock()
 
-        def done(positions, matrix=matrix, seen=seen, told=told, lock=lock):
+        def epilogue(positions, matrix=matrix, seen=seen, told=told, lock=lock):
             with lock:
                 told[positions] += 1
                 seen[positions] = matrix[positions]
 
-        choose.ALGORITHMS[name].correlate(x, w, out, place, done)
+        choose.ALGORITHMS[name].correlate(x, w, out, geometry, epilogue)
         assert (told == 1).all()
         np.testing.assert_array_equal(seen, matrix)
         assert np.isfinite(seen).all()

@@ -21,13 +21,15 @@ from types import ModuleType
 from typing import Any
 
 from minires.backend import Array, device_of, xp_of
-from minires.kernels.geometry import FEWEST, Block, Done, blocks, outside
-from minires.kernels.interleaved import Turns, in_turns, interleaved
-from minires.kernels.partial_sums import sum_over_blocks
-from minires.kernels.placement import Pair, Placement
-from minires.kernels.threads import parallel
-from minires.kernels.toom_cook import Matrices, matrices
-from minires.kernels.workspace import empty, scratch
+from minires.kernels.convolution.geometry import ConvGeometry
+from minires.kernels.convolution.interleaved import Turns, in_turns, interleaved
+from minires.kernels.convolution.toom_cook import Matrices, matrices
+from minires.kernels.machinery.blocks import FEWEST, Block, Pair, blocks
+from minires.kernels.machinery.epilogue import Epilogue
+from minires.kernels.machinery.padding import outside
+from minires.kernels.machinery.partial_sums import sum_over_blocks
+from minires.kernels.machinery.threads import parallel
+from minires.kernels.machinery.workspace import empty, scratch
 
 M = 4
 """How many rows of outputs a tile has."""
@@ -45,7 +47,7 @@ def _maps(xp: ModuleType, dtype: Any, device: str) -> Matrices:
     return Matrices(*(xp.asarray(matrix, dtype=dtype) for matrix in matrices(M)))
 
 
-def correlate(x: Array, w: Array, out: Array, place: Placement, done: Done) -> None:
+def correlate(x: Array, w: Array, out: Array, geometry: ConvGeometry, epilogue: Epilogue) -> None:
     """Fill `out` with the windows of `x` times `w`; see `im2col.correlate`."""
     xp = xp_of(x, w)
     (Wo, O), (KW, C) = out.shape[2:], w.shape[1:3]
@@ -56,18 +58,18 @@ def correlate(x: Array, w: Array, out: Array, place: Placement, done: Done) -> N
     def run(block: Block) -> None:
         n, tiles, row = block.n1 - block.n0, block.h1 - block.h0, Wo + KW - 1
         turns = in_turns(KW, n * tiles * row, C * O)
-        windows = _windows(x, xp, block, turns, Wo, place)
+        windows = _windows(x, xp, block, turns, Wo, geometry)
         products = scratch(xp, "products", (M + 2, turns.windows, O), out.dtype)
         xp.matmul(windows, taps, out=interleaved(products, turns))
         by_tile = products[:, : n * tiles * row].reshape(M + 2, n, tiles, row * O)
         outputs = block.times(M, out.shape[1])
         _up(xp, maps.output, by_tile[..., : Wo * O], outputs.of(out))
-        done(outputs.positions(out))
+        epilogue(outputs.positions(out))
 
     parallel(run, _blocks(xp, out.shape, C, KW))
 
 
-def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> Array:
+def weight_gradient(x: Array, g: Array, kernel_size: Pair, geometry: ConvGeometry) -> Array:
     """The sum over all positions of window times gradient: `correlate` transposed in w."""
     xp = xp_of(x, g)
     (Wo, O), C, KW = g.shape[2:], x.shape[3], kernel_size[1]
@@ -76,7 +78,7 @@ def weight_gradient(x: Array, g: Array, kernel_size: Pair, place: Placement) -> 
     def add(total: Array, block: Block) -> None:
         n, tiles, row = block.n1 - block.n0, block.h1 - block.h0, Wo + KW - 1
         turns = in_turns(KW, n * tiles * row, C * O)
-        windows = _windows(x, xp, block, turns, Wo, place)
+        windows = _windows(x, xp, block, turns, Wo, geometry)
         spread = scratch(xp, "gradient", (M + 2, turns.windows, O), g.dtype)
         by_tile = spread[:, : n * tiles * row].reshape(M + 2, n, tiles, row, O)
         _down(xp, maps.output.T, block.times(M, g.shape[1]).of(g), 0, by_tile[:, :, :, :Wo])
@@ -101,11 +103,11 @@ def _blocks(xp: ModuleType, size: tuple[int, ...], channels: int, width: int) ->
 
 
 def _windows(
-    x: Array, xp: ModuleType, block: Block, turns: Turns, width: int, place: Placement
+    x: Array, xp: ModuleType, block: Block, turns: Turns, width: int, geometry: ConvGeometry
 ) -> Array:
     """What each row of the transformed kernel sees: (M+2, KW, matrices, height, KW*C), a view."""
     n, tiles, C = block.n1 - block.n0, block.h1 - block.h0, x.shape[3]
-    left, row = place.start[1], width + turns.every - 1
+    left, row = -geometry.padding[1], width + turns.every - 1
     before, after = outside(left, left + row, x.shape[2])
     data = scratch(xp, "data", (M + 2, turns.windows + turns.every - 1, C), x.dtype)
     by_tile = data[:, : n * tiles * row].reshape(M + 2, n, tiles, row, C)
@@ -114,7 +116,7 @@ def _windows(
     data[:, n * tiles * row :] = 0  # the windows there are nobody's
     inside = x[block.n0 : block.n1, :, left + before : left + row - after]
     maps = _maps(xp, x.dtype, device_of(x))
-    top = block.h0 * M + place.start[0]
+    top = block.h0 * M - geometry.padding[0]
     _down(xp, maps.data, inside, top, by_tile[:, :, :, before : row - after])
     (whole, pixel, number), KW = data.strides, turns.every
     view: Array = xp.lib.stride_tricks.as_strided(
@@ -169,8 +171,8 @@ def _up(xp: ModuleType, matrix: Array, by_tile: Array, out: Array) -> None:
         xp.matmul(matrix[:rest], by_tile[:, :, whole].transpose(1, 0, 2), out=last)
 
 
-def why_not(kernel: Pair, place: Placement) -> str | None:
+def why_not(kernel: Pair, geometry: ConvGeometry) -> str | None:
     """Why this algorithm cannot do a convolution, or None if it can."""
     if kernel[0] != 3:
         return f"it needs a kernel 3 rows high, not {kernel[0]}"
-    return place.why_not_plain()
+    return geometry.why_not_plain()

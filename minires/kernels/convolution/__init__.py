@@ -1,0 +1,14 @@
+"""Convolution and its gradients: one definition, and several ways to compute it.
+
+To read in this order:
+
+- `geometry`: stride, padding, dilation and groups, and the windows that they give;
+- `reference`: the definition, as loops;
+- `im2col`: every window a row of a matrix, which does any shape, with `grouped` and `col2im`;
+- `pointwise` and `depthwise`: 1x1 kernels, and one filter a channel;
+- `interleaved`, `mec`: less copying, or none; `gpu_rows`: few large launches, for a GPU;
+- `toom_cook`, `winograd`, `winograd_1d`: fewer multiplications;
+- `strided_gradient`: the gradient of the input as convolutions of stride 1;
+- `choose`: which algorithm computes what, and why;
+- `passes`: `conv2d`, `conv2d_dx` and `conv2d_dw`, which the rest of minires calls.
+"""
