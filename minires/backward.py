@@ -112,14 +112,14 @@ def _leading_to(wanted: set[Node], nodes: Sequence[Node]) -> set[Node]:
 def _seed(root: Variable, gradient: Variable | None, create_graph: bool) -> Any:
     """The gradient to begin with, in the root's dtype."""
     if gradient is None:
-        if root.data.size != 1:
-            raise errors.no_seed(root.data.shape)
-        gradient = make_tensor(xp_of(root.data).ones_like(root.data))
-    elif gradient.data.shape != root.data.shape:
-        raise errors.wrong_seed(root.data.shape, gradient.data.shape)
-    xp_of(root.data, gradient.data)  # an error if they are on different devices
-    seed: Any = gradient if create_graph else gradient.data
-    return seed if seed.dtype == root.data.dtype else seed.astype(root.data.dtype)
+        if root.array.size != 1:
+            raise errors.no_seed(root.array.shape)
+        gradient = make_tensor(xp_of(root.array).ones_like(root.array))
+    elif gradient.array.shape != root.array.shape:
+        raise errors.wrong_seed(root.array.shape, gradient.array.shape)
+    xp_of(root.array, gradient.array)  # an error if they are on different devices
+    seed: Any = gradient if create_graph else gradient.array
+    return seed if seed.dtype == root.array.dtype else seed.astype(root.array.dtype)
 
 
 def _add(grads: dict[Node, Any], own: set[Node], node: Node, grad: Any, create_graph: bool) -> None:
@@ -141,7 +141,7 @@ def _accumulate(node: Node, g: Any) -> None:
     elif isinstance(g, Variable):
         node.grad = node.grad + g  # type: ignore[operator]
     else:
-        node.grad = make_tensor(xp_of(g).asarray(node.grad.data + g))
+        node.grad = make_tensor(xp_of(g).asarray(node.grad.array + g))
 
 
 def unshared(g: Any) -> Variable:

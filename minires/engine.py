@@ -33,7 +33,6 @@ is all there is to second derivatives.
 from __future__ import annotations
 
 import inspect
-import itertools
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ContextDecorator
@@ -46,11 +45,13 @@ import numpy as np
 from minires import errors
 from minires.backend import Array
 from minires.dtypes import unpromoted
+from minires.generators import each_step_inside
 from minires.observers import watching
 from minires.rule_requests import keeper
 from minires.scalars import safe_as_scalars
 from minires.small_calls import SMALL, Call, remembered
 from minires.source_lines import calling_line, line_of
+from minires.writes import tick
 
 _V = TypeVar("_V", bound="Variable")
 
@@ -58,10 +59,10 @@ _V = TypeVar("_V", bound="Variable")
 class Variable:
     """An array and its node in the graph, which never refers to it: there are no cycles."""
 
-    __slots__ = ("__weakref__", "data", "node")
+    __slots__ = ("__weakref__", "array", "node")
 
-    def __init__(self, data: Array, node: Node | None = None) -> None:
-        self.data = data
+    def __init__(self, array: Array, node: Node | None = None) -> None:
+        self.array = array
         self.node = node  # None: no gradient is wanted
 
 
@@ -74,20 +75,17 @@ def register_tensor(tensor_class: type[Variable]) -> None:
     _variable_class = tensor_class
 
 
-def make_tensor(data: Array, node: Node | None = None) -> Variable:
-    """`data` in the class that operations return, without that class's conversions."""
+def make_tensor(array: Array, node: Node | None = None) -> Variable:
+    """`array` in the class that operations return, without that class's conversions."""
     tensor = _variable_class.__new__(_variable_class)
-    tensor.data = data
+    tensor.array = array
     tensor.node = node
     return tensor
 
 
 def raw(value: Any) -> Any:
     """The array of a Tensor; anything else as it is."""
-    return value.data if isinstance(value, Variable) else value
-
-
-_next_order = itertools.count().__next__
+    return value.array if isinstance(value, Variable) else value
 
 
 class Node:
@@ -112,7 +110,7 @@ class Node:
         self.kept = kept  # what the rule asked for; None once it has been used and freed
         self.call = call
         self.where = where
-        self.order = _next_order()  # a node is younger than its parents
+        self.order = tick()  # a node is younger than its parents
         self.shape = data.shape
         self.dtype = data.dtype
         self.grad: Variable | None = None
@@ -193,9 +191,9 @@ class Op:
         for arg in args:
             if isinstance(arg, Variable):
                 boxed = True
-                data, node = arg.data, arg.node
-                arrays.append(data)
-                operands.append(data[()] if scalars and node and not data.ndim else data)
+                array, node = arg.array, arg.node
+                arrays.append(array)
+                operands.append(array[()] if scalars and node and not array.ndim else array)
                 parents.append(node)
                 if node is not None:
                     tracked = True
@@ -215,13 +213,11 @@ class Op:
             out, saved = out
         if not boxed:
             return (out, saved) if with_saved else out
+        # record
         if isinstance(out, np.generic):  # NumPy's reductions and 0-d arithmetic give scalars
             out = np.asarray(out)
         if out.dtype.char == "d":
             out = unpromoted(out, arrays)
-        if watching.forward is not None:
-            watching.forward(self, arrays, constants, out)
-        # record
         node = None
         if tracked and _modes.recording[-1] and out.dtype.kind == "f":
             values = (*operands, None, saved, out, constants)  # None: `needs` is not known yet
@@ -229,6 +225,8 @@ class Op:
             call = remembered(arrays, constants, out) if out.size <= SMALL else None
             node = Node(out, self, parents, kept, call, calling_line())
         result = make_tensor(out, node)
+        if watching.forward is not None:
+            watching.forward(self, arrays, constants, result)
         return (result, saved) if with_saved else result
 
 
@@ -261,6 +259,10 @@ class GradMode(ContextDecorator):
 
     def __exit__(self, *_: object) -> None:
         _modes.recording.pop()
+
+    def __call__(self, function: Any) -> Any:
+        steps = inspect.isgeneratorfunction(function)
+        return each_step_inside(self, function) if steps else super().__call__(function)
 
 
 def no_grad() -> GradMode:

@@ -84,5 +84,13 @@ def freed(node: Any) -> BackwardError:
     )
 
 
+def overwritten(node: Any, name: str) -> BackwardError:
+    what = {"out": "result", "saved": "statistics"}.get(name, f"argument {name}")
+    return BackwardError(
+        f"{node.op.name}, made at {node.line()}: its {what} was overwritten after that, so the "
+        "gradient would be wrong. Write into a copy, or call backward before writing."
+    )
+
+
 def rule_failed(node: Any, error: Exception) -> BackwardError:
     return BackwardError(f"in the backward of {node.op.name}, made at {node.line()}: {error}")

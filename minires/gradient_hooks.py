@@ -16,11 +16,13 @@ def run_hooks(node: Node, g: Any, create_graph: bool) -> Any:
         replacement = hook(boxed)
         if replacement is None:
             continue
-        if not isinstance(replacement, Variable) or replacement.data.shape != node.shape:
+        if not isinstance(replacement, Variable) or replacement.array.shape != node.shape:
             got = getattr(replacement, "shape", type(replacement).__name__)
             raise BackwardError(
                 f"a hook on a tensor of shape {node.shape} returned {got}: it may return a Tensor "
                 "of that shape, or None"
             )
+        if replacement.array.dtype != node.dtype:
+            replacement = replacement.astype(node.dtype)  # type: ignore[attr-defined]
         boxed = replacement
-    return boxed if create_graph else boxed.data
+    return boxed if create_graph else boxed.array

@@ -30,8 +30,8 @@ def detect_nonfinite() -> Iterator[None]:
         yield
 
 
-def _check_result(op: Op, arrays: Sequence[Any], constants: dict[str, Any], out: Array) -> None:
-    bad = _count(out)
+def _check_result(op: Op, arrays: Sequence[Any], constants: dict[str, Any], out: Any) -> None:
+    bad = _count(raw(out))
     if bad:
         guilty = any(_count(a) for a in arrays if hasattr(a, "dtype"))
         origin = "an input that already had some" if guilty else "finite inputs"

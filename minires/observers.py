@@ -7,10 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
-from minires.backend import Array
-
-Observer: TypeAlias = Callable[[Any, Sequence[Any], dict[str, Any], Array], None]
-"""`observer(op, arrays, constants, out)`, after an operation's forward."""
+Observer: TypeAlias = Callable[[Any, Sequence[Any], dict[str, Any], Any], None]
+"""`observer(op, arrays, constants, result)`, after a forward on Tensors; the result is one."""
 
 GradientObserver: TypeAlias = Callable[[Any, Any, Any, Sequence[Any]], None]
 """`observer(op, node, g, gradients)`, after an operation's rule."""
@@ -29,7 +27,7 @@ watching = _Watching()
 def observe(
     forward: Observer | None = None, backward: GradientObserver | None = None
 ) -> Iterator[None]:
-    """Call `forward(op, arrays, constants, out)` after every operation's forward inside the block.
+    """Call `forward(op, arrays, constants, result)` after every forward inside the block.
 
     And `backward(op, node, g, gradients)` after every rule. What is None stays as it was.
     """

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import numpy as np  # for dtypes, and for arrays that come from or go to the host
 
-from minires import backend, markup, ops
+from minires import backend, markup, ops, writes
 from minires.backend import Array
 from minires.backward import run_backward
-from minires.engine import Node, Op, Variable, raw, register_tensor
+from minires.engine import Node, Op, Variable, is_grad_enabled, raw, register_tensor
 from minires.ops.reduction import Axis, normalize_axes
 
 Operator = Callable[["Tensor", Any], "Tensor"]
@@ -32,13 +31,27 @@ def _reflected(operation: Op) -> Operator:
     return backward
 
 
-def _comparison(compare: Callable[[Any, Any], Any]) -> Any:
-    """Comparisons and logic give boolean tensors outside the graph, their derivative being zero."""
+def _in_place(operation: Op) -> Operator:
+    """`x += y` means `x = x + y`, a new tensor, but for a leaf that wants a gradient.
 
-    def method(self: Tensor, other: Any) -> Tensor:
-        return _constant(compare(self.data, raw(other)))
+    That one is a parameter: under `no_grad` it is updated, and while recording it is an error.
+    """
 
-    return method
+    def update(self: Tensor, other: Any) -> Tensor:
+        if self.node is None or not self.is_leaf:
+            return operation(self, other)
+        if is_grad_enabled():
+            raise ValueError(
+                "a leaf that requires a gradient is not changed in place while operations are "
+                f"recorded: write x = x {_SYMBOLS[operation.name]} y for a new tensor, or update a "
+                "parameter under no_grad"
+            )
+        return self.copy_(operation(self.array, raw(other)))
+
+    return update
+
+
+_SYMBOLS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**"}
 
 
 class Tensor(Variable):
@@ -73,8 +86,10 @@ class Tensor(Variable):
     Tensor([2., 4.], dtype=float32)
     """
 
-    __slots__ = ()
+    __slots__ = ("_leaf",)
     __array_ufunc__ = None  # so that ndarray * Tensor comes to Tensor.__rmul__
+
+    _leaf: Node  # while no gradient is wanted: the node to go on with if one is wanted again
 
     def __init__(
         self,
@@ -91,9 +106,21 @@ class Tensor(Variable):
     # ------------------------------------------------------------------ what it is
 
     @property
+    def data(self) -> Array:
+        """The array, shared: what is written into it is not seen by the graph."""
+        return self.array
+
+    @data.setter
+    def data(self, array: Any) -> None:
+        array = raw(array)
+        if not hasattr(array, "dtype") or array.dtype.kind not in "fiub":
+            raise TypeError(f"data is an array of numbers, got {type(array).__name__}")
+        self.array = array
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """The length of each axis."""
-        shape: tuple[int, ...] = self.data.shape
+        shape: tuple[int, ...] = self.array.shape
         return shape
 
     @property
@@ -104,18 +131,18 @@ class Tensor(Variable):
     @property
     def size(self) -> int:
         """The number of elements."""
-        return int(self.data.size)
+        return int(self.array.size)
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The elements' type."""
-        dtype: np.dtype[Any] = self.data.dtype
+        dtype: np.dtype[Any] = self.array.dtype
         return dtype
 
     @property
     def device(self) -> str:
         """`"cpu"`, or `"cuda:N"`."""
-        return backend.device_of(self.data)
+        return backend.device_of(self.array)
 
     @property
     def requires_grad(self) -> bool:
@@ -131,11 +158,11 @@ class Tensor(Variable):
         if wanted and self.node is None:
             if self.dtype.kind != "f":
                 raise TypeError(f"only floating tensors have gradients, this one is {self.dtype}")
-            self.node = Node(self.data)
-        elif not wanted:
+            self.node = getattr(self, "_leaf", None) or Node(self.array)
+        elif not wanted and self.node is not None:
             if not self.is_leaf:
                 raise ValueError("this tensor is a result in a graph: use detach() instead")
-            self.node = None
+            self._leaf, self.node = self.node, None
         return self
 
     @property
@@ -146,9 +173,10 @@ class Tensor(Variable):
     @property
     def grad(self) -> Tensor | None:
         """What `backward` has accumulated, of this tensor's shape and dtype."""
-        if self.node is None:
+        node = self.node or getattr(self, "_leaf", None)
+        if node is None:
             return None
-        gradient = self.node.grad
+        gradient = node.grad
         assert gradient is None or isinstance(gradient, Tensor)
         return gradient
 
@@ -159,8 +187,9 @@ class Tensor(Variable):
         ):
             got = f"shape {gradient.shape}" if isinstance(gradient, Tensor) else type(gradient)
             raise ValueError(f"grad wants a Tensor of shape {self.shape} or None, got {got}")
-        if self.node is not None:
-            self.node.grad = gradient
+        node = self.node or getattr(self, "_leaf", None)
+        if node is not None:
+            node.grad = gradient
         elif gradient is not None:
             raise ValueError("this tensor does not require a gradient, so it has no place for one")
 
@@ -225,7 +254,21 @@ class Tensor(Variable):
 
     def detach(self) -> Tensor:
         """The same array, outside the graph."""
-        return Tensor(self.data)
+        return Tensor(self.array)
+
+    def copy_(self, values: Any) -> Self:
+        """Write `values`, of this shape or one that stretches to it, into this tensor's array.
+
+        Its gradient and graph stay as they are: this is how parameters are loaded and updated. A
+        backward pass through an operation that read the old values is then an error.
+        """
+        self.array[...] = backend.to_device(_as_array(values, None, None), self.device)
+        writes.note(self.array)
+        return self
+
+    def fill_(self, value: float) -> Self:
+        """Write one number everywhere, as `copy_`."""
+        return self.copy_(value)
 
     # ------------------------------------------------------------------ moving and converting
 
@@ -246,7 +289,7 @@ class Tensor(Variable):
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """The values as a NumPy array; on the CPU it shares this tensor's memory."""
-        return backend.to_host(self.data)
+        return backend.to_host(self.array)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         host = self.numpy()
@@ -262,11 +305,11 @@ class Tensor(Variable):
         """
         if self.size != 1:
             raise ValueError(f"item wants a tensor of one element, this one has shape {self.shape}")
-        return self.data.item()
+        return self.array.item()
 
     def tolist(self) -> Any:
         """The values as nested Python lists."""
-        return self.data.tolist()
+        return self.array.tolist()
 
     def astype(self, dtype: Any) -> Tensor:
         """The values in another dtype; gradients flow between floating ones."""
@@ -274,7 +317,7 @@ class Tensor(Variable):
 
     def copy(self) -> Tensor:
         """A leaf of its own with the same values."""
-        return Tensor(self.data.copy())
+        return Tensor(self.array.copy())
 
     def __float__(self) -> float:
         return float(self.item())
@@ -288,7 +331,7 @@ class Tensor(Variable):
                 f"the truth of a tensor of shape {self.shape} is ambiguous: use .any() or .all() "
                 "on its .data"
             )
-        return bool(self.data.item())
+        return bool(self.array.item())
 
     def __len__(self) -> int:
         if self.ndim == 0:
@@ -324,6 +367,15 @@ class Tensor(Variable):
     def __hash__(self) -> int:
         return id(self)
 
+    def __reduce__(self) -> Any:
+        """For `copy` and `pickle`: the values, whether a gradient is wanted, never the graph."""
+        if not self.is_leaf:
+            raise TypeError(
+                "a result in a graph is neither copied nor pickled, since its graph would have to "
+                "be: use detach(), or copy()"
+            )
+        return _restored, (type(self), self.array, self.requires_grad, self.grad)
+
     # ------------------------------------------------------------------ elements and shape
 
     def __getitem__(self, key: Any) -> Tensor:
@@ -336,7 +388,8 @@ class Tensor(Variable):
                 "this tensor is in a graph, where an assignment would falsify what backward needs: "
                 "use minires.where, or write to .data under no_grad if you know that it is safe"
             )
-        self.data[raw(key)] = raw(value)
+        self.array[raw(key)] = raw(value)
+        writes.note(self.array)
 
     def reshape(self, *shape: Any) -> Tensor:
         """The same values in another shape: `x.reshape(2, -1)` or `x.reshape((2, -1))`."""
@@ -401,11 +454,11 @@ class Tensor(Variable):
 
     def argmax(self, axis: int | None = None) -> Tensor:
         """Where the largest value is; no gradient."""
-        return _constant(self.data.argmax(axis=axis))
+        return ops.argmax(self, axis=axis)
 
     def argmin(self, axis: int | None = None) -> Tensor:
         """Where the smallest value is; no gradient."""
-        return _constant(self.data.argmin(axis=axis))
+        return ops.argmin(self, axis=axis)
 
     # ------------------------------------------------------------------ element by element
 
@@ -441,8 +494,6 @@ class Tensor(Variable):
         """`max(x, 0)`."""
         return ops.relu(self)
 
-    # `x += y` means `x = x + y`: a new tensor, since the old one may be in a graph
-
     __add__ = _operator(ops.add)
     __radd__ = _reflected(ops.add)
     __sub__ = _operator(ops.subtract)
@@ -455,14 +506,19 @@ class Tensor(Variable):
     __rpow__ = _reflected(ops.power)
     __matmul__ = _operator(ops.matmul)
     __rmatmul__ = _reflected(ops.matmul)
-    __lt__ = _comparison(operator.lt)
-    __le__ = _comparison(operator.le)
-    __gt__ = _comparison(operator.gt)
-    __ge__ = _comparison(operator.ge)
-    __eq__ = _comparison(operator.eq)
-    __ne__ = _comparison(operator.ne)
-    __and__ = _comparison(operator.and_)
-    __or__ = _comparison(operator.or_)
+    __iadd__ = _in_place(ops.add)
+    __isub__ = _in_place(ops.subtract)
+    __imul__ = _in_place(ops.multiply)
+    __itruediv__ = _in_place(ops.divide)
+    __ipow__ = _in_place(ops.power)
+    __lt__ = _operator(ops.less)
+    __le__ = _operator(ops.less_equal)
+    __gt__ = _operator(ops.greater)
+    __ge__ = _operator(ops.greater_equal)
+    __eq__ = _operator(ops.equal)  # type: ignore[assignment]
+    __ne__ = _operator(ops.not_equal)  # type: ignore[assignment]
+    __and__ = _operator(ops.logical_and)
+    __or__ = _operator(ops.logical_or)
 
     def __neg__(self) -> Tensor:
         return ops.negative(self)
@@ -474,7 +530,7 @@ class Tensor(Variable):
         return ops.absolute(self)
 
     def __invert__(self) -> Tensor:
-        return _constant(~self.data)
+        return ops.logical_not(self)
 
 
 def _as_array(data: Any, dtype: Any, device: str | None) -> Array:
@@ -492,6 +548,14 @@ def _as_array(data: Any, dtype: Any, device: str | None) -> Array:
     return array if device is None else backend.to_device(array, device)
 
 
+def _restored(kind: type[Tensor], array: Array, requires_grad: bool, grad: Tensor | None) -> Tensor:
+    tensor = kind(array)
+    tensor.requires_grad_(requires_grad)
+    if requires_grad:
+        tensor.grad = grad
+    return tensor
+
+
 def _brief(value: Any) -> str:
     return f"{value:.5g}" if value.dtype.kind == "f" else str(value)
 
@@ -500,10 +564,6 @@ def _unpacked(arguments: tuple[Any, ...]) -> tuple[int, ...]:
     """`f(2, 3)` and `f((2, 3))` mean the same."""
     nested = len(arguments) == 1 and isinstance(arguments[0], tuple | list)
     return tuple(arguments[0]) if nested else arguments
-
-
-def _constant(array: Any) -> Tensor:
-    return Tensor(np.asarray(array) if isinstance(array, np.generic) else array)
 
 
 register_tensor(Tensor)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from minires import errors
+from minires import errors, writes
 from minires.engine import Node, Op, make_tensor
 from minires.errors import BackwardError
 from minires.observers import watching
@@ -37,6 +37,8 @@ def run_rule(
         raise errors.no_rule(node)
     if kept is None:
         raise errors.freed(node)
+    if writes.newest > node.order:
+        _check_unwritten(node, op, kept)
     if op.wants_needs or create_graph:
         kept = list(kept)
         if op.wants_needs:
@@ -69,6 +71,14 @@ def _box(node: Node, op: Op, kept: list[Any]) -> None:
     for place, name in enumerate(op.requests):
         if origins.get(name) is not None:
             kept[place] = make_tensor(as_array(kept[place]), origins[name])
+
+
+def _check_unwritten(node: Node, op: Op, kept: Sequence[Any]) -> None:
+    """Raise a BackwardError if what a rule asked for has been overwritten in the meantime."""
+    for name, value in zip(op.requests, kept, strict=True):
+        for array in value if isinstance(value, tuple) else (value,):
+            if getattr(array, "base", array) is not array and writes.since(array, node.order):
+                raise errors.overwritten(node, name)
 
 
 def _check(grads: Any, count: int) -> None:

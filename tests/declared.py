@@ -39,8 +39,8 @@ class Call(NamedTuple):
 
 
 def own() -> dict[str, Op]:
-    """The library's operations by name, those that only gradients call among them."""
-    return {o.name: o for key, o in registry.items() if key.startswith("minires.ops.")}
+    """The differentiable operations by name, those that only gradients call among them."""
+    return {o.name: o for key, o in registry.items() if key.startswith("minires.ops.") and o.rule}
 
 
 def function(name: str) -> Callable[..., Any]:

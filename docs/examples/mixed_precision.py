@@ -5,7 +5,6 @@ On the CPU mixed precision is slower; the memory is what it is about here.
 
 from __future__ import annotations
 
-import numpy as np
 import typer
 from small import NORMALIZE, Row, clothes_to_test, fashion, learn, percent, show
 
@@ -20,9 +19,9 @@ def kept_bytes(model: models.ResNet, amp: bool, size: int = 14, batch: int = 32)
     images = Tensor(NORMALIZE(fashion(batch, size=size).images))
     total = 0
 
-    def count(op: object, arrays: object, constants: object, out: np.ndarray) -> None:
+    def count(op: object, arrays: object, constants: object, out: Tensor) -> None:
         nonlocal total
-        total += out.nbytes
+        total += out.data.nbytes
 
     forward = model
     if amp:

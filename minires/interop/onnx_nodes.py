@@ -139,7 +139,7 @@ class _InGraphsOrder(nn.Module):
 def _set(parameter: Tensor, values: NDArray[Any]) -> None:
     if parameter.shape != values.shape:
         raise ValueError(f"weights of shape {values.shape}, wanted {tuple(parameter.shape)}")
-    parameter.data[...] = values
+    parameter.copy_(values)
 
 
 def _windows(node: Node, kernel: Sequence[int]) -> tuple[dict[str, Any], tuple[int, ...] | str]:

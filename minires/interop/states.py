@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from minires import backend, models
+from minires import models
 from minires.files import FileError, shown
 from minires.nn import Module
 
@@ -169,5 +169,5 @@ def load_state(model: Module, state: Mapping[str, Stored]) -> None:
         raise FileError(f"its weights do not fit: {'; '.join(problems[:6])}{more}")
     for name, tensor in state.items():
         values = read_in_our_layout(name, tensor)
-        own[name].data[...] = backend.to_device(values, own[name].device)
+        own[name].copy_(values)
         tensor.forget()

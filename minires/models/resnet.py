@@ -97,7 +97,7 @@ class ResNet(nn.Module):
                 raise ValueError("zero_gamma wants blocks that end in batch norm; these do not")
             elif zero_gamma and isinstance(module, BasicBlock | Bottleneck):
                 last = module.bn3 if isinstance(module, Bottleneck) else module.bn2
-                last.weight.data.fill(0)
+                last.weight.fill_(0)
 
     def train(self, mode: bool = True) -> Self:
         """Set training mode; what is frozen stays in evaluation mode."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np  # for label checks, pooling matrices and dropout masks, all made on the host
 
-from minires import kernels, ops, random
+from minires import kernels, ops, random, writes
 from minires.backend import Array, device_of, to_device, xp_of
 from minires.engine import raw
 from minires.kernels import ConvGeometry
@@ -160,15 +160,16 @@ def batch_norm(
         out, (mean, var) = ops.batch_norm(input, gamma, beta, eps=eps, with_saved=True)
         count = input.size // channels
         if running_mean is not None:
-            kernels.track(running_mean.data, mean, momentum)
+            kernels.track(running_mean.array, mean, momentum)
+            writes.note(running_mean.array)
         if running_var is not None:
-            kernels.track(running_var.data, var * (count / (count - 1)), momentum)
+            kernels.track(running_var.array, var * (count / (count - 1)), momentum)
+            writes.note(running_var.array)
     else:
         if running_mean is None or running_var is None:
             raise ValueError("batch_norm outside training wants running_mean and running_var")
-        mean, var = raw(running_mean), raw(running_var)  # constants, also to the graph
-        scale = gamma * (1 / xp_of(var).sqrt(var + eps))
-        out = ops.scale_shift(input, scale, beta - scale * mean)
+        scale = gamma * (1 / (running_var + eps).sqrt())
+        out = ops.scale_shift(input, scale, beta - scale * running_mean)
     return out
 
 

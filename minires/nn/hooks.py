@@ -8,6 +8,7 @@ from typing import Any
 
 from minires import ops
 from minires.engine import Node
+from minires.errors import BackwardError
 from minires.tensors import Tensor
 
 
@@ -39,7 +40,11 @@ def run_with_backward_hooks(
         waiting.clear()
         coming.update(all_outputs)
         for hook in tuple(hooks):
-            hook(module, *gradients)
+            if hook(module, *gradients) is not None:
+                raise BackwardError(
+                    f"a full backward hook of {type(module).__name__} returned something, which "
+                    "would not be used: to change a gradient, register a hook on a tensor"
+                )
 
     # The walk is at the youngest node first, so at every output that it will come to before any
     # input: from then on it is known which inputs to wait for.

@@ -8,7 +8,6 @@ from collections.abc import Callable
 import numpy as np
 
 from minires import random
-from minires.backend import device_of, to_device
 from minires.tensors import Tensor
 
 
@@ -44,7 +43,7 @@ def gain(nonlinearity: str, slope: float = 0.01) -> float:
 
 def _fill(tensor: Tensor, draw: Callable[[np.random.Generator], np.ndarray]) -> Tensor:
     values = draw(random.generator()).astype(tensor.dtype)
-    tensor.data[...] = to_device(values, device_of(tensor.data))
+    tensor.copy_(values)
     return tensor
 
 
@@ -60,7 +59,7 @@ def uniform_(tensor: Tensor, low: float = 0.0, high: float = 1.0) -> Tensor:
 
 def constant_(tensor: Tensor, value: float) -> Tensor:
     """Set every element to `value`; in place, returns the tensor."""
-    tensor.data.fill(value)
+    tensor.fill_(value)
     return tensor
 
 

@@ -230,7 +230,7 @@ class Module:
         for name, tensor in own.items():
             if name in state:
                 value = backend.to_device(raw(state[name]), tensor.device)
-                tensor.data[...] = value
+                tensor.copy_(value)
         return KeyMismatch(missing, unexpected)
 
     def train(self, mode: bool = True) -> Self:

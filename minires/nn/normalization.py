@@ -53,7 +53,7 @@ class _BatchNorm(Module):
             self.eps,
         )
         if self.training and self.track_running_stats:
-            self.num_batches_tracked.data += 1
+            self.num_batches_tracked.array += 1
         return out
 
     def extra_repr(self) -> str:

@@ -31,6 +31,19 @@ from minires.ops.arithmetic import (
     subtract,
     where,
 )
+from minires.ops.comparison import (
+    argmax,
+    argmin,
+    equal,
+    greater,
+    greater_equal,
+    less,
+    less_equal,
+    logical_and,
+    logical_not,
+    logical_or,
+    not_equal,
+)
 from minires.ops.convolution import conv2d, conv2d_dw, conv2d_dx
 from minires.ops.loss import cross_entropy
 from minires.ops.matmul import matmul
@@ -63,6 +76,8 @@ from minires.ops.shape import (
 __all__ = [
     "absolute",
     "add",
+    "argmax",
+    "argmin",
     "astype",
     "avg_pool2d",
     "batch_norm",
@@ -74,12 +89,20 @@ __all__ = [
     "conv2d_dx",
     "cross_entropy",
     "divide",
+    "equal",
     "exp",
     "flatten",
     "getitem",
+    "greater",
+    "greater_equal",
     "leaky_relu",
+    "less",
+    "less_equal",
     "log",
     "log_softmax",
+    "logical_and",
+    "logical_not",
+    "logical_or",
     "logsumexp",
     "matmul",
     "max",
@@ -91,6 +114,7 @@ __all__ = [
     "move",
     "multiply",
     "negative",
+    "not_equal",
     "pad",
     "power",
     "put_along",

@@ -116,14 +116,17 @@ def stack(tensors: Sequence[Array], *, axis: int = 0) -> Array:
 
 
 def getitem(x: Array, key: Any) -> Array:
-    """`x[key]`: slices, integers, None, Ellipsis, integer arrays, boolean masks."""
-    return take(x, key=_plain(key))
+    """`x[key]`: slices, integers, None, Ellipsis, integer arrays, boolean masks.
+
+    Arrays among them are copied: what happens to them later moves no gradient.
+    """
+    return take(x, key=_index(key, copy=True))
 
 
 @op
 def take(x: Array, *, key: Any) -> Array:
-    """`x[key]`, with a key of plain arrays, slices and numbers."""
-    return x[key]
+    """`x[key]`, with a key of arrays, lists, slices and numbers."""
+    return x[_index(key)]
 
 
 @take.vjp
@@ -134,6 +137,7 @@ def take_vjp(g: Array, x_shape: tuple[int, ...], key: Any) -> tuple[Array]:
 @op
 def scatter(values: Array, *, key: Any, shape: tuple[int, ...]) -> Array:
     """Zeros of `shape` with `values` added at `key`: an element named twice gets both."""
+    key = _index(key)
     if not _names_twice(key):
         return kernels.placed(values, shape, key)
     xp = xp_of(values)
@@ -147,12 +151,14 @@ def scatter_vjp(g: Array, key: Any) -> tuple[Array]:
     return (take(g, key=key),)
 
 
-def _plain(key: Any) -> Any:
-    """The key with Tensors, lists and ranges made arrays."""
+def _index(key: Any, copy: bool = False) -> Any:
+    """The key with Tensors, lists, ranges and tuples inside it made arrays."""
     if isinstance(key, tuple):
-        return tuple(_plain(part) for part in key)
+        return tuple(_index(list(p) if isinstance(p, tuple) else p, copy) for p in key)
     key = raw(key)
-    return np.asarray(key) if isinstance(key, list | range) else key
+    if isinstance(key, list | range):
+        return np.asarray(key, None if len(key) else np.intp)
+    return key.copy() if copy and hasattr(key, "dtype") else key
 
 
 def _names_twice(key: Any) -> bool:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
+from minires import writes
 from minires.backend import Array, device_of, to_device, xp_of
 from minires.kernels.machinery.workspace import scratch
 from minires.tensors import Tensor
@@ -91,13 +92,14 @@ class Optimizer(ABC):
         for position, (parameter, group) in enumerate(self._parameters()):
             if parameter.grad is None:
                 continue
-            x, grad = parameter.data, parameter.grad.data
+            x, grad = parameter.array, parameter.grad.array
             if grad.shape != x.shape:  # it might broadcast, and silently
                 raise ValueError(
                     f"{type(self).__name__}.step: parameter {position} has shape {x.shape}, "
                     f"but its gradient has {grad.shape}"
                 )
             self.update(x, grad, self.state[position], group)
+            writes.note(x)
 
     def zero_grad(self) -> None:
         """Forget every parameter's gradient: `grad` becomes None."""

@@ -477,11 +477,24 @@ def test_freezing_and_unfreezing_a_leaf():
     x = leaf([1.0])
     (x * 2).backward()
     x.requires_grad = False
-    assert x.grad is None
+    close(x.grad, [2.0])  # kept, as in PyTorch
     assert not (x * 2).requires_grad
     x.requires_grad = True
     (x * 3).backward()
-    close(x.grad, [3.0])
+    close(x.grad, [5.0])
+
+
+def test_freezing_between_forward_and_backward_loses_neither_gradient_nor_hook():
+    x, seen = leaf([1.0]), []
+    x.register_hook(lambda g: seen.append(g.item()))
+    y = x * 2
+    x.requires_grad_(False)
+    y.backward()
+    close(x.grad, [2.0])
+    x.requires_grad_(True)
+    (x * 5).backward()
+    close(x.grad, [7.0])
+    assert seen == [2.0, 5.0]
 
 
 def test_leaves_and_results_are_told_apart():

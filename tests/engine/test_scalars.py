@@ -53,7 +53,7 @@ def test_everybody_who_looks_sees_arrays():
     y = x * w
     y.retain_grad()
     y.register_hook(lambda g: seen.append(g.data))
-    with observe(lambda op, arrays, constants, out: seen.append(out)):
+    with observe(lambda op, arrays, constants, out: seen.append(out.data)):
         z = y + y * w
     z.backward(retain_graph=True)
     seen += [y.grad.data, *(g.data for g in minires.grad(z, [x, y, w], retain_graph=True))]

@@ -142,4 +142,4 @@ def rule_of(operation, broken):
 
 def operations():
     """The library's own operations."""
-    return [o for name, o in engine.registry.items() if name.startswith("minires.ops.")]
+    return [o for name, o in engine.registry.items() if name.startswith("minires.ops.") and o.rule]

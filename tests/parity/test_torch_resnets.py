@@ -181,7 +181,7 @@ def own_gradients(model, x, labels):
 
     def watch(op, arrays, constants, out):
         if op.name in RECTIFYING:
-            switches.append(out > 0)
+            switches.append(out.data > 0)
 
     model.zero_grad()
     with observe(watch):
