@@ -7,7 +7,8 @@ from minires.data.builtin import digits, fashion_mini
 from minires.data.dataset import Dataset, ImageDataset
 from minires.data.draws import Draws
 from minires.data.errors import DataError
-from minires.data.folder import ImageFolder, read_image
+from minires.data.folder import ImageFolder
+from minires.data.image import read_image
 from minires.data.loader import Batch, DataLoader
 from minires.data.registry import DATASET_NAMES, default_root, load_dataset
 from minires.data.resizing import RandomResizedCrop, Resize

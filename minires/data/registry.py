@@ -9,11 +9,12 @@ from pathlib import Path
 from minires.data.builtin import digits, fashion_mini
 from minires.data.dataset import ImageDataset
 from minires.data.errors import DataError
-from minires.data.folder import ImageFolder, class_folders
+from minires.data.folder import ImageFolder
+from minires.data.parts import find_parts
 from minires.data.split import split
 from minires.data.standard import CIFAR10, CIFAR100, FashionMNIST
+from minires.data.walk import folders_in
 
-TEST_FOLDERS = ("test", "val", "valid", "validation")  # beside `train`, the first that is there
 TEST_SHARE = 0.2  # of a folder that has no test images of its own
 
 _EMBEDDED: dict[str, Callable[[bool], ImageDataset]] = {
@@ -41,9 +42,10 @@ def load_dataset(
     ----------
     name_or_folder : str or path
         `digits`, `fashion-mini`, `fashion-mnist`, `cifar10`, `cifar100`, or a folder with one
-        folder of images a class. If that holds `train` and `test` (or `val`, `valid`,
-        `validation`) folders, those are used; otherwise a fifth of each class, always the same, is
-        the test set, and where there is nothing but `train`, a fifth of that.
+        folder of images a class. If it holds folders to train and to test on instead, by names
+        such as `train` and `Test`, `training` and `val2017`, those are used, of `test` and
+        `validation` the first; otherwise a fifth of each class, always the same, is the test set,
+        and where there is nothing but `train`, a fifth of that.
     root : path, optional
         Where the files of `fashion-mnist`, `cifar10` and `cifar100` are. By default
         `default_root()`.
@@ -55,7 +57,8 @@ def load_dataset(
     Raises
     ------
     DataError
-        If the name is unknown, or as the datasets do.
+        If the name is unknown, if it cannot be told whether folders are classes or parts of the
+        data set, or as the datasets do.
     """
     name = str(name_or_folder)
     if name in _EMBEDDED:
@@ -82,13 +85,23 @@ def default_root() -> Path:
 
 
 def _image_folder(folder: Path, train: bool) -> ImageFolder:
-    parts = class_folders(folder)
-    tests = [name for name in TEST_FOLDERS if name in parts]
-    if "train" in parts and tests:
-        training = ImageFolder(folder / "train")
-        # The test labels mean the same classes even where the test folder lacks one of them.
-        return training if train else ImageFolder(folder / tests[0], training.classes)
-    whole = ImageFolder(folder / "train" if parts == ["train"] else folder)
+    parts = find_parts(folder)
+    home = folder if parts is None else folder / parts.train
+    whole = ImageFolder(home, folders_in(home) or None)
+    if parts is not None and parts.test is not None:
+        return whole if train else _test_folder(whole, folder / parts.test)
     if round(TEST_SHARE * len(whole)) < 1:
         raise DataError(f"{folder}: {len(whole)} images are too few to hold some out for a test")
     return split(whole, TEST_SHARE)[0 if train else 1]
+
+
+def _test_folder(training: ImageFolder, folder: Path) -> ImageFolder:
+    if folder.samefile(training.root):
+        raise DataError(f"{folder} and {training.root} are the same folder: no test on new images")
+    if not folders_in(folder):
+        raise DataError(
+            f"{folder}: no folders in it, so that the classes of its images are not known; put it "
+            f"elsewhere, and a fifth of {training.root} will be held out instead"
+        )
+    # The test labels mean the same classes even where the test folder lacks one of them.
+    return ImageFolder(folder, training.classes)
