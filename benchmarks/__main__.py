@@ -71,6 +71,7 @@ def _choose(patterns: list[str] | None) -> list[Workload]:
         *story.workloads(),
         *layers.growth(),
         *layers.layers(),
+        *layers.resizing(),
     ]
     for pattern in patterns or ():
         if not any(fnmatchcase(w.name, pattern) for w in everything):

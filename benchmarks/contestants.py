@@ -17,6 +17,9 @@ MEMORY_KEPT = tuple(
 )
 
 
+PILLOW = Contestant("Pillow", "benchmarks.peers.with_pillow")
+
+
 def groups() -> dict[str, tuple[Contestant, ...]]:
     """By what a table says of them."""
     return {
@@ -24,6 +27,7 @@ def groups() -> dict[str, tuple[Contestant, ...]]:
         "one thread": ONE_THREAD,
         "glibc told to keep freed memory": MEMORY_KEPT,
         "other libraries": (OURS, *installed()),
+        "beside Pillow": (OURS, PILLOW),
     }
 
 
@@ -64,6 +68,8 @@ def of(workload: Workload) -> list[Contestant]:
         return [*(STORY[step] for step in steps), *ONE_THREAD[1:], *PYTORCH]
     if name.startswith("settings-"):
         return [*ONE_THREAD, *MEMORY_KEPT]
+    if name.startswith("resize-"):
+        return [OURS, PILLOW]
     if name == OTHERS.name:
         return [*AS_THEY_COME, *installed()]
     return list(AS_THEY_COME)

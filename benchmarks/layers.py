@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -88,6 +89,28 @@ def growth() -> list[Workload]:
             words = f"ResNet-{depth} {'step' if kind == 'step' else MEMORY}, batch {batch}"
             found.append(Workload(task, words, what=what))
     return found
+
+
+RESIZED = {
+    "photo": ((1, 375, 500, 3), 256),
+    "camera": ((1, 3000, 4000, 3), 256),
+    "batch": ((256, 32, 32, 3), 64),
+    "high": ((1, 1000, 10, 3), 256),
+    "wide": ((1, 10, 1000, 3), 256),
+}
+"""Images, and what their shorter side becomes."""
+
+
+def resizing() -> list[Workload]:
+    """Photographs made smaller, small images enlarged, and shapes that nobody thinks of."""
+    found = []
+    for name, (shape, length) in RESIZED.items():
+        task = Task(f"resize-{name}", "resize", shape=shape, length=length)
+        timed = Workload(task, f"resize {'x'.join(map(str, shape))} to {length}", 2.0, 1.5)
+        memory = replace(task, name=f"resize-memory-{name}")
+        words = f"{timed.words}, peak memory"
+        found += [timed, replace(timed, task=memory, words=words, what="memory")]
+    return sorted(found, key=lambda workload: workload.what, reverse=True)
 
 
 def operations(task: Task) -> float:

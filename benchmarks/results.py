@@ -75,7 +75,8 @@ class Results:
             return (*TARGETS, ("of the limit", self._share))
         if title == "other libraries":
             return [(f"{name} / ours", partial(_over, (name,), group[:1])) for name in group[1:]]
-        return [("ratio", partial(_over, group[:1], group[1:]))]
+        ratio = [("ratio", partial(_over, group[:1], group[1:]))]
+        return [*ratio, *TARGETS[1:]] if title == "beside Pillow" else ratio
 
     def _share(self, row: Row) -> str:
         limit = self.limit(row)

@@ -10,7 +10,7 @@ import numpy as np
 import threadpoolctl
 
 import minires
-from minires import Tensor, grad, kernels, no_grad, optim
+from minires import Tensor, data, grad, kernels, no_grad, optim
 from minires.bench import tasks
 from minires.bench.tasks import Task, Work
 from minires.kernels import ConvGeometry
@@ -41,6 +41,7 @@ def build(task: Task, layout: str) -> Work:
         "scalars": _scalars,
         "product": _product,
         "copy": _copy,
+        "resize": _resize,
     }
     return builders.get(task.kind, _convolution)(task)
 
@@ -159,6 +160,11 @@ def _copy(task: Task) -> Work:
         return out
 
     return Work(run, lambda: {"rows": run()[:16]})
+
+
+def _resize(task: Task) -> Work:
+    x, resize = tasks.pixels(task), data.Resize(task.length)
+    return Work(lambda: resize(x), lambda: {"result": resize(x).astype(np.float32)})
 
 
 def parts(task: Task, runs: int) -> dict[str, float]:

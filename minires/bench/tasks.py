@@ -21,9 +21,11 @@ Kind = Literal[
     "scalars",
     "product",
     "copy",
+    "resize",
 ]
 
 FloatArray = np.ndarray[Any, np.dtype[np.float32]]
+UInt8Array = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Task:
         step: forward, cross-entropy, backward and an SGD update. inference: the logits in
         evaluation mode. conv2d, conv2d_dx, conv2d_dw: a convolution and its gradients. batch_norm:
         training forward and backward. scalars: a chain of operations on numbers, forward and back.
-        product and copy: of matrices, which show what the machine can do.
+        product and copy: of matrices, which show what the machine can do. resize: of photographs.
     model : str
         For a network: its name in `minires.models`.
     shape : tuple of int
@@ -47,7 +49,7 @@ class Task:
         For a convolution, (KH, KW, C, O).
     stride, padding : int
     length : int
-        For scalars: how many operations.
+        For scalars: how many operations. For a resize: pixels of the shorter side afterwards.
     """
 
     name: str
@@ -129,3 +131,8 @@ def matrices(task: Task) -> tuple[FloatArray, FloatArray]:
     rng = np.random.default_rng(5)
     x, y = rng.standard_normal((2, *task.shape), np.float32)
     return x, y
+
+
+def pixels(task: Task) -> UInt8Array:
+    """Images (N, H, W, C) whose neighbouring pixels differ, which resizing must average."""
+    return np.random.default_rng(6).integers(0, 256, task.shape, np.uint8)

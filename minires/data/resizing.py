@@ -1,21 +1,18 @@
-"""Change the size of images: bilinear, with antialiasing, in plain matrix products."""
+"""Change the size of images: bilinear, with antialiasing, by Pillow."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from minires.data.arrays import FloatArray, IntArray, UInt8Array
+from minires.data.arrays import IntArray, UInt8Array
 from minires.data.draws import Draws
 from minires.data.errors import DataError
+from minires.data.image import pillow
 from minires.data.transforms import Size, Transform, as_pair
 
 _ATTEMPTS = 10  # of RandomResizedCrop, as in torchvision
-_BAND = 32  # output rows at a time
-_UNIT = 2.0**-15
 
 
 @dataclass(frozen=True)
@@ -23,12 +20,18 @@ class Resize(Transform):
     """Scale images to a size.
 
     Bilinear interpolation; when an image shrinks, the triangle that weighs its pixels widens to
-    cover all of them (antialiasing), as in Pillow, whose results differ by a level at most.
+    cover all of them (antialiasing). It is Pillow's `resize`, as torchvision uses it.
 
     Parameters
     ----------
     size : int or (height, width)
         One number: the length of the shorter side, in proportion, as in torchvision.
+
+    Raises
+    ------
+    DataError
+        If `size` is neither; when called, if an image would become too large for memory, as a
+        very long one does whose shorter side grows.
     """
 
     size: Size
@@ -116,7 +119,7 @@ def resample(
     width: IntArray,
     size: tuple[int, int],
 ) -> UInt8Array:
-    """Scale a box of each image to one size.
+    """Scale a box of each image to one size, as Pillow does.
 
     Parameters
     ----------
@@ -129,60 +132,23 @@ def resample(
     -------
     uint8 (N, height, width, C)
 
-    Notes
-    -----
-    Bilinear interpolation is linear and separable, hence two matrix products: one weighs rows, one
-    columns. Their float32 sums are exact, since every weight is a multiple of 2**-15 and every
-    pixel an integer below 256: no sum needs more than 24 bits. So the result does not depend on
-    the order in which a BLAS adds, on its threads, nor on the other images of the batch.
+    Raises
+    ------
+    DataError
+        If an image of that size would be larger than any that Pillow reads without a warning.
     """
-    n, rows, columns, channels = images.shape
+    Image = pillow()
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and size[0] * size[1] > limit:
+        raise DataError(
+            f"an image of {height[0]} x {width[0]} pixels would become {size[0]:,} x {size[1]:,}, "
+            f"more than {limit:,} pixels"
+        )
+    n, _, _, channels = images.shape
     result = np.empty((n, *size, channels), np.uint8)
-    # Few images at a time, so that the weight matrices stay small.
-    group = max(1, (1 << 18) // max(size[0] * rows, size[1] * columns))
-    for start in range(0, n, group):
-        part = slice(start, start + group)
-        lines = weights(top[part], height[part], rows, size[0])
-        scaled = _weigh_rows(lines, images[part])  # (n, height, W, C)
-        turned = scaled.transpose(0, 2, 1, 3)
-        lines = weights(left[part], width[part], columns, size[1])
-        result[part] = _weigh_rows(lines, turned).transpose(0, 2, 1, 3)
+    for i, image in enumerate(images):
+        part = image[top[i] : top[i] + height[i], left[i] : left[i] + width[i]]
+        picture = Image.fromarray(part[..., 0] if channels == 1 else part)
+        scaled = picture.resize(size[::-1], Image.Resampling.BILINEAR)
+        result[i] = np.asarray(scaled).reshape(*size, channels)
     return result
-
-
-def weights(start: IntArray, length: IntArray, pixels: int, outputs: int) -> FloatArray:
-    """How much each pixel of a line counts in each output: float32 (N, outputs, pixels).
-
-    An output is the weighted mean of the pixels under a triangle around its place; the triangle is
-    one output wide to each side, or one pixel if that is more.
-
-    Parameters
-    ----------
-    start, length : int64 (N,)
-        The piece of the line to scale.
-    pixels, outputs : int
-        How many the line has, and how many the piece becomes.
-    """
-    pitch = (length / outputs)[:, None, None]  # pixels an output
-    centre = start[:, None, None] + (np.arange(outputs)[:, None] + 0.5) * pitch
-    place = np.arange(pixels) + 0.5
-    triangle = np.maximum(1 - np.abs(place - centre) / np.maximum(pitch, 1), 0)
-    inside = (place > start[:, None]) & (place < (start + length)[:, None])  # (N, pixels)
-    triangle *= inside[:, None, :]
-    triangle /= triangle.sum(axis=-1, keepdims=True)
-    return (np.rint(triangle / _UNIT) * _UNIT).astype(np.float32)
-
-
-def _weigh_rows(lines: FloatArray, images: NDArray[Any]) -> UInt8Array:
-    """Weigh the rows of images (N, H, W, C) with lines (N, H', H): uint8 (N, H', W, C)."""
-    n, rows, columns, channels = images.shape
-    outputs = lines.shape[1]
-    flat = images.reshape(n, rows, columns * channels)
-    result = np.empty((n, outputs, columns * channels), np.uint8)
-    for begin in range(0, outputs, _BAND):
-        band = slice(begin, begin + _BAND)
-        used = np.flatnonzero(lines[:, band].any(axis=(0, 1)))  # most weights are zero
-        reach = slice(used[0], used[-1] + 1)
-        summed = lines[:, band, reach] @ flat[:, reach].astype(np.float32)
-        result[:, band] = np.minimum(summed + 0.5, 255)
-    return result.reshape(n, outputs, columns, channels)

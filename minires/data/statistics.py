@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -16,8 +17,8 @@ def dataset_statistics(
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel of images scaled to 0 to 1.
 
-    They are computed from a histogram of the 256 values, so in whole numbers: exact, and the same
-    whatever the order of the images.
+    They are computed from a histogram of the 256 values, in whole numbers up to the last division:
+    the same whatever the order of the images, and 0 is the deviation of a constant channel alone.
 
     Parameters
     ----------
@@ -26,7 +27,7 @@ def dataset_statistics(
     Returns
     -------
     mean, std : tuple of float, one a channel
-        As `Normalize` takes them.
+        As `Normalize` takes them, unless a deviation is 0.
 
     Raises
     ------
@@ -47,11 +48,20 @@ def dataset_statistics(
             counts += np.bincount(part[..., channel].ravel(), minlength=256)
     if histogram is None or not histogram.any():
         raise DataError("dataset_statistics: there are no images")
-    values = np.arange(256) / 255
-    count = histogram.sum(axis=1)
-    mean = histogram @ values / count
-    std = np.sqrt(histogram @ values**2 / count - mean**2)
-    return tuple(mean.tolist()), tuple(std.tolist())
+    moments = [_moments(counts) for counts in histogram.tolist()]
+    return tuple(mean for mean, _ in moments), tuple(std for _, std in moments)
+
+
+def _moments(counts: list[int]) -> tuple[float, float]:
+    """Mean and standard deviation, as shares of 255, of values that occur so often.
+
+    Python's integers are as long as need be: n**2 times the variance, 255**2 of a trillion pixels
+    and more, is exact, and no small difference of large numbers is rounded before it is taken.
+    """
+    n = sum(counts)
+    total = sum(value * count for value, count in enumerate(counts))
+    squares = sum(value * value * count for value, count in enumerate(counts))
+    return total / (255 * n), math.sqrt(n * squares - total * total) / (255 * n)
 
 
 def _parts(images: UInt8Array | Iterable[UInt8Array]) -> Iterator[UInt8Array]:

@@ -106,7 +106,10 @@ class Normalize(Transform):
         if len(self.mean) != len(self.std):
             raise DataError(f"Normalize: {len(self.mean)} means but {len(self.std)} deviations")
         if not all(deviation > 0 for deviation in self.std):
-            raise DataError(f"Normalize: every deviation must be above 0, got {self.std}")
+            raise DataError(
+                f"Normalize: every deviation must be above 0, got {self.std}; where a channel has "
+                "one value only, 1 does"
+            )
 
     def batch(self, images: UInt8Array, draws: Draws | None = None) -> FloatArray:
         n, height, width, channels = images.shape
@@ -172,7 +175,8 @@ class RandomCrop(Transform):
     def batch(self, images: UInt8Array, draws: Draws | None) -> UInt8Array:
         draws = self.needed(draws)
         height, width = as_pair(self.size, "RandomCrop")
-        padded = pad(images, self.padding, self.padding) if self.padding else images
+        sides = self.padding, self.padding
+        padded = pad(images, sides, sides) if self.padding else images
         tops = padded.shape[1] - height + 1
         lefts = padded.shape[2] - width + 1
         if tops < 1 or lefts < 1:
@@ -186,7 +190,12 @@ class RandomCrop(Transform):
 
 @dataclass(frozen=True)
 class CenterCrop(Transform):
-    """Cut out the middle. An image that is too small is padded with black, as in torchvision."""
+    """Cut out the middle. An image that is too small is padded with black, as in torchvision.
+
+    Where the middle lies between two pixels, torchvision's rule holds: half a pixel of margin is
+    rounded to the even number, and of an odd number of missing pixels one more goes below and to
+    the right.
+    """
 
     size: Size
 
@@ -194,14 +203,12 @@ class CenterCrop(Transform):
         as_pair(self.size, "CenterCrop")
 
     def batch(self, images: UInt8Array, draws: Draws | None = None) -> UInt8Array:
-        height, width = as_pair(self.size, "CenterCrop")
-        missing_rows = max(height - images.shape[1], 0)
-        missing_columns = max(width - images.shape[2], 0)
-        if missing_rows or missing_columns:
-            images = pad(images, (missing_rows + 1) // 2, (missing_columns + 1) // 2)
-        top = (images.shape[1] - height) // 2
-        left = (images.shape[2] - width) // 2
-        return images[:, top : top + height, left : left + width].copy()
+        size = as_pair(self.size, "CenterCrop")
+        missing = [max(n - have, 0) for n, have in zip(size, images.shape[1:3], strict=True)]
+        if any(missing):
+            images = pad(images, *((n // 2, n - n // 2) for n in missing))
+        top, left = (round((have - n) / 2) for n, have in zip(size, images.shape[1:3], strict=True))
+        return images[:, top : top + size[0], left : left + size[1]].copy()
 
 
 def as_pair(size: Size, where: str) -> tuple[int, int]:
@@ -218,11 +225,12 @@ def as_pair(size: Size, where: str) -> tuple[int, int]:
     return pair[0], pair[1]
 
 
-def pad(images: UInt8Array, rows: int, columns: int) -> UInt8Array:
-    """Images with black `rows` above and below and black `columns` left and right."""
+def pad(images: UInt8Array, rows: tuple[int, int], columns: tuple[int, int]) -> UInt8Array:
+    """Images with so many black rows above and below, and black columns left and right."""
     n, height, width, channels = images.shape
-    padded = np.zeros((n, height + 2 * rows, width + 2 * columns, channels), np.uint8)
-    padded[:, rows : rows + height, columns : columns + width] = images
+    (above, below), (left, right) = rows, columns
+    padded = np.zeros((n, above + height + below, left + width + right, channels), np.uint8)
+    padded[:, above : above + height, left : left + width] = images
     return padded
 
 

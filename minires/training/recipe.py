@@ -208,6 +208,7 @@ def load_task(recipe: Recipe) -> Task:
     else:
         height, width, channels = train.images.shape[1:]
         mean, std = data.dataset_statistics(train.images)  # type: ignore[assignment]
+        std = tuple(s or 1.0 for s in std)  # type: ignore[assignment]  # of a constant channel
         padding = _PADDING.get(recipe.data, 2)
         crop = data.RandomCrop((height, width), padding)
         random_steps += [crop] if "crop" in recipe.augment else []

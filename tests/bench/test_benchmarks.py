@@ -156,6 +156,17 @@ def test_the_picture_of_nothing_and_of_something(results, tmp_path):
 # ---------------------------------------------------------------------- contestants, the command
 
 
+def test_resizing_is_measured_beside_pillow(tmp_path, capsys):
+    for workload in layers.resizing():
+        assert contestants.of(workload) == [OURS, contestants.PILLOW]
+        assert (workload.at_most, workload.aim) == (2.0, 1.5)
+    main(only=["resize-photo"], tiny=True, json=tmp_path / "results.json")
+    lines = capsys.readouterr().out.splitlines()
+    (shown,) = [line for line in lines if line.startswith("resize ")]
+    assert shown.endswith("2.00  1.50")
+    assert any(line.startswith("Pillow: Pillow ") for line in lines)
+
+
 def test_contestants():
     assert contestants.of(NETWORKS[1]) == [OURS, *PYTORCH]
     for setting in (contestants.SETTINGS[0], contestants.SETTINGS[0].tiny()):

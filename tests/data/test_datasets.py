@@ -1,14 +1,26 @@
 """In-memory datasets: the embedded ones, their shape, statistics, splits."""
 
+import fractions
 import hashlib
+import math
 import runpy
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from minires.data import DataError, ImageDataset, dataset_statistics, digits, fashion_mini, split
+from minires.data import (
+    DataError,
+    ImageDataset,
+    Normalize,
+    dataset_statistics,
+    digits,
+    fashion_mini,
+    split,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -151,6 +163,33 @@ def test_statistics_of_unequal_images():
     mean, std = dataset_statistics([np.full((2, 2, 1), 255, np.uint8), uint8(1, 4, 1)])
     assert mean == (0.5,)
     assert std == (0.5,)
+
+
+channel = st.one_of(
+    st.integers(0, 255).map(lambda value: [value]),  # constant
+    st.lists(st.integers(0, 255), min_size=1, max_size=4),
+    st.integers(0, 254).map(lambda value: [value] * 999 + [value + 1]),  # nearly
+)
+
+
+@given(st.lists(channel, min_size=1, max_size=3).filter(lambda c: len(c) != 2), st.integers(1, 50))
+def test_statistics_are_exact(channels, times):
+    """Against Python's fractions; a constant channel has deviation 0, and only that."""
+    length = math.lcm(*map(len, channels))
+    columns = [np.tile(c, length // len(c)) for c in channels]
+    images = np.repeat(np.stack(columns, -1)[None, None].astype(np.uint8), times, axis=0)
+    for values, mean, std in zip(channels, *dataset_statistics(images), strict=True):
+        exact = fractions.Fraction(sum(values), 255 * len(values))
+        squares = fractions.Fraction(sum(v * v for v in values), 255**2 * len(values))
+        assert mean == pytest.approx(float(exact), rel=1e-15)
+        assert std == pytest.approx(float(squares - exact**2) ** 0.5, rel=1e-15)
+        assert (std == 0) == (len(set(values)) == 1)
+
+
+def test_what_to_normalise_a_constant_channel_with_is_said():
+    images = np.full((9, 4, 4, 1), 77, np.uint8)
+    with pytest.raises(DataError, match=r"above 0, got \(0.0,\); where a channel has one"):
+        Normalize(*dataset_statistics(images))
 
 
 @pytest.mark.parametrize(

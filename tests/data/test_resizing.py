@@ -1,11 +1,16 @@
-"""Resizing against its definition, against exact integer sums, and against Pillow."""
+"""Resizing against its definition, and in memory and size within bounds."""
+
+import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from PIL import Image
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from minires.data import Draws, RandomResizedCrop, Resize
-from minires.data.resizing import weights
+from benchmarks import contestants, layers
+from minires.bench import peak_memory
+from minires.data import DataError, Draws, RandomResizedCrop, Resize
 
 SIZES = [
     ((7, 11), (7, 11)),
@@ -39,39 +44,37 @@ def defined(image, size):
     return along(rows.swapaxes(0, 1), size[1]).swapaxes(0, 1)
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize(("source", "target"), SIZES)
-def test_resize_is_its_definition(rng, source, target, channels):
-    image = rng.integers(0, 256, (*source, channels), dtype=np.uint8)
+def check_definition(image, target):
     got = Resize(target)(image[None])[0]
-    assert got.shape == (*target, channels)
+    assert got.shape == (*target, image.shape[-1])
     error = got - defined(image, target)
     assert abs(error).max() <= 1.02  # two roundings to whole levels
     assert abs(error.mean()) < 0.25 + 2 / np.sqrt(error.size)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(("source", "target"), SIZES)
-def test_resize_is_pillows(rng, source, target):
-    image = rng.integers(0, 256, (*source, 3), dtype=np.uint8)
-    got = Resize(target)(image[None])[0].astype(int)
-    pillow = Image.fromarray(image).resize(target[::-1], Image.Resampling.BILINEAR)
-    assert abs(got - np.asarray(pillow)).max() <= 1
+def test_resize_is_its_definition(rng, source, target, channels):
+    check_definition(rng.integers(0, 256, (*source, channels), dtype=np.uint8), target)
 
 
-@pytest.mark.parametrize(("source", "target"), [((40, 64), (33, 7)), ((300, 20), (70, 64))])
-def test_sums_are_exact(rng, source, target):
-    """As with integers: so neither the order of a sum nor the number of threads can matter."""
-    image = rng.integers(0, 256, (*source, 3), dtype=np.uint8)
-    image[:40] = 255
-    result = image.astype(np.int64)
-    for axis in range(2):
-        start, length = np.array([0]), np.array([source[axis]])
-        lines = weights(start, length, source[axis], target[axis])[0].astype(np.float64) * 2**15
-        assert (lines == lines.astype(np.int64)).all()
-        summed = np.tensordot(lines.astype(np.int64), result, (1, axis))
-        result = np.minimum((summed + 2**14) >> 15, 255)
-        result = result if axis == 0 else result.swapaxes(0, 1)
-    assert np.array_equal(Resize(target)(image[None])[0], result)
+side = st.integers(1, 24)
+
+
+@given(st.tuples(side, side), st.tuples(side, side), st.sampled_from([1, 3]), st.integers(0, 99))
+@settings(max_examples=60, deadline=None)
+def test_resize_is_its_definition_at_any_size(source, target, channels, seed):
+    rng = np.random.default_rng(seed)
+    check_definition(rng.integers(0, 256, (*source, channels), dtype=np.uint8), target)
+
+
+@given(st.tuples(side, side), side, st.integers(0, 99))
+@settings(max_examples=60, deadline=None)
+def test_a_view_is_resized_as_its_copy(source, length, seed):
+    large = np.random.default_rng(seed).integers(0, 256, (3, 50, 50, 3), dtype=np.uint8)
+    view = large[::-1, : 2 * source[0] : 2, source[1] - 1 :: -1]
+    assert np.array_equal(Resize(length)(view), Resize(length)(view.copy()))
+    assert np.array_equal(Resize(length)(view), Resize(length)(list(view)))
 
 
 def test_flat_images_stay_flat():
@@ -85,6 +88,32 @@ def test_flat_images_stay_flat():
 )
 def test_one_number_is_the_shorter_side(source, target):
     assert Resize(12)(np.zeros((2, *source, 1), np.uint8)).shape == (2, *target, 1)
+
+
+@given(side, st.tuples(st.integers(1, 3000), st.integers(1, 3000)))
+@settings(max_examples=100, deadline=None)
+def test_the_other_side_is_in_proportion_rounded_down(length, source):
+    """As torchvision: int(size * long / short)."""
+    height, width = Resize(length)(np.zeros((1, *source, 1), np.uint8)).shape[1:3]
+    wanted = sorted([length, int(length * max(source) / min(source))])
+    assert sorted([height, width]) == wanted
+    assert (height <= width) == (source[0] <= source[1]) or wanted[0] == wanted[1]
+
+
+def test_an_image_that_would_not_fit_into_memory():
+    line = np.zeros((1, 1, 30_000, 3), np.uint8)
+    with pytest.raises(DataError, match="1 x 30000 pixels would become 256 x 7,680,000, more than"):
+        Resize(256)(line)
+    assert Resize((256, 256))(line).shape == (1, 256, 256, 3)
+    assert RandomResizedCrop(256)(line, Draws(0, 0, np.arange(1))).shape == (1, 256, 256, 3)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_is_pillows_at_most_twice():
+    (longest,) = (w for w in layers.resizing() if w.name == "resize-memory-high")
+    task = replace(longest.task, shape=(1, 2000, 10, 3))
+    ours, pillow = (peak_memory(task, c, runs=1) for c in contestants.of(longest))
+    assert 30 * 2**20 < ours < 2 * pillow  # the result has 38 MiB
 
 
 def test_random_resized_crop_is_a_crop_then_a_resize(rng):

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from minires.data import (
     CenterCrop,
@@ -82,15 +84,50 @@ def test_random_horizontal_flip(images, draws, p):
             assert (got[n, :, x] == images[n, :, source]).all()
 
 
-@pytest.mark.parametrize("size", [5, (7, 11), (3, 8), (9, 8), (8, 14)])
-def test_center_crop(images, size):
-    got = CenterCrop(size)(images)
-    height, width = (size, size) if isinstance(size, int) else size
-    assert got.shape == (N, height, width, images.shape[-1])
-    up, left = max(0, -(-(height - H) // 2)), max(0, -(-(width - W) // 2))
-    padded = np.pad(images, ((0, 0), (up, up), (left, left), (0, 0)))
-    top, start = (padded.shape[1] - height) // 2, (padded.shape[2] - width) // 2
-    assert (got == padded[:, top : top + height, start : start + width]).all()
+def torchvisions_margin(have, wanted):
+    """Pixels (before, after) that torchvision's center_crop adds (above 0) or cuts off.
+
+    Its pad has (wanted - have) // 2 before and (wanted - have + 1) // 2 after; its crop begins at
+    int(round((have - wanted) / 2.0)). Python rounds halves to the even number.
+    """
+    missing = wanted - have
+    if missing > 0:
+        return missing // 2, (missing + 1) // 2
+    before = round(-missing / 2.0)
+    return -before, missing + before
+
+
+side = st.integers(1, 13)
+
+
+@given(st.tuples(side, side), st.tuples(side, side))
+@settings(max_examples=200, deadline=None)
+def test_center_crop_is_torchvisions(have, wanted):
+    images = np.arange(1, 1 + 2 * have[0] * have[1], dtype=np.uint16).astype(np.uint8)
+    images = images.reshape(2, *have, 1)
+    margins = [torchvisions_margin(*pair) for pair in zip(have, wanted, strict=True)]
+    expected = np.pad(images, ((0, 0), *(np.maximum(m, 0) for m in margins), (0, 0)))
+    for axis, (before, after) in enumerate(margins, 1):
+        stop = expected.shape[axis] + min(after, 0)
+        expected = expected.take(range(max(-before, 0), stop), axis=axis)
+    assert np.array_equal(CenterCrop(wanted)(images), expected)
+
+
+@pytest.mark.parametrize(
+    ("have", "wanted", "middle"),
+    [
+        (5, 2, [2, 3]),  # margins of 1.5 are 2: even
+        (3, 2, [0, 1]),  # of 0.5 none
+        (7, 2, [2, 3]),  # of 2.5 are 2
+        (4, 2, [1, 2]),
+        (2, 3, [0, 1, None]),  # what is missing is missing at the end
+        (2, 4, [None, 0, 1, None]),
+    ],
+)
+def test_center_crop_by_hand(have, wanted, middle):
+    line = np.arange(1, have + 1, dtype=np.uint8).reshape(1, 1, have, 1)
+    got = CenterCrop((1, wanted))(line)[0, 0, :, 0].tolist()
+    assert got == [0 if place is None else place + 1 for place in middle]
 
 
 @pytest.mark.parametrize("transform", ALL, ids=repr)

@@ -116,6 +116,15 @@ def test_no_file(tmp_path):
 # ---------------------------------------------------------------------- the data
 
 
+def test_a_constant_channel_is_normalised_to_zeros(monkeypatch):
+    digits = data.digits()
+    digits.images = np.full_like(digits.images, 77)
+    monkeypatch.setattr(data, "load_dataset", lambda *arguments, **options: digits)
+    task = load_task(make_recipe(data="digits"))
+    assert (task.metadata["mean"], task.metadata["std"]) == ([77 / 255], [1.0])
+    assert abs(task.eval_transform(digits.images)).max() < 1e-6
+
+
 def test_three_sets_that_share_no_image():
     task = load_task(make_recipe(data="digits", valid=0.25, seed=5))
     assert (len(task.train), len(task.valid), len(task.test)) == (1078, 359, 360)
