@@ -469,6 +469,35 @@ def test_a_folder_of_images_from_end_to_end(run, tmp_path, no_picture):
     assert (code, err) == (2, "minires: the weights know 2 classes, digits has 10\n")
 
 
+def test_what_a_folder_is_taken_for_is_said(run, tmp_path, no_picture):
+    picture_folder(tmp_path / "pictures" / "Train")
+    picture_folder(tmp_path / "pictures" / "my-val", 1)
+    (tmp_path / "pictures" / "notes").mkdir()
+    (tmp_path / "pictures" / "Train" / "red" / "IMG_1.HEIC").write_bytes(b"")
+    fast = ("--model", "resnet8", "--epochs", 1, "--batch-size", 7, "--lr", 0.01)
+    code, out, err = run("train", "--data", "pictures", *fast, "--out", "out")
+    assert (code, err) == (0, "")
+    assert "9 images to train, 1 held out, 2 to test" in out
+    assert "\n2 classes: blue, red\n" in out
+    assert "\nto train on: Train; to test on: my-val; not used: notes\n" in out
+    assert "\nleft out, as no images by their names: 1 files (.HEIC)\n" in out
+    assert "\nchecking 12 images\n" in out
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_damaged_image_is_found_before_the_training(run, tmp_path, part):
+    for name in ("train", "test"):
+        picture_folder(tmp_path / "pictures" / name)
+    path = tmp_path / "pictures" / part / "red" / "3.png"
+    path.write_bytes(path.read_bytes()[:-900])
+    before = sorted(tmp_path.rglob("*"))
+    code, out, err = run("train", "--data", "pictures", "--model", "resnet8", "--out", "out")
+    assert code == 2
+    assert re.fullmatch(rf"minires: {path}: cannot be read as an image: [^\n]*\n", err)
+    assert "epoch   train loss" not in out
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 @pytest.mark.shared
 def test_cifar_from_its_archive(run, monkeypatch, shared, no_picture):
     """A few hundred images of it: training on the whole set takes minutes."""
@@ -510,6 +539,9 @@ def test_cifar_from_its_archive(run, monkeypatch, shared, no_picture):
         ("summary RESNET18", r"unknown model 'RESNET18' \(did you mean resnet18\?\)"),
         ("train --data mnits", "unknown dataset 'mnits': expected one of digits, fashion-mini"),
         ("train --data cifar10 --data-dir nowhere", "CIFAR-10 is not in .*nowhere"),
+        ("train --data=", "--data is empty"),
+        ("train --data-dir= --data cifar10", "--data-dir is empty"),
+        ("train --out=", "--out is empty"),
         ("train --optimizer lion", "unknown optimizer 'lion': one of sgd, adam, adamw, rmsprop"),
         ("train --schedule linear", "unknown schedule 'linear': one of onecycle, cosine, step"),
         ("train --augment spin", "unknown augmentation 'spin': crop, flip or none"),
@@ -569,6 +601,22 @@ def test_a_mistake_gets_one_line_and_exit_code_2(run, monkeypatch, tmp_path, arg
     assert re.fullmatch(r"minires: [^\n]+\n", err)
     assert re.search(message, err)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_empty_argument_is_not_the_working_directory(run, tmp_path):
+    for arguments in (
+        ("train", "--data", ""),
+        ("train", "--out", ""),
+        ("train", "--data", "digits", "--out", " "),
+        ("train", "--resume", ""),
+        ("eval", "--weights", "w.npz", "--data", ""),
+        ("predict", "w.npz", ""),
+        ("export", "--model", "resnet8", ""),
+    ):
+        code, out, err = run(*arguments)
+        assert (code, out) == (2, "")
+        assert re.fullmatch(r"minires: (--[\w-]+ is|an) empty[^\n]*\n", err), err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_holds_a_training_is_not_overwritten(trained, run):

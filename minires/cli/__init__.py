@@ -59,6 +59,7 @@ def main() -> None:
         # a log is read while it grows, and no name of a class is worth an error of encoding
         sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     try:
+        _refuse_empty(sys.argv[1:])
         code = app(sys.argv[1:] or ["--help"], prog_name="minires", standalone_mode=False)
         sys.stdout.flush()
     except Stopped as error:
@@ -75,6 +76,18 @@ def main() -> None:
     if code == 130:
         _fail("interrupted", 130)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _refuse_empty(arguments: list[str]) -> None:
+    """An empty path would be the working directory, where a script forgot to set a variable."""
+    for before, text in zip(["", *arguments], arguments, strict=False):
+        option, equals, value = (
+            text.partition("=") if text.startswith("--") else (before, "=", text)
+        )
+        if equals and not value.strip():
+            raise ValueError(
+                f"{option} is empty" if option.startswith("-") else "an empty argument"
+            )
 
 
 def _message(error: Any) -> str:

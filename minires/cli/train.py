@@ -12,6 +12,7 @@ from minires import data as datasets
 from minires import kernels
 from minires.backend import parse_device
 from minires.cli.evaluate import measure, numbers
+from minires.cli.images import look_at_images
 from minires.cli.options import DataDirOption, DeviceOption, data_option, option
 from minires.training import Interrupted, fit, load
 from minires.training.recipe import (
@@ -144,7 +145,7 @@ def _given(context: typer.Context, name: str) -> bool:
 
 def _lasting(name: str | None) -> str | None:
     """A dataset's name, or a folder's whole path: the training may be resumed from elsewhere."""
-    if name is None or name in datasets.DATASET_NAMES or not Path(name).exists():
+    if not name or name in datasets.DATASET_NAMES or not Path(name).exists():
         return name
     return str(Path(name).resolve())
 
@@ -189,6 +190,7 @@ def _train(recipe: Recipe, folder: Path, resume: bool) -> None:
     if recipe.amp and recipe.device == "cpu":
         print("mixed precision on the CPU: correct, but slower than without --amp")
     if not resume:
+        look_at_images(recipe, task)
         recipe.write(folder / "recipe.json")
     try:
         history = fit(
