@@ -47,6 +47,8 @@ def _check(array: Any, rank: int, axes: str, where: str) -> None:
         raise DataError(f"{where}: expected uint8 images, got dtype {array.dtype}")
     if array.ndim != rank:
         raise DataError(f"{where}: expected images {axes}, got an array of shape {array.shape}")
+    if 0 in array.shape[-3:-1]:
+        raise DataError(f"{where}: there are no pixels in images of shape {array.shape}")
     channels = array.shape[-1]
     if channels not in (1, 3):
         first = array.shape[-3]
@@ -75,6 +77,25 @@ def check_labels(labels: Any, classes: int, where: str) -> IntArray:
         raise DataError(
             f"{where}: label {array[wrong[0]]} of image {wrong[0]} is out of range: "
             f"there are {classes} classes, 0 to {classes - 1}"
+        )
+    return array.astype(np.int64)
+
+
+def check_indices(indices: Any, length: int, where: str) -> IntArray:
+    """Indices into a dataset of that length as int64 (N,): integers, or a mask of booleans.
+
+    Raises
+    ------
+    DataError
+        If they are neither, or not one-dimensional, or if a mask has another length.
+    """
+    array = np.asarray(indices)
+    if array.dtype == bool and array.shape == (length,):
+        return np.flatnonzero(array)
+    if array.ndim != 1 or (array.size and not np.issubdtype(array.dtype, np.integer)):
+        raise DataError(
+            f"{where}: expected integers (N,) or a mask of {length} booleans as indices, got dtype "
+            f"{array.dtype}, shape {array.shape}"
         )
     return array.astype(np.int64)
 

@@ -7,9 +7,16 @@ from copy import copy
 from typing import Any, Protocol, Self, SupportsIndex, overload
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
-from minires.data.arrays import Images, IntArray, UInt8Array, check_images, check_labels
+from minires.data.arrays import (
+    Images,
+    IntArray,
+    UInt8Array,
+    check_images,
+    check_indices,
+    check_labels,
+)
 from minires.data.errors import DataError
 
 
@@ -83,11 +90,12 @@ class ImageDataset:
             return self.subset(np.arange(len(self))[index])
         return self.images[index], int(self.labels[index])
 
-    def take(self, indices: NDArray[Any]) -> tuple[UInt8Array, IntArray]:
-        """Copies of the images (B, H, W, C) and labels (B,) with these indices."""
-        return self.images.take(indices, axis=0), self.labels.take(indices)
+    def take(self, indices: ArrayLike) -> tuple[UInt8Array, IntArray]:
+        """Copies of the images (B, H, W, C) and labels (B,) with these indices, or under a mask."""
+        chosen = check_indices(indices, len(self), self.name)
+        return self.images.take(chosen, axis=0), self.labels.take(chosen)
 
-    def subset(self, indices: NDArray[Any]) -> Self:
+    def subset(self, indices: ArrayLike) -> Self:
         """A set of copies of the images with these indices."""
         part = copy(self)
         part.images, part.labels = self.take(indices)

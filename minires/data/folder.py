@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from copy import copy
 from pathlib import Path
-from typing import Any, Self
+from typing import Self, SupportsIndex, overload
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
-from minires.data.arrays import Images, IntArray, UInt8Array, stack_if_equal
+from minires.data.arrays import Images, IntArray, UInt8Array, check_indices, stack_if_equal
 from minires.data.errors import DataError, listed
 from minires.data.image import EXTENSIONS, pillow, read_image
 from minires.data.parts import find_parts
@@ -97,25 +97,33 @@ class ImageFolder:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, index: int) -> tuple[UInt8Array, int]:
-        """One image uint8 (H, W, 3) and its label."""
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> tuple[UInt8Array, int]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Self: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> tuple[UInt8Array, int] | Self:
+        """One image uint8 (H, W, 3) and its label, or the set of a slice's images."""
+        if isinstance(index, slice):
+            return self.subset(np.arange(len(self))[index])
         return read_image(self.paths[index]), int(self.labels[index])
 
-    def take(self, indices: NDArray[Any]) -> tuple[Images, IntArray]:
+    def take(self, indices: ArrayLike) -> tuple[Images, IntArray]:
         """Images uint8, stacked (B, H, W, 3) if all sizes agree, else a list; and labels (B,)."""
-        images = [read_image(self.paths[index]) for index in np.asarray(indices).tolist()]
-        return stack_if_equal(images), self.labels[indices]
+        chosen = check_indices(indices, len(self), str(self.root))
+        images = [read_image(self.paths[index]) for index in chosen.tolist()]
+        return stack_if_equal(images), self.labels[chosen]
 
     @property
     def images(self) -> Iterator[UInt8Array]:
         """All images (H, W, 3), decoded one after the other."""
         return map(read_image, self.paths)
 
-    def subset(self, indices: NDArray[Any]) -> Self:
-        """The same classes with only the images that have these indices."""
+    def subset(self, indices: ArrayLike) -> Self:
+        """The same classes with only the images that have these indices, or are under a mask."""
+        chosen = check_indices(indices, len(self), str(self.root))
         part = copy(self)
-        part.paths = [self.paths[index] for index in np.asarray(indices).tolist()]
-        part.labels = self.labels[indices]
+        part.paths = [self.paths[index] for index in chosen.tolist()]
+        part.labels = self.labels[chosen]
         return part
 
     def __repr__(self) -> str:

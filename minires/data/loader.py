@@ -14,6 +14,7 @@ from minires.data.arrays import Images, IntArray
 from minires.data.dataset import Dataset
 from minires.data.draws import Draws, permutation
 from minires.data.errors import DataError
+from minires.data.settings import whole
 
 Batch: TypeAlias = tuple[NDArray[Any], IntArray]
 """Images (B, H, W, C), of the dtype that the transform leaves, and labels int64 (B,)."""
@@ -69,10 +70,8 @@ class DataLoader:
     ) -> None:
         if len(dataset) == 0:
             raise DataError("DataLoader: the dataset is empty")
-        if batch_size < 1:
-            raise DataError(f"DataLoader: batch_size must be at least 1, got {batch_size}")
-        if prefetch < 0:
-            raise DataError(f"DataLoader: prefetch must be at least 0, got {prefetch}")
+        batch_size = whole(batch_size, "DataLoader: batch_size", 1)
+        prefetch = whole(prefetch, "DataLoader: prefetch", 0)
         if drop_last and len(dataset) < batch_size:
             raise DataError(
                 f"DataLoader: no batch is left, since drop_last drops the only one: "

@@ -81,7 +81,7 @@ def default_root() -> Path:
     folder.
     """
     named = os.environ.get("MINIRES_DATA")
-    return Path(named) if named else Path.home() / ".cache" / "minires"
+    return Path(named).expanduser() if named else Path.home() / ".cache" / "minires"
 
 
 def _image_folder(folder: Path, train: bool) -> ImageFolder:

@@ -10,7 +10,8 @@ from minires.data.arrays import IntArray, UInt8Array
 from minires.data.draws import Draws
 from minires.data.errors import DataError
 from minires.data.image import pillow
-from minires.data.transforms import Size, Transform, as_pair
+from minires.data.settings import Size, as_pair, interval, size_of
+from minires.data.transforms import Transform
 
 _ATTEMPTS = 10  # of RandomResizedCrop, as in torchvision
 
@@ -37,7 +38,7 @@ class Resize(Transform):
     size: Size
 
     def __post_init__(self) -> None:
-        as_pair(self.size, "Resize")
+        object.__setattr__(self, "size", size_of(self.size, "Resize"))
 
     def batch(self, images: UInt8Array, draws: Draws | None = None) -> UInt8Array:
         n, height, width, _ = images.shape
@@ -45,7 +46,7 @@ class Resize(Transform):
             short = min(height, width)
             target = (self.size * height // short, self.size * width // short)
         else:
-            target = as_pair(self.size, "Resize")
+            target = self.size
         if target == (height, width):
             return images.copy()
         start = np.zeros(n, np.int64)
@@ -66,15 +67,13 @@ class RandomResizedCrop(Transform):
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
 
     def __post_init__(self) -> None:
-        as_pair(self.size, "RandomResizedCrop")
-        if not 0 < self.scale[0] <= self.scale[1] or not 0 < self.ratio[0] <= self.ratio[1]:
-            raise DataError(
-                f"RandomResizedCrop: scale and ratio must be increasing pairs above 0, "
-                f"got {self.scale} and {self.ratio}"
-            )
+        object.__setattr__(self, "size", size_of(self.size, "RandomResizedCrop"))
+        for name in ("scale", "ratio"):
+            pair = interval(getattr(self, name), f"RandomResizedCrop: {name}")
+            object.__setattr__(self, name, pair)
 
     def batch(self, images: UInt8Array, draws: Draws | None) -> UInt8Array:
-        target = as_pair(self.size, "RandomResizedCrop")
+        target = as_pair(self.size)
         return resample(images, *self.boxes(images.shape[1:3], self.needed(draws)), target)
 
     def boxes(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+from numbers import Integral, Real
 from typing import TypeVar
 
 import numpy as np
@@ -39,7 +41,9 @@ def split(
     """
     labels = dataset.labels
     total = len(labels)
-    count = round(held_out * total) if isinstance(held_out, float) else held_out
+    if isinstance(held_out, bool) or not isinstance(held_out, Real) or not isfinite(held_out):
+        raise DataError(f"split: held_out must be a number of images or a share, got {held_out!r}")
+    count = int(held_out) if isinstance(held_out, Integral) else round(float(held_out) * total)
     if not 0 < count < total:
         raise DataError(
             f"split: held_out={held_out} would leave {total - count} of {total} images and hold "

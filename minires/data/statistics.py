@@ -71,4 +71,9 @@ def _parts(images: UInt8Array | Iterable[UInt8Array]) -> Iterator[UInt8Array]:
             yield images[start : start + 256]
     else:
         for image in images:
+            if not isinstance(image, np.ndarray):
+                raise DataError(
+                    f"dataset_statistics: expected arrays of images, got {type(image).__name__}; "
+                    "of a dataset, pass its .images"
+                )
             yield image[None]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from minires.data.arrays import FloatArray, UInt8Array, check_images, stack_if_equal
 from minires.data.draws import Draws
 from minires.data.errors import DataError
-
-Size: TypeAlias = int | tuple[int, int]
+from minires.data.settings import Size, as_pair, numbers, share, size_of, whole
 
 
 class Transform(ABC):
@@ -93,16 +92,16 @@ class Normalize(Transform):
     Raises
     ------
     DataError
-        If `mean` and `std` differ in length, if a deviation is not positive, or, when called, if
-        the images have another number of channels.
+        If `mean` or `std` is no sequence of finite numbers, if they differ in length, if a
+        deviation is not positive, or, when called, if the images have another number of channels.
     """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        object.__setattr__(self, "mean", tuple(map(float, mean)))
-        object.__setattr__(self, "std", tuple(map(float, std)))
+        object.__setattr__(self, "mean", numbers(mean, "Normalize: mean"))
+        object.__setattr__(self, "std", numbers(std, "Normalize: std"))
         if len(self.mean) != len(self.std):
             raise DataError(f"Normalize: {len(self.mean)} means but {len(self.std)} deviations")
         if not all(deviation > 0 for deviation in self.std):
@@ -134,8 +133,7 @@ class RandomHorizontalFlip(Transform):
     p: float = 0.5
 
     def __post_init__(self) -> None:
-        if not 0 <= self.p <= 1:
-            raise DataError(f"RandomHorizontalFlip: p must be a probability, got {self.p}")
+        object.__setattr__(self, "p", share(self.p, "RandomHorizontalFlip: p"))
 
     def batch(self, images: UInt8Array, draws: Draws | None) -> UInt8Array:
         chosen = np.flatnonzero(self.needed(draws).uniform("flip") < self.p)
@@ -168,13 +166,12 @@ class RandomCrop(Transform):
     padding: int = 0
 
     def __post_init__(self) -> None:
-        as_pair(self.size, "RandomCrop")
-        if self.padding < 0:
-            raise DataError(f"RandomCrop: padding must be at least 0, got {self.padding}")
+        object.__setattr__(self, "size", size_of(self.size, "RandomCrop"))
+        object.__setattr__(self, "padding", whole(self.padding, "RandomCrop: padding", 0))
 
     def batch(self, images: UInt8Array, draws: Draws | None) -> UInt8Array:
         draws = self.needed(draws)
-        height, width = as_pair(self.size, "RandomCrop")
+        height, width = as_pair(self.size)
         sides = self.padding, self.padding
         padded = pad(images, sides, sides) if self.padding else images
         tops = padded.shape[1] - height + 1
@@ -200,29 +197,15 @@ class CenterCrop(Transform):
     size: Size
 
     def __post_init__(self) -> None:
-        as_pair(self.size, "CenterCrop")
+        object.__setattr__(self, "size", size_of(self.size, "CenterCrop"))
 
     def batch(self, images: UInt8Array, draws: Draws | None = None) -> UInt8Array:
-        size = as_pair(self.size, "CenterCrop")
+        size = as_pair(self.size)
         missing = [max(n - have, 0) for n, have in zip(size, images.shape[1:3], strict=True)]
         if any(missing):
             images = pad(images, *((n // 2, n - n // 2) for n in missing))
         top, left = (round((have - n) / 2) for n, have in zip(size, images.shape[1:3], strict=True))
         return images[:, top : top + size[0], left : left + size[1]].copy()
-
-
-def as_pair(size: Size, where: str) -> tuple[int, int]:
-    """(height, width) from either form of a size.
-
-    Raises
-    ------
-    DataError
-        If it is neither one positive integer nor two.
-    """
-    pair = (size, size) if isinstance(size, int) else tuple(size)
-    if len(pair) != 2 or not all(isinstance(side, int) and side > 0 for side in pair):
-        raise DataError(f"{where}: size must be one or two positive integers, got {size!r}")
-    return pair[0], pair[1]
 
 
 def pad(images: UInt8Array, rows: tuple[int, int], columns: tuple[int, int]) -> UInt8Array:

@@ -119,6 +119,25 @@ def test_take_and_subset_copy(small):
     assert (small.images == before).all()
 
 
+def test_a_mask_chooses_what_it_covers(small):
+    mask = small.labels == 1
+    for chosen in (mask, mask.tolist(), np.flatnonzero(mask), np.flatnonzero(mask).tolist()):
+        assert small.subset(chosen).labels.tolist() == [1] * 10
+        assert np.array_equal(small.take(chosen)[0], small.images[mask])
+    assert len(small.subset([])) == 0
+
+
+@pytest.mark.parametrize(
+    "indices",
+    [[1.0, 2.5], [True], np.ones(29, bool), [[1, 2]], 3, None, "abc", np.ones((30, 1), bool)],
+)
+def test_what_is_no_index(small, indices):
+    with pytest.raises(
+        DataError, match=r"small: expected integers .* or a mask of 30 booleans as ind"
+    ):
+        small.subset(indices)
+
+
 def test_repr(small):
     assert repr(small) == "small: 30 images 4x5x3, 3 classes"
 
@@ -199,6 +218,7 @@ def test_what_to_normalise_a_constant_channel_with_is_said():
         (uint8(0, 4, 4, 3), "there are no images"),
         ([uint8(4, 4, 3), uint8(4, 4, 1)], "images of 3 and of 1 channels"),
         (uint8(4, 4, 3), "expected images"),
+        (digits(), r"expected arrays of images, got tuple; of a dataset, pass its \.images"),
         (np.zeros((1, 4, 4, 3)), "expected uint8"),
     ],
 )
@@ -230,6 +250,18 @@ def test_split_of_unequal_classes():
         assert len(rest) == 83 - count
         exact = np.array([50, 30, 3, 0]) * count / 83
         assert (abs(np.bincount(held.labels, minlength=4) - exact) < 1).all()
+
+
+@pytest.mark.parametrize("held_out", [np.float32(0.2), fractions.Fraction(1, 5), np.int64(6)])
+def test_split_takes_any_number(small, held_out):
+    _, held = split(small, held_out, seed=1)
+    assert (held.images == split(small, 6, seed=1)[1].images).all()
+
+
+@pytest.mark.parametrize("held_out", ["0.2", None, math.nan, math.inf, True])
+def test_split_by_what_is_no_number(small, held_out):
+    with pytest.raises(DataError, match="held_out must be a number of images or a share"):
+        split(small, held_out)
 
 
 @pytest.mark.parametrize("held_out", [0, 30, -1, 0.0, 1.0, 0.001])

@@ -67,6 +67,10 @@ def test_take_and_subset(folder):
     part = dataset.subset(np.array([14, 5, 0]))
     assert all(np.array_equal(a, b) for a, b in zip(part.images, images, strict=True))
     assert part.labels.tolist() == [2, 1, 0]
+    assert dataset.subset(dataset.labels == 2).paths == dataset.paths[10:] == dataset[10:].paths
+    assert dataset.take(np.arange(15) > 13)[1].tolist() == [2]
+    with pytest.raises(DataError, match="expected integers"):
+        dataset.subset([1.5])
     assert len(dataset) == 15
 
 

@@ -213,13 +213,26 @@ def test_reprs():
         (lambda: CenterCrop((3, 2.5)), "CenterCrop: size must be"),
         (lambda: Resize((1, 2, 3)), "Resize: size must be"),
         (lambda: RandomResizedCrop(-1), "RandomResizedCrop: size must be"),
-        (lambda: RandomResizedCrop(8, (0.5, 0.2)), "increasing pairs above 0"),
-        (lambda: RandomResizedCrop(8, ratio=(0, 1)), "increasing pairs above 0"),
+        (lambda: RandomResizedCrop(8, (0.5, 0.2)), "scale must be an increasing pair above 0"),
+        (lambda: RandomResizedCrop(8, ratio=(0, 1)), "ratio must be an increasing pair above 0"),
         (lambda: RandomCrop(4, -1), "padding must be at least 0, got -1"),
         (lambda: RandomHorizontalFlip(1.5), "p must be a probability, got 1.5"),
+        (lambda: Resize(True), "Resize: size must be"),
+        (lambda: Resize("32"), "Resize: size must be"),
+        (lambda: CenterCrop(2.0), "CenterCrop: size must be"),
+        (lambda: CenterCrop(None), "CenterCrop: size must be"),
+        (lambda: RandomResizedCrop(8, scale=0.5), "scale must be an increasing pair above 0"),
+        (lambda: RandomResizedCrop(8, (1, float("inf"))), "scale must be an increasing pair"),
+        (lambda: RandomCrop(4, 1.5), "padding must be a whole number, got 1.5"),
+        (lambda: RandomCrop(4, (1, 2)), r"padding must be a whole number, got \(1, 2\)"),
+        (lambda: RandomHorizontalFlip("0.5"), "p must be a probability, got '0.5'"),
+        (lambda: Normalize(0.5, 0.5), "mean must be finite numbers, one a channel, got 0.5"),
+        (lambda: Normalize([], []), "mean must be finite numbers"),
+        (lambda: Normalize([float("inf")], [1]), "mean must be finite numbers"),
+        (lambda: Normalize(["a"], [1]), "mean must be finite numbers"),
         (lambda: Normalize([0.5], [0.1, 0.2]), "1 means but 2 deviations"),
         (lambda: Normalize([0.5], [0.0]), "every deviation must be above 0"),
-        (lambda: Normalize([0.5], [float("nan")]), "every deviation must be above 0"),
+        (lambda: Normalize([0.5], [float("nan")]), "std must be finite numbers, one a channel"),
     ],
 )
 def test_wrong_parameters(make, message):
@@ -237,11 +250,22 @@ def test_wrong_parameters(make, message):
         ([np.zeros((3, H, W), np.uint8)] * N, r"images.transpose\(1, 2, 0\)"),
         ([np.zeros((1, H, W, 3), np.uint8)] * N, r"expected images \(H, W, C\)"),
         (None, "expected a NumPy array"),
+        (np.zeros((N, 0, W, 1), np.uint8), r"no pixels in images of shape \(23, 0, 11, 1\)"),
     ],
 )
 def test_wrong_images(transform, images, message, draws):
     with pytest.raises(DataError, match=message):
         transform(images, draws)
+
+
+def test_numpys_numbers_are_numbers():
+    five, six = np.int64(5), np.uint8(6)
+    for transform in (Resize, CenterCrop, RandomCrop, RandomResizedCrop):
+        assert transform(five) == transform(5)
+        assert transform((five, six)) == transform([5, 6]) == transform(np.array([5, 6]))
+        assert repr(transform((five, six))) == repr(transform((5, 6)))
+    assert repr(RandomHorizontalFlip(np.float32(0.5))) == "RandomHorizontalFlip(p=0.5)"
+    assert repr(RandomCrop(5, np.int8(2))) == "RandomCrop(size=5, padding=2)"
 
 
 def test_images_that_do_not_fit(draws):
