@@ -91,7 +91,7 @@ def _check_mean_and_std(mean: Any, std: Any, channels: int) -> None:
 
 def _class_names(path: Path, count: int) -> list[str]:
     try:
-        names = path.read_text(encoding="utf-8").split("\n")
+        names = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError:
         raise ValueError(f"{path} is no text in UTF-8: names of classes were wanted") from None
     names = [name.strip() for name in names if name.strip()]

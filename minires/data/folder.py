@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Self, SupportsIndex, overload
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -64,18 +65,22 @@ class ImageFolder:
                 f"ImageFolder({str(self.root / parts.train)!r}), or load_dataset({str(root)!r})"
             )
         self.classes = tuple(classes) if classes is not None else tuple(found)
-        unknown = [name for name in found if name not in self.classes]
-        if unknown:
-            raise DataError(
-                f"{root}: folder {unknown[0]!r} is none of the classes {listed(self.classes)}"
-            )
+        # An accented letter is one character or two, which depends on the system it was typed on.
+        label_of = {normalize("NFC", name): label for label, name in enumerate(self.classes)}
+        if len(label_of) < len(self.classes):
+            raise DataError(f"{root}: two classes of the same name in {listed(self.classes)}")
         self.paths, self.left_out = [], []
         labels: list[int] = []
         met: dict[Identity, Path] = {}
         for name in found:
+            label = label_of.get(normalize("NFC", name))
+            if label is None:
+                raise DataError(
+                    f"{root}: folder {name!r} is none of the classes {listed(self.classes)}"
+                )
             images = self._images_of(name, met)
             self.paths += images
-            labels += [self.classes.index(name)] * len(images)
+            labels += [label] * len(images)
         self.labels = np.array(labels, np.int64)
 
     def _images_of(self, name: str, met: dict[Identity, Path]) -> list[Path]:

@@ -120,6 +120,7 @@ class _CIFAR(ImageDataset):
 
     title: ClassVar[str]
     folder: ClassVar[str]
+    pickled: ClassVar[tuple[str, ...]]  # the same images in a form that is not read
     files: ClassVar[dict[bool, tuple[str, ...]]]
     records: ClassVar[dict[bool, int]]  # in each file; a shorter file is taken as it is
     label_bytes: ClassVar[int]
@@ -138,7 +139,9 @@ class _CIFAR(ImageDataset):
             if place.is_file() or (place.is_dir() and holds_any(place, names)):
                 return place
         if not download:
-            raise _not_found(cls.title, root, [cls.remote.file, *names])
+            there = [name for name in cls.pickled if (root / name).exists()]
+            hint = f" ({there[0]} is there, but holds pickles, which are not read)" if there else ""
+            raise _not_found(cls.title, root, [cls.remote.file, *names], hint)
         archive = root / cls.remote.file
         fetch(cls.remote.url, archive, sha256=cls.remote.sha256, size=cls.remote.size)
         return archive
@@ -188,6 +191,7 @@ class CIFAR10(_CIFAR):
 
     title = "CIFAR-10"
     folder = "cifar-10-batches-bin"
+    pickled = ("cifar-10-batches-py", "cifar-10-python.tar.gz")
     files: ClassVar = {
         True: tuple(f"data_batch_{number}.bin" for number in range(1, 6)),
         False: ("test_batch.bin",),
@@ -211,6 +215,7 @@ class CIFAR100(_CIFAR):
 
     title = "CIFAR-100"
     folder = "cifar-100-binary"
+    pickled = ("cifar-100-python", "cifar-100-python.tar.gz")
     files: ClassVar = {True: ("train.bin",), False: ("test.bin",)}
     records: ClassVar = {True: 50_000, False: 10_000}
     label_bytes = 2
@@ -226,9 +231,9 @@ def _part(train: bool) -> str:
     return "train" if train else "test"
 
 
-def _not_found(title: str, root: Path, names: list[str]) -> DataError:
+def _not_found(title: str, root: Path, names: list[str], hint: str = "") -> DataError:
     return DataError(
         f"{title} is not in {root}: looked there and in its usual folders for "
-        f"{', '.join(names)}; put the files there, or "
+        f"{', '.join(names)}{hint}; put the files there, or "
         "have them downloaded (download=True, --download)"
     )

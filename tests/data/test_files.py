@@ -243,6 +243,9 @@ def test_too_large_a_file(tmp_path, rng, monkeypatch):
 def test_missing_files(tmp_path, rng):
     with pytest.raises(DataError, match=r"CIFAR-10 is not in .*cifar-10-binary.tar.gz, data_batch"):
         CIFAR10(tmp_path)
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    with pytest.raises(DataError, match=r"\(cifar-10-batches-py is there, but holds pickles"):
+        CIFAR10(tmp_path)
     with pytest.raises(DataError, match="CIFAR-100 is not in"):
         CIFAR100(tmp_path / "nowhere")
     write_cifar(tmp_path, CIFAR10, rng)

@@ -215,6 +215,16 @@ def test_an_image_that_is_a_link_to_nothing_is_not_left_out_silently(tmp_path):
             dataset[i]
 
 
+def test_names_are_the_same_however_their_accents_are_written(tmp_path):
+    one, two = "caf\u00e9", "cafe\u0301"
+    make(tmp_path, f"train/{one}", "train/tea", f"test/{two}")
+    testing = load_dataset(tmp_path, train=False)
+    assert (testing.classes, testing.labels.tolist()) == ((one, "tea"), [0])
+    make(tmp_path, f"train/{two}")
+    with pytest.raises(DataError, match="two classes of the same name in"):
+        load_dataset(tmp_path, train=True)
+
+
 def test_what_is_hidden_or_the_systems_is_no_image(tmp_path):
     make(tmp_path, "cat", "dog", ".git/a", "cat/.thumbnails", "__MACOSX/cat", "dog/@eaDir/0.png")
     (tmp_path / "cat" / "._0.png").write_bytes(b"")

@@ -28,7 +28,7 @@ def theirs(tmp_path):
 
 def test_to_every_format(run, theirs, tmp_path):
     path, model = theirs
-    (tmp_path / "names.txt").write_text("\n".join("abcdefghij") + "\n")
+    (tmp_path / "names.txt").write_text("\n".join("abcdefghij") + "\n", encoding="utf-8-sig")
     source = ("--weights", path, "--model", "resnet8")
     code, out, err = run("export", "a.onnx", *source, "--size", 8)
     assert (code, err) == (0, "")
