@@ -17,10 +17,6 @@ EXTENSIONS = frozenset(
 )
 """How the names of image files end, in any case."""
 
-_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
-"""What is decoded, by its content, in Pillow's words. Pillow knows more, and among that is EPS: a
-program, which it would have Ghostscript run."""
-
 # Tags of TIFF (revision 6.0, section 8 and 19)
 _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
 
@@ -44,7 +40,8 @@ def read_image(path: str | Path) -> UInt8Array:
 
     try:
         Image.init()
-        formats = [name for name in _FORMATS if name in Image.OPEN]
+        # a file is what its content says; EPS is a program, which Ghostscript would run
+        formats = [name for name in Image.ID if name != "EPS"]
         # A file with a name would be mapped into memory, and some Pillows then mix up the sides of
         # a TIFF file that is to be turned.
         with Path(path).open("rb") as file, Image.open(file, formats=formats) as image:
@@ -60,7 +57,7 @@ def read_image(path: str | Path) -> UInt8Array:
     except Exception as error:  # decoders raise nearly anything when they are fed garbage
         reason = getattr(error, "strerror", None) or error
         if isinstance(error, UnidentifiedImageError):  # whose text is about Python's file object
-            reason = f"none of the formats {', '.join(_FORMATS)}, or damaged at its beginning"
+            reason = "of no known format, or damaged at its beginning"
         raise DataError(f"{path}: cannot be read as an image: {reason}") from error
 
 

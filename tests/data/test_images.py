@@ -213,8 +213,10 @@ def test_damaged_exif_data_keep_no_picture_from_being_read(path, damage):
 
 def test_a_program_is_no_image(path):
     """EPS is PostScript, which Pillow hands to Ghostscript."""
-    content = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n"
-    with pytest.raises(DataError, match="cannot be read as an image: none of the formats AVIF, BM"):
+    content = saved(picture("RGB", (5, 4), 0), "EPS")
+    with Image.open(io.BytesIO(content)) as known:
+        assert known.format == "EPS"
+    with pytest.raises(DataError, match="cannot be read as an image: of no known format"):
         read_image(written(path, content))
 
 
