@@ -144,10 +144,11 @@ def resample(
             f"more than {limit:,} pixels"
         )
     n, _, _, channels = images.shape
+    mode = "L" if channels == 1 else "RGB"
     result = np.empty((n, *size, channels), np.uint8)
-    for i, image in enumerate(images):
-        part = image[top[i] : top[i] + height[i], left[i] : left[i] + width[i]]
-        picture = Image.fromarray(part[..., 0] if channels == 1 else part)
-        scaled = picture.resize(size[::-1], Image.Resampling.BILINEAR)
-        result[i] = np.asarray(scaled).reshape(*size, channels)
+    for i, (y, x, h, w) in enumerate(np.stack([top, left, height, width], axis=1).tolist()):
+        part = np.ascontiguousarray(images[i, y : y + h, x : x + w])
+        picture = Image.frombuffer(mode, (w, h), part, "raw", mode, 0, 1)
+        scaled = picture.resize(size[::-1], Image.Resampling.BILINEAR).tobytes()
+        result[i] = np.frombuffer(scaled, np.uint8).reshape(*size, channels)
     return result
