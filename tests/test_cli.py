@@ -480,7 +480,8 @@ def test_what_a_folder_is_taken_for_is_said(run, tmp_path, no_picture):
     assert "9 images to train, 1 held out, 2 to test" in out
     assert "\n2 classes: blue, red\n" in out
     assert "\nto train on: Train; to test on: my-val; not used: notes\n" in out
-    assert "\nleft out, as no images by their names: 1 files (.HEIC)\n" in out
+    left_out = "left out: 1 file that is in no class, or no image by the name (.HEIC)"
+    assert f"\n{left_out}\n" in out
     assert "\nchecking 12 images\n" in out
 
 

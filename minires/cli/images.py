@@ -47,4 +47,5 @@ def _taken_for(recipe: Recipe, train: ImageFolder, test: ImageFolder) -> Iterato
     left_out = {*train.left_out, *test.left_out}
     if left_out:
         kinds = sorted({path.suffix or path.name for path in left_out})
-        yield f"left out, as no images by their names: {len(left_out):,} files ({listed(kinds)})"
+        files = "1 file that is" if len(left_out) == 1 else f"{len(left_out):,} files that are"
+        yield f"left out: {files} in no class, or no image by the name ({listed(kinds)})"

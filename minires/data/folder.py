@@ -15,7 +15,7 @@ from minires.data.arrays import Images, IntArray, UInt8Array, check_indices, sta
 from minires.data.errors import DataError, listed
 from minires.data.image import EXTENSIONS, pillow, read_image
 from minires.data.parts import find_parts
-from minires.data.walk import Identity, files_below, folders_in, is_image
+from minires.data.walk import Identity, files_below, folders_in, images_in, is_image
 
 
 class ImageFolder:
@@ -37,7 +37,7 @@ class ImageFolder:
     Attributes
     ----------
     left_out : list of Path
-        The files in the folders that are no images by their extension.
+        The images in no folder, and the files in the folders that are no images by their extension.
 
     Raises
     ------
@@ -69,7 +69,7 @@ class ImageFolder:
         label_of = {normalize("NFC", name): label for label, name in enumerate(self.classes)}
         if len(label_of) < len(self.classes):
             raise DataError(f"{root}: two classes of the same name in {listed(self.classes)}")
-        self.paths, self.left_out = [], []
+        self.paths, self.left_out = [], sorted(images_in(self.root))
         labels: list[int] = []
         met: dict[Identity, Path] = {}
         for name in found:

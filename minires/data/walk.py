@@ -29,9 +29,14 @@ def folders_in(root: Path) -> list[str]:
     return sorted(entry.name for entry in _entries(root) if _is_folder(entry))
 
 
+def images_in(folder: Path) -> Iterator[Path]:
+    """The images in a folder itself, not in its folders, in any order."""
+    return (path for entry in _entries(folder) if is_image(path := Path(entry)) and _is_file(entry))
+
+
 def has_image_in(folder: Path) -> bool:
     """Whether a folder holds an image itself, not only in its folders."""
-    return any(is_image(Path(entry)) for entry in _entries(folder) if not _is_folder(entry))
+    return any(True for _ in images_in(folder))
 
 
 def has_image_below(folder: Path) -> bool:
@@ -78,13 +83,11 @@ def files_below(folder: Path, met: dict[Identity, Path] | None = None) -> Iterat
                 yield path
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
     with damage_named(folder), os.scandir(folder) as entries:
-        return [
-            entry
-            for entry in entries
-            if not entry.name.startswith(".") and entry.name.casefold() not in _OF_THE_SYSTEM
-        ]
+        for entry in entries:
+            if not entry.name.startswith(".") and entry.name.casefold() not in _OF_THE_SYSTEM:
+                yield entry
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -225,6 +225,45 @@ def test_names_are_the_same_however_their_accents_are_written(tmp_path):
         load_dataset(tmp_path, train=True)
 
 
+name = st.sampled_from(["a", "b", "Ä b", "..c", "d.png", "train", "x.y"])
+file = st.sampled_from(
+    ["0.png", "1.JPeG", "2.txt", ".3.png", "png", "4.tiff.bak", "5.TIFF", "Ö.gif"]
+)
+tree = st.lists(st.tuples(st.lists(name, min_size=1, max_size=3), file), max_size=12)
+
+
+@given(tree)
+@settings(max_examples=60, deadline=None)
+def test_every_image_is_in_the_class_of_its_top_folder(files):
+    """As a list of all files says that the system's own walk gives."""
+    with made() as home:
+        for folders, image in files:
+            if not (home / Path(*folders, image)).exists():
+                make(home, str(Path(*folders)), images=(image,))
+        every = [Path(top, file) for top, _, names in os.walk(home) for file in names]
+        seen = [p for p in every if not any(x.startswith(".") for x in p.relative_to(home).parts)]
+        images = [p for p in seen if p.suffix.lower() in (".png", ".jpeg", ".tiff", ".gif")]
+        classes = sorted(p.name for p in home.iterdir() if p.is_dir() and p.name[0] != ".")
+        empty = set(classes) - {p.relative_to(home).parts[0] for p in images}
+        if not classes or empty or find_parts_or_refuse(home):
+            with pytest.raises(DataError):
+                ImageFolder(home)
+            return
+        dataset = ImageFolder(home)
+        assert dataset.classes == tuple(classes)
+        assert sorted(dataset.paths) == sorted(images)
+        assert sorted(dataset.left_out) == sorted(set(seen) - set(images))
+        for path, label in zip(dataset.paths, dataset.labels, strict=True):
+            assert path.relative_to(home).parts[0] == classes[label]
+
+
+def find_parts_or_refuse(home):
+    try:
+        return find_parts(home) is not None
+    except DataError:
+        return True
+
+
 def test_what_is_hidden_or_the_systems_is_no_image(tmp_path):
     make(tmp_path, "cat", "dog", ".git/a", "cat/.thumbnails", "__MACOSX/cat", "dog/@eaDir/0.png")
     (tmp_path / "cat" / "._0.png").write_bytes(b"")
@@ -236,3 +275,5 @@ def test_what_is_hidden_or_the_systems_is_no_image(tmp_path):
     assert dataset.classes == ("cat", "dog")
     assert (names(tmp_path, 0), names(tmp_path, 1)) == (["cat/0.png"], ["dog/0.png"])
     assert [path.name for path in dataset.left_out] == ["README", "photo.HEIC"]
+    make(tmp_path, ".")
+    assert [path.name for path in ImageFolder(tmp_path).left_out] == [IMAGE, "README", "photo.HEIC"]
