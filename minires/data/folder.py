@@ -56,6 +56,8 @@ class ImageFolder:
     def __init__(self, root: str | Path, classes: Sequence[str] | None = None) -> None:
         self.root = Path(root)
         pillow()  # or it would be missed in the middle of a training
+        if root == "":  # for a path the working directory, which nobody means
+            raise DataError("ImageFolder: the name of the folder is empty")
         found = folders_in(self.root)
         if not found:
             raise DataError(f"{root}: no folders in it; expected one folder of images a class")

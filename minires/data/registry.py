@@ -61,6 +61,8 @@ def load_dataset(
         data set, or as the datasets do.
     """
     name = str(name_or_folder)
+    if root == "":  # for a path the working directory, which nobody means
+        raise DataError("load_dataset: root is empty")
     if name in _EMBEDDED:
         return _EMBEDDED[name](train)
     if name in _IN_FILES:

@@ -226,6 +226,15 @@ def test_unknown_name():
         load_dataset("", train=True)
 
 
+def test_an_empty_name_is_not_the_folder_one_is_in(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    assert len(ImageFolder(".")) == 15
+    with pytest.raises(DataError, match="the name of the folder is empty"):
+        ImageFolder("")
+    with pytest.raises(DataError, match="root is empty"):
+        load_dataset("cifar10", "", train=True)
+
+
 def test_default_root(tmp_path, monkeypatch):
     monkeypatch.setenv("MINIRES_DATA", str(tmp_path))
     assert default_root() == tmp_path
