@@ -499,6 +499,26 @@ def test_a_damaged_image_is_found_before_the_training(run, tmp_path, part):
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_a_test_image_that_is_gone_at_the_end_costs_no_training(run, tmp_path, monkeypatch):
+    picture_folder(tmp_path / "pictures" / "train")
+    picture_folder(tmp_path / "pictures" / "test")
+    path = tmp_path / "pictures" / "test" / "red" / "3.png"
+    content = path.read_bytes()
+    monkeypatch.setattr(History, "write_plot", lambda self, _: path.unlink())
+    fast = ("--model", "resnet8", "--epochs", 1, "--lr", 0.01)
+    code, _, err = run("train", "--data", "pictures", *fast, "--out", "out")
+    assert code == 2
+    assert err == (
+        f"minires: {path}: cannot be read as an image: No such file or directory. "
+        "The training is done and saved; test with: minires train --resume out\n"
+    )
+    path.write_bytes(content)
+    monkeypatch.setattr(History, "write_plot", lambda self, _: None)
+    code, out, err = run("train", "--resume", "out")
+    assert (code, err) == (0, "")
+    assert "of 10)" in out
+
+
 @pytest.mark.shared
 def test_cifar_from_its_archive(run, monkeypatch, shared, no_picture):
     """A few hundred images of it: training on the whole set takes minutes."""

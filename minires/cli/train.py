@@ -192,6 +192,7 @@ def _train(recipe: Recipe, folder: Path, resume: bool) -> None:
     if not resume:
         look_at_images(recipe, task)
         recipe.write(folder / "recipe.json")
+    shown = f'"{folder}"' if " " in str(folder) else folder
     try:
         history = fit(
             network,
@@ -211,10 +212,14 @@ def _train(recipe: Recipe, folder: Path, resume: bool) -> None:
             metadata=task.metadata,
         )
     except Interrupted as error:
-        shown = f'"{folder}"' if " " in str(folder) else folder
         raise Stopped(f"{error}. Go on with: minires train --resume {shown}") from None
     best = load(folder / "best.npz").to(recipe.device)
-    result = measure(best, task.test, task.eval_transform, recipe.batch_size)
+    try:
+        result = measure(best, task.test, task.eval_transform, recipe.batch_size)
+    except datasets.DataError as error:  # gone or damaged since they were looked at
+        raise ValueError(
+            f"{error}. The training is done and saved; test with: minires train --resume {shown}"
+        ) from error
     classes = task.metadata["classes"]
     print(f"\nbest epoch {history.best.epoch} of {len(history)}, on the test images:")
     print(f"  accuracy  {result.accuracy:.2%} ({result.correct:,} of {result.count:,})")

@@ -110,7 +110,7 @@ def test_an_image_that_would_not_fit_into_memory():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_is_pillows_at_most_twice():
-    (longest,) = (w for w in layers.resizing() if w.name == "resize-memory-high")
+    (longest,) = (w for w in layers.resizing() if w.name == "resize-high-memory")
     task = replace(longest.task, shape=(1, 2000, 10, 3))
     ours, pillow = (peak_memory(task, c, runs=1) for c in contestants.of(longest))
     assert 30 * 2**20 < ours < 2 * pillow  # the result has 38 MiB
