@@ -4,6 +4,7 @@ import sys
 
 from minires import data, models, nn, ops, optim, training, viz
 from minires.backend import use
+from minires.compile import compile
 from minires.engine import enable_grad, no_grad
 from minires.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from minires.gradients import grad
@@ -22,6 +23,7 @@ __all__ = [
     "GradcheckError",
     "Tensor",
     "__version__",
+    "compile",
     "concatenate",
     "data",
     "detect_nonfinite",

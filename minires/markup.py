@@ -1,4 +1,4 @@
-"""The few pieces of HTML that objects show in a notebook; all that is put in is escaped."""
+"""Tables of text, and the few pieces of HTML that objects show in a notebook, all escaped."""
 
 from __future__ import annotations
 
@@ -8,6 +8,16 @@ from collections.abc import Iterable, Sequence
 _CELL = (
     "padding:2px 12px 2px 0;border:0;background:none;color:inherit;vertical-align:top;text-align:"
 )
+
+
+def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
+    """Lines of text: the first `left` columns start at the left, the others end at the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    sides = [str.ljust] * left + [str.rjust] * (len(widths) - left)
+    return [
+        "  ".join(f(c, w) for f, c, w in zip(sides, row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
 
 
 def table(head: Sequence[object], rows: Iterable[Sequence[object]], left: int = 1) -> str:

@@ -58,6 +58,7 @@ class Profile:
             op.forward = self._timed(op, forward)
             if rule is not None:
                 op.rule = self._timed(op, rule, backward=True)
+        _active.profiles.append(self)
         finish()
         self._start = time.perf_counter()
         return self
@@ -70,8 +71,27 @@ class Profile:
     ) -> None:
         finish()
         self.seconds += time.perf_counter() - self._start
+        _active.profiles.remove(self)
         for op, forward, rule in self._plain:
             op.forward, op.rule = forward, rule
+
+    def step(self, run: Callable[[Any], None]) -> Callable[[Any], None]:
+        """`run` of a plan's steps, each timed under its name."""
+
+        def timed(call: Any) -> None:
+            self._busy = True
+            start = time.perf_counter()
+            try:
+                run(call)
+                finish()
+            finally:
+                self._busy = False
+            shape = f" {tuple(call.step.shape)}" if self.by_shape else ""
+            passes = self.operations.setdefault(call.step.name + shape, Passes())
+            passes.forward_calls += 1
+            passes.forward += time.perf_counter() - start
+
+        return timed
 
     def _timed(
         self, op: engine.Op, function: Callable[..., Any], backward: bool = False
@@ -124,17 +144,25 @@ class Profile:
         return f"{seconds * 1e3:.2f}", f"{seconds / self.seconds:.1%}" if self.seconds else ""
 
     def __str__(self) -> str:
-        rows = [_HEAD, *self._rows()]
-        widths = [max(len(row[i]) for row in rows) for i in range(len(_HEAD))]
-        lines = []
-        for name, *cells in rows:
-            right = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
-            lines.append("  ".join([name.ljust(widths[0]), *right]).rstrip())
-        rule = "-" * (sum(widths) + 2 * len(_HEAD) - 2)
-        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+        head, *body, total = markup.aligned([_HEAD, *self._rows()])
+        rule = "-" * len(head)
+        return "\n".join([head, rule, *body, rule, total])
 
     def _repr_html_(self) -> str:
         return markup.table(_HEAD, self._rows())
+
+
+class _Active(threading.local):
+    def __init__(self) -> None:
+        self.profiles: list[Profile] = []
+
+
+_active = _Active()
+
+
+def current() -> Profile | None:
+    """The profile whose block this thread is in, the innermost one."""
+    return _active.profiles[-1] if _active.profiles else None
 
 
 _HEAD = ("operation", "forwards", "ms", "backwards", "ms", "together ms", "share")

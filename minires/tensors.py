@@ -116,6 +116,7 @@ class Tensor(Variable):
         if not hasattr(array, "dtype") or array.dtype.kind not in "fiub":
             raise TypeError(f"data is an array of numbers, got {type(array).__name__}")
         self.array = array
+        writes.note(array)  # `p.data += 1` comes here too
 
     @property
     def shape(self) -> tuple[int, ...]:

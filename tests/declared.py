@@ -87,7 +87,8 @@ def calls(name: str) -> list[Call]:
 def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
     """`change` of everything in nested tuples and lists."""
     if isinstance(value, tuple | list):
-        return type(value)(mapped(item, change) for item in value)
+        items = [mapped(item, change) for item in value]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
     return change(value)
 
 

@@ -272,7 +272,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "product": product_sentence,
     "blocks code": lambda: code(im2col.correlate, "run"),
     "blocks": lambda: _compare("product", "blocks"),
-    "winograd code": lambda: code(winograd_1d.correlate, "run"),
+    "winograd code": lambda: code(winograd_1d.correlate_prepared, "run"),
     "winograd": lambda: _compare("blocks", "winograd"),
     "threads code": lambda: code(threads._Batch.work),
     "threads": lambda: _compare("winograd", "threads"),

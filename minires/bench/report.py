@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from minires.bench.measure import OURS, PYTORCH, Timing
 from minires.bench.workloads import Workload
+from minires.markup import aligned
 
 
 @dataclass(frozen=True)
@@ -89,12 +90,7 @@ def table(rows: Sequence[Row], contestants: Sequence[str], more: Sequence[Column
             for name in contestants
         ]
         lines.append([row.words, *cells, *(cell(row) for _, cell in more)])
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    shown = []
-    for first, *others in lines:
-        cells = [c.rjust(w) for c, w in zip(others, widths[1:], strict=True)]
-        shown.append("  ".join([first.ljust(widths[0]), *cells]).rstrip())
-    return "\n".join(shown)
+    return "\n".join(aligned(lines))
 
 
 def amount(value: float, unit: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from minires.coursework.result import CaseResult, QuestionResult, Result
+from minires.markup import aligned
 
 
 def table(results: Sequence[Result]) -> str:
@@ -15,10 +16,7 @@ def table(results: Sequence[Result]) -> str:
         earned = {q.name: q for q in result.questions}
         cells = [_points(earned[n].earned, earned[n].points) if n in earned else "-" for n in names]
         rows.append([_printable(result.student), *cells, _points(result.earned, result.points)])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
-    ]
+    lines = aligned(rows)
     lines.insert(1, "-" * len(lines[0]))
     for result in results:
         if result.problem:

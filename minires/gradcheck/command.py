@@ -17,6 +17,7 @@ from minires.gradcheck.cases import LAYERS, OPERATIONS, Case
 from minires.gradcheck.check import Mode, gradcheck
 from minires.gradcheck.own_file import OwnCheck, load_checks, told
 from minires.gradcheck.report import Report
+from minires.markup import aligned
 
 
 @dataclass(frozen=True)
@@ -124,16 +125,10 @@ def _check_own(check: OwnCheck, path: Path, order: int, mode: Mode, seed: int) -
 
 def table(rows: Sequence[Row]) -> str:
     """The rows as text, with a summary, and the reports of failed cases below."""
-    body = [row.cells() for row in rows]
-    widths = [max(len(line[i]) for line in [HEAD, *body]) for i in range(len(HEAD))]
-
-    def line(cells: Sequence[str]) -> str:
-        name, *rest = (c.rjust(w) for c, w in zip(cells, widths, strict=True))
-        return "  ".join([name.strip().ljust(widths[0]), *rest])
-
-    rule = "-" * (sum(widths) + 2 * len(widths) - 2)
+    head, *body = aligned([HEAD, *(row.cells() for row in rows)])
+    rule = "-" * len(head)
     failed = [str(report) for row in rows for report in row.reports if not report]
-    return "\n".join([line(HEAD), rule, *map(line, body), rule, summary(rows), *failed])
+    return "\n".join([head, rule, *body, rule, summary(rows), *failed])
 
 
 def summary(rows: Sequence[Row]) -> str:

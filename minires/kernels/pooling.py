@@ -15,12 +15,21 @@ import numpy as np
 from minires.backend import Array, xp_of
 from minires.kernels.convolution.geometry import ConvGeometry
 from minires.kernels.machinery.blocks import Block, Pair, blocks
+from minires.kernels.machinery.epilogue import Epilogue, no_epilogue
 from minires.kernels.machinery.padding import overlap
 from minires.kernels.machinery.threads import parallel
 from minires.kernels.machinery.workspace import empty, scratch
 
 
-def max_pool(x: Array, *, kernel_size: Pair, stride: Pair, padding: Pair) -> Array:
+def max_pool(
+    x: Array,
+    *,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    out: Array | None = None,
+    epilogue: Epilogue = no_epilogue,
+) -> Array:
     """The maximum of each window.
 
     Parameters
@@ -29,6 +38,10 @@ def max_pool(x: Array, *, kernel_size: Pair, stride: Pair, padding: Pair) -> Arr
     kernel_size, stride, padding : (int, int)
         Padded cells never win. Every window must hold at least one cell of the image, which a
         padding of at most half the kernel ensures.
+    out : (N, Ho, Wo, C) array, optional
+        Where the result goes, if not into an array of its own.
+    epilogue : Epilogue
+        Called with each part of the result once it is written.
 
     Returns
     -------
@@ -37,7 +50,8 @@ def max_pool(x: Array, *, kernel_size: Pair, stride: Pair, padding: Pair) -> Arr
     """
     xp = xp_of(x)
     N, H, W, C = x.shape
-    out = empty(xp, _output_shape(x.shape, kernel_size, stride, padding), x.dtype)
+    if out is None:
+        out = empty(xp, _output_shape(x.shape, kernel_size, stride, padding), x.dtype)
     lowest = -xp.inf if x.dtype.kind == "f" else xp.iinfo(x.dtype).min
 
     def run(block: Block) -> None:
@@ -53,6 +67,7 @@ def max_pool(x: Array, *, kernel_size: Pair, stride: Pair, padding: Pair) -> Arr
         )
         pairs = [(best[:, :, p[0]], down[:, :, p[1]]) for p in places if p]
         _largest(xp, pairs, best, lowest)
+        epilogue(block.positions(out))
 
     parallel(run, blocks(xp, N, out.shape[1], W * C * stride[0]))
     return out

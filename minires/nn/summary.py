@@ -9,10 +9,11 @@ from typing import Any, Protocol
 import numpy as np  # for the input of zeros
 
 from minires.engine import no_grad
+from minires.markup import aligned
 from minires.tensors import Tensor
 
 
-class Network(Protocol):
+class _Network(Protocol):
     """What `summary` asks of a module."""
 
     def __call__(self, x: Tensor, /) -> Any: ...
@@ -52,22 +53,16 @@ class Summary:
             (r.name, r.kind, _shape(r.output_shape), f"{r.parameters:,}", f"{r.multiply_adds:,}")
             for r in self.rows
         ]
-        widths = [max(len(line[i]) for line in [head, *body]) for i in range(5)]
-        rule = "-" * (sum(widths) + 8)
-
-        def line(cells: tuple[str, ...]) -> str:
-            left = [c.ljust(w) for c, w in zip(cells[:3], widths[:3], strict=True)]
-            right = [c.rjust(w) for c, w in zip(cells[3:], widths[3:], strict=True)]
-            return "  ".join(left + right).rstrip()
-
+        first, *lines = aligned([head, *body], left=3)
+        rule = "-" * len(first)
         frozen = self.parameters - self.trainable
         return "\n".join(
             [
                 f"{self.model}, input {_shape(self.input_shape)}",
                 rule,
-                line(head),
+                first,
                 rule,
-                *map(line, body),
+                *lines,
                 rule,
                 f"parameters     {self.parameters:,}" + (f" ({frozen:,} frozen)" if frozen else ""),
                 f"buffers        {self.buffers:,}",
@@ -83,7 +78,7 @@ def _shape(shape: tuple[int, ...]) -> str:
     return "(" + ", ".join(["N", *map(str, shape[1:])]) + ")"
 
 
-def summary(model: Network, input_shape: tuple[int, ...]) -> Summary:
+def summary(model: _Network, input_shape: tuple[int, ...]) -> Summary:
     """Run `model` once on zeros and count.
 
     Parameters

@@ -4,7 +4,8 @@ Micikevicius et al. 2018, "Mixed precision training" (arXiv:1710.03740), has the
 
 - *float16 storage*. Images, activations, their gradients and the weights of convolutions and linear
   layers are float16 in a training step: half the memory. Products and sums are float32 inside an
-  operation (`minires.kernels.half`), and so is all of batch norm's arithmetic and the loss.
+  operation (`minires.kernels.machinery.half_precision`), and so is all of batch norm's arithmetic
+  and the loss.
 - *Master weights*. The optimiser keeps and updates float32: an update of a 2000th of a weight would
   be rounded away in float16. Each step makes the float16 copy anew.
 - *Loss scaling*. Gradients below 6e-8 are zero in float16, so the loss is multiplied by a large

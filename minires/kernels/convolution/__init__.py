@@ -10,5 +10,6 @@ To read in this order:
 - `toom_cook`, `winograd`, `winograd_1d`: fewer multiplications;
 - `strided_gradient`: the gradient of the input as convolutions of stride 1;
 - `choose`: which algorithm computes what, and why;
+- `constant_weights`: the same where weights stay as they are, for `compile`;
 - `passes`: `conv2d`, `conv2d_dx` and `conv2d_dw`, which the rest of minires calls.
 """

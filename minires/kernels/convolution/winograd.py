@@ -28,6 +28,7 @@ import numpy as np
 from minires.backend import Array, device_of, xp_of
 from minires.kernels.convolution.geometry import ConvGeometry, block_windows
 from minires.kernels.convolution.toom_cook import Matrices, matrices
+from minires.kernels.machinery import panels
 from minires.kernels.machinery.blocks import Block, Pair, blocks, ranges
 from minires.kernels.machinery.epilogue import Epilogue
 from minires.kernels.machinery.partial_sums import MOST_POSITIONS
@@ -67,14 +68,26 @@ def correlate(
     m : int
         2 or 4.
     """
-    xp = xp_of(x, w)
-    C, O, places = x.shape[3], out.shape[3], (m + 2) ** 2
-    maps = transforms(xp, m, x.dtype, device_of(x))
+    correlate_prepared(x, prepare(w, m), out, geometry, epilogue, m)
+
+
+def prepare(w: Array, m: int) -> Array:
+    """The transforms of (3, 3, C, O) filters, ((m+2)^2, C, O): of constant ones made once."""
+    xp, places = xp_of(w), (m + 2) ** 2
     stored = w if w.strides[3] <= w.strides[2] else w.swapaxes(2, 3)  # for dx w is a swapped view
     kernels = empty(xp, (places, *stored.shape[2:]), w.dtype)
-    _transform_weights(xp, maps.kernel, stored.reshape(9, -1), kernels.reshape(places, -1))
-    if stored is not w:
-        kernels = kernels.swapaxes(1, 2)
+    matrix = transforms(xp, m, w.dtype, device_of(w)).kernel
+    _transform_weights(xp, matrix, stored.reshape(9, -1), kernels.reshape(places, -1))
+    return kernels if stored is w else kernels.swapaxes(1, 2)
+
+
+def correlate_prepared(
+    x: Array, kernels: Array, out: Array, geometry: ConvGeometry, epilogue: Epilogue, m: int
+) -> None:
+    """`correlate` with filters from `prepare`, as they are or in `panels`."""
+    xp = xp_of(x, kernels)
+    C, O, places = x.shape[3], out.shape[3], (m + 2) ** 2
+    maps = transforms(xp, m, x.dtype, device_of(x))
 
     def run(batch: Batch) -> None:
         data = scratch(xp, "data", (places, batch.tiles, C), x.dtype)
@@ -85,7 +98,7 @@ def correlate(
 
         def multiply(some: Pair) -> None:
             first, last = some
-            xp.matmul(data[first:last], kernels[first:last], out=products[first:last])
+            panels.matmul(data[first:last], kernels[first:last], products[first:last])
 
         def assemble(piece: Piece) -> None:
             outputs = piece.block.times(m, out.shape[1])

@@ -49,11 +49,26 @@ def _maps(xp: ModuleType, dtype: Any, device: str) -> Matrices:
 
 def correlate(x: Array, w: Array, out: Array, geometry: ConvGeometry, epilogue: Epilogue) -> None:
     """Fill `out` with the windows of `x` times `w`; see `im2col.correlate`."""
-    xp = xp_of(x, w)
-    (Wo, O), (KW, C) = out.shape[2:], w.shape[1:3]
-    maps = _maps(xp, x.dtype, device_of(x))
+    correlate_prepared(x, prepare(w), out, geometry, epilogue)
+
+
+def prepare(w: Array) -> Array:
+    """The transforms of (3, KW, C, O) filters, (6, 1, 1, KW*C, O): of constant ones made once."""
+    xp, (KW, C, O) = xp_of(w), w.shape[1:]
     taps = empty(xp, (M + 2, 1, 1, KW * C, O), w.dtype)
-    xp.matmul(maps.kernel, w.reshape(3, -1), out=taps.reshape(M + 2, -1))
+    matrix = _maps(xp, w.dtype, device_of(w)).kernel
+    xp.matmul(matrix, w.reshape(3, -1), out=taps.reshape(M + 2, -1))
+    return taps
+
+
+def correlate_prepared(
+    x: Array, taps: Array, out: Array, geometry: ConvGeometry, epilogue: Epilogue
+) -> None:
+    """`correlate` with filters from `prepare`."""
+    xp = xp_of(x, taps)
+    (Wo, O), C = out.shape[2:], x.shape[3]
+    KW = taps.shape[3] // C
+    maps = _maps(xp, x.dtype, device_of(x))
 
     def run(block: Block) -> None:
         n, tiles, row = block.n1 - block.n0, block.h1 - block.h0, Wo + KW - 1

@@ -1,0 +1,101 @@
+"""`compile(model, example)`: a plan that computes what the model does, and faster."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from minires import writes
+from minires.compile.variant import Variant
+from minires.engine import raw
+
+MOST_SHAPES = 8
+"""How many input shapes a plan remembers; the one that was not used for longest goes first."""
+
+
+class StaleError(RuntimeError):
+    """A plan's model has changed since it was compiled."""
+
+
+def compile(model: Callable[..., Any], example: Any) -> Plan:
+    """Record what a model does to an example, and make a plan of it that is called like the model.
+
+    Parameters
+    ----------
+    model : Module or callable
+        In evaluation mode. Of Tensors to Tensors, or to tuples, lists or dicts of them.
+    example : Tensor, array, or tuple of them
+        What to call it with; its values do not matter.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    RecordingError
+        If the model does what a list of operations cannot repeat, or something else for other
+        numbers. The message names the line.
+
+    Notes
+    -----
+    Results differ from the model's in the last digits. They are the same for any number of threads.
+    """
+    plan = Plan(model)
+    plan.variant(*(example if isinstance(example, tuple) else (example,)))
+    return plan
+
+
+class Plan:
+    """A compiled model: call it like the model. `print` shows its steps.
+
+    Inputs of another shape are compiled when they come; a few shapes are remembered. If weights
+    have changed since, a call raises a `StaleError`; `refresh` prepares the new ones. A write into
+    `weight.data`, or into an array that a weight shares, is not seen: call `refresh` after it.
+    """
+
+    def __init__(self, model: Callable[..., Any]) -> None:
+        self.model = model
+        self._variants: OrderedDict[Any, Variant] = OrderedDict()
+        self._lock = threading.RLock()  # the values of a variant are there once
+
+    def __call__(self, *inputs: Any) -> Any:
+        with self._lock:
+            variant = self.variant(*inputs)
+            if writes.newest > variant.prepared and (leaf := variant.changed()):
+                raise StaleError(
+                    f"{leaf.name} has changed since the model was compiled: refresh() prepares the "
+                    "plan for what it is now"
+                )
+            if getattr(self.model, "training", False):
+                raise StaleError("the model is in training mode now: call its eval() first")
+            return variant(*map(raw, inputs))
+
+    def variant(self, *inputs: Any) -> Variant:
+        """What has been prepared for inputs of these shapes, or is now."""
+        key = tuple((x.shape, x.dtype.char) for x in inputs)
+        with self._lock:
+            if key not in self._variants:
+                self._variants[key] = Variant(self.model, list(map(raw, inputs)))
+                if len(self._variants) > MOST_SHAPES:
+                    self._variants.popitem(last=False)
+            self._variants.move_to_end(key)
+            return self._variants[key]
+
+    def refresh(self) -> None:
+        """Prepare the model's weights as they are now, without recording it again."""
+        with self._lock:
+            for variant in self._variants.values():
+                variant.build()
+
+    @property
+    def history(self) -> list[tuple[str, list[str]]]:
+        """What each rewrite did, and the steps after it, for the shape that was used last."""
+        return next(reversed(self._variants.values())).history
+
+    def __str__(self) -> str:
+        return "\n\n".join(map(str, self._variants.values()))
+
+    __repr__ = __str__
