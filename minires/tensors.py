@@ -89,7 +89,7 @@ class Tensor(Variable):
     __slots__ = ("_leaf",)
     __array_ufunc__ = None  # so that ndarray * Tensor comes to Tensor.__rmul__
 
-    _leaf: Node  # while no gradient is wanted: the node to go on with if one is wanted again
+    _leaf: Node | None  # while no gradient is wanted: the node to go on with if one is again
 
     def __init__(
         self,

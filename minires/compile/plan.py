@@ -44,7 +44,7 @@ def compile(model: Callable[..., Any], example: Any) -> Plan:
     Results differ from the model's in the last digits. They are the same for any number of threads.
     """
     plan = Plan(model)
-    plan.variant(*(example if isinstance(example, tuple) else (example,)))
+    plan._variant(*(example if isinstance(example, tuple) else (example,)))
     return plan
 
 
@@ -63,7 +63,7 @@ class Plan:
 
     def __call__(self, *inputs: Any) -> Any:
         with self._lock:
-            variant = self.variant(*inputs)
+            variant = self._variant(*inputs)
             if writes.newest > variant.prepared and (leaf := variant.changed()):
                 raise StaleError(
                     f"{leaf.name} has changed since the model was compiled: refresh() prepares the "
@@ -73,7 +73,7 @@ class Plan:
                 raise StaleError("the model is in training mode now: call its eval() first")
             return variant(*map(raw, inputs))
 
-    def variant(self, *inputs: Any) -> Variant:
+    def _variant(self, *inputs: Any) -> Variant:
         """What has been prepared for inputs of these shapes, or is now."""
         key = tuple((x.shape, x.dtype.char) for x in inputs)
         with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from reprlib import recursive_repr
 from typing import Any, NamedTuple, Self
 
 import numpy as np  # for dtypes only
@@ -13,6 +14,9 @@ from minires.kernels.machinery.threads import one_blas_thread
 from minires.nn.hooks import run_with_backward_hooks
 from minires.nn.summary import Summary, summary
 from minires.tensors import Tensor
+
+_TABLES = {"_parameters": "parameter", "_buffers": "tensor", "_modules": "module"}
+"""Where a module keeps what is registered, and what is assigned there."""
 
 
 class Parameter(Tensor):
@@ -51,7 +55,7 @@ class Module:
 
     def __init__(self) -> None:
         self._parameters: dict[str, Parameter] = {}
-        self._buffers: dict[str, Tensor] = {}
+        self._buffers: dict[str, Tensor | None] = {}
         self._modules: dict[str, Module] = {}
         self._forward_pre_hooks: list[Callable[..., Any]] = []
         self._forward_hooks: list[Callable[..., Any]] = []
@@ -81,32 +85,37 @@ class Module:
     # ------------------------------------------------------------------ assignment
 
     def __setattr__(self, name: str, value: Any) -> None:
-        tables: dict[str, Any] = self.__dict__
+        """Register parameters and modules; what replaces one of its kind has its place."""
+        attributes: dict[str, Any] = self.__dict__
+        own = next((table for table in _TABLES if name in attributes.get(table, ())), "")
         if isinstance(value, Parameter | Module):
-            if "_modules" not in tables:
+            if "_modules" not in attributes:
                 raise AttributeError(f"call super().__init__() before assigning {name!r}")
             _check_name(name)
-            for table in ("_parameters", "_buffers", "_modules"):
-                tables[table].pop(name, None)
-            tables.pop(name, None)
-            tables["_parameters" if isinstance(value, Parameter) else "_modules"][name] = value
-        elif name in tables.get("_parameters", ()) and isinstance(value, Tensor):
-            raise TypeError(f"{name!r} is a parameter: assign a Parameter, or None to drop it")
-        elif name in tables.get("_buffers", ()) and isinstance(value, Tensor):
-            tables["_buffers"][name] = value
+            table = "_parameters" if isinstance(value, Parameter) else "_modules"
+            if own != table:
+                attributes.get(own, {}).pop(name, None)
+            attributes.pop(name, None)
+            attributes[table][name] = value
+        elif own == "_buffers" and (value is None or isinstance(value, Tensor)):
+            attributes[own][name] = value
+        elif own and value is not None:
+            raise TypeError(
+                f"{name!r} is a {_TABLES[own]}: assign a {_TABLES[own].title()}, or None to drop "
+                f"it, not {type(value).__name__}"
+            )
         else:
-            for table in ("_parameters", "_buffers", "_modules"):
-                tables.get(table, {}).pop(name, None)
+            attributes.get(own, {}).pop(name, None)
             object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
-        for table in ("_parameters", "_buffers", "_modules"):
+        for table in _TABLES:
             if name in self.__dict__.get(table, ()):
                 return self.__dict__[table][name]
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def __delattr__(self, name: str) -> None:
-        for table in ("_parameters", "_buffers", "_modules"):
+        for table in _TABLES:
             if name in self.__dict__.get(table, ()):
                 del self.__dict__[table][name]
                 return
@@ -116,9 +125,17 @@ class Module:
         own = [*self._parameters, *self._buffers, *self._modules]
         return sorted({*super().__dir__(), *own})
 
-    def register_buffer(self, name: str, tensor: Tensor) -> None:
-        """Keep a Tensor that is saved and moved with the module, but not learned."""
+    def register_buffer(self, name: str, tensor: Tensor | None) -> None:
+        """Keep a Tensor that is saved and moved with the module, but not learned.
+
+        None keeps the name for one that may come later.
+        """
         _check_name(name)
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise TypeError(f"a buffer is a Tensor or None, got {type(tensor).__name__}")
+        if name in self._parameters or name in self._modules:
+            raise ValueError(f"{name!r} is a parameter or module of this {type(self).__name__}")
+        self.__dict__.pop(name, None)
         self._buffers[name] = tensor
 
     # ------------------------------------------------------------------ what is inside
@@ -171,7 +188,8 @@ class Module:
     def _named(self, table: str) -> Iterator[tuple[str, Any]]:
         for prefix, module in self.named_modules():
             for name, value in module.__dict__[table].items():
-                yield _join(prefix, name), value
+                if value is not None:
+                    yield _join(prefix, name), value
 
     # ------------------------------------------------------------------ state
 
@@ -180,14 +198,16 @@ class Module:
 
         What is in two places has two names here, as in PyTorch.
         """
-        state: dict[str, Tensor] = {}
-        stack: list[tuple[str, Module]] = [("", self)]
-        while stack:
-            prefix, module = stack.pop()
-            for name, value in (module._parameters | module._buffers).items():
-                state[_join(prefix, name)] = value.detach()
-            stack += reversed([(_join(prefix, name), m) for name, m in module._modules.items()])
-        return state
+        return dict(self._state("", ()))
+
+    def _state(self, prefix: str, around: tuple[Module, ...]) -> Iterator[tuple[str, Tensor]]:
+        if any(module is self for module in around):
+            raise ValueError(f"{prefix} is a {type(self).__name__} that contains itself")
+        for name, value in (self._parameters | self._buffers).items():
+            if value is not None:
+                yield _join(prefix, name), value.detach()
+        for name, module in self._modules.items():
+            yield from module._state(_join(prefix, name), (*around, self))
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> KeyMismatch:
         """Copy values in by name; all are checked before the first is copied.
@@ -277,7 +297,7 @@ class Module:
                 data = data.astype(np.dtype(dtype), copy=False)
             if data is not tensor.data:
                 tensor.data = data
-                tensor.node = None if tensor.node is None else Node(data)
+                tensor.node, tensor._leaf = None if tensor.node is None else Node(data), None
         return self
 
     # ------------------------------------------------------------------ hooks
@@ -303,6 +323,7 @@ class Module:
         """What `repr` shows between the parentheses, beside the modules inside."""
         return ""
 
+    @recursive_repr("(itself)")
     def __repr__(self) -> str:
         name, extra = type(self).__name__, self.extra_repr()
         if not self._modules:

@@ -21,7 +21,7 @@ class _BatchNorm(Module):
         self,
         num_features: int,
         eps: float = 1e-5,
-        momentum: float = 0.1,
+        momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
     ) -> None:
@@ -42,6 +42,10 @@ class _BatchNorm(Module):
         if x.ndim not in self.ranks or x.shape[-1] != self.num_features:
             wanted = self.wanted.format(self.num_features)
             raise ValueError(f"{type(self).__name__} wants {wanted}, got {tuple(x.shape)}")
+        tracks = self.training and self.track_running_stats
+        momentum = self.momentum
+        if momentum is None:  # the mean over all batches so far
+            momentum = 1 / (self.num_batches_tracked.item() + 1) if tracks else 0.0
         out = F.batch_norm(
             x,
             self.running_mean,
@@ -49,10 +53,10 @@ class _BatchNorm(Module):
             self.weight,
             self.bias,
             self.training or not self.track_running_stats,
-            self.momentum,
+            momentum,
             self.eps,
         )
-        if self.training and self.track_running_stats:
+        if tracks:
             self.num_batches_tracked.array += 1
         return out
 
@@ -72,8 +76,9 @@ class BatchNorm2d(_BatchNorm):
         Channels.
     eps : float
         Added to the variance.
-    momentum : float
-        How far the running statistics move towards the batch's at each step.
+    momentum : float or None
+        How far the running statistics move towards the batch's at each step; None for their mean
+        over all batches so far.
     affine : bool
         Whether to scale by a learned weight (gamma) and shift by a learned bias (beta).
     track_running_stats : bool

@@ -9,6 +9,7 @@ from minires.viz.network import graph
 from minires.viz.optimizer_path_player import loss_landscape, optimizer_path
 from minires.viz.picture import Picture
 from minires.viz.player import Player, TooLargeError
+from minires.viz.rewrites_player import rewrites
 from minires.viz.stepper import step_through
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "graph",
     "loss_landscape",
     "optimizer_path",
+    "rewrites",
     "step_through",
 ]

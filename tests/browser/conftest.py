@@ -96,6 +96,11 @@ def _optimizer_path():
     return viz.optimizer_path(lambda x, y: x * x + 10 * y * y, makers, (4.0, 1.5), 20)
 
 
+def _rewrites():
+    network = models.create("resnet8", in_channels=1).eval()
+    return viz.rewrites(minires.compile(network, np.zeros((1, 12, 12, 1), np.float32)))
+
+
 MAKERS = {
     "step_through": _expression,
     "step_through with matrices": _matrices,
@@ -105,6 +110,7 @@ MAKERS = {
     "gradient_flow": _gradient_flow,
     "optimizer_path": _optimizer_path,
     "graph": _graph,
+    "rewrites": _rewrites,
 }
 
 

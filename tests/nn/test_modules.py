@@ -5,6 +5,8 @@ import copy
 import numpy as np
 import pytest
 from helpers import close, leaf
+from hypothesis import given
+from hypothesis import strategies as st
 
 import minires
 from minires import Tensor, nn
@@ -102,10 +104,10 @@ def test_assigning_again_replaces():
     assert net.last is new
     assert dict(net.named_parameters())["last"] is new
     net.second = nn.Identity()
-    assert [n for n, _ in net.named_children()] == ["first", "second"]
+    assert [n for n, _ in net.named_children()] == ["second", "first"]  # in its place
     net.first = None
     assert net.first is None
-    assert [n for n, _ in net.named_parameters()] == ["bias", "last"]
+    assert [n for n, _ in net.named_parameters()] == ["last", "bias"]
 
 
 def test_a_parameter_may_take_the_place_of_a_plain_attribute_and_back():
@@ -114,6 +116,11 @@ def test_a_parameter_may_take_the_place_of_a_plain_attribute_and_back():
     net.extra = Parameter(np.zeros(1))
     assert isinstance(net.extra, Parameter)
     assert "extra" in dict(net.named_parameters())
+    for value in (6, np.zeros(1), [1.0], nn.ReLU):
+        with pytest.raises(TypeError, match="'extra' is a parameter: assign a Parameter, or None"):
+            net.extra = value
+    assert "extra" in dict(net.named_parameters())
+    net.extra = None
     net.extra = 6
     assert net.extra == 6
     assert "extra" not in dict(net.named_parameters())
@@ -616,3 +623,92 @@ def test_summary_cleans_up_after_an_error():
         nn.summary(net, (5,))
     assert net.training
     assert not net[0]._forward_hooks
+
+
+# ---------------------------------------------------------------------- what replaces what
+
+PARTS = {
+    "parameter": lambda: Parameter(np.zeros(1)),
+    "module": nn.Identity,
+    "buffer": lambda: Tensor(np.zeros(1)),
+    "array": lambda: np.zeros(1),
+    "number": lambda: 3,
+    "none": lambda: None,
+}
+NAMES = ["a", "b", "c"]
+
+
+@given(st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(sorted(PARTS))), max_size=12))
+def test_a_name_keeps_its_place_as_long_as_it_keeps_its_kind(assignments):
+    """Held against a dictionary for each kind, in which assigning to a key keeps its place."""
+    net = nn.Module()
+    kinds = {"parameter": {}, "module": {}, "plain": {}}
+    for name, kind in assignments:
+        value = PARTS[kind]()
+        own = next((k for k in ("parameter", "module") if name in kinds[k]), "plain")
+        if kind in kinds:
+            if own != kind:
+                kinds[own].pop(name, None)
+            kinds[kind][name] = value
+        elif own != "plain" and kind != "none":
+            with pytest.raises(TypeError, match=f"{name!r} is a {own}"):
+                setattr(net, name, value)
+            continue
+        else:
+            kinds[own].pop(name, None)
+            kinds["plain"][name] = value
+        setattr(net, name, value)
+    assert [n for n, _ in net.named_parameters()] == list(kinds["parameter"])
+    assert [n for n, _ in net.named_children()] == list(kinds["module"])
+    for table in kinds.values():
+        for name, value in table.items():
+            assert getattr(net, name) is value
+
+
+def test_a_layer_of_a_sequence_is_replaced_where_it_is():
+    net = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 1))
+    net[0] = nn.Linear(2, 2, bias=False)
+    assert [type(m).__name__ for m in net] == ["Linear", "ReLU", "Linear"]
+    assert [n for n, _ in net.named_parameters()] == ["0.weight", "2.weight", "2.bias"]
+    (net(Tensor(-np.ones((1, 2), np.float32))) * 0).sum().backward()
+
+
+def test_a_buffer_may_be_none_until_it_comes():
+    net = nn.Module()
+    net.register_buffer("mean", None)
+    assert net.mean is None
+    assert net.state_dict() == {}
+    net.mean = Tensor([1.0])
+    assert list(net.state_dict()) == ["mean"]
+    assert [n for n, _ in net.named_buffers()] == ["mean"]
+    net.mean = None
+    assert list(net.buffers()) == []
+    for value in (np.ones(2), 1.0, [1.0]):
+        with pytest.raises(TypeError, match="a buffer is a Tensor or None, got"):
+            net.register_buffer("mean", value)
+    with pytest.raises(TypeError, match="'mean' is a tensor"):
+        net.mean = np.ones(2)
+
+
+def test_a_module_that_contains_itself_is_an_error_and_not_an_endless_loop():
+    net = nn.Sequential(nn.Linear(1, 1), nn.Sequential())
+    net[1].again = net
+    with pytest.raises(ValueError, match=r"1\.again is a Sequential that contains itself"):
+        net.state_dict()
+    assert "(itself)" in repr(net)
+    assert len(list(net.modules())) == 3
+    twice = nn.Linear(1, 1)
+    assert len(nn.Sequential(twice, twice).state_dict()) == 4
+
+
+@pytest.mark.parametrize("batches", [1, 3])
+def test_without_momentum_batch_norm_averages_over_all_batches(batches):
+    layer = nn.BatchNorm1d(2, momentum=None)
+    drawn = np.random.default_rng(0).normal(2, 3, (batches, 5, 2)).astype(np.float32)
+    for batch in drawn:
+        layer(Tensor(batch))
+    close(layer.running_mean, drawn.mean(axis=1).mean(axis=0), rtol=1e-5)
+    close(layer.running_var, drawn.var(axis=1, ddof=1).mean(axis=0), rtol=1e-5)
+    assert "momentum=None" in repr(layer)
+    layer.eval()(Tensor(drawn[0]))
+    assert layer.num_batches_tracked.item() == batches

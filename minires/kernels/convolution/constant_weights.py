@@ -52,17 +52,15 @@ def choose_constant(x: Array, w: Array, out: Array, geometry: ConvGeometry) -> C
     few = panels.lay_deep(np.empty((kernel[0] * kernel[1] * C, O), np.float32), positions)
     lowered = Choice("panels", "few positions: weights in panels, which BLAS does not copy")
     if kernel == (3, 3) and geometry.why_not_plain() is None:
-        if usual.name == "winograd1d" and C * O <= 64 * 64:
+        if usual.name == "winograd1d" and (C * O <= 64 * 64 or not panels.reads_in_place()):
             return usual
-        takes = {lowered.name: 9 * (positions * (1 + 4 / O) + FEW_ROWS)}
-        if few is None:
-            takes = {usual.name: 9 * (positions * (1 + 4 / O) + PACKING)}
-        takes |= {f"winograd{m}": _tiles_take(problem, m) for m in (2, 4)}
-        best = min(takes, key=takes.__getitem__)
-        if best.startswith("winograd"):
-            multiplications = {"winograd2": "16 multiplications for 36", "winograd4": "36 for 144"}
-            return Choice(best, f"weights transformed once: {multiplications[best]}")
-    return lowered if few is not None else usual
+        takes = {m: _tiles_take(problem, m) for m in (2, 4)}
+        m = min(takes, key=takes.__getitem__)
+        if takes[m] < 9 * (positions * (1 + 4 / O) + (PACKING if few is None else FEW_ROWS)):
+            saved = {2: "16 multiplications for 36", 4: "36 for 144"}[m]
+            return Choice(f"winograd{m}", f"weights transformed once: {saved}")
+        usual = Choice("im2col", "fewer positions than tiles would pay for")
+    return usual if few is None else lowered
 
 
 def _tiles_take(problem: Problem, m: int) -> float:

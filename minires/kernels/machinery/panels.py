@@ -1,9 +1,10 @@
 """Constant factors of a product, laid out once so that BLAS reads them where they lie.
 
 OpenBLAS copies both factors of a large product into an order of its own, which for few rows takes
-as long as multiplying. A product of at most a million multiplications it does without. So a
-constant matrix (K, N) that few rows will meet is cut into contiguous panels (N/n, K, n), each small
-enough, and the product into as many; a deep one is cut along K as well, and the parts are added.
+as long as multiplying. With AVX-512 it does a product of at most a million multiplications without;
+its other kernels always copy, and nothing is laid out for them. There, a constant matrix (K, N)
+that few rows will meet is cut into contiguous panels (N/n, K, n), each small enough, and the
+product into as many; a deep one is cut along K as well, and the parts are added.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from minires.backend import Array, xp_of
+from minires.kernels.machinery.threads import blas_architectures
 from minires.kernels.machinery.workspace import scratch
 
 UNPACKED = 10**6
@@ -23,10 +25,16 @@ SHALLOWEST = 128
 """Rows that a part of a deep factor has at least."""
 
 
+def reads_in_place() -> bool:
+    """Whether the BLAS in this process multiplies small matrices where they lie."""
+    found = blas_architectures()
+    return bool(found) and found <= {"SkylakeX", "Cooperlake", "SapphireRapids"}
+
+
 def lay(w: Array, rows: int) -> Array:
     """(..., K, N) factors as (..., N/n, K, n) panels, if `rows` are few enough; else themselves."""
     K, N = w.shape[-2:]
-    for n in WIDTHS if xp_of(w) is np else ():
+    for n in WIDTHS if xp_of(w) is np and reads_in_place() else ():
         if N % n == 0 and n < N and rows * K * n <= UNPACKED:
             return np.ascontiguousarray(np.moveaxis(w.reshape(*w.shape[:-1], N // n, n), -2, -3))
     return w

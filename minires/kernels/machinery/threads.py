@@ -243,6 +243,11 @@ def _find_blas() -> list[Any]:
     return _blas_libraries
 
 
+def blas_architectures() -> set[str]:
+    """What processors the loaded BLAS libraries have chosen their kernels for."""
+    return {str(getattr(library, "architecture", "")) for library in _find_blas()}
+
+
 def _forget_after_fork() -> None:
     """A forked child has none of its parent's threads, and perhaps a lock that one of them held."""
     global _workers, _calls, _starting, _blas_lock, _this_thread

@@ -1,0 +1,406 @@
+# %% [markdown]
+# # 15 · A compiler in 200 lines
+#
+# A residual network in evaluation does the same operations for every image, in the same order, with the
+# same weights. So it can be written down once as a list, and the list can be made shorter before it runs a
+# thousand times. That is what compilers of networks do. Here you build one.
+#
+# When you are through, you will be able to
+#
+# * record what a model does as a list of operations, and say which models cannot be recorded;
+# * fold a batch norm into the weights before it, and prove that the results are the same;
+# * join bias, residual add and ReLU to a convolution, so that a number is finished while it is in the cache;
+# * prepare weights once, and let values share memory;
+# * read `minires.compile`, which does the same with care.
+#
+# About 25 minutes. You need notebooks 03 (convolution), 04 (batch norm) and 06 (the residual add); 12 (where
+# the time goes) helps. Times are measured on the machine that runs this, as it runs.
+
+# %%
+import time
+from collections import Counter
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import minires
+from minires import Tensor, models, no_grad, viz
+from minires.kernels import ConvGeometry, conv2d
+from minires.kernels.convolution import winograd, winograd_1d
+from minires.kernels.machinery.epilogue import BiasResidualReLU, no_epilogue
+from minires.observers import observe
+
+rng = np.random.default_rng(0)
+minires.manual_seed(0)
+network = models.create("resnet8")
+images = rng.normal(size=(16, 32, 32, 3)).astype(np.float32)
+with no_grad():
+    network(Tensor(images))  # in training mode: the running statistics see a batch
+network.eval()
+with no_grad():
+    expected = network(Tensor(images)).data
+
+
+def compare_times(*functions, rounds=15):
+    """Milliseconds of each function, taking turns: the medians."""
+    times = [[] for _ in functions]
+    for _ in range(rounds + 1):  # the first round does not count
+        for function, own in zip(functions, times, strict=True):
+            began = time.perf_counter()
+            function()
+            own.append(1e3 * (time.perf_counter() - began))
+    return [float(np.median(own[1:])) for own in times]
+
+
+# %% [markdown]
+# ## 1. Record
+#
+# Every operation of minires passes one place, the engine's `Op.__call__`, and whoever asks is told of each:
+# `observe(f)` calls `f(op, arrays, constants, result)` after every forward. So recording a model is running
+# it once and taking notes. A *step* of our list says what was done, to which values, and what came out.
+# Values are numbered. An array that no step made, such as a weight, is a constant.
+#
+# **Predict** how many steps ResNet-8 has: 7 convolutions, each with a batch norm, 3 residual blocks, one
+# linear layer. (Guess between 10 and 50.)
+
+
+# %%
+class Step:
+    """One operation: `inputs` are numbers of values (wrapped in a list) or constants."""
+
+    def __init__(self, op, inputs, constants, out):
+        self.op, self.inputs, self.constants, self.out = op, inputs, constants, out
+        self.bias = self.residual = None
+        self.relu = False
+
+    def name(self):
+        extras = [("bias", self.bias is not None), ("add", self.residual), ("relu", self.relu)]
+        return " + ".join([self.op.name, *(word for word, there in extras if there)])
+
+
+def record(model, example):
+    """The steps that depend on the example, and the number of the last value."""
+    numbers = {id(example): [0]}
+    steps, alive = [], [example]  # an id is an array's own as long as that lives
+
+    def note(op, arrays, constants, result):
+        alive.extend([*arrays, result.data])
+        if any(id(a) in numbers for a in arrays):
+            inputs = [numbers.get(id(a), a) for a in arrays]
+            number = numbers[id(result.data)] = [len(steps) + 1]
+            steps.append(Step(op, inputs, constants, number[0]))
+
+    with no_grad(), observe(note):
+        model(Tensor(example))
+    return steps
+
+
+steps = record(network, images)
+print(len(steps), "steps:", dict(Counter(step.name() for step in steps)))
+
+# %% [markdown]
+# What does not depend on the images is not in the list: in evaluation a batch norm's scale and shift come
+# from weights and running statistics alone, and were computed while we recorded. They are constants of
+# `scale_shift`, which is all that is left of a batch norm.
+#
+# To run the list, no Module, no Tensor and no graph is needed:
+
+
+# %%
+def run(steps, x):
+    """Do the steps on arrays, one after another."""
+    values = {0: x}
+    for step in steps:
+        inputs = [values[i[0]] if isinstance(i, list) else i for i in step.inputs]
+        out = execute(step, inputs, values)
+        values[step.out] = out
+    return values[steps[-1].out]
+
+
+def execute(step, inputs, values):
+    """One step: the operation's forward, and what has been joined to it."""
+    out = step.op.forward(*inputs, **step.constants)
+    if step.bias is not None:
+        out = out + step.bias
+    if step.residual is not None:
+        out = out + values[step.residual]
+    return np.maximum(out, 0) if step.relu else out
+
+
+assert np.array_equal(run(steps, images), expected)
+print("the list gives the model's result, to the bit")
+
+# %% [markdown]
+# And what *cannot* be recorded? Whatever Python does with numbers that is not an operation. This model has a
+# branch:
+
+
+# %%
+def moody(x):
+    return x * 2 if x.mean().item() > 0 else x - 5
+
+
+happy, sad = (np.full((2, 2), value, np.float32) for value in (1.0, -1.0))
+wrong = run(record(moody, happy), sad)
+print("recorded on happy, run on sad:", wrong[0], "- the model says", moody(Tensor(sad)).data[0])
+
+# %% [markdown]
+# The list has only what happened. Our recorder does not notice; a careful one refuses, with the line:
+
+# %%
+try:
+    minires.compile(moody, happy)
+except ValueError as error:
+    print(str(error).rpartition("/")[2])
+
+# %% [markdown]
+# ## 2. Fold
+#
+# A batch norm in evaluation multiplies channel $o$ by $s_o$ and adds $t_o$. A convolution is linear in its
+# weights. So the scale may as well be in the weights:
+#
+# $$ s_o \sum_p x_p\, w_{p,o} + t_o \;=\; \sum_p x_p\, (w_{p,o}\, s_o) + t_o $$
+#
+# One pass over every number is gone, and what remains of the shift is a bias. A rewrite looks for the
+# pattern: a `scale_shift` whose input comes from a convolution that nobody else reads.
+
+
+# %%
+def readers(steps):
+    """How many steps read each value."""
+    found = Counter(i[0] for step in steps for i in step.inputs if isinstance(i, list))
+    found.update(step.residual for step in steps if step.residual is not None)
+    return found
+
+
+def maker(steps, value, kinds):
+    """The step that makes a value, if it is of one of these kinds and has one reader."""
+    if not isinstance(value, list) or readers(steps)[value[0]] != 1:
+        return None
+    return next((s for s in steps if s.out == value[0] and s.op.name in kinds), None)
+
+
+def replace(steps, step, by):
+    """`by` makes what `step` made, in its place."""
+    steps.remove(by)
+    steps[steps.index(step)] = by
+    by.out = step.out
+
+
+def fold_batch_norms(steps):
+    for step in list(steps):
+        if step.op.name == "scale_shift" and (conv := maker(steps, step.inputs[0], {"conv2d"})):
+            scale, shift = (a.astype(np.float64) for a in step.inputs[1:])
+            conv.inputs[1] = (conv.inputs[1] * scale).astype(np.float32)
+            conv.bias = shift.astype(np.float32)
+            replace(steps, step, conv)
+
+
+recorded = len(steps)
+fold_batch_norms(steps)
+error = np.abs(run(steps, images) - expected).max() / np.abs(expected).max()
+print(f"{recorded} steps became {len(steps)}; the results differ by {error:.0e} of the largest")
+assert error < 1e-5
+
+# %% [markdown]
+# Not the same bits: rounding happens at other places. But no less exact.
+#
+# ## 3. Join
+#
+# Next the residual add and the ReLU join the convolution before them. That does not change a number; it
+# says that they *belong* to that step, so that whoever computes it can do all three to a block of the
+# output at once. The convolution moves to where the add stood. **Predict**: why not earlier?
+
+
+# %%
+def join(steps):
+    for step in list(steps):
+        if step not in steps:
+            continue
+        if step.op.name == "add" and all(isinstance(i, list) for i in step.inputs):
+            for made, other in (step.inputs, step.inputs[::-1]):
+                conv = maker(steps, made, {"conv2d"})
+                if conv and conv.residual is None and not conv.relu:
+                    conv.residual = other[0]
+                    replace(steps, step, conv)
+                    break
+        elif step.op.name == "relu":
+            conv = maker(steps, step.inputs[0], {"conv2d"})
+            if conv and not conv.relu:
+                conv.relu = True
+                replace(steps, step, conv)
+
+
+join(steps)
+assert np.abs(run(steps, images) - expected).max() < 1e-5 * np.abs(expected).max()
+for step in steps:
+    print(step.name())
+
+# %% [markdown]
+# The other arm has to be there when the convolution's blocks are finished, and it may have been computed
+# after it.
+#
+# `viz.rewrites` shows what the library's compiler does to the same network. Step through it.
+
+# %%
+plan = minires.compile(network, images[:1])
+viz.rewrites(plan)
+
+# %% [markdown]
+# ## 4. Finish in the cache
+#
+# So far a joined step still makes three passes over memory. But a convolution works in blocks that fit the
+# cache. If bias, add and ReLU are done to a block by the one who has just written it, its numbers are still
+# there. The library's algorithms call an *epilogue* with each range of positions that is written:
+
+# %%
+x = rng.normal(size=(16, 32, 32, 16)).astype(np.float32)
+w = rng.normal(size=(3, 3, 16, 16)).astype(np.float32) / 12
+bias, residual = np.ones(16, np.float32), rng.normal(size=x.shape).astype(np.float32)
+same = ConvGeometry(padding=(1, 1))
+out = np.empty_like(x)
+
+
+def apart():
+    winograd_1d.correlate(x, w, out, same, no_epilogue)
+    return np.maximum(out + bias + residual, 0)
+
+
+def together():
+    winograd_1d.correlate(x, w, out, same, BiasResidualReLU(out, bias, residual, True))
+    return out
+
+
+assert np.array_equal(apart(), together())
+separate, joined = compare_times(apart, together)
+print(f"three passes after it {separate:.2f} ms, in its blocks {joined:.2f} ms")
+
+# %% [markdown]
+# ## 5. Prepare
+#
+# Winograd's trick (notebook 12) transforms the weights before it multiplies. In training they change at
+# every step; here they never do. So it is done once, when the plan is made:
+
+# %%
+w = rng.normal(size=(3, 3, 256, 256)).astype(np.float32) / 48
+x = rng.normal(size=(1, 14, 14, 256)).astype(np.float32)
+target = np.empty_like(x)
+prepared = winograd.prepare(w, 2)
+
+
+def each_time():
+    winograd.correlate(x, w, target, same, no_epilogue, 2)
+
+
+def once():
+    winograd.correlate_prepared(x, prepared, target, same, no_epilogue, 2)
+
+
+anew, constant = compare_times(each_time, once)
+print(f"transforming the weights each time {anew:.2f} ms, once {constant:.2f} ms")
+assert np.allclose(target, conv2d(x, w, geometry=same), atol=1e-3)
+
+# %% [markdown]
+# ## 6. Plan memory
+#
+# Every step writes a new array. But a value is dead once its last reader has run, and its memory may hold
+# the next one. Walk through the list, know for each value when it is read for the last time, and hand freed
+# buffers on:
+
+
+# %%
+def read_by(step):
+    """The numbers of the values that a step reads."""
+    numbers = [i[0] for i in step.inputs if isinstance(i, list)]
+    return numbers if step.residual is None else [*numbers, step.residual]
+
+
+def last_reads(steps):
+    """For each value, in which step it is read for the last time."""
+    last = {}
+    for now, step in enumerate(steps):
+        last |= dict.fromkeys([step.out, *read_by(step)], now)
+    last[steps[-1].out] = len(steps)  # the result is read after them all
+    return last
+
+
+def plan_memory(steps, sizes):
+    """For each value the number of its buffer, and the buffers' sizes."""
+    last, buffers, free, place = last_reads(steps), [], [], {}
+    for now, step in enumerate(steps):
+        fitting = [b for b in free if buffers[b] >= sizes[step.out]]
+        if fitting:
+            place[step.out] = min(fitting, key=buffers.__getitem__)
+            free.remove(place[step.out])
+        else:
+            place[step.out] = len(buffers)
+            buffers.append(sizes[step.out])
+        free += [place[value] for value in place if last[value] == now]
+    return place, buffers
+
+
+sizes, values = {}, {0: images}
+for step in steps:
+    inputs = [values[i[0]] if isinstance(i, list) else i for i in step.inputs]
+    values[step.out] = execute(step, inputs, values)
+    sizes[step.out] = values[step.out].nbytes
+place, buffers = plan_memory(steps, sizes)
+print(f"{len(sizes)} values of {sum(sizes.values()) / 1e6:.1f} MB in all")
+print(f"lie in {len(buffers)} buffers of {sum(buffers) / 1e6:.1f} MB")
+
+# %%
+fig, ax = plt.subplots(figsize=(8, 3))
+last = last_reads(steps)
+for start, step in enumerate(steps):
+    length = min(last[step.out], len(steps) - 1) - start + 0.9
+    ax.barh(place[step.out], length, left=start, height=0.8)
+    ax.text(start + 0.1, place[step.out], str(step.out), va="center", fontsize=8)
+ax.set(xlabel="step", ylabel="buffer", yticks=range(len(buffers)))
+ax.set_title("Which value lies in which buffer, from when it is made until it is read last")
+plt.show()
+
+# %% [markdown]
+# ## 7. The whole
+#
+# `minires.compile` is these five ideas with what we left out: it refuses what a list cannot repeat and holds
+# every plan against its model; it chooses an algorithm for each convolution, knowing that weights are
+# constant; it sends pieces of the images through the whole list on each thread; it notices when weights have
+# changed. `print(plan)` shows what it decided, and why:
+
+# %%
+print(plan)
+
+# %%
+plan = minires.compile(network, images)
+
+
+def eager():
+    with no_grad():
+        network(Tensor(images))
+
+
+plain, listed, compiled = compare_times(eager, lambda: run(steps, images), lambda: plan(images))
+print(f"eager {plain:.1f} ms, our list {listed:.1f} ms, minires.compile {compiled:.1f} ms")
+error = np.abs(plan(images).data - expected).max() / np.abs(expected).max()
+assert error < 1e-5
+
+# %% [markdown]
+# ## What to keep
+#
+# * A model whose Python does not look at numbers is a list of operations.
+# * What depends on weights alone is computed once: a batch norm's scale goes into the weights.
+# * Work on numbers while they are in the cache.
+# * A value's memory is free when its last reader has run.
+# * A compiler may change rounding and nothing else, and has to prove it.
+#
+# ## Exercises
+#
+# 1. **Join a bias.** `network.fc` is a `matmul` and an `add` of a constant vector. Write a rewrite that makes
+#    the vector the product's `bias`. *You are right if* the list is one step shorter and the results are the
+#    same bits.
+# 2. **Pool first.** ResNet-18 begins with a convolution, a ReLU and a max pooling. Why may the ReLU come after
+#    the pooling instead, and by what factor do its numbers shrink? Write the rewrite. *You are right if*
+#    `run` gives the same bits for `models.resnet18(num_classes=10)` in evaluation, on one image of 64 × 64.
+# 3. **Refuse.** Make `record` notice the branch in `moody`, without changing the engine: record twice, on two
+#    inputs, and compare the lists. *You are right if* `moody` raises and `network` does not. Which models slip
+#    through even so?
