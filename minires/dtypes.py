@@ -1,19 +1,28 @@
-"""Which dtype a result has: that of its floating-point inputs."""
+"""Which dtype a result has: that of its floating-point inputs, never a wider one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from minires.backend import Array
 
 
 def unpromoted(out: Array, arrays: Sequence[Any]) -> Array:
-    """`out` in its floating inputs' dtype: integers next to float32 would make it float64."""
-    if out.dtype.char != "d":
+    """`out` in the widest dtype of its floating inputs, or float32 if there is none.
+
+    NumPy makes float64 of float32 and integers beside it, float32 of float16 and integers, and
+    float64 of integers alone.
+    """
+    if out.dtype.kind != "f":
         return out
-    dtypes = [a.dtype for a in arrays if hasattr(a, "dtype")]
-    floating = [dtype for dtype in dtypes if dtype.kind == "f"]
-    if not floating or len(floating) == len(dtypes):
-        return out
-    return out.astype(max(floating, key=lambda dtype: dtype.itemsize), copy=False)
+    floating = [a.dtype for a in arrays if hasattr(a, "dtype") and a.dtype.kind == "f"]
+    wanted = max(floating, key=lambda dtype: dtype.itemsize, default=np.dtype(np.float32))
+    return out.astype(wanted) if wanted.itemsize < out.dtype.itemsize else out
+
+
+def as_floating(x: Array) -> Array:
+    """Integers and truth values as float32; NumPy would compute `exp` of int8 in float16."""
+    return x.astype(np.float32) if getattr(x, "dtype", np.dtype(float)).kind in "iub" else x

@@ -186,17 +186,16 @@ class Op:
         arrays: list[Any] = []
         operands: list[Any] = []  # the same, or scalars in place of arrays of no axes
         parents: list[Node | None] = []
-        boxed = tracked = False
+        first: Any = None  # of the Tensors' arrays
         scalars = self.arithmetic and safe_as_scalars(args)
         for arg in args:
             if isinstance(arg, Variable):
-                boxed = True
                 array, node = arg.array, arg.node
+                if first is None:
+                    first = array
                 arrays.append(array)
                 operands.append(array[()] if scalars and node and not array.ndim else array)
                 parents.append(node)
-                if node is not None:
-                    tracked = True
             else:  # a NumPy scalar would turn float32 into float64; a Python one does not
                 arg = arg.item() if isinstance(arg, np.generic) else arg
                 arrays.append(arg)
@@ -211,15 +210,15 @@ class Op:
             raise
         if self.returns_saved:
             out, saved = out
-        if not boxed:
+        if first is None:
             return (out, saved) if with_saved else out
         # record
         if isinstance(out, np.generic):  # NumPy's reductions and 0-d arithmetic give scalars
             out = np.asarray(out)
-        if out.dtype.char == "d":
+        if out.dtype is not first.dtype and "dtype" not in constants:
             out = unpromoted(out, arrays)
         node = None
-        if tracked and _modes.recording[-1] and out.dtype.kind == "f":
+        if any(parents) and _modes.recording[-1] and out.dtype.kind == "f":
             values = (*operands, None, saved, out, constants)  # None: `needs` is not known yet
             kept = self._keep(values) if self.requests else ()
             call = remembered(arrays, constants, out) if out.size <= SMALL else None

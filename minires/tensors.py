@@ -441,7 +441,7 @@ class Tensor(Variable):
 
     def std(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
         """The standard deviation over `axis`."""
-        return self.var(axis, ddof, keepdims).sqrt()
+        return ops.std(self, axis=axis, ddof=ddof, keepdims=keepdims)
 
     def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """The largest value over `axis`; in a tie the first gets the gradient."""

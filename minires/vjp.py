@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from minires import errors, writes
-from minires.engine import Node, Op, make_tensor
+from minires.engine import Node, Op, Variable, make_tensor
 from minires.errors import BackwardError
+from minires.kernels import total
 from minires.observers import watching
 from minires.scalars import as_array
 
@@ -105,5 +106,7 @@ def _fitted(grad: Any, like: Any) -> Any:
             raise BackwardError(
                 f"its rule gave a gradient of shape {grad.shape}, its argument has {like.shape}"
             )
-        grad = grad.sum(axis=stretched).reshape(like.shape)
+        boxed = isinstance(grad, Variable)  # whose sums are an operation
+        grad = grad.sum(axis=stretched) if boxed else total(grad, stretched)
+        grad = grad.reshape(like.shape)
     return grad if grad.dtype == like.dtype else grad.astype(like.dtype)

@@ -44,6 +44,6 @@ def since(array: Array, time: int) -> bool:
 
 def _owner(array: Array) -> Array:
     """The array whose memory this one shows."""
-    while getattr(array.base, "dtype", None) is not None:
-        array = array.base
+    while hasattr(base := getattr(array, "base", None), "dtype"):
+        array = base
     return array

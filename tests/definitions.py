@@ -352,6 +352,7 @@ DEFINITIONS = {
     "take_along": take_along,
     "tanh": elementwise(math.tanh),
     "transpose": transpose,
+    "std": reduction(lambda values, ddof=0: math.sqrt(variance(values, ddof=ddof))),
     "var": reduction(variance),
     "where": elementwise(lambda condition, a, b: a if condition else b),
 }

@@ -2,8 +2,8 @@
 
 Everything here takes and gives NumPy or CuPy arrays, channels last: images (N, H, W, C),
 convolution weights (KH, KW, C/groups, O). To read in this order: `reference`, the definitions as
-plain loops; `elementwise`, `pooling`, `batch_norm`; `convolution`, the largest part; and
-`machinery`, what they all stand on.
+plain loops; `elementwise`, `reduction`, `pooling`, `batch_norm`; `convolution`, the largest part;
+and `machinery`, what they all stand on.
 """
 
 from minires.kernels.batch_norm import (
@@ -30,6 +30,7 @@ from minires.kernels.pooling import (
     max_pool_places,
     max_pool_scatter,
 )
+from minires.kernels.reduction import total, variance
 
 __all__ = [
     "Choice",
@@ -57,6 +58,8 @@ __all__ = [
     "relu_gradient",
     "scale_shift",
     "set_num_threads",
+    "total",
     "track",
     "use_algorithm",
+    "variance",
 ]

@@ -37,13 +37,19 @@ def relu_gradient(g: Array, out: Array) -> Array:
     if xp is not np and (kernel := fused(xp, "T g, T y", "T dx", "dx = y > 0 ? g : T(0)")):
         result: Array = kernel(g, out)
         return result
-    dx = empty(xp, out.shape, out.dtype)
+    if xp is not np or g.dtype != out.dtype:
+        chosen: Array = xp.where(out > 0, g, g.dtype.type(0))
+        return chosen
+    dx, bits = empty(xp, out.shape, out.dtype), f"i{out.dtype.itemsize}"
 
     def run(g: Array, out: Array, dx: Array) -> None:
+        """By the bits: all of them where `out` is positive, none elsewhere, be `g` infinite."""
         positive = scratch(xp, "positive", out.shape, bool)
+        kept = dx.view(bits)
         xp.greater(out, 0, out=positive)
-        dx[...] = positive  # as numbers: a product of numbers and truth values is slower
-        xp.multiply(g, dx, out=dx)
+        kept[...] = positive
+        xp.negative(kept, out=kept)  # 1 to -1, whose bits are all set
+        xp.bitwise_and(kept, g.view(bits), out=kept)
 
     by_chunks(run, g, out, dx)
     return dx

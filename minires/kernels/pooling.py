@@ -16,6 +16,7 @@ from minires.backend import Array, xp_of
 from minires.kernels.convolution.geometry import ConvGeometry
 from minires.kernels.machinery.blocks import Block, Pair, blocks
 from minires.kernels.machinery.epilogue import Epilogue, no_epilogue
+from minires.kernels.machinery.half_precision import computed_in_float32
 from minires.kernels.machinery.padding import overlap
 from minires.kernels.machinery.threads import parallel
 from minires.kernels.machinery.workspace import empty, scratch
@@ -213,6 +214,7 @@ def max_pool_scatter(
     return dx
 
 
+@computed_in_float32(on="cpu and gpu")
 def avg_pool(x: Array, *, kernel_size: Pair, stride: Pair, padding: Pair) -> Array:
     """The mean of each window, in which padding counts as zeros.
 
@@ -241,6 +243,7 @@ def avg_pool(x: Array, *, kernel_size: Pair, stride: Pair, padding: Pair) -> Arr
     return out
 
 
+@computed_in_float32(on="cpu and gpu")
 def avg_pool_dx(
     g: Array, *, input_size: Pair, kernel_size: Pair, stride: Pair, padding: Pair
 ) -> Array:
@@ -283,7 +286,8 @@ def _output_shape(
 
 
 def _index_type(xp: ModuleType, kernel_size: Pair) -> type:
-    chosen: type = xp.uint8 if kernel_size[0] * kernel_size[1] < 256 else xp.uint16
+    places = kernel_size[0] * kernel_size[1]
+    chosen: type = next(t for t in (xp.uint8, xp.uint16, xp.uint32) if places <= xp.iinfo(t).max)
     return chosen
 
 

@@ -288,6 +288,8 @@ def min_pool2d(
     ValueError
         If a window does not fit into the padded image, or could hold nothing but padding.
     """
+    if input.dtype.kind != "f":  # of integers ~x turns the order round and loses none
+        return ~max_pool2d(~input, kernel_size, stride, padding)
     return -max_pool2d(-input, kernel_size, stride, padding)
 
 
@@ -331,6 +333,8 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Size) -> Tensor:
     """
     if input.ndim != 4:
         raise ValueError(f"adaptive_avg_pool2d wants images (N, H, W, C), got {input.shape}")
+    if input.dtype.kind != "f":
+        raise ValueError(f"adaptive_avg_pool2d wants floating-point numbers, got {input.dtype}")
     height, width = pair(output_size, "output_size")
     if min(height, width) < 1:
         raise ValueError(
@@ -338,22 +342,18 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Size) -> Tensor:
         )
     if height == width == 1:
         return ops.mean(input, axis=(1, 2), keepdims=True)
-    data = raw(input)
-    rows = to_device(_cell_means(data.shape[1], height, data.dtype), device_of(data))
-    columns = to_device(_cell_means(data.shape[2], width, data.dtype), device_of(data))
-    pooled: Tensor = ops.matmul(
-        ops.matmul(rows, input.transpose(0, 3, 1, 2)), columns.T
-    )  # (N, C, h, w)
-    return pooled.transpose(0, 2, 3, 1)
+    strips = _cell_means(input, height, 1)  # (N, h, W, C)
+    return _cell_means(strips, width, 2)
 
 
-def _cell_means(length: int, cells: int, dtype: Any) -> np.ndarray[Any, Any]:
-    """(cells, length): the matrix whose row i takes the mean over cell i."""
-    means = np.zeros((cells, length), dtype)
-    for i in range(cells):
-        first, last = i * length // cells, -(-(i + 1) * length // cells)
-        means[i, first:last] = 1 / (last - first)
-    return means
+def _cell_means(input: Tensor, cells: int, axis: int) -> Tensor:
+    """The means over cells along one axis, whose lengths differ by at most one."""
+    length = input.shape[axis]
+    bounds = [(i * length // cells, -(-(i + 1) * length // cells)) for i in range(cells)]
+    before = (slice(None),) * axis
+    means = [input[(*before, slice(*ends))].mean(axis, keepdims=True) for ends in bounds]
+    joined: Tensor = ops.concatenate(means, axis=axis)
+    return joined
 
 
 def flatten(input: Tensor, start_dim: int = 1) -> Tensor:

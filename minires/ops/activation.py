@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from minires import kernels
 from minires.backend import Array, xp_of
+from minires.dtypes import as_floating
 from minires.engine import op, raw
 from minires.ops.arithmetic import exp, where
 
@@ -44,8 +45,10 @@ def leaky_relu_vjp(g: Array, x: Array, negative_slope: float) -> tuple[Array]:
 
 @op
 def sigmoid(x: Array) -> Array:
-    """`1 / (1 + exp(-x))`, written as a tanh so that it cannot overflow."""
-    return (xp_of(x).tanh(x * 0.5) + 1) * 0.5
+    """`1 / (1 + exp(-x))`; of a negative x `exp(x) / (1 + exp(x))`, which keeps its digits."""
+    xp, x = xp_of(x), as_floating(x)
+    e = xp.exp(-abs(x))
+    return xp.where(x < 0, e, 1) / (1 + e)
 
 
 @sigmoid.vjp
@@ -56,7 +59,7 @@ def sigmoid_vjp(g: Array, out: Array) -> tuple[Array]:
 @op
 def tanh(x: Array) -> Array:
     """The hyperbolic tangent."""
-    return xp_of(x).tanh(x)
+    return xp_of(x).tanh(as_floating(x))
 
 
 @tanh.vjp
@@ -67,8 +70,9 @@ def tanh_vjp(g: Array, out: Array) -> tuple[Array]:
 @op
 def softmax(x: Array, *, axis: int = -1) -> Array:
     """`exp(x) / sum(exp(x))` along `axis`; the maximum is subtracted first, against overflow."""
+    x = as_floating(x)
     e = xp_of(x).exp(x - x.max(axis=axis, keepdims=True))
-    return e / e.sum(axis=axis, keepdims=True)
+    return e / kernels.total(e, axis, keepdims=True)
 
 
 @softmax.vjp
@@ -80,9 +84,9 @@ def softmax_vjp(g: Array, out: Array, axis: int) -> tuple[Array]:
 @op
 def log_softmax(x: Array, *, axis: int = -1) -> Array:
     """`log(softmax(x))` along `axis`, without the underflow of taking the two in turn."""
-    xp = xp_of(x)
+    xp, x = xp_of(x), as_floating(x)
     shifted = x - x.max(axis=axis, keepdims=True)
-    return shifted - xp.log(xp.exp(shifted).sum(axis=axis, keepdims=True))
+    return shifted - xp.log(kernels.total(xp.exp(shifted), axis, keepdims=True))
 
 
 @log_softmax.vjp

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from minires import kernels
 from minires.backend import Array, xp_of
+from minires.dtypes import as_floating
 from minires.engine import arithmetic_op, op
 
 
@@ -94,8 +95,8 @@ def maximum(x: Array, y: Array) -> Array:
 
 @maximum.vjp
 def maximum_vjp(g: Array, x: Array, y: Array) -> tuple[Array, Array]:
-    dx = g * (x >= y)
-    return dx, g - dx
+    first = x >= y
+    return where(first, g, 0.0), where(first, 0.0, g)
 
 
 @op
@@ -106,8 +107,8 @@ def minimum(x: Array, y: Array) -> Array:
 
 @minimum.vjp
 def minimum_vjp(g: Array, x: Array, y: Array) -> tuple[Array, Array]:
-    dx = g * (x <= y)
-    return dx, g - dx
+    first = x <= y
+    return where(first, g, 0.0), where(first, 0.0, g)
 
 
 @op
@@ -130,7 +131,7 @@ def where_vjp(
 @op
 def exp(x: Array) -> Array:
     """`e ** x`."""
-    return xp_of(x).exp(x)
+    return xp_of(x).exp(as_floating(x))
 
 
 @exp.vjp
@@ -141,7 +142,7 @@ def exp_vjp(g: Array, out: Array) -> tuple[Array]:
 @op
 def log(x: Array) -> Array:
     """The natural logarithm."""
-    return xp_of(x).log(x)
+    return xp_of(x).log(as_floating(x))
 
 
 @log.vjp
@@ -152,7 +153,7 @@ def log_vjp(g: Array, x: Array) -> tuple[Array]:
 @op
 def sqrt(x: Array) -> Array:
     """The square root."""
-    return xp_of(x).sqrt(x)
+    return xp_of(x).sqrt(as_floating(x))
 
 
 @sqrt.vjp
@@ -192,7 +193,7 @@ def clip(x: Array, *, low: float | None = None, high: float | None = None) -> Ar
 
 @clip.vjp
 def clip_vjp(g: Array, x: Array, out: Array) -> tuple[Array]:
-    return (g * (x == out),)
+    return (where(x == out, g, 0.0),)
 
 
 @op

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from minires import kernels
 from minires.backend import Array, xp_of
 from minires.engine import op
 from minires.ops.activation import softmax
@@ -25,9 +26,9 @@ def cross_entropy(logits: Array, *, target: Array) -> Array:
     """
     xp = xp_of(logits)
     shifted = logits - logits.max(axis=-1, keepdims=True)
-    log_total = xp.log(xp.exp(shifted).sum(axis=-1))
+    log_total = xp.log(kernels.total(xp.exp(shifted), -1))
     shifted = xp.where(target == 0, 0, shifted)  # a logit of -inf, a class ruled out, times 0
-    return log_total - (shifted * target).sum(axis=-1)
+    return log_total - kernels.total(shifted * target, -1)
 
 
 @cross_entropy.vjp

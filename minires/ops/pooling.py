@@ -100,6 +100,8 @@ def max_pool2d_gather_vjp(
 def avg_pool2d(x: Array, *, kernel_size: Pair, stride: Pair, padding: Pair = (0, 0)) -> Array:
     """The mean of each window, (N, H, W, C) to (N, Ho, Wo, C); zeros in the padding count."""
     _check("avg_pool2d", x, kernel_size, stride, padding)
+    if x.dtype.kind != "f":
+        raise ValueError(f"avg_pool2d wants floating-point numbers, got {x.dtype}")
     return kernels.avg_pool(x, kernel_size=kernel_size, stride=stride, padding=padding)
 
 

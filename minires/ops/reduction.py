@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
+from minires import kernels
 from minires.backend import Array, xp_of
+from minires.dtypes import as_floating
 from minires.engine import op, raw
-from minires.ops.arithmetic import exp, negative
+from minires.ops.arithmetic import exp, where
+from minires.ops.comparison import argmax, argmin
 
 Axis = int | Sequence[int] | None
 
@@ -56,7 +60,7 @@ def broadcast_to_vjp(g: Array) -> tuple[Array]:
 @op
 def sum(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The sum over `axis` (an integer, a tuple, or None for all)."""
-    return x.sum(axis=normalize_axes(axis, x.ndim, "sum"), keepdims=keepdims)
+    return kernels.total(x, normalize_axes(axis, x.ndim, "sum"), keepdims)
 
 
 @sum.vjp
@@ -93,7 +97,8 @@ def var(x: Array, *, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -
         If there are not more than `ddof` values.
     """
     _count(x.shape, axis, "var", ddof)
-    return x.var(axis=normalize_axes(axis, x.ndim), ddof=ddof, keepdims=keepdims)
+    axes = normalize_axes(axis, x.ndim)
+    return kernels.variance(x, axis=axes, ddof=ddof, keepdims=keepdims)
 
 
 @var.vjp
@@ -104,15 +109,37 @@ def var_vjp(g: Array, x: Array, axis: Axis, ddof: int) -> tuple[Array]:
 
 
 @op
+def std(x: Array, *, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Array:
+    """The standard deviation over `axis`; where it is 0 so is the derivative.
+
+    Raises
+    ------
+    ValueError
+        If there are not more than `ddof` values.
+    """
+    _count(x.shape, axis, "std", ddof)
+    axes = normalize_axes(axis, x.ndim)
+    return kernels.variance(x, axis=axes, ddof=ddof, keepdims=keepdims) ** 0.5
+
+
+@std.vjp
+def std_vjp(g: Array, x: Array, out: Array, axis: Axis, ddof: int) -> tuple[Array]:
+    axes, kept = normalize_axes(axis, x.ndim), _kept(x.shape, axis)
+    share = where(out == 0, 0.0, g / where(out == 0, 1.0, out)).reshape(kept)
+    scale = 1 / (_count(x.shape, axis, "std") - ddof)
+    return ((x - x.mean(axis=axes, keepdims=True)) * (share * scale),)
+
+
+@op
 def logsumexp(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """`log(sum(exp(x)))` over `axis`; the maximum is taken out first, against overflow."""
-    xp = xp_of(x)
+    xp, x = xp_of(x), as_floating(x)
     axes = normalize_axes(axis, x.ndim, "logsumexp")
     _count(x.shape, axis, "logsumexp")
     top = x.max(axis=axes, keepdims=True)
     top = xp.where(xp.isfinite(top), top, 0)  # inf - inf would be NaN
-    total = xp.log(xp.exp(x - top).sum(axis=axes, keepdims=True)) + top
-    return total if keepdims else total.reshape(x.sum(axis=axes).shape)
+    found = xp.log(kernels.total(xp.exp(x - top), axes, keepdims=True)) + top
+    return found if keepdims else found.reshape([n for i, n in enumerate(x.shape) if i not in axes])
 
 
 @logsumexp.vjp
@@ -140,9 +167,8 @@ def put_along(values: Array, *, indices: Array, axis: int, size: int) -> Array:
     positions = xp.arange(size).reshape((size,) + (1,) * (ndim - 1 - axis % ndim))
     if values.shape[axis] != 1:
         raise ValueError(f"put_along wants one index a line, got {values.shape[axis]}")
-    return values * (
-        indices == positions
-    )  # gathers: no scattered writes, so the same on every device
+    # gathers: no scattered writes, so the same on every device
+    return xp.where(indices == positions, values, values.dtype.type(0))
 
 
 @put_along.vjp
@@ -152,15 +178,20 @@ def put_along_vjp(g: Array, indices: Array, axis: int) -> tuple[Array]:
 
 def max(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The largest value over `axis`. Where several tie, the first gets the gradient."""
-    axes = normalize_axes(axis, x.ndim, "max")
-    count = _count(x.shape, axis, "max")
-    others = tuple(i for i in range(x.ndim) if i not in axes)
-    lines = x.transpose(others + axes).reshape([x.shape[i] for i in others] + [count])
-    indices = raw(lines).argmax(axis=-1)[..., None]
-    out = take_along(lines, indices=indices, axis=-1)
-    return out.reshape(_kept(x.shape, axis) if keepdims else tuple(x.shape[i] for i in others))
+    return _extreme(x, axis, keepdims, "max")
 
 
 def min(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The smallest value over `axis`. Where several tie, the first gets the gradient."""
-    return negative(max(negative(x), axis=axis, keepdims=keepdims))
+    return _extreme(x, axis, keepdims, "min")
+
+
+def _extreme(x: Array, axis: Axis, keepdims: bool, name: Literal["max", "min"]) -> Array:
+    axes = normalize_axes(axis, x.ndim, name)
+    count = _count(x.shape, axis, name)
+    others = tuple(i for i in range(x.ndim) if i not in axes)
+    lines = x.transpose(others + axes).reshape([x.shape[i] for i in others] + [count])
+    find = argmax if name == "max" else argmin
+    indices = raw(find(lines, axis=-1))[..., None]
+    out = take_along(lines, indices=indices, axis=-1)
+    return out.reshape(_kept(x.shape, axis) if keepdims else tuple(x.shape[i] for i in others))

@@ -141,9 +141,10 @@ def scatter(values: Array, *, key: Any, shape: tuple[int, ...]) -> Array:
     if not _names_twice(key):
         return kernels.placed(values, shape, key)
     xp = xp_of(values)
-    out = xp.zeros(shape, values.dtype)
+    wide = xp.result_type(values.dtype, xp.float32) if values.dtype.kind == "f" else values.dtype
+    out = xp.zeros(shape, wide)  # sums of float16 in float32
     xp.add.at(out, key, values)
-    return out
+    return out.astype(values.dtype, copy=False)
 
 
 @scatter.vjp

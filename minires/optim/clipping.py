@@ -27,9 +27,9 @@ def clip_grad_norm_(parameters: Iterable[Tensor] | Tensor, max_norm: float) -> A
     Returns
     -------
     array
-        The norm before clipping: 0-d, on the gradients' device, in their dtype. On a GPU nothing
-        waits for it until you print it or turn it into a `float`. If it is NaN or infinite, so is
-        what becomes of the gradients (NaN, or 0 where they were finite).
+        The norm before clipping: 0-d, on the gradients' device, in their dtype or, for float16, in
+        float32. On a GPU nothing waits for it until you print it or turn it into a `float`. If it
+        is NaN or infinite, so is what becomes of the gradients (NaN, or 0 where they were finite).
 
     Raises
     ------
@@ -46,8 +46,8 @@ def clip_grad_norm_(parameters: Iterable[Tensor] | Tensor, max_norm: float) -> A
     xp = xp_of(*grads)
     if not grads:
         return xp.zeros((), "float32")
-    squares = [xp.vdot(grad, grad) for grad in grads]
-    norm = xp.sqrt(sum(squares))
+    wide = [g.astype(xp.float32) if g.dtype == xp.float16 else g for g in grads]  # 300 * 300
+    norm = xp.sqrt(sum(xp.vdot(grad, grad) for grad in wide))
     # The minimum is taken on the device: `if norm > limit` would wait for a GPU to catch up.
     scale = xp.minimum(limit / (norm + 1e-6), 1)
     for grad in grads:

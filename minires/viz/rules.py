@@ -52,6 +52,7 @@ RULES: dict[str, Rule] = {
     "sum": Rule("Σ {0}", whole=("{g}, copied to every summand",)),
     "mean": Rule("mean of {0}", whole=("{g} / {n}, copied to every summand",)),
     "var": Rule("variance of {0}", whole=("{g} · 2 ({0} − mean of {0}) / {n}",)),
+    "std": Rule("standard deviation of {0}", whole=("{g} · ({0} − mean of {0}) / ({n} · {out})",)),
     "logsumexp": Rule("log Σ exp({0})", whole=("{g} · softmax({0})",)),
     "broadcast_to": Rule("{0}, stretched", whole=("{g}, summed over the stretched axes",)),
     "take_along": Rule(

@@ -193,6 +193,7 @@ CASES = [
     Case("reduction.sum", ops.sum, [X]),
     Case("reduction.mean", lambda x: ops.mean(x, axis=(1, 2)), [IMAGES]),
     Case("reduction.var", lambda x: ops.var(x, axis=0, ddof=1), [X], second=True),
+    Case("reduction.std", lambda x: ops.std(x, axis=0, ddof=1), [X], second=True),
     Case("reduction.logsumexp", lambda x: ops.logsumexp(x, axis=1), [X], second=True),
     Case(
         "reduction.take_along",

@@ -229,6 +229,9 @@ OPERATIONS: dict[str, Callable[..., torch.Tensor]] = {
     "take_along": lambda x, *, indices, axis: x.gather(axis, torch.from_numpy(indices)),
     "tanh": torch.tanh,
     "transpose": lambda x, *, axes=None: x.permute(axes or tuple(reversed(range(x.ndim)))),
+    "std": lambda x, *, axis=None, ddof=0, keepdims=False: x.std(
+        dims(x, axis), correction=ddof, keepdim=keepdims
+    ),
     "var": lambda x, *, axis=None, ddof=0, keepdims=False: x.var(
         dims(x, axis), correction=ddof, keepdim=keepdims
     ),

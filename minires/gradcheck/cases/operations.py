@@ -417,6 +417,7 @@ OPERATIONS: dict[str, list[Case]] = {
         case(ops.transpose, normal(5)),
         case(ops.transpose, normal(0, 1, 3), axes=(1, 2, 0)),
     ],
+    "std": [*reductions(ops.std), *reductions(ops.std, ddof=1)],
     "var": [*reductions(ops.var), *reductions(ops.var, ddof=1)],
     "where": [
         case(ops.where, MASK, x34, y34),
