@@ -10,6 +10,9 @@ class MissingLibrary(ImportError):
     """A conversion needs a library that is not installed; the message says which."""
 
 
+EXTRAS = {"h5py": "keras"}  # the extra of pyproject.toml that has it, where it is not interop
+
+
 def optional(name: str) -> Any:
     """A module of a library that may not be installed.
 
@@ -26,5 +29,5 @@ def optional(name: str) -> Any:
             raise
         raise MissingLibrary(
             f"this needs the library {library}, which is not installed: "
-            "pip install 'minires[interop]'"
+            f"pip install 'minires[{EXTRAS.get(library, 'interop')}]'"
         ) from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,10 @@ from minires.backend import to_host
 from minires.engine import no_grad
 from minires.files import atomic_write
 from minires.interop.libraries import optional
+from minires.interop.onnx_network import OnnxNetwork
+from minires.interop.onnx_values import graphs_shape
 from minires.interop.states import torch_axes
+from minires.interop.windows import Padding, Pool
 from minires.tensors import Tensor
 
 OPSET, IR_VERSION = 17, 8  # of 2022: every runtime in use knows them
@@ -39,7 +42,7 @@ def export_onnx(
     Parameters
     ----------
     model : Module
-        Made of this package's layers. It is written as it is in evaluation mode.
+        Made of this package's layers, or what `load_onnx` gave. It is written in evaluation mode.
     path : str or Path
     input_shape : (H, W, C)
         Of one image, as everywhere in minires. The file's input is (N, C, H, W) with any N, named
@@ -64,24 +67,28 @@ def export_onnx(
     if fold_batch_norm:
         graph.fold()
     height, width, channels = input_shape
+    batch = graph.batch or "N"
     proto = helper.make_model(
         helper.make_graph(
             [
-                helper.make_node(n.kind, n.inputs, [n.output], n.output, **n.attributes)
+                helper.make_node(n.kind, n.inputs, [n.output, *n.more], n.output, **n.attributes)
                 for n in graph.nodes
             ],
             type(model).__name__,
-            [helper.make_tensor_value_info("images", number, ["N", channels, height, width])],
-            [helper.make_tensor_value_info("logits", number, ["N", *shape[1:]])],
+            [helper.make_tensor_value_info("images", number, [batch, channels, height, width])],
+            [helper.make_tensor_value_info("logits", number, shape)],
             [onnx.numpy_helper.from_array(a, name) for name, a in graph.weights.items()],
         ),
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
+        opset_imports=[helper.make_opsetid("", graph.opset)],
+        ir_version=helper.find_min_ir_version_for([helper.make_opsetid("", graph.opset)])
+        if graph.opset > OPSET
+        else IR_VERSION,
         producer_name="minires",
     )
     known = {**getattr(model, "metadata", {}), "architecture": getattr(model, "architecture", None)}
     helper.set_model_props(proto, {key: json.dumps(value) for key, value in known.items() if value})
-    onnx.checker.check_model(proto, full_check=True)
+    own = not isinstance(model, OnnxNetwork)  # of others', the checker infers some shapes wrongly
+    onnx.checker.check_model(proto, full_check=own)
     with atomic_write(path) as file:
         file.write(proto.SerializeToString())
 
@@ -92,6 +99,7 @@ class _Node:
     inputs: list[str]
     output: str
     attributes: dict[str, Any]
+    more: list[str] = field(default_factory=list)  # outputs
 
 
 @dataclass
@@ -106,6 +114,8 @@ class _Call:
 
 class _Graph:
     def __init__(self) -> None:
+        self.opset = OPSET
+        self.batch = 0  # how many images it takes; 0 for any number
         self.nodes: list[_Node] = []
         self.weights: dict[str, NDArray[Any]] = {}  # in ONNX's layout, which is PyTorch's
 
@@ -123,8 +133,10 @@ class _Graph:
             self.weights[name] = np.array(values, np.int64)
         return name
 
-    def trace(self, model: nn.Module, input_shape: Sequence[int]) -> tuple[int, ...]:
+    def trace(self, model: nn.Module, input_shape: Sequence[int]) -> list[Any]:
         """Write the nodes of every layer that an image meets; the shape that comes out."""
+        if isinstance(model, OnnxNetwork):
+            return self._take(model, input_shape)
         calls, image, output = _run(model, input_shape)
         names = {id(image): "images"}
         again: collections.Counter[str] = collections.Counter()
@@ -142,7 +154,30 @@ class _Graph:
         for node in self.nodes:
             node.inputs = ["logits" if name == last else name for name in node.inputs]
             node.output = "logits" if node.output == last else node.output
-        return output.shape
+        return ["N", *(graphs_shape(output))[1:]]
+
+    def _take(self, network: OnnxNetwork, input_shape: Sequence[int]) -> list[Any]:
+        """The graph that a network was read from, its weights as they are now."""
+        nodes, weights = network.written()
+        source, last, free = network.source, network.output, network.source.channels_last
+        self.batch = source.lengths[0] if source.lengths else 0
+        _, _, output = _run(network, input_shape, self.batch or 1)
+        if source.elem_type != 1 or last == source.name:
+            raise ValueError("cannot export: the file computes nothing, or not in float32")
+        names = {name: f"{name}_" for name in ("images", "logits")}  # where another has these
+        names |= {source.name: "images_nhwc" if free else "images"}
+        names |= {last: "logits_nhwc" if free and output.ndim == 4 else "logits"}
+        self.opset = network.opset
+        if free:
+            self.add("Transpose", ["images"], "images_nhwc", perm=(0, 2, 3, 1))
+        for kind, inputs, outputs, attributes in nodes:
+            ins, outs = ([names.get(name, name) for name in part] for part in (inputs, outputs))
+            kept = {k: v for k, v in attributes.items() if not isinstance(v, Sequence) or len(v)}
+            self.nodes.append(_Node(kind, ins, outs[0], kept, outs[1:]))
+        if names[last] != "logits":
+            self.add("Transpose", [names[last]], "logits", perm=(0, 3, 1, 2))
+        self.weights = {names.get(name, name): array for name, array in weights.items()}
+        return [None] * output.ndim  # which runtimes find, in ways that differ in rare cases
 
     def fold(self) -> None:
         """Scale each convolution's filters by the batch norm after it, which then goes.
@@ -153,17 +188,18 @@ class _Graph:
         makers = {node.output: node for node in self.nodes}
         kept = []
         for node in self.nodes:
-            maker = makers.get(node.inputs[0])
+            maker = makers.get(node.inputs[0]) if node.inputs else None
             if (
                 node.kind != "BatchNormalization"
                 or maker is None
                 or maker.kind != "Conv"
+                or maker.output == "logits"
                 or any(uses[name] > 1 for name in (maker.output, *maker.inputs[1:]))
             ):
                 kept.append(node)
                 continue
             gamma, beta, mean, var = (self.weights[n].astype(np.float64) for n in node.inputs[1:])
-            scale = gamma / np.sqrt(var + node.attributes["epsilon"])
+            scale = gamma / np.sqrt(var + node.attributes.get("epsilon", 1e-5))
             weight = maker.inputs[1]
             bias = (
                 maker.inputs[2] if len(maker.inputs) > 2 else weight.removesuffix("weight") + "bias"
@@ -179,8 +215,10 @@ class _Graph:
         self.weights = {name: array for name, array in self.weights.items() if name in used}
 
 
-def _run(model: nn.Module, input_shape: Sequence[int]) -> tuple[list[_Call], Tensor, Tensor]:
-    """Send one image of zeros through the network, in evaluation mode."""
+def _run(
+    model: nn.Module, input_shape: Sequence[int], count: int = 1
+) -> tuple[list[_Call], Tensor, Tensor]:
+    """Send images of zeros, usually one, through the network, in evaluation mode."""
     calls: list[_Call] = []
 
     def listen(name: str) -> Callable[..., None]:
@@ -193,7 +231,7 @@ def _run(model: nn.Module, input_shape: Sequence[int]) -> tuple[list[_Call], Ten
     ]
     modes = [(module, module.training) for module in model.modules()]
     parameter = next(model.parameters(), None)
-    image = Tensor(np.zeros((1, *input_shape), np.float32))
+    image = Tensor(np.zeros((count, *input_shape), np.float32))
     image = image if parameter is None else image.to(parameter.device)
     try:
         model.eval()
@@ -248,6 +286,19 @@ def _write(graph: _Graph, call: _Call, inputs: list[str], output: str) -> str:
             if len(shape) == 4 and shape[1:3] != (1, 1):  # our order of the numbers
                 inputs = [graph.add("Transpose", inputs, output + "_nhwc", perm=(0, 2, 3, 1))]
             return graph.add("Flatten", inputs, output, axis=1)
+        case Padding():
+            (top, bottom), (left, right) = module.windows.widths(call.inputs[0])
+            pads = graph.constant(prefix + "pads", (0, 0, top, left, 0, 0, bottom, right))
+            value = graph.constant(prefix + "value", Tensor(np.float32(module.value)))
+            return graph.add("Pad", [*inputs, pads, value], output)
+        case Pool() if module.windows.dilation == (1, 1) and not module.windows.ceil:
+            windows = module.windows
+            (top, bottom), (left, right) = windows.widths(call.inputs[0])
+            walk = {"kernel_shape": windows.kernel, "strides": windows.stride}
+            walk["pads"] = (top, left, bottom, right)
+            if module.mean:
+                walk["count_include_pad"] = int(module.count_padding)
+            return graph.add("AveragePool" if module.mean else "MaxPool", inputs, output, **walk)
         case models.PadShortcut():
             starts, ends, axes, steps = (
                 graph.constant(f"{prefix}{name}", values)

@@ -2,56 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from minires import nn
 from minires.files import FileError, shown
 from minires.interop.libraries import optional
-from minires.interop.onnx_nodes import GRAPHS, KEPT, OWN_DOMAIN, READERS, Node, kind_of, turn
-from minires.tensors import Tensor
+from minires.interop.onnx_checks import channels_last, declared, metadata_of
+from minires.interop.onnx_constants import BY_REFERENCE, OF_PIXELS, OnArrays, fold
+from minires.interop.onnx_functions import FLOATS, FUNCTIONS, WHOLE
+from minires.interop.onnx_layers import LAYERS
+from minires.interop.onnx_network import OnnxNetwork, Step
+from minires.interop.onnx_nodes import OWN_DOMAIN, Node, kind_of
+from minires.interop.onnx_shapes import SHAPES
+from minires.interop.signatures import file_kind, refusal
 
 OLDEST_OPSET = 7  # of 2018; before it batch norm and broadcasting were other things
-
-
-class OnnxNetwork(nn.Module):
-    """A graph read from an ONNX file: images (N, H, W, C) to its first output.
-
-    Its layers are trained, moved and saved like those of any other module.
-    """
-
-    def __init__(self, steps: Sequence[_Step], source: str, output: str, turned: bool) -> None:
-        super().__init__()
-        self.steps, self.source, self.output, self.turned = steps, source, output, turned
-        for i, step in enumerate(steps):
-            if isinstance(step.run, nn.Module):
-                setattr(self, f"{type(step.run).__name__.lower()}{i}", step.run)
-        self.last_use = {name: i for i, step in enumerate(steps) for name in step.inputs}
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Images (N, H, W, C), and so what comes out, whichever order the graph itself has."""
-        values = {self.source: turn(x, KEPT) if self.turned else x}
-        for i, step in enumerate(self.steps):
-            values[step.output] = step.run(*(values[name] for name in step.inputs))
-            for name in step.inputs:
-                if self.last_use[name] == i and name != self.output:
-                    values.pop(name, None)
-        out = values[self.output]
-        return turn(out, GRAPHS) if self.turned else out
-
-
-@dataclass(frozen=True)
-class _Step:
-    """A node: a layer or a function, and the tensors that it takes and gives."""
-
-    run: Callable[..., Tensor]
-    inputs: tuple[str, ...]
-    output: str
+READERS = {**FUNCTIONS, **SHAPES}
+KNOWN = sorted({*LAYERS, *READERS, *BY_REFERENCE, *OF_PIXELS})
 
 
 def load_onnx(path: str | Path) -> OnnxNetwork:
@@ -74,6 +44,9 @@ def load_onnx(path: str | Path) -> OnnxNetwork:
     MissingLibrary
         If the library onnx is not installed.
     """
+    kind = file_kind(path)
+    if kind.format != "onnx" and kind.sure:
+        raise refusal(path, kind, "an ONNX file")
     onnx = optional("onnx")
     try:
         proto = onnx.load(str(path))
@@ -93,82 +66,75 @@ def _line(error: Exception) -> str:
 
 
 def _network(onnx: Any, proto: Any) -> OnnxNetwork:
+    if proto.functions:
+        proto = optional("onnx.inliner").inline_local_functions(proto)
     graph = proto.graph
     opset = max((i.version for i in proto.opset_import if i.domain in OWN_DOMAIN), default=0)
     if opset < OLDEST_OPSET:
         raise ValueError(f"it is of opset {opset}; those from {OLDEST_OPSET} on are known here")
-    constants = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
-    nodes = _fold(graph.node, constants)
-    unknown = sorted({kind_of(node) for node in nodes} - set(READERS))
+    unknown = sorted({kind_of(node) for node in graph.node} - set(KNOWN))
     if unknown:
         raise ValueError(
             f"it has operations that are not known here: {', '.join(unknown)} "
-            f"(known: {', '.join(sorted(READERS))})"
+            f"(known: {', '.join(KNOWN)})"
         )
+    constants = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
     inputs = [i for i in graph.input if i.name not in constants]
     if len(inputs) != 1 or not graph.output:
         raise ValueError(
             f"it has {len(inputs)} inputs and {len(graph.output)} outputs, wanted were images and "
             "at least one output"
         )
-    steps, given = [], {inputs[0].name}
-    for part in nodes:
-        node = Node(onnx, part, constants, opset)
-        try:
-            steps.append(_step(node, given))
-        except (LookupError, MemoryError, TypeError, ValueError) as error:
-            raise ValueError(f"{node.kind} {node.name}: {error}") from error
-        given.add(node.output)
+    nodes = fold(graph.node, constants, opset)
+    source = declared(inputs[0])
+    if not source.has_pixels and source.elem_type not in WHOLE:
+        raise ValueError(f"images of type {source.elem_type} are not known here")
+    kinds = {source.name: source.has_pixels}  # whether a value is a Tensor
+    steps = [_step(onnx, part, constants, kinds, opset) for part in nodes]
     output = graph.output[0].name
-    if output not in given:
+    if output not in kinds:
         raise ValueError(f"its output {shown(output, 60)} does not depend on the images")
-    sizes = [d.dim_value for d in inputs[0].type.tensor_type.shape.dim]
-    turned = len(sizes) == 4 and sizes[3] in (1, 3) and sizes[1] not in (1, 3)
-    return OnnxNetwork(steps, inputs[0].name, output, turned)
+    source.channels_last = channels_last(nodes, source)
+    network = OnnxNetwork(steps, source, output, constants, opset)
+    described = declared(graph.output[0]).lengths or ()
+    network.num_classes = described[1] or None if len(described) == 2 else None
+    network.metadata = metadata_of(proto)
+    return network
 
 
-def _step(node: Node, given: Container[str]) -> _Step:
-    """A node at work on tensors of `given` names."""
-    used = tuple(name for name in node.inputs if name and name not in node.constants)
-    for name in used:
-        if name not in given:
-            raise node.refuse(f"its input {shown(name, 60)}, another's second output,")
-    run = READERS[node.kind](node)
-    node.refuse_unread()
-    return _Step(run, used, node.output)
-
-
-# ---------------------------------------------------------------------- constants
-
-# exporters compute paddings and shapes in the graph
-_FOLDED = {"Cast", "Concat", "Constant", "ConstantOfShape", "Gather", "Identity", "Reshape"}
-_FOLDED |= {"Slice", "Squeeze", "Transpose", "Unsqueeze"}
-
-
-def _fold(nodes: Sequence[Any], constants: dict[str, NDArray[Any]]) -> list[Any]:
-    """Compute the nodes that depend on no image, whose outputs join the constants; the others."""
-    left = 1e6 + 4 * sum(array.size for array in constants.values())  # a graph could be a bomb
-    others = []
-    for node in nodes:
-        if kind_of(node) not in _FOLDED or any(n and n not in constants for n in node.input):
-            others.append(node)
-            continue
-        given = {name: constants[name] for name in node.input if name}
-        left -= _most_numbers(node, [constants[name] for name in node.input if name])
-        if left < 0:
-            raise ValueError(
-                f"{node.op_type} {shown(node.name or node.output[0], 60)}: the graph computes far "
-                "more constants than it has weights, which is not known here"
-            )
-        evaluator = optional("onnx.reference").ReferenceEvaluator(node)
-        constants[node.output[0]] = np.asarray(evaluator.run(None, given)[0])
-    return others
-
-
-def _most_numbers(node: Any, given: Sequence[NDArray[Any]]) -> float:
-    """How many numbers a node can give, found without computing it."""
-    if node.op_type == "ConstantOfShape":
-        return float(abs(np.prod(given[0], dtype=float)))
-    if node.op_type == "Gather":
-        return float(given[0].size) * given[1].size
-    return float(sum(array.size for array in given))
+def _step(
+    onnx: Any,
+    part: Any,
+    constants: Mapping[str, NDArray[Any]],
+    kinds: dict[str, bool],
+    opset: int,
+) -> Step:
+    """A node at work; what it gives joins `kinds`."""
+    tensors = {name for name in part.input if kinds.get(name)}
+    node = Node(onnx, part, constants, tensors, opset)
+    try:
+        for name in node.inputs:
+            if name and name not in constants and name not in kinds:
+                raise node.refuse(f"its input {shown(name, 60)}, another's second output,")
+        used = [i for i in range(len(node.inputs)) if node.computed(i)]
+        arrays = node.kind in BY_REFERENCE and not used
+        to = node.attributes.get("to", 1) if node.kind == "Cast" else 1
+        if to not in WHOLE and to not in FLOATS:
+            raise node.refuse(f"a cast to type {to}")
+        whole = to in WHOLE
+        if arrays or whole or node.kind in OF_PIXELS:
+            kinds.update((name, False) for name in node.outputs if name)
+            return Step(part, node, OnArrays(part, opset))
+        run: Any = None
+        if node.kind in LAYERS and (used in ([0], []) or node.kind not in READERS):
+            run = LAYERS[node.kind](node)
+        if run is None:
+            if node.kind not in READERS or not used:
+                raise node.refuse("it, of these inputs,")
+            run = READERS[node.kind](node)
+        node.refuse_unread()
+    except (LookupError, MemoryError, TypeError, ValueError) as error:
+        raise ValueError(f"{node.kind} {node.name}: {error}") from error
+    several = node.kind == "Split"
+    kinds.update((name, True) for name in node.outputs[: None if several else 1] if name)
+    return Step(part, node, run)

@@ -12,14 +12,9 @@ from numpy.typing import NDArray
 from minires.backend import to_host
 from minires.files import FileError, atomic_write, shown
 from minires.interop.libraries import optional
+from minires.interop.signatures import file_kind, refusal
 from minires.interop.states import torch_axes
 from minires.nn import Module
-
-
-def starts_safetensors(start: bytes) -> bool:
-    """Whether a file that starts like this is in the format: a length, then a JSON object."""
-    return len(start) > 8 and start[8:9] == b"{" and int.from_bytes(start[:8], "little") < 2**32
-
 
 KNOWN = {"F16", "F32", "F64", "BF16", "BOOL"}
 KNOWN |= {f"{sign}{bits}" for sign in "IU" for bits in (8, 16, 32, 64)}
@@ -63,6 +58,9 @@ def read_safetensors(path: str | Path) -> dict[str, StoredTensor]:
     MissingLibrary
         If the library is not installed.
     """
+    kind = file_kind(path)
+    if kind.format != "safetensors":
+        raise refusal(path, kind, "a safetensors file")
     library = optional("safetensors")
     try:
         file = library.safe_open(str(path), framework="np")

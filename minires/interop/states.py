@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import collections
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -63,6 +64,8 @@ def find_state(content: Any, is_tensor: Callable[[Any], bool]) -> dict[str, Any]
 # ---------------------------------------------------------------------- names
 
 _WRAPPERS = ("module.", "_orig_mod.", "state_dict.")  # DataParallel's, torch.compile's
+_RESNET = ("conv1.weight", "bn1.weight", "layer1.0.conv1.weight", "layer1.0.bn1.weight")
+_HEADS = {"classifier", "cls", "fc", "head", "last_linear", "linear", "logits", "output"}
 
 
 def unwrapped(state: Mapping[str, T]) -> dict[str, T]:
@@ -75,17 +78,60 @@ def unwrapped(state: Mapping[str, T]) -> dict[str, T]:
     return dict(zip(names, state.values(), strict=True))
 
 
+def prefix_of(names: Collection[str], state: Iterable[str]) -> str:
+    """What stands in front of a network's names in a state: `backbone.` of `backbone.conv1.weight`.
+
+    It is found by what follows it, so that anybody's will do.
+
+    Raises
+    ------
+    FileError
+        If the state holds several such networks.
+    """
+    counts: collections.Counter[str] = collections.Counter()
+    for key in state:
+        starts = [0, *(i + 1 for i, letter in enumerate(key) if letter == ".")]
+        counts.update(key[:start] for start in starts if key[start:] in names)
+    most = max(counts.values(), default=0)
+    best = [prefix for prefix, count in counts.items() if count == most]
+    if "" in best or not best:
+        return ""
+    if len(best) > 1:
+        raise FileError(f"it holds several such networks: {', '.join(map(shown, best[:8]))}")
+    return best[0]
+
+
+def without_prefix(names: Collection[str], state: Mapping[str, T]) -> dict[str, T]:
+    """A state whose names are the network's, and what is beside it under its own names."""
+    prefix = prefix_of(names, state)
+    inside = {key for key in state if key.startswith(prefix)}
+    found = {key.removeprefix(prefix): state[key] for key in state if key in inside}
+    return {**{key: state[key] for key in state if key not in inside}, **found}
+
+
 def with_usual_names(state: Mapping[str, T]) -> dict[str, T]:
     """A residual network's names as torchvision and minires have them, where others are in use.
 
-    Some networks call the classifier `linear` and the projection `shortcut`.
+    Some networks call the classifier `linear` or `head.fc`, and the projection `shortcut`.
     """
+    if "layer1.0.conv1.weight" not in state:
+        return {**state}
+    heads = {name.rpartition(".")[0] for name in state if name.endswith((".weight", ".bias"))}
+    heads = {head for head in heads if head.rpartition(".")[2] in _HEADS}
     renamed = {}
     for name, tensor in state.items():
-        if name.startswith("linear."):
-            name = "fc." + name.removeprefix("linear.")
+        head, _, part = name.rpartition(".")
+        if heads == {head} and part in ("weight", "bias"):
+            name = f"fc.{part}"
         renamed[name.replace(".shortcut.", ".downsample.")] = tensor
-    return renamed if len(renamed) == len(state) and "layer1.0.conv1.weight" in state else {**state}
+    return renamed if len(renamed) == len(state) else {**state}
+
+
+def listed(names: Iterable[str], most: int) -> str:
+    """Names for a message, and how many more there are."""
+    names = list(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(shown, names[:most])) + more
 
 
 # ---------------------------------------------------------------------- layout
@@ -109,36 +155,54 @@ def read_in_our_layout(name: str, tensor: Stored) -> NDArray[Any]:
 # ---------------------------------------------------------------------- into a model
 
 
-def build(name: str, state: Mapping[str, Stored]) -> models.ResNet:
+def build(name: str, state: Mapping[str, Stored], head: bool = True) -> models.ResNet:
     """The network `name`, its classes, channels and shortcuts as in a state dict.
 
     Raises
     ------
     FileError
-        If these are no residual network's weights.
+        If these are no residual network's weights, or if they have no classifier and `head`.
     ValueError
         If there is no network of that name.
     """
-    state = with_usual_names(state)
-    try:
-        classes, channels = state["fc.weight"].shape[0], state["conv1.weight"].shape[1]
-    except (KeyError, IndexError):
+    content = f"{len(state)} tensors: {listed(state, 6)}"
+    state = with_usual_names(without_prefix(_RESNET, state))
+    first, last = state.get("conv1.weight"), state.get("fc.weight")
+    if first is None or len(first.shape) != 4:
         raise FileError(
-            f"these are not the weights of {name}: no conv1.weight, fc.weight"
-        ) from None
+            f"these are not the weights of {name}, which has conv1.weight; it holds {content}"
+        )
+    if last is None and head:
+        raise FileError(_no_head(content))
     options = {}
     if "layer2.0.downsample.0.weight" in state:
         bottleneck = "layer1.0.conv3.weight" in state  # whose first block widens: B projects too
         everywhere = f"layer1.{int(bottleneck)}.downsample.0.weight" in state
         options = {"shortcut": "C" if everywhere else "B"}
-    return models.create(name, classes, channels, **options)
+    classes = last.shape[0] if last is not None and last.shape else None
+    return models.create(name, classes, first.shape[1], **options)
 
 
-def load_state(model: Module, state: Mapping[str, Stored]) -> None:
+def _no_head(content: str) -> str:
+    return (
+        f"it has no classifier (fc.weight); it holds {content}. Without one it is for transfer: "
+        "load_weights(..., head=False), or --replace-head of minires train"
+    )
+
+
+def load_state(model: Module, state: Mapping[str, Stored], head: bool = True) -> None:
     """Copy a state dict in PyTorch's layout into a model, one tensor at a time.
 
-    Names are tried as they are, then as torchvision has them. A batch norm's count of batches may
-    be missing, as it is before PyTorch 0.4.1.
+    Names are tried as they are, without what stands in front of them all, and then as torchvision
+    has them. A batch norm's count of batches may be missing, as it is before PyTorch 0.4.1.
+
+    Parameters
+    ----------
+    model : Module
+    state : mapping of str to Stored
+    head : bool
+        False leaves a residual network's classifier as it is, whether or not the state has one,
+        and what else follows the last stage.
 
     Raises
     ------
@@ -146,16 +210,26 @@ def load_state(model: Module, state: Mapping[str, Stored]) -> None:
         Naming the keys that are missing, unknown or of the wrong shape; nothing is loaded then.
     """
     own = model.state_dict()
+    content = f"{len(state)} tensors: {listed(state, 6)}"
+    state = without_prefix(own, state)
     state = max(state, with_usual_names(state), key=lambda names: len(own.keys() & names.keys()))
+    if not head:
+        own = {name: value for name, value in own.items() if not name.startswith("fc.")}
+        parts = {name.partition(".")[0] for name in own}
+        state = {k: v for k, v in state.items() if k in own or k.partition(".")[0] in parts}
     problems = []
     missing = [name for name in own if name not in state]
-    for problem, names in (
-        ("missing", [name for name in missing if not name.endswith("num_batches_tracked")]),
-        ("unknown", [name for name in state if name not in own]),
-    ):
+    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
+    unknown = [name for name in state if name not in own]
+    if missing and not unknown and {*missing} <= {"fc.weight", "fc.bias"}:
+        raise FileError(_no_head(content))
+    if own and own.keys().isdisjoint(state):
+        raise FileError(
+            f"its weights do not fit: missing: {listed(missing, 3)}; it holds {content}"
+        )
+    for problem, names in (("missing", missing), ("unknown", unknown)):
         if names:
-            more = f" and {len(names) - 12} more" if len(names) > 12 else ""
-            problems.append(f"{problem}: {', '.join(map(shown, names[:12]))}{more}")
+            problems.append(f"{problem}: {listed(names, 12)}")
     for name in (name for name in own if name in state):
         given = state[name].shape
         axes = torch_axes(name, len(given))

@@ -22,9 +22,8 @@ from numpy.typing import NDArray
 
 from minires.files import FileError, shown
 from minires.interop.pickles import PickleError, unpickle
+from minires.interop.signatures import TORCH_MAGIC, ZIP_START, file_kind, refusal
 
-ZIP_START = b"PK\x03\x04"
-_MAGIC = 0x1950A86A20F9469CFC6C
 _VERSION = 1001
 MOST_AXES = 32  # what every NumPy has
 
@@ -198,13 +197,12 @@ def read_checkpoint(path: str | Path) -> Any:
         If the file is missing, damaged, or not PyTorch's, or if it asks for anything but tensors
         and plain values; the message names what.
     """
+    kind = file_kind(path)
+    if kind.format != "torch":
+        raise refusal(path, kind, "one of PyTorch's files")
     memory = _map(Path(path))
     try:
-        if memory[:4] == ZIP_START:
-            return _read_zip(memory, Path(path))
-        if starts_legacy(memory[:32]):
-            return _read_legacy(memory)
-        raise PickleError("it is not one of PyTorch's")
+        return _read_zip(memory, Path(path)) if memory[:4] == ZIP_START else _read_legacy(memory)
     except PickleError as error:
         raise FileError(f"cannot load {path}: {error}") from error
 
@@ -219,13 +217,8 @@ def _map(path: Path) -> mmap.mmap:
         raise FileError(f"cannot load {path}: it is empty") from None
 
 
-def starts_legacy(start: bytes) -> bool:
-    """Whether a file that starts like this is in the older format: the first pickle is a number."""
-    return start[:1] == b"\x80" and _MAGIC.to_bytes(10, "little") in start
-
-
 def _read_legacy(memory: mmap.mmap) -> Any:
-    if unpickle(memory, {}) != _MAGIC or unpickle(memory, {}) != _VERSION:
+    if unpickle(memory, {}) != TORCH_MAGIC or unpickle(memory, {}) != _VERSION:
         raise PickleError("its version is unknown")
     machine = unpickle(memory, {})
     if not isinstance(machine, dict) or machine.get("little_endian") is not True:

@@ -2,46 +2,34 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from numpy.typing import NDArray
 
 from minires.files import FileError
 from minires.interop import states, torch_file
-from minires.interop.safetensors_file import read_safetensors, starts_safetensors
+from minires.interop.safetensors_file import read_safetensors
+from minires.interop.signatures import Format, file_kind, refusal
 from minires.interop.states import Stored
 from minires.interop.torch_file import StoredTensor
 from minires.nn import Module
 
-Format = Literal["torch", "safetensors", "other"]
-
 
 def file_format(path: str | Path) -> Format:
     """What a file is, from its first bytes and, in a zip archive, the names of its records.
+
+    Returns
+    -------
+    {"torch", "safetensors", "keras", "onnx", "minires", "other"}
 
     Raises
     ------
     FileError
         If it cannot be read.
     """
-    try:
-        with Path(path).open("rb") as file:
-            start = file.read(32)
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror or error}") from error
-    if torch_file.starts_legacy(start):
-        return "torch"
-    if start.startswith(torch_file.ZIP_START):
-        try:
-            with zipfile.ZipFile(path) as archive:
-                names = archive.namelist()
-        except (zipfile.BadZipFile, ValueError, NotImplementedError):
-            return "torch" if b"/data.pkl" in start else "other"
-        return "torch" if any(name.endswith("/data.pkl") for name in names) else "other"
-    return "safetensors" if starts_safetensors(start) else "other"
+    return file_kind(path).format
 
 
 def load_torch(path: str | Path) -> dict[str, NDArray[Any]]:
@@ -101,8 +89,10 @@ def _in_our_ways(state: Mapping[str, Stored]) -> dict[str, NDArray[Any]]:
     return {name: states.read_in_our_layout(name, tensor) for name, tensor in usual.items()}
 
 
-def load_weights(path: str | Path, model: Module | str) -> Any:
+def load_weights(path: str | Path, model: Module | str, *, head: bool = True) -> Any:
     """Load another framework's weights into a network.
+
+    What stands in front of all names (`module.`, `model.`, `backbone.`) does not matter.
 
     Parameters
     ----------
@@ -111,6 +101,9 @@ def load_weights(path: str | Path, model: Module | str) -> Any:
     model : Module or str
         The network, or the name of one of `minires.models`, whose classes, channels and shortcuts
         are read off the weights.
+    head : bool
+        False is for transfer: a residual network's classifier stays as it is, whether or not the
+        file has one.
 
     Returns
     -------
@@ -127,20 +120,20 @@ def load_weights(path: str | Path, model: Module | str) -> Any:
     """
     state = _read_state(path)
     try:
-        network = states.build(model, state) if isinstance(model, str) else model
-        states.load_state(network, state)
+        network = states.build(model, state, head) if isinstance(model, str) else model
+        states.load_state(network, state, head)
     except FileError as error:
         raise FileError(f"cannot load {path}: {error}") from error
     return network.eval()
 
 
 def _read_state(path: str | Path) -> Mapping[str, Stored]:
-    found = file_format(path)
-    if found == "torch":
+    kind = file_kind(path)
+    if kind.format == "torch":
         return _torch_state(path)
-    if found == "safetensors":
+    if kind.format == "safetensors":
         return states.unwrapped(read_safetensors(path))
-    raise FileError(f"cannot load {path}: it is neither PyTorch's nor in the safetensors format")
+    raise refusal(path, kind, "a PyTorch or safetensors file")
 
 
 def _torch_state(path: str | Path) -> dict[str, StoredTensor]:

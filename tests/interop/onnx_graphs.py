@@ -1,12 +1,13 @@
 """Small ONNX graphs as other programs write them, each with images for its input."""
 
 import numpy as np
+import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 import minires
 
 
-def model(nodes, weights, shape, rank=4):
+def model(nodes, weights, shape, rank=4, opset=17):
     """A model of one input "x" of this shape, N any; weights are arrays by name."""
     value = helper.make_tensor_value_info
     return helper.make_model(
@@ -17,7 +18,7 @@ def model(nodes, weights, shape, rank=4):
             [value("out", TensorProto.FLOAT, [f"d{i}" for i in range(rank)])],
             [numpy_helper.from_array(np.asarray(a), name) for name, a in weights.items()],
         ),
-        opset_imports=[helper.make_opsetid("", 17)],
+        opset_imports=[helper.make_opsetid("", opset)],
         ir_version=8,
     )
 
@@ -49,8 +50,9 @@ def cases():
     }
     found = {}
 
-    def case(name, steps, weights, shape=image, **options):
-        found[name] = (model(chain(*steps), weights, shape, **options), f4(rng, *shape))
+    def case(name, steps, weights, shape=image, scale=1, **options):
+        x = np.float32(scale) * f4(rng, *shape)
+        found[name] = (model(chain(*steps), weights, shape, **options), x)
 
     conv = ("Conv", ("w", "b"), {"strides": [2, 1], "pads": [1, 0, 1, 0], "dilations": [1, 2]})
     case("a convolution of every option", [conv], {"w": w3, "b": f4(rng, 4)})
@@ -156,6 +158,76 @@ def cases():
         {"w": w3, "pads": np.array([0, 0, 1, 1, 0, 0, 1, 1])},
         shape=(2, 9, 8, 3),
     )
+    case(
+        "three summed, held between bounds",
+        [("Sum", ("w", "x"), {}), ("Clip", ("low", "high"), {}), ("Clip", ("", "low"), {})],
+        {"w": f4(rng, 3, 1, 8), "low": np.float32(-0.5), "high": np.float32(0.75)},
+    )
+    for rule in ("SAME_UPPER", "SAME_LOWER"):
+        fits = {"auto_pad": rule, "strides": [3, 2], "kernel_shape": [3, 2]}
+        case(
+            f"{rule} that needs no padding", [("MaxPool", (), fits), ("AveragePool", (), fits)], {}
+        )
+    case(
+        "means of what is no padding",
+        [("AveragePool", (), {"kernel_shape": [3, 2], "strides": [2, 2], "pads": [2, 0, 1, 1]})],
+        {},
+    )
+    rounded = {"kernel_shape": [2, 3], "strides": [2, 3], "ceil_mode": 1}
+    case("a last window that is cut off", [("MaxPool", (), rounded)], {})
+    case("neighbouring channels", [("LRN", (), {"size": 3, "alpha": 0.5, "beta": 0.6})], {})
+    case(
+        "the mean of everything: no axes",
+        [("ReduceMean", ("axes",), {"keepdims": 0})],
+        {"axes": np.zeros(0, np.int64)},
+        rank=0,
+        opset=18,
+    )
+    case(
+        "the mean of nothing: no axes, and it says so",
+        [("ReduceMean", ("axes",), {"noop_with_empty_axes": 1})],
+        {"axes": np.zeros(0, np.int64)},
+        opset=18,
+    )
+    case(
+        "whole numbers divided towards zero",
+        [("Cast", (), {"to": 6}), ("Div", ("w",), {}), ("Cast", (), {"to": 1})],
+        {"w": np.array([3, -2, 5, 7, -1, 2, 3, 4], np.int32)},
+        scale=20,
+    )
+    alike = (2, 4, 5, 4)  # as many columns as channels
+    for axes in ([0, 1, 2], [0, 1], [0]):
+        found[f"broadcast with a mean over {len(axes)} axes"] = (
+            model(
+                [
+                    helper.make_node("ReduceMean", ["x"], ["m"], axes=axes, keepdims=0),
+                    helper.make_node("Mul", ["m", "x"], ["y"]),
+                    helper.make_node("PRelu", ["y", "m"], ["out"]),
+                ],
+                {},
+                alike,
+            ),
+            f4(rng, *alike),
+        )
+    view = [
+        helper.make_node("Shape", ["x"], ["lengths"]),
+        helper.make_node("Gather", ["lengths", "zero"], ["count"], axis=0),
+        helper.make_node("Unsqueeze", ["count", "axis"], ["row"]),
+        helper.make_node("Concat", ["row", "rest"], ["shape"], axis=0),
+        helper.make_node("Reshape", ["x", "shape"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "w"], ["out"]),
+    ]
+    weights = {"zero": np.array(0), "axis": np.array([0]), "rest": np.array([-1])}
+    weights["w"] = f4(rng, 3 * 9 * 8, 5)
+    found["x.view(x.size(0), -1)"] = (model(view, weights, image, rank=2), f4(rng, *image))
+    groups = np.array([0, 2, -1, 9, 8])
+    shuffle = [("Reshape", ("a",), {}), ("Transpose", (), {"perm": [0, 2, 1, 3, 4]})]
+    case(
+        "channels shuffled between groups",
+        [*shuffle, ("Reshape", ("b",), {})],
+        {"a": groups, "b": np.array([0, 6, 9, 8])},
+        shape=(2, 6, 9, 8),
+    )
     block = [
         helper.make_node("Conv", ["x", "w"], ["a"]),
         helper.make_node("Relu", ["a"], ["b"]),
@@ -169,7 +241,13 @@ def cases():
 
 
 CHANNELS_LAST = "channels last, as from TensorFlow"
-REFERENCE_IS_WRONG = "pooling, SAME_LOWER"  # it gives 4 rows of 9 by 2; the definition says 5
+REFERENCE_IS_WRONG = {
+    "pooling, SAME_LOWER",  # it gives 4 rows of 9 by 2; the definition says 5
+    "neighbouring channels",  # it computes as many channels as there are images
+}
+if tuple(map(int, onnx.__version__.split(".")[:2])) < (1, 21):
+    REFERENCE_IS_WRONG |= {"SAME_UPPER", "SAME_LOWER"}  # where a stride leaves pixels out
+    REFERENCE_IS_WRONG |= {"the mean of nothing: no axes, and it says so"}
 
 
 def ours(network, name, x):

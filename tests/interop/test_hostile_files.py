@@ -11,6 +11,7 @@ import re
 import struct
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import onnx
@@ -168,6 +169,12 @@ def doubled(times):
     return proto([*nodes, node("Reshape", ["x", names[-1]], ["out"])], {"w": np.arange(1000)})
 
 
+def joined(times):
+    """Images, put behind themselves again and again."""
+    names = ["x", *(f"c{i}" for i in range(times - 1)), "out"]
+    return proto([node("Concat", [a, a], [b], axis=0) for a, b in itertools.pairwise(names)])
+
+
 def added(made, weights):
     return proto([made, node("Add", ["x", "g"], ["out"])], weights)
 
@@ -180,17 +187,43 @@ def changed(change, graph=None):
 
 ONNX = {
     # what would be computed wrongly
-    "a dilated mean": (
-        proto(chain(("AveragePool", (), {"kernel_shape": [2, 2], "dilations": [2, 2]})), opset=19),
-        "AveragePool out: ceil_mode or a dilation is not known here",
-    ),
     "an attribute of another meaning": (
-        proto(chain(("ReduceMean", (), {"noop_with_empty_axes": 1})), opset=18),
-        "ReduceMean out: the attribute noop_with_empty_axes is not known here",
+        changed(lambda g: g.node[0].attribute.append(helper.make_attribute("alpha", 2.0)), conv()),
+        "damaged or no ONNX file .*Unrecognized attribute: alpha",
     ),
-    "a reshape to nothing": (
-        proto(chain(("Reshape", ("s",), {"allowzero": 1})), {"s": np.array([0, 3])}),
-        "Reshape out: the attribute allowzero is not known here",
+    "padding of no known kind": (
+        proto(chain(("Pad", ("p",), {"mode": "mirror"})), {"p": np.zeros(8, int)}),
+        "Pad out: padding of mode 'mirror' is not known here",
+    ),
+    "batch norm in training": (
+        proto(
+            [
+                node(
+                    "BatchNormalization",
+                    ["x", *"bbbb"],
+                    ["out", "m", "v"],
+                    training_mode=1,
+                )
+            ],
+            {"b": np.ones(3, "f4")},
+        ),
+        "BatchNormalization out: batch norm in training mode is not known here",
+    ),
+    "the same before opset 14": (
+        proto(
+            [node("BatchNormalization", ["x", *"bbbb"], ["out", "m", "v", "p", "q"])],
+            {"b": np.ones(3, "f4")},
+            opset=9,
+        ),
+        "BatchNormalization out: batch norm in training mode is not known here",
+    ),
+    "whole numbers to the power of pixels": (
+        proto([node("Pow", ["w", "x"], ["out"])], {"w": np.array([2, 3])}),
+        "Pow out: a power of whole numbers is not known here",
+    ),
+    "a matrix and a row of weights that are no matrix": (
+        proto(chain(("Flatten", (), {}), ("Gemm", ("w",), {})), {"w": np.ones(2, "f4")}),
+        "Gemm out: a product with an array of 1 axes is not known here|damaged",
     ),
     "dropout in training": (
         proto(chain(("Dropout", ("r", "t"), {})), {"r": np.float32(0.5), "t": np.array(True)}),
@@ -259,6 +292,10 @@ ONNX = {
         ),
         "Gather g: .* far more constants",
     ),
+    "a large constant that is no layer's": (
+        added(node("ConstantOfShape", ["s"], ["g"]), {"s": np.array([10**4, 10**4])}),
+        "a constant of 1e\\+08 numbers that the file does not hold",
+    ),
     "an endless constant": (
         added(node("ConstantOfShape", ["s"], ["g"]), {"s": np.array([10**6, 10**6])}),
         "ConstantOfShape g: .* far more constants",
@@ -320,3 +357,98 @@ def test_an_older_softmax_is_over_all_axes_behind(tmp_path, axis):
         images = minires.Tensor(np.ascontiguousarray(x.transpose(0, 2, 3, 1)))
         got = load_onnx(tmp_path / "x")(images).numpy().transpose(0, 3, 1, 2)
     np.testing.assert_allclose(got, wanted, rtol=1e-5)
+
+
+LATER = {
+    "images put behind themselves again and again": (
+        joined(40),
+        r"Concat c18: a tensor of 2.5e\+07 numbers, which is refused",
+    ),
+    "padding without end": (
+        proto(chain(("Pad", ("p",), {})), {"p": np.array([0, 0, 10**6, 10**6] * 2)}),
+        r"Pad out: a tensor of 1.2e\+13 numbers, which is refused",
+    ),
+    "a copy for every number": (
+        proto(chain(("Expand", ("s",), {})), {"s": np.array([10**9, 3, 4, 4])}),
+        r"Expand out: a tensor of 4.8e\+10 numbers, which is refused",
+    ),
+    "rows by columns": (
+        proto(
+            [
+                node("Reshape", ["x", "s"], ["t0"]),
+                node("Expand", ["t0", "r"], ["a"]),
+                node("Transpose", ["a"], ["b"]),
+                node("MatMul", ["a", "b"], ["out"]),
+            ],
+            {"s": np.array([48, 1]), "r": np.array([10**5, 48, 1])},
+        ),
+        "MatMul out: a tensor of .* numbers, which is refused",
+    ),
+    "a shape put behind itself again and again": (
+        proto(
+            [
+                node("Shape", ["x"], ["c0"]),
+                *(node("Concat", [f"c{i}"] * 2, [f"c{i + 1}"], axis=0) for i in range(24)),
+                node("Reshape", ["x", "c24"], ["out"]),
+            ]
+        ),
+        "Concat c17: the graph computes far more",
+    ),
+    "zeros without end": (
+        proto(
+            [
+                node("Shape", ["x"], ["s"]),
+                node("Mul", ["s", "w"], ["t"]),
+                node("ConstantOfShape", ["t"], ["z"]),
+                node("Add", ["x", "z"], ["out"]),
+            ],
+            {"w": np.array(1000)},
+        ),
+        "ConstantOfShape z: the graph computes far more",
+    ),
+    "copies without end": (
+        proto(
+            [
+                node("Shape", ["x"], ["s"]),
+                node("Mul", ["s", "w"], ["t"]),
+                node("Tile", ["x", "t"], ["out"]),
+            ],
+            {"w": np.array(100)},
+        ),
+        r"Tile out: a tensor of .* numbers, which is refused",
+    ),
+    "padding without end and a stride as long": (
+        conv(pads=[10**6] * 4, strides=[10**6] * 2),
+        r"Conv out: a tensor of 1.2e\+13 numbers, which is refused",
+    ),
+    "the same around a pool": (
+        proto(
+            chain(
+                (
+                    "MaxPool",
+                    (),
+                    {
+                        "pads": [99_999] * 4,
+                        "strides": [10**5] * 2,
+                        "kernel_shape": [2, 2],
+                        "dilations": [10**5] * 2,
+                    },
+                )
+            )
+        ),
+        r"MaxPool out: a tensor of .* numbers, which is refused",
+    ),
+}
+
+
+@pytest.mark.parametrize("graph", LATER)
+def test_a_bomb_that_depends_on_the_images(tmp_path, graph):
+    """It is refused when the network is called, before the memory is taken."""
+    proto, message = LATER[graph]
+    (tmp_path / "x").write_bytes(proto.SerializeToString())
+    network = load_onnx(tmp_path / "x")
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=message):
+        network(minires.Tensor(np.zeros((1, 4, 4, 3), np.float32)))
+    assert tracemalloc.get_traced_memory()[1] < 2e8
+    tracemalloc.stop()

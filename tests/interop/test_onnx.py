@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from helpers import normal
-from interop.onnx_graphs import REFERENCE_IS_WRONG, cases, chain, model, ours
+from interop.onnx_graphs import CHANNELS_LAST, REFERENCE_IS_WRONG, cases, chain, model, ours
 from onnx.reference import ReferenceEvaluator
 
 import minires
@@ -145,7 +145,7 @@ def test_what_cannot_be_exported_is_named(tmp_path, network, message):
 # ---------------------------------------------------------------------- in
 
 
-@pytest.mark.parametrize("name", sorted(GRAPHS.keys() - {REFERENCE_IS_WRONG}))
+@pytest.mark.parametrize("name", sorted(GRAPHS.keys() - REFERENCE_IS_WRONG))
 def test_graphs_of_others(tmp_path, name):
     proto, x = GRAPHS[name]
     onnx.save(proto, tmp_path / "x")
@@ -153,6 +153,49 @@ def test_graphs_of_others(tmp_path, name):
     got = ours(load_onnx(tmp_path / "x"), name, x)
     assert got.shape == wanted.shape
     np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(GRAPHS.keys() - REFERENCE_IS_WRONG - {"four axes to four"}))
+def test_graphs_of_others_go_out_again(tmp_path, name):
+    proto, x = GRAPHS[name]
+    onnx.save(proto, tmp_path / "x")
+    network = load_onnx(tmp_path / "x")
+    images = x if name == CHANNELS_LAST else x.transpose(0, 2, 3, 1)
+    other = exported(network, tmp_path / "y", images.shape[1:])
+    wanted, got = run(network, np.ascontiguousarray(images)), other(images)
+    got = got.transpose(0, 2, 3, 1) if got.ndim == 4 else got
+    np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("fold", [True, False])
+def test_what_was_read_and_trained_goes_out(tmp_path, fold):
+    export_onnx(models.resnet8(), tmp_path / "x", (8, 8, 3), fold_batch_norm=False)
+    network = load_onnx(tmp_path / "x").train()
+    x = normal(4, 8, 8, 3, dtype=np.float32)
+    network(Tensor(x)).sum().backward()
+    minires.optim.SGD(network.parameters(), lr=0.01).step()
+    other = exported(network.eval(), tmp_path / "y", (8, 8, 3), fold_batch_norm=fold)
+    wanted = run(network, x)
+    np.testing.assert_allclose(other(x), wanted, rtol=0, atol=1e-5 * abs(wanted).max())
+    np.testing.assert_array_equal(run(load_onnx(tmp_path / "y"), x).shape, wanted.shape)
+
+
+def test_a_layer_that_was_replaced_is_used_and_not_written(tmp_path):
+    export_onnx(models.resnet8(), tmp_path / "x", (8, 8, 3))
+    network = load_onnx(tmp_path / "x")
+    name = next(name for name, _ in network.named_children() if name.startswith("gemm"))
+    setattr(network, name, nn.Linear(64, 3))
+    assert run(network, normal(2, 8, 8, 3, dtype=np.float32)).shape == (2, 3)
+    with pytest.raises(ValueError, match=f"{name} is not the Gemm that the file has"):
+        export_onnx(network, tmp_path / "y", (8, 8, 3))
+
+
+def test_images_of_another_shape_are_refused(tmp_path):
+    export_onnx(models.resnet8(), tmp_path / "x", (8, 8, 3))
+    network = load_onnx(tmp_path / "x")
+    for shape in ((1, 3, 8, 8), (1, 8, 9, 3), (1, 8, 8)):
+        with pytest.raises(ValueError, match=r"wants an input of shape \(N, 8, 8, 3\), got "):
+            network(Tensor(np.zeros(shape, np.float32)))
 
 
 def test_a_loaded_network_trains(tmp_path):
@@ -197,19 +240,24 @@ def one_node(kind, further=(), weights=None, **attributes):
     [
         (
             model(
-                chain(("Erf", (), {}), ("Relu", (), {}), ("LRN", (), {"size": 3})), {}, (1, 3, 4, 4)
+                chain(("Erf", (), {}), ("Relu", (), {}), ("LpPool", (), {"kernel_shape": [3, 3]})),
+                {},
+                (1, 3, 4, 4),
             ),
-            "operations that are not known here: Erf, LRN",
+            "operations that are not known here: Erf, LpPool",
         ),
-        (one_node("MaxPool", kernel_shape=[2, 2], ceil_mode=1), "MaxPool out: ceil_mode"),
+        (one_node("MaxPool", kernel_shape=[2, 2, 2]), "MaxPool out: a window of 3 axes"),
         (
-            one_node("AveragePool", kernel_shape=[2, 2], pads=[1, 1, 1, 1]),
-            "AveragePool out: padding that",
+            one_node("AveragePool", kernel_shape=[2, 2], pads=[2, 2, 2, 2]),
+            "AveragePool out: padding of",
         ),
-        (one_node("Pad", ["p"], {"p": np.zeros(8, int)}, mode="reflect"), "Pad out: a mode other"),
         (one_node("Conv", ["x"]), "Conv out: x is computed, a constant was wanted"),
         (one_node("Conv", ["w"], {"w": np.ones((2, 3, 3), np.float32)}), "a window of 1 axes"),
-        (one_node("MatMul", ["w"], {"w": np.ones((1, 2, 3), np.float32)}), "an array of 3 axes"),
+        (one_node("Cast", to=onnx.TensorProto.BFLOAT16), "Cast out: a cast to type 16"),
+        (
+            one_node("Conv", ["w"], {"w": np.ones((3, 1, 3, 3), np.float32)}, group=2),
+            "Conv out: Conv2d wants positive channels that groups divides",
+        ),
     ],
 )
 def test_what_is_not_known_is_named(tmp_path, proto, message):
@@ -238,3 +286,17 @@ def test_other_files_get_one_line(tmp_path, data):
     assert "\n" not in str(caught.value)
     with pytest.raises(FileError, match=r"cannot read .*nowhere: No such file"):
         load_onnx(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 9])
+def test_neighbouring_channels_by_the_definition(tmp_path, size):
+    """From floor((size - 1) / 2) channels before to ceil((size - 1) / 2) behind."""
+    proto = one_node("LRN", size=size, alpha=0.5, beta=0.6, bias=1.5)
+    (tmp_path / "x").write_bytes(proto.SerializeToString())
+    x = normal(1, 3, 4, 4, dtype=np.float32)
+    squares = np.zeros_like(x)
+    for c in range(3):
+        first, last = max(c - (size - 1) // 2, 0), min(c + size // 2, 2)
+        squares[:, c] = (x[:, first : last + 1] ** 2).sum(axis=1)
+    wanted = x / (1.5 + 0.5 / size * squares) ** 0.6
+    np.testing.assert_allclose(ours(load_onnx(tmp_path / "x"), "", x), wanted, rtol=1e-5)

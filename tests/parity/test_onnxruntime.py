@@ -6,9 +6,12 @@ import onnxruntime
 import pytest
 import torch
 from helpers import normal
+from interop import light_networks, onnx_node_tests
+from interop.onnx_drawn import Drawn
 from interop.onnx_graphs import cases, ours
 from interop.test_onnx import run, unusual
 from parity.test_torch_resnets import Twin
+from parity.torch_networks import drawn_network
 
 from minires import models
 from minires.interop import export_onnx, load_onnx
@@ -16,8 +19,9 @@ from minires.interop import export_onnx, load_onnx
 GRAPHS = cases()
 
 
-def session(path):
+def session(path, quiet=False):
     options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4 if quiet else 2
     options.intra_op_num_threads = 2
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
@@ -70,3 +74,71 @@ def test_a_resnet_that_pytorch_exported(tmp_path, shortcut):
         wanted = twin(x).numpy()
     got = run(load_onnx(tmp_path / "x"), x.permute(0, 2, 3, 1).numpy())
     np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-5 * abs(wanted).max())
+
+
+@pytest.mark.parametrize("start", range(0, 200, 40))
+def test_random_graphs(tmp_path, start):
+    """Of every opset from 9 on, with convolutions and pools of every padding."""
+    tried = 0
+    for seed in range(start, start + 40):
+        drawn = Drawn(seed)
+        onnx.save(drawn.model(), tmp_path / "x")
+        try:
+            (wanted,) = session(tmp_path / "x", quiet=True).run(None, {"x": drawn.x})
+        except Exception:  # its errors have no common base
+            continue
+        try:
+            got = onnx_node_tests.run(load_onnx(tmp_path / "x"), drawn.x)
+        except ValueError:  # refused
+            continue
+        tried += 1
+        assert got.shape == wanted.shape, seed
+        scale = max(1, abs(wanted).max())
+        np.testing.assert_allclose(got, wanted, rtol=1e-3, atol=1e-4 * scale, err_msg=f"{seed}")
+    assert tried > 30
+
+
+@pytest.mark.filterwarnings("ignore")  # PyTorch advises another exporter
+@pytest.mark.parametrize("start", range(0, 80, 20))
+def test_random_networks_of_pytorch(tmp_path, start):
+    """Exported for opsets 9 to 20, read, computed, and written again."""
+    tried = 0
+    for seed in range(start, start + 20):
+        network, shape, opset = drawn_network(seed)
+        example = (torch.zeros(shape),)
+        axes = {"x": {0: "N"}} if seed % 2 else None
+        options = {"input_names": ["x"], "dynamic_axes": axes, "opset_version": opset}
+        try:
+            torch.onnx.export(network, example, str(tmp_path / "x"), dynamo=False, **options)
+        except Exception:  # it cannot do it for every opset
+            continue
+        count = shape[0] + seed % 2
+        x = np.random.default_rng(seed).normal(size=(count, *shape[1:])).astype(np.float32)
+        with torch.no_grad():
+            wanted = network(torch.from_numpy(x)).numpy()
+        try:
+            read = load_onnx(tmp_path / "x")
+        except ValueError:  # PyTorch may ask in the graph whether to squeeze
+            continue
+        got = onnx_node_tests.run(read, x)
+        scale = max(1, abs(wanted).max())
+        np.testing.assert_allclose(got, wanted, rtol=1e-3, atol=1e-4 * scale, err_msg=f"{seed}")
+        export_onnx(read, tmp_path / "y", (*shape[2:], shape[1]))
+        try:
+            (again,) = session(tmp_path / "y", quiet=True).run(None, {"images": x})
+        except Exception:  # it infers rounded-up pools wrongly, in PyTorch's file too
+            continue
+        np.testing.assert_allclose(again, wanted, rtol=1e-3, atol=1e-4 * scale, err_msg=f"{seed}")
+        tried += 1
+    assert tried > 12
+
+
+@pytest.mark.parametrize("name", light_networks.NAMES)
+def test_the_networks_of_the_onnx_package(tmp_path, name):
+    if name in ("light_bvlc_alexnet", "light_vgg19", "light_zfnet512"):
+        pytest.skip("half a gigabyte of weights: tried by hand, see docs/weights.md")
+    proto, source, x = light_networks.load(name)
+    onnx.save(light_networks.with_weights(proto), tmp_path / "x")
+    (wanted,) = session(tmp_path / "x", quiet=True).run(None, {source: x})
+    got = onnx_node_tests.run(load_onnx(tmp_path / "x"), x)
+    np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-4 * abs(wanted).max())
