@@ -74,8 +74,8 @@ def eval_command(
 
 
 def _check_classes(network: Any, found: Sequence[str], name: str) -> None:
-    count = network.architecture["num_classes"]
-    if count != len(found):
+    count = fact(network, "num_classes")
+    if count not in (None, len(found)):
         raise ValueError(f"the weights know {count} classes, {name} has {len(found)}")
     known = network.metadata.get("classes")
     if known and list(known) != list(found):
@@ -83,6 +83,12 @@ def _check_classes(network: Any, found: Sequence[str], name: str) -> None:
             f"the weights know other classes ({', '.join(known[:3])}, ...) than {name} has "
             f"({', '.join(found[:3])}, ...)"
         )
+
+
+def fact(network: Any, name: str) -> Any:
+    """`num_classes` or `in_channels` of any network that a file holds; None if it does not say."""
+    architecture = getattr(network, "architecture", None) or {}
+    return architecture.get(name, getattr(network, name, None))
 
 
 def preparation(
@@ -117,12 +123,14 @@ def predict_command(
     """Say what is on images: the likeliest classes and their probabilities."""
     network = load(weights, model).to(device)
     classes = network.metadata.get("classes") or [
-        f"class {k}" for k in range(network.architecture["num_classes"])
+        f"class {k}" for k in range(fact(network, "num_classes") or 0)
     ]
+    if not classes:
+        raise ValueError(f"{weights} does not say how many classes its network knows")
     prepare = preparation(network, numbers(mean, "--mean"), numbers(std, "--std"))
     for path in images:
         pixels = datasets.read_image(path)[None]  # (1, H, W, 3)
-        if network.architecture["in_channels"] == 1:
+        if fact(network, "in_channels") == 1:
             grey = pixels @ np.array([0.299, 0.587, 0.114])  # the luma of ITU-R BT.601
             pixels = np.rint(grey).astype(np.uint8)[..., None]
         with no_grad():

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from minires import interop, models, nn
-from minires.cli.evaluate import numbers
+from minires.cli.evaluate import fact, numbers
 from minires.cli.options import WeightsModelOption, option
 from minires.training import load, save
 
@@ -61,21 +61,22 @@ def export_command(
     else:
         raise ValueError("export wants --weights FILE, --model NAME or both")
     known = dict(getattr(network, "metadata", {}))
-    side = (
-        size
-        or max(known.get("size") or [0])
-        or (224 if isinstance(network.maxpool, nn.MaxPool2d) else 32)
-    )
+    shape = [n for n in getattr(network, "input_shape", ())[:2] if n]  # of Keras or ONNX
+    large = isinstance(getattr(network, "maxpool", None), nn.MaxPool2d)
+    side = size or max(known.get("size") or shape or [0]) or (224 if large else 32)
     known["size"] = [side, side]
     known |= {"mean": numbers(mean, "--mean") or known.get("mean")}
     known |= {"std": numbers(std, "--std") or known.get("std")}
-    _check_mean_and_std(known["mean"], known["std"], network.architecture["in_channels"])
+    _check_mean_and_std(known["mean"], known["std"], fact(network, "in_channels"))
     if classes is not None:
-        known["classes"] = _class_names(classes, network.architecture["num_classes"])
+        known["classes"] = _class_names(classes, fact(network, "num_classes"))
     network.metadata = {key: value for key, value in known.items() if value is not None}
+    if suffix != ".onnx" and not fact(network, "name"):
+        raise ValueError(f"{out}: this network is not from minires.models; .onnx keeps any network")
     what = writers[suffix](network, out, side, keep_batch_norm)
     parameters = sum(p.size for p in network.parameters())
-    print(f"{out}: {network.architecture['name']}, {parameters:,} parameters, {what}")
+    name = fact(network, "name") or type(network).__name__
+    print(f"{out}: {name}, {parameters:,} parameters, {what}")
 
 
 def _check_mean_and_std(mean: Any, std: Any, channels: int) -> None:
@@ -101,10 +102,11 @@ def _class_names(path: Path, count: int) -> list[str]:
 
 
 def _onnx(network: Any, out: Path, side: int, keep: bool) -> str:
-    channels = network.architecture["in_channels"]
+    channels = fact(network, "in_channels")
     interop.export_onnx(network, out, (side, side, channels), fold_batch_norm=not keep)
+    opset = getattr(network, "opset", interop.OPSET)
     return (
-        f"opset {interop.OPSET}, images (N, {channels}, {side}, {side}), "
+        f"opset {opset}, images (N, {channels}, {side}, {side}), "
         f"batch norm {'kept' if keep else 'folded'}"
     )
 

@@ -26,7 +26,8 @@ DataDirOption = Annotated[
 DeviceOption = Annotated[str, option("NAME", "cpu, cuda or cuda:N.")]
 BatchOption = Annotated[int, option("N", "Images at a time.", min=1)]
 WeightsOption = Annotated[
-    Path, option("FILE", "What `minires train` wrote, such as best.npz, or a PyTorch file.")
+    Path,
+    option("FILE", "What `minires train` wrote (best.npz), or a PyTorch, Keras or ONNX file."),
 ]
 WeightsModelOption = Annotated[
     str | None,

@@ -109,7 +109,12 @@ def train_command(
     else:
         mean_std = {"mean": numbers(mean, "--mean"), "std": numbers(std, "--std")}
         if weights is not None:
-            known = load(weights, model)
+            known = load(weights, model, head=not replace_head)
+            if not getattr(known, "architecture", None):
+                raise ValueError(
+                    f"{weights} holds a network that is not from minires.models: train it in "
+                    "Python, with minires.fit"
+                )
             model = known.architecture["name"]
             mean_std = {key: mean_std[key] or known.metadata.get(key) for key in mean_std}
         recipe = make_recipe(

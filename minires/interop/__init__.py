@@ -1,5 +1,6 @@
 """Weights from other frameworks, read without them and without running anything, and for them."""
 
+from minires.interop.keras_file import KerasNetwork, load_keras
 from minires.interop.libraries import MissingLibrary
 from minires.interop.onnx_export import OPSET, export_onnx
 from minires.interop.onnx_import import load_onnx
@@ -11,12 +12,14 @@ from minires.interop.weights import file_format, load_safetensors, load_torch, l
 
 __all__ = [
     "OPSET",
+    "KerasNetwork",
     "Kind",
     "MissingLibrary",
     "OnnxNetwork",
     "export_onnx",
     "file_format",
     "file_kind",
+    "load_keras",
     "load_onnx",
     "load_safetensors",
     "load_torch",

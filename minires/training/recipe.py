@@ -267,7 +267,7 @@ def build_model(recipe: Recipe, task: Task, checkpoint: Path | None = None) -> m
 
 def _with_weights_of(path: str, recipe: Recipe, task: Task) -> models.ResNet:
     """The network of a file, for the task's classes."""
-    network: models.ResNet = load(path, recipe.model)
+    network: models.ResNet = load(path, recipe.model, head=not recipe.replace_head)
     classes = len(task.metadata["classes"])
     known, channels = (network.architecture[key] for key in ("num_classes", "in_channels"))
     if channels != task.channels:

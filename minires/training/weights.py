@@ -36,21 +36,24 @@ def save(model: Module, path: str | Path, **metadata: Any) -> None:
     write_archive(path, "weights", content)
 
 
-def load(path: str | Path, model: Module | str | None = None) -> Any:
-    """Read a file that `save` wrote, or weights of PyTorch's (see `minires.interop`).
+def load(path: str | Path, model: Module | str | None = None, *, head: bool = True) -> Any:
+    """Read a file that `save` wrote, or one of another framework's (see `minires.interop`).
 
     Parameters
     ----------
     path : str or Path
         What it is shows in its contents, not in its name.
     model : Module or str, optional
-        Load into this one; by default the network that the file describes is built. Other
-        frameworks' files do not describe theirs: a name such as "resnet50" says which it is.
+        Load into this one; by default the network that the file describes is built. Weights of
+        PyTorch's do not describe theirs: a name such as "resnet50" says which it is.
+    head : bool
+        For such weights, False leaves the classifier as it is, whether or not the file has one.
 
     Returns
     -------
     Module
-        In evaluation mode, with a dict `metadata` of what was saved beside the weights.
+        In evaluation mode, with a dict `metadata` of what was saved beside the weights. A network
+        from an ONNX or Keras file gives logits: a softmax at its end is left out.
 
     Raises
     ------
@@ -58,13 +61,23 @@ def load(path: str | Path, model: Module | str | None = None) -> Any:
         If the file is missing or damaged, if it describes no network and `model` is not given, or
         if the weights do not fit.
     """
-    if interop.file_format(path) != "other":
+    kind = interop.file_kind(path)
+    if kind.format == "other":
+        if kind.sure:
+            raise interop.refusal(path, kind)
+        raise FileError(f"{path} is damaged or not a minires weights file: it is {kind.what}")
+    if kind.format in ("keras", "onnx"):
+        if model is not None:
+            raise FileError(f"{path} is {kind.what}, which holds its own network: name no model")
+        read = interop.load_keras if kind.format == "keras" else interop.load_onnx
+        return read(path).give_logits()
+    if kind.format in ("torch", "safetensors"):
         if model is None:
             raise FileError(
                 f"{path} does not say which network its weights are of: "
                 'name it, load(path, "resnet50"), or --model on the command line'
             )
-        network = interop.load_weights(path, model)
+        network = interop.load_weights(path, model, head=head)
         network.metadata = getattr(network, "metadata", {})
         return network
     content = read_archive(path, "weights")
