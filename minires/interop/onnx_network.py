@@ -64,14 +64,16 @@ class OnnxNetwork(nn.Module):
 
     def __init__(
         self,
-        steps: Sequence[Step],
-        source: Source,
+        steps: Sequence[Any],
+        source: Any,
         output: str,
         constants: Mapping[str, NDArray[Any]],
         opset: int,
     ) -> None:
         super().__init__()
-        self.steps, self.source, self.output, self.opset = steps, source, output, opset
+        self.steps: Sequence[Step] = steps
+        self.source: Source = source
+        self.output, self.opset = output, opset
         self.last_use = {name: i for i, step in enumerate(steps) for name in step.inputs}
         self.layers: dict[int, str] = {}  # the name of each step's layer
         self.arrays: dict[str, NDArray[Any]] = {}  # constants that are no weights of layers
