@@ -54,7 +54,6 @@ NUMPY_IN_OPS_AND_NN = {
         "float32",  # dropout's draws
         "arange",  # class numbers, on the host
         "asarray",  # labels, on the host
-        "zeros",  # adaptive pooling's matrices
         "ndarray",
     },
 }
