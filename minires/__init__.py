@@ -10,6 +10,7 @@ from minires.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from minires.gradients import grad
 from minires.nonfinite import detect_nonfinite
 from minires.ops import concatenate, exp, log, matmul, maximum, minimum, sqrt, stack, where
+from minires.overwrites import detect_overwrites
 from minires.profiler import profile
 from minires.random import manual_seed
 from minires.tensors import Tensor
@@ -27,6 +28,7 @@ __all__ = [
     "concatenate",
     "data",
     "detect_nonfinite",
+    "detect_overwrites",
     "enable_grad",
     "exp",
     "fit",

@@ -20,7 +20,7 @@ FLOORS = [
     {"errors", "dtypes", "generators", "observers", "rule_requests", "scalars", "small_calls"}
     | {"source_lines", "writes"},
     {"engine"},
-    {"gradient_hooks", "nonfinite", "profiler", "vjp"},
+    {"gradient_hooks", "nonfinite", "overwrites", "profiler", "vjp"},
     {"backward"},
     {"gradients"},
     {"ops"},

@@ -229,3 +229,36 @@ def test_what_a_full_backward_hook_returns_is_an_error():
     layer.register_full_backward_hook(lambda module, inputs, outputs: inputs)
     with pytest.raises(BackwardError, match="full backward hook of Linear returned something"):
         layer(leaf(normal(3, 2))).sum().backward()
+
+
+# ---------------------------------------------------------------------- writes that go past
+
+
+def test_the_debugging_mode_sees_every_write():
+    for write in (
+        lambda x, array: array.__setitem__(0, 9.0),
+        lambda x, array: x.data.fill(9.0),
+        lambda x, array: np.multiply(array, 2, out=array),
+    ):
+        array = np.array([3.0, 4.0])
+        w, x = leaf([1.0, 2.0]), Tensor(array)
+        loss = (w * x).sum()
+        write(x, array)
+        loss.backward()  # nobody can tell
+        array = np.array([3.0, 4.0])
+        x = Tensor(array)
+        with minires.detect_overwrites():
+            loss = (w * x).sum()
+            write(x, array)
+            with pytest.raises(BackwardError, match=r"multiply, made at .*: its argument y was"):
+                loss.backward()
+
+
+def test_the_debugging_mode_is_silent_where_nothing_is_overwritten():
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.Flatten())
+    optimizer = optim.Adam(net.parameters())
+    with minires.detect_overwrites():
+        for _ in range(2):
+            optimizer.zero_grad()
+            (net(Tensor(normal(2, 4, 4, 1, dtype=np.float32))) ** 2).sum().backward()
+            optimizer.step()
