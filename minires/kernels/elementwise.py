@@ -32,23 +32,23 @@ def relu(x: Array) -> Array:
 
 
 def relu_gradient(g: Array, out: Array) -> Array:
-    """`g` where ReLU's output was positive, else 0, for two arrays of one shape."""
+    """`g` where ReLU's output is not 0 (NaN is not), else 0, for two arrays of one shape."""
     xp = xp_of(g, out)
-    if xp is not np and (kernel := fused(xp, "T g, T y", "T dx", "dx = y > 0 ? g : T(0)")):
+    if xp is not np and (kernel := fused(xp, "T g, T y", "T dx", "dx = y <= 0 ? T(0) : g")):
         result: Array = kernel(g, out)
         return result
     if xp is not np or g.dtype != out.dtype:
-        chosen: Array = xp.where(out > 0, g, g.dtype.type(0))
+        chosen: Array = xp.where(out <= 0, g.dtype.type(0), g)
         return chosen
     dx, bits = empty(xp, out.shape, out.dtype), f"i{out.dtype.itemsize}"
 
     def run(g: Array, out: Array, dx: Array) -> None:
-        """By the bits: all of them where `out` is positive, none elsewhere, be `g` infinite."""
-        positive = scratch(xp, "positive", out.shape, bool)
+        """By the bits: none of them where `out` is 0, all elsewhere, be `g` infinite."""
+        zero = scratch(xp, "zero", out.shape, bool)
         kept = dx.view(bits)
-        xp.greater(out, 0, out=positive)
-        kept[...] = positive
-        xp.negative(kept, out=kept)  # 1 to -1, whose bits are all set
+        xp.less_equal(out, 0, out=zero)
+        kept[...] = zero
+        xp.subtract(kept, 1, out=kept)  # 1 to no bit, 0 to -1, whose bits are all set
         xp.bitwise_and(kept, g.view(bits), out=kept)
 
     by_chunks(run, g, out, dx)

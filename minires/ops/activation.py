@@ -17,13 +17,13 @@ def relu(x: Array) -> Array:
 
 @relu.vjp
 def relu_vjp(g: Array, out: Array) -> tuple[Array]:
-    # out > 0 exactly where x > 0, so x need not be kept; no derivative goes through the mask
+    # out is 0 exactly where x <= 0, so x need not be kept; no derivative goes through the mask
     return (relu_gradient(g, raw(out)),)
 
 
 @op
 def relu_gradient(dy: Array, y: Array) -> Array:
-    """`dy` where ReLU's output `y` is positive, else 0."""
+    """`dy` where ReLU's output `y` is not 0, else 0."""
     return kernels.relu_gradient(dy, y)
 
 

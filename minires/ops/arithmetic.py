@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from minires import kernels
 from minires.backend import Array, xp_of
-from minires.dtypes import as_floating
+from minires.dtypes import as_floating, unpromoted
 from minires.engine import arithmetic_op, op
 
 
@@ -114,7 +114,8 @@ def minimum_vjp(g: Array, x: Array, y: Array) -> tuple[Array, Array]:
 @op
 def where(condition: Array, x: Array, y: Array) -> Array:
     """`x` where `condition` holds, else `y`. The condition gets no gradient."""
-    return xp_of(condition, x, y).where(condition, x, y)
+    out: Array = xp_of(condition, x, y).where(condition, x, y)
+    return unpromoted(out, (x, y)) if out.ndim else out  # numbers may be what a rule computed
 
 
 @where.vjp

@@ -37,8 +37,8 @@ def fit(
     """Train `model` to classify images.
 
     The order of the images and every random draw are functions of `seed`, the epoch and the step
-    (or sample), so the same seed gives the same result to the bit on one machine and thread count,
-    interrupted and resumed or not.
+    (or sample), so the same seed gives the same result to the bit on one machine, whatever the
+    number of threads, interrupted and resumed or not.
 
     Parameters
     ----------

@@ -128,8 +128,8 @@ def rule_of(operation, broken):
             if any(a is not None and getattr(a, "requires_grad", False) for a in grads):
                 harm.append(True)
             return changed
-        slot = operation._needs_slot
-        if hasattr(g, "detach") or (broken.alone and (slot is None or all(kept[slot]))):
+        everything = not operation.wants_needs or all(kept[operation.requests.index("needs")])
+        if hasattr(g, "detach") or (broken.alone and everything):
             return grads
         wrong = broken.change(right(broken.upstream(g), *kept))
         for a, b in zip(grads, wrong, strict=True):

@@ -283,3 +283,11 @@ def test_plain_operations_accept_empty_arrays(f):
 def test_the_sum_of_nothing_is_zero():
     assert Tensor(np.zeros((0, 3))).sum().item() == 0
     assert Tensor(np.zeros((0, 3))).sum(axis=0).tolist() == [0, 0, 0]
+
+
+def test_a_gradient_passes_relu_where_the_input_is_nan():
+    """As in PyTorch: a NaN is not hidden by a 0, with or without a copy of the gradient's dtype."""
+    for dtype in (np.float32, np.float64):
+        x = Tensor(np.array([np.nan, -1, 0, 2], dtype), requires_grad=True)
+        ops.relu(x).backward(np.array([3, np.inf, np.nan, 5], dtype))
+        np.testing.assert_array_equal(x.grad.numpy(), [3, 0, 0, 5])

@@ -201,6 +201,7 @@ def test_dtypes_that_the_conventions_name():
     assert (Tensor(np.ones(2, h)) * np.ones(2, np.int16)).dtype == h
     assert (Tensor(np.ones(2, np.uint8)) / 255).dtype == np.float32
     assert ops.where(mask, 1.0, 0.0).dtype == np.float32
+    assert ops.where(mask.numpy(), 1.0, 0.0).dtype == np.float32
     assert Tensor(np.ones(2, np.int64)).mean().dtype == np.float32
     for function in (ops.exp, ops.sqrt, ops.tanh, F.sigmoid, F.softmax):
         assert function(Tensor(np.ones(2, np.int8))).dtype == np.float32
