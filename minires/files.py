@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from minires.text import bounded
+
+LONGEST_MESSAGE = 800  # characters
+
 
 class FileError(ValueError):
-    """A file is missing, is damaged, or is not what it should be."""
+    """A file is missing, is damaged, or is not what it should be.
 
+    Messages quote files and their names, so they are made fit for a terminal: plain, of one line,
+    and of at most `LONGEST_MESSAGE` characters.
+    """
 
-def shown(text: str, most: int = 100) -> str:
-    """What a file says, fit for a message: short, on one line, nothing that moves a cursor."""
-    shortened = text if len(text) <= most else text[:most] + "..."
-    return shortened if shortened.isprintable() else ascii(shortened)
+    def __init__(self, message: object = "") -> None:
+        super().__init__(bounded(str(message), LONGEST_MESSAGE))
 
 
 @contextmanager
@@ -54,9 +59,13 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
             part.unlink()
 
 
-def remove_parts(folder: Path) -> None:
-    """Remove what `atomic_write` began in a folder and could not clear up, having been killed."""
-    for path in folder.glob(".*.part") if folder.is_dir() else ():
-        if re.fullmatch(r"\..+\.[0-9a-f]{8}\.part", path.name):
+def remove_parts(folder: Path, names: Iterable[str]) -> None:
+    """Remove what `atomic_write` began for files of these names and, being killed, left there.
+
+    Only for who knows that nobody else is just writing them.
+    """
+    ours = re.compile(rf"\.({'|'.join(map(re.escape, names))})\.[0-9a-f]{{8}}\.part")
+    for path in folder.glob(".*.part"):
+        if ours.fullmatch(path.name):
             with suppress(OSError):
                 path.unlink()

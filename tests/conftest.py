@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from shared_data import shared_folder, skip_without_shared_data
 
-import minires
+import minires.cli.commands
 from minires import cli, kernels
 
 

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from minires import data
-from minires.cli import app
-from minires.coursework.command import coursework_app
+from minires.cli.commands import app, coursework_app
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 
 from minires import interop, models, nn
 from minires.cli.evaluate import numbers
+from minires.cli.metadata import metadata_of
 from minires.cli.options import WeightsModelOption, option
 from minires.training import load, save
 
@@ -60,19 +62,22 @@ def export_command(
         network = models.create(model).eval()
     else:
         raise ValueError("export wants --weights FILE, --model NAME or both")
-    known = dict(getattr(network, "metadata", {}))
-    side = (
-        size
-        or max(known.get("size") or [0])
-        or (224 if isinstance(network.maxpool, nn.MaxPool2d) else 32)
-    )
-    known["size"] = [side, side]
-    known |= {"mean": numbers(mean, "--mean") or known.get("mean")}
-    known |= {"std": numbers(std, "--std") or known.get("std")}
-    _check_mean_and_std(known["mean"], known["std"], network.architecture["in_channels"])
+    network.metadata = dict(getattr(network, "metadata", {}))
+    known = metadata_of(network, weights or out)
+    usual = 224 if isinstance(network.maxpool, nn.MaxPool2d) else 32
+    side = size or (max(known.size) if known.size else usual)
     if classes is not None:
-        known["classes"] = _class_names(classes, network.architecture["num_classes"])
-    network.metadata = {key: value for key, value in known.items() if value is not None}
+        names = _class_names(classes, network.architecture["num_classes"])
+        known = replace(known, classes=names)
+    known = replace(
+        known,
+        size=[side, side],
+        mean=numbers(mean, "--mean") or known.mean,
+        std=numbers(std, "--std") or known.std,
+    )
+    _check_mean_and_std(known.mean, known.std, network.architecture["in_channels"])
+    said = {key: value for key, value in asdict(known).items() if value is not None}
+    network.metadata = {**network.metadata, **said}
     what = writers[suffix](network, out, side, keep_batch_norm)
     parameters = sum(p.size for p in network.parameters())
     print(f"{out}: {network.architecture['name']}, {parameters:,} parameters, {what}")

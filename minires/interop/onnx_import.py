@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minires import nn
-from minires.files import FileError, shown
+from minires.files import FileError
 from minires.interop.libraries import optional
 from minires.interop.onnx_nodes import GRAPHS, KEPT, OWN_DOMAIN, READERS, Node, kind_of, turn
 from minires.tensors import Tensor
+from minires.text import shown
 
 OLDEST_OPSET = 7  # of 2018; before it batch norm and broadcasting were other things
 

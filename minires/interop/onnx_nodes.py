@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minires import nn, ops
-from minires.files import shown
 from minires.tensors import Tensor
+from minires.text import shown
 
 KEPT = (0, 2, 3, 1)  # the axes of the graph, in the order in which four are kept
 GRAPHS = (0, 3, 1, 2)  # and back

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minires.backend import to_host
-from minires.files import FileError, atomic_write, shown
+from minires.files import FileError, atomic_write
 from minires.interop.libraries import optional
 from minires.interop.states import torch_axes
 from minires.nn import Module
+from minires.text import shown
 
 
 def starts_safetensors(start: bytes) -> bool:

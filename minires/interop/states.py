@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minires import models
-from minires.files import FileError, shown
-from minires.nn import Module
+from minires.files import FileError
+from minires.nn import Module, init
+from minires.text import shown
 
 T = TypeVar("T")
 
@@ -131,7 +132,8 @@ def build(name: str, state: Mapping[str, Stored]) -> models.ResNet:
         bottleneck = "layer1.0.conv3.weight" in state  # whose first block widens: B projects too
         everywhere = f"layer1.{int(bottleneck)}.downsample.0.weight" in state
         options = {"shortcut": "C" if everywhere else "B"}
-    return models.create(name, classes, channels, **options)
+    with init.skipped():
+        return models.create(name, classes, channels, **options)
 
 
 def load_state(model: Module, state: Mapping[str, Stored]) -> None:

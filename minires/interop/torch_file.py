@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minires.files import FileError, shown
+from minires.files import FileError
 from minires.interop.pickles import PickleError, unpickle
+from minires.text import shown
 
 ZIP_START = b"PK\x03\x04"
 _MAGIC = 0x1950A86A20F9469CFC6C

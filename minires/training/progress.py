@@ -8,6 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from minires.bar import bar
 from minires.training.history import Epoch
 
 
@@ -42,10 +43,7 @@ class Progress:
         self._close()
         if self._enabled:
             label = f"epoch {epoch + 1}/{epochs}"
-            # disable=None: no bar where the output is no terminal, such as a log file
-            self._bar = tqdm(
-                total=steps, initial=done, desc=label, unit="step", leave=False, disable=None
-            )
+            self._bar = bar(total=steps, initial=done, desc=label, unit="step")
 
     def step(self, loss: float) -> None:
         """One step further."""
@@ -57,9 +55,7 @@ class Progress:
         """A bar over the held-out images."""
         self._close()
         if self._enabled:
-            self._bar = tqdm(
-                total=images, desc="validating", unit="image", leave=False, disable=None
-            )
+            self._bar = bar(total=images, desc="validating", unit="image")
 
     def validated(self, images: int) -> None:
         """So many held-out images more."""
@@ -80,7 +76,7 @@ class Progress:
         )
 
     def _write(self, line: str) -> None:
-        if self._enabled:
+        if self._enabled and sys.stdout is not None:  # a service has none
             tqdm.write(line)
             sys.stdout.flush()  # where the output goes to a file, somebody may be watching it
 
