@@ -25,11 +25,38 @@ class FileError(ValueError):
         super().__init__(bounded(str(message), LONGEST_MESSAGE))
 
 
+def whole(path: str | Path) -> Path:
+    """The path from the root on, links followed where they lead anywhere.
+
+    `Path.resolve` fails for links in a circle, in Python 3.11 and 3.12 as no error of files does.
+    """
+    return Path(os.path.realpath(path))
+
+
+def read_small(path: str | Path, most: int = 1 << 20) -> bytes:
+    """The content of a file that cannot sensibly be large, such as settings.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    FileError
+        If it has more than `most` bytes; that much has been read then.
+    """
+    with Path(path).open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise FileError(f"{path} has more than {most:,} bytes")
+    return content
+
+
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
     """A binary file to write to, which replaces `path` when the block ends without an error.
 
     With an error, such as a full disk, what was at `path` stays as it was and nothing else is left.
+    A link stays, and what it leads to is replaced. What is no file, such as a pipe or /dev/null, is
+    written to as it stands.
 
     Raises
     ------
@@ -37,9 +64,14 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
         If the file cannot be written; the message names `path`.
     """
     path = Path(path)
-    part = path.parent / f".{path.name}.{os.urandom(4).hex()}.part"
+    place = whole(path) if path.is_symlink() else path
+    part = place.parent / f".{place.name}.{os.urandom(4).hex()}.part"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if place.exists() and not place.is_file() and not place.is_dir():
+            with place.open("wb") as file:
+                yield file
+            return
+        place.parent.mkdir(parents=True, exist_ok=True)
         file = part.open("xb")
     except OSError as error:
         raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}") from error
@@ -48,7 +80,7 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path)
+        part.replace(place)
     except OSError as error:
         raise OSError(
             error.errno,

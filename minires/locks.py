@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from minires.files import FileError
+from minires.files import FileError, whole
 
 if sys.platform == "win32":
     import msvcrt
@@ -24,7 +24,7 @@ else:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-LOCK = ".lock"
+LOCK = ".minires.lock"
 
 _this_thread = threading.local()  # .folders: those that it holds
 
@@ -51,21 +51,21 @@ def hold(folder: str | Path) -> Iterator[None]:
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        whole = folder.resolve()
+        place = whole(folder)
     except OSError as error:
         raise _cannot_write(folder, error) from error
     held: set[Path] = _this_thread.__dict__.setdefault("folders", set())
-    if whole in held:
+    if place in held:
         yield
         return
-    owner, file = os.getpid(), _locked(folder, whole / LOCK)
-    held.add(whole)
+    owner, file = os.getpid(), _locked(folder, place / LOCK)
+    held.add(place)
     try:
         yield
     finally:
-        held.discard(whole)
+        held.discard(place)
         if os.getpid() == owner:  # a forked child's end is not the holder's
-            _unlock(file, whole / LOCK)
+            _unlock(file, place / LOCK)
 
 
 def _locked(folder: Path, path: Path) -> int:

@@ -9,9 +9,8 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from minires.files import FileError
+from minires.files import FileError, read_small
 
-LARGEST = 1 << 20  # bytes of a file of settings
 T = TypeVar("T")
 
 
@@ -25,10 +24,7 @@ def read_json(path: Path) -> Any:
     FileError
         If it is too large, too deep or no JSON, or if a key stands twice in an object.
     """
-    with path.open("rb") as file:
-        content = file.read(LARGEST + 1)
-    if len(content) > LARGEST:
-        raise FileError(f"{path} is damaged: it has more than {LARGEST:,} bytes")
+    content = read_small(path)
     try:
         return json.loads(content.decode("utf-8-sig"), object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:

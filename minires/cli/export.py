@@ -13,6 +13,7 @@ from minires import interop, models, nn
 from minires.cli.evaluate import numbers
 from minires.cli.metadata import metadata_of
 from minires.cli.options import WeightsModelOption, option
+from minires.files import read_small
 from minires.training import load, save
 
 
@@ -96,7 +97,7 @@ def _check_mean_and_std(mean: Any, std: Any, channels: int) -> None:
 
 def _class_names(path: Path, count: int) -> list[str]:
     try:
-        names = path.read_text(encoding="utf-8-sig").split("\n")
+        names = read_small(path).decode("utf-8-sig").split("\n")
     except UnicodeDecodeError:
         raise ValueError(f"{path} is no text in UTF-8: names of classes were wanted") from None
     names = [name.strip() for name in names if name.strip()]

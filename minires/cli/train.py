@@ -19,6 +19,7 @@ from minires.cli.evaluate import measure, numbers
 from minires.cli.images import look_at_images
 from minires.cli.metadata import metadata_of
 from minires.cli.options import DataDirOption, DeviceOption, data_option, option
+from minires.files import whole
 from minires.locks import hold
 from minires.models import ResNet
 from minires.text import bounded
@@ -129,7 +130,7 @@ def train_command(
         mean_std = {key: mean_std[key] or getattr(known, key) for key in mean_std}
     recipe = make_recipe(
         data=_lasting(data),
-        data_dir=None if data_dir is None else str(data_dir.resolve()),
+        data_dir=None if data_dir is None else str(whole(data_dir)),
         download=download,
         model=model,
         epochs=epochs,
@@ -144,7 +145,7 @@ def train_command(
         seed=seed,
         device=device,
         amp=amp,
-        weights=None if weights is None else str(weights.resolve()),
+        weights=None if weights is None else str(whole(weights)),
         freeze=freeze,
         replace_head=replace_head,
         **{key: value and tuple(value) for key, value in mean_std.items()},
@@ -163,7 +164,7 @@ def _lasting(name: str | None) -> str | None:
     """A dataset's name, or a folder's whole path: the training may be resumed from elsewhere."""
     if not name or name in datasets.DATASET_NAMES or not Path(name).exists():
         return name
-    return str(Path(name).resolve())
+    return str(whole(name))
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -181,9 +182,14 @@ def _check_new(out: Path) -> None:
 def _new_folder(out: Path | None, recipe: Recipe) -> Iterator[Path]:
     """A folder for a new training, which nobody else takes: `out`, or a new one in runs."""
     if out is not None:
-        with hold(out):
-            _check_new(out)
-            yield out
+        made = not out.exists()
+        try:
+            with hold(out):
+                _check_new(out)
+                yield out
+        finally:
+            if made:
+                _remove_empty(out)
         return
     stem = f"{Path(recipe.data).name}-{recipe.model}"
     for number in itertools.count(1):
@@ -198,9 +204,13 @@ def _new_folder(out: Path | None, recipe: Recipe) -> Iterator[Path]:
             with hold(folder):
                 yield folder
         finally:
-            with suppress(OSError):  # if nothing has been written
-                folder.rmdir()
+            _remove_empty(folder)
         return
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):  # there is something in it
+        folder.rmdir()
 
 
 def _prepare(recipe: Recipe, checkpoint: Path | None = None) -> tuple[Task, ResNet]:

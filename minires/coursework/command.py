@@ -20,6 +20,7 @@ from minires.coursework.outputs import write_all
 from minires.coursework.run import grade_all
 from minires.coursework.sandbox import isolation_problem
 from minires.coursework.show import changes, feedback, table
+from minires.files import whole
 from minires.locks import hold
 
 SourceOption = Annotated[
@@ -172,7 +173,9 @@ def check_command(
     ] = None,
 ) -> int:
     """Try the visible tests on your own work, with the feedback that grading gives."""
-    nearby = sorted(notebook.resolve().parent.glob(f"*{CHECKS}"))
+    if notebook.is_dir():
+        raise ValueError(f"{notebook} is a folder: name your notebook in it")
+    nearby = sorted(whole(notebook).parent.glob(f"*{CHECKS}"))
     own = [path for path in nearby if path.stem in notebook.stem] or nearby
     bundle = load_bundle(own[0]) if len(own) == 1 else _bundle(None, [notebook], None)
     if question is not None:

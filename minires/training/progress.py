@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from types import TracebackType
 from typing import Any
 
-from tqdm import tqdm
-
-from minires.bar import bar
+from minires.bar import bar, write
 from minires.training.history import Epoch
 
 
@@ -76,9 +73,8 @@ class Progress:
         )
 
     def _write(self, line: str) -> None:
-        if self._enabled and sys.stdout is not None:  # a service has none
-            tqdm.write(line)
-            sys.stdout.flush()  # where the output goes to a file, somebody may be watching it
+        if self._enabled:
+            write(line)
 
     def _close(self) -> None:
         if self._bar is not None:
