@@ -67,8 +67,8 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
     place = whole(path) if path.is_symlink() else path
     part = place.parent / f".{place.name}.{os.urandom(4).hex()}.part"
     try:
-        if place.exists() and not place.is_file() and not place.is_dir():
-            with place.open("wb") as file:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            with path.open("wb") as file:
                 yield file
             return
         place.parent.mkdir(parents=True, exist_ok=True)
