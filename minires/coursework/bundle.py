@@ -136,6 +136,8 @@ class Bundle:
         try:
             unpacked: Any = gzip.GzipFile(fileobj=io.BytesIO(data))
             message = child.read(unpacked)  # which reads no more than a message may have
+            if unpacked.read(1):  # and only at its end is the checksum looked at
+                raise ValueError("there is more in it than a bundle")
             if message.pop("format") != FORMAT:
                 raise ValueError("a bundle of another version of minires: build it again")
             message["questions"] = [GradedQuestion.of(q) for q in message["questions"]]

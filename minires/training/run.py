@@ -104,7 +104,7 @@ class Run:
         except OSError:
             raise
         except Exception as error:  # a font, say: no reason to lose what comes after the training
-            warnings.warn(f"the curves cannot be drawn: {error}", RuntimeWarning, stacklevel=2)
+            warnings.warn(f"the curves cannot be drawn: {error}", stacklevel=2)
 
     def _train_epoch(self, interruption: Any) -> None:
         started = saved = time.perf_counter()
