@@ -54,6 +54,7 @@ def test_the_students_notebook_holds_no_solution(name):
         assert f'raise NotImplementedError(\\"{question}\\")' in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_visible_checks_pass_with_the_solutions(name):
     source = assignments_folder() / name / "assignment.py"

@@ -82,6 +82,7 @@ def killed(operation, broken, monkeypatch):
     return False if harm else None
 
 
+@pytest.mark.slow
 def test_mechanical_mutants_of_every_rule_are_killed(monkeypatch):
     outcomes = {}
     for operation in operations():
