@@ -45,6 +45,7 @@ def test_cases_say_what_they_are():
     assert all(0 < len(text) < 300 for text in texts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_operation(name):
     for case in OPERATIONS[name]:
