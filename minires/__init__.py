@@ -2,6 +2,9 @@
 
 import sys
 
+from minires import starting  # noqa: F401
+
+# isort: split
 from minires import data, models, nn, ops, optim, training, viz
 from minires.backend import use
 from minires.compile import compile

@@ -4,20 +4,50 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from minires.text import bounded
+
+LONGEST_MESSAGE = 800  # characters
+
 
 class FileError(ValueError):
-    """A file is missing, is damaged, or is not what it should be."""
+    """A file is missing, is damaged, or is not what it should be.
+
+    Messages quote files and their names, so they are made fit for a terminal: plain, of one line,
+    and of at most `LONGEST_MESSAGE` characters.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(bounded(str(message), LONGEST_MESSAGE))
 
 
-def shown(text: str, most: int = 100) -> str:
-    """What a file says, fit for a message: short, on one line, nothing that moves a cursor."""
-    shortened = text if len(text) <= most else text[:most] + "..."
-    return shortened if shortened.isprintable() else ascii(shortened)
+def whole(path: str | Path) -> Path:
+    """The path from the root on, links followed where they lead anywhere.
+
+    `Path.resolve` fails for links in a circle, in Python 3.11 and 3.12 as no error of files does.
+    """
+    return Path(os.path.realpath(path))
+
+
+def read_small(path: str | Path, most: int = 1 << 20) -> bytes:
+    """The content of a file that cannot sensibly be large, such as settings.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    FileError
+        If it has more than `most` bytes; that much has been read then.
+    """
+    with Path(path).open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise FileError(f"{path} has more than {most:,} bytes")
+    return content
 
 
 @contextmanager
@@ -25,6 +55,8 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
     """A binary file to write to, which replaces `path` when the block ends without an error.
 
     With an error, such as a full disk, what was at `path` stays as it was and nothing else is left.
+    A link stays, and what it leads to is replaced. What is no file, such as a pipe or /dev/null, is
+    written to as it stands.
 
     Raises
     ------
@@ -32,9 +64,14 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
         If the file cannot be written; the message names `path`.
     """
     path = Path(path)
-    part = path.parent / f".{path.name}.{os.urandom(4).hex()}.part"
+    place = whole(path) if path.is_symlink() else path
+    part = place.parent / f".{place.name}.{os.urandom(4).hex()}.part"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file() and not path.is_dir():
+            with path.open("wb") as file:
+                yield file
+            return
+        place.parent.mkdir(parents=True, exist_ok=True)
         file = part.open("xb")
     except OSError as error:
         raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}") from error
@@ -43,7 +80,7 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path)
+        part.replace(place)
     except OSError as error:
         raise OSError(
             error.errno,
@@ -54,9 +91,13 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
             part.unlink()
 
 
-def remove_parts(folder: Path) -> None:
-    """Remove what `atomic_write` began in a folder and could not clear up, having been killed."""
-    for path in folder.glob(".*.part") if folder.is_dir() else ():
-        if re.fullmatch(r"\..+\.[0-9a-f]{8}\.part", path.name):
+def remove_parts(folder: Path, names: Iterable[str]) -> None:
+    """Remove what `atomic_write` began for files of these names and, being killed, left there.
+
+    Only for who knows that nobody else is just writing them.
+    """
+    ours = re.compile(rf"\.({'|'.join(map(re.escape, names))})\.[0-9a-f]{{8}}\.part")
+    for path in folder.glob(".*.part"):
+        if ours.fullmatch(path.name):
             with suppress(OSError):
                 path.unlink()

@@ -1,14 +1,22 @@
 """Fixtures of the whole suite."""
 
+import signal
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from shared_data import shared_folder, skip_without_shared_data
 
-import minires
+import minires.cli.commands
 from minires import cli, kernels
+
+
+def pytest_configure():
+    # a shell's background job is started with Ctrl-C ignored, and so would be all that tests start
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item):

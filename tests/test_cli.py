@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -308,6 +309,40 @@ def test_results_go_to_a_new_folder_by_default(run, no_picture):
         assert Path("runs", name, "best.npz").exists()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="six processes are slow to start there")
+def test_trainings_that_begin_together_take_folders_of_their_own(tmp_path):
+    small = (
+        *["train", "--data", "digits", "--model", "plain8", "--epochs", "1", "--valid", "0.9"],
+    )
+    together = [real(*small, cwd=tmp_path) for _ in range(3)]
+    together += [real(*small, "--out", "same", cwd=tmp_path) for _ in range(2)]
+    results = [(process.communicate(timeout=240), process.returncode) for process in together]
+    assert [code for _, code in results[:3]] == [0, 0, 0]
+    assert sorted(code for _, code in results[3:]) == [0, 2]
+    (_, refusal), _ = max(results[3:], key=lambda result: result[1])
+    assert re.fullmatch(
+        r"minires: same (is in use by another|holds a training already).*\n", refusal
+    )
+    stem = "digits-plain8"
+    folders = [*(Path("runs", stem + more) for more in ("", "-2", "-3")), Path("same")]
+    for folder in folders:
+        names = ["best.npz", "curves.png", "history.csv", "last.npz", "recipe.json"]
+        assert sorted(path.name for path in (tmp_path / folder).iterdir()) == names
+        assert sum(f"writing to {folder}\n" in out for (out, _), _ in results) >= 1
+
+
+def test_curves_that_cannot_be_drawn_cost_no_result(run, monkeypatch):
+    def plot(self, title=""):
+        raise RuntimeError("no font")
+
+    monkeypatch.setattr(History, "plot", plot)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        code, out, err = run("train", "--data", "digits", "--model", "plain8", "--epochs", 1)
+    assert (code, err) == (0, "minires: warning: the curves cannot be drawn: no font\n")
+    assert "on the test images" in out
+
+
 def test_the_test_images_are_used_once_after_the_training(run, monkeypatch, no_picture):
     """Whoever looks at them before the end could choose by them."""
     events, tasks, prepared = [], [], []
@@ -519,6 +554,7 @@ def test_a_test_image_that_is_gone_at_the_end_costs_no_training(run, tmp_path, m
     assert "of 10)" in out
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_cifar_from_its_archive(run, monkeypatch, shared, no_picture):
     """A few hundred images of it: training on the whole set takes minutes."""
@@ -731,7 +767,7 @@ def test_a_full_disk_gets_one_line(run, monkeypatch, no_picture):
     assert err == (
         f"minires: cannot write {path}: No space left on device; what was there is unchanged\n"
     )
-    assert list(Path("out").iterdir()) == []
+    assert not Path("out").exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise there")

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from minires import data
-from minires.cli import app
-from minires.coursework.command import coursework_app
+from minires.cli.commands import app, coursework_app
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN = [
@@ -133,6 +132,7 @@ def change(root, path, block):
     file.write_text(text.replace(old, new), encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_an_operation_in_five_steps(tmp_path):
     """What `docs/contributing.md` says is done in a copy, and then holds what it promises."""
     page = (ROOT / "docs/contributing.md").read_text(encoding="utf-8")

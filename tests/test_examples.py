@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).resolve().parent.parent / "docs" / "examples"
 SMALL = {
     "article_1_residual_block": "--images 60 --epochs 2 --width 4",

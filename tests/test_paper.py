@@ -24,6 +24,8 @@ from minires import Tensor, models, nn, no_grad
 from minires.training import History
 from minires.training.run import Run
 
+pytestmark = pytest.mark.slow
+
 PAPER = (pages.DOCS / "paper.md").read_text(encoding="utf-8")
 WEIGHTS = (pages.DOCS / "weights.md").read_text(encoding="utf-8")
 ARTICLES = (pages.DOCS / "articles.md").read_text(encoding="utf-8")

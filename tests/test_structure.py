@@ -13,7 +13,9 @@ PACKAGE = Path(minires.__file__).resolve().parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 FLOORS = [
+    {"starting", "text", "bar"},
     {"backend", "random", "files", "markup"},
+    {"locks", "typed"},
     {"kernels.machinery"},
     {"kernels.convolution"},
     {"kernels"},

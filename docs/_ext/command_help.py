@@ -9,8 +9,7 @@ from docutils.nodes import Node, literal_block
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from minires.cli import app
-from minires.coursework.command import coursework_app
+from minires.cli.commands import app, coursework_app
 
 WIDTH = {"COLUMNS": "80", "TERMINAL_WIDTH": "80"}
 app.rich_markup_mode = coursework_app.rich_markup_mode = None  # plain text, no boxes

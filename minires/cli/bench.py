@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Annotated
 
+from minires.bar import bar
 from minires.bench import compare
 from minires.bench.machine import describe
 from minires.bench.measure import OURS, PYTORCH
@@ -25,15 +26,13 @@ def bench_command(
     else is running. The whole comparison is `python -m benchmarks` in the
     repository.
     """
-    from tqdm.auto import tqdm
-
     workloads = {w.name: w for w in NETWORKS if w.name in SHORT}
     contestants = [OURS, *(PYTORCH if find_spec("torch") else ())]
     rows, about = [], {}
-    with tqdm(total=len(workloads) * rounds, unit="round", leave=False, disable=None) as bar:
+    with bar(total=len(workloads) * rounds, unit="round") as shown:
         tasks = [w.task for w in workloads.values()]
         for measured in compare(
-            tasks, contestants, rounds=rounds, seconds=seconds, progress=bar.update
+            tasks, contestants, rounds=rounds, seconds=seconds, progress=shown.update
         ):
             figures = {name: Figure.of(timing) for name, timing in measured.timings.items()}
             rows.append(Row.of(workloads[measured.task.name], figures))

@@ -11,6 +11,8 @@ import numpy as np
 import typer
 
 from minires import data as datasets
+from minires.bar import bar
+from minires.cli.metadata import Metadata, fact, metadata_of
 from minires.cli.options import (
     BatchOption,
     DataDirOption,
@@ -26,15 +28,14 @@ from minires.data import Compose, ImageDataset, Normalize
 from minires.engine import no_grad
 from minires.nn import functional as F
 from minires.tensors import Tensor
+from minires.text import bounded
 from minires.training import Evaluation, evaluate, load
 
 
 def measure(network: Any, dataset: Any, transform: Any, batch_size: int) -> Evaluation:
-    from tqdm import tqdm
-
-    with tqdm(total=len(dataset), desc="testing", unit="image", disable=None, leave=False) as bar:
+    with bar(total=len(dataset), desc="testing", unit="image") as images:
         return evaluate(
-            network, dataset, transform=transform, batch_size=batch_size, on_batch=bar.update
+            network, dataset, transform=transform, batch_size=batch_size, on_batch=images.update
         )
 
 
@@ -63,49 +64,45 @@ def eval_command(
 ) -> None:
     """Measure a trained network on a dataset's test images."""
     network = load(weights, model).to(device)
-    name = data or network.metadata.get("data", "fashion-mini")
+    known = metadata_of(network, weights)
+    name = data or known.data or "fashion-mini"
     dataset = datasets.load_dataset(name, root=data_dir, train=False)
-    _check_classes(network, dataset.classes, name)
-    transform = preparation(network, numbers(mean, "--mean"), numbers(std, "--std"), dataset)
+    _check_classes(network, known, dataset.classes, name)
+    transform = preparation(known, numbers(mean, "--mean"), numbers(std, "--std"), dataset)
     result = measure(network, dataset, transform, batch_size)
     print(f"{weights} on the test images of {name}:")
     print(f"  accuracy  {result.accuracy:.2%} ({result.correct:,} of {result.count:,})")
     print(f"  loss      {result.loss:.4f}")
 
 
-def _check_classes(network: Any, found: Sequence[str], name: str) -> None:
+def _check_classes(network: Any, known: Metadata, found: Sequence[str], name: str) -> None:
     count = fact(network, "num_classes")
     if count not in (None, len(found)):
         raise ValueError(f"the weights know {count} classes, {name} has {len(found)}")
-    known = network.metadata.get("classes")
-    if known and list(known) != list(found):
+    if known.classes and known.classes != list(found):
+        ours, theirs = (
+            ", ".join(bounded(c, 30) for c in names[:3]) for names in (known.classes, found)
+        )
         raise ValueError(
-            f"the weights know other classes ({', '.join(known[:3])}, ...) than {name} has "
-            f"({', '.join(found[:3])}, ...)"
+            f"the weights know other classes ({ours}, ...) than {name} has ({theirs}, ...)"
         )
 
 
-def fact(network: Any, name: str) -> Any:
-    """`num_classes` or `in_channels` of any network that a file holds; None if it does not say."""
-    architecture = getattr(network, "architecture", None) or {}
-    return architecture.get(name, getattr(network, name, None))
-
-
 def preparation(
-    network: Any, mean: list[float] | None, std: list[float] | None, dataset: Any = None
+    known: Metadata, mean: list[float] | None, std: list[float] | None, dataset: Any = None
 ) -> Compose:
     """How the weights want their images: size, mean and deviation are kept beside them."""
-    metadata = network.metadata
-    mean, std = mean or metadata.get("mean"), std or metadata.get("std")
+    mean, std = mean or known.mean, std or known.std
     if not mean or not std:
         raise ValueError("these weights do not say how to normalise images: pass --mean and --std")
     steps: list[Any] = []
-    size = metadata.get("size")
     in_memory = isinstance(dataset, ImageDataset)
-    if size and not (in_memory and dataset.images.shape[1:3] == tuple(size)):
+    if known.size and not (in_memory and list(dataset.images.shape[1:3]) == known.size):
+        height, width = known.size
         # a margin as in training on photographs, none for small images
-        margin = 256 / 224 if min(size) >= 128 else 1
-        steps = [datasets.Resize(round(min(size) * margin)), datasets.CenterCrop(tuple(size))]
+        margin = 256 / 224 if min(height, width) >= 128 else 1
+        shorter = round(min(height, width) * margin)
+        steps = [datasets.Resize(shorter), datasets.CenterCrop((height, width))]
     return Compose([*steps, Normalize(tuple(mean), tuple(std))])
 
 
@@ -122,12 +119,12 @@ def predict_command(
 ) -> None:
     """Say what is on images: the likeliest classes and their probabilities."""
     network = load(weights, model).to(device)
-    classes = network.metadata.get("classes") or [
-        f"class {k}" for k in range(fact(network, "num_classes") or 0)
-    ]
+    known = metadata_of(network, weights)
+    count = fact(network, "num_classes") or 0
+    classes = known.classes or [f"class {k}" for k in range(count)]
     if not classes:
         raise ValueError(f"{weights} does not say how many classes its network knows")
-    prepare = preparation(network, numbers(mean, "--mean"), numbers(std, "--std"))
+    prepare = preparation(known, numbers(mean, "--mean"), numbers(std, "--std"))
     for path in images:
         pixels = datasets.read_image(path)[None]  # (1, H, W, 3)
         if fact(network, "in_channels") == 1:
@@ -138,4 +135,4 @@ def predict_command(
             probabilities = F.softmax(logits).numpy()[0]
         print(path)
         for k in (-probabilities).argsort(kind="stable")[:top]:
-            print(f"  {probabilities[k]:7.2%}  {classes[k]}")
+            print(f"  {probabilities[k]:7.2%}  {bounded(classes[k], 100)}")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from minires import interop, models, nn
-from minires.cli.evaluate import fact, numbers
+from minires.cli.evaluate import numbers
+from minires.cli.metadata import fact, metadata_of
 from minires.cli.options import WeightsModelOption, option
+from minires.files import read_small
 from minires.training import load, save
 
 
@@ -60,17 +63,22 @@ def export_command(
         network = models.create(model).eval()
     else:
         raise ValueError("export wants --weights FILE, --model NAME or both")
-    known = dict(getattr(network, "metadata", {}))
+    network.metadata = dict(getattr(network, "metadata", {}))
+    known = metadata_of(network, weights or out)
     shape = [n for n in getattr(network, "input_shape", ())[:2] if n]  # of Keras or ONNX
     large = isinstance(getattr(network, "maxpool", None), nn.MaxPool2d)
-    side = size or max(known.get("size") or shape or [0]) or (224 if large else 32)
-    known["size"] = [side, side]
-    known |= {"mean": numbers(mean, "--mean") or known.get("mean")}
-    known |= {"std": numbers(std, "--std") or known.get("std")}
-    _check_mean_and_std(known["mean"], known["std"], fact(network, "in_channels"))
+    side = size or max(known.size or shape or [0]) or (224 if large else 32)
     if classes is not None:
-        known["classes"] = _class_names(classes, fact(network, "num_classes"))
-    network.metadata = {key: value for key, value in known.items() if value is not None}
+        known = replace(known, classes=_class_names(classes, fact(network, "num_classes")))
+    known = replace(
+        known,
+        size=[side, side],
+        mean=numbers(mean, "--mean") or known.mean,
+        std=numbers(std, "--std") or known.std,
+    )
+    _check_mean_and_std(known.mean, known.std, fact(network, "in_channels"))
+    said = {key: value for key, value in asdict(known).items() if value is not None}
+    network.metadata = {**network.metadata, **said}
     if suffix != ".onnx" and not fact(network, "name"):
         raise ValueError(f"{out}: this network is not from minires.models; .onnx keeps any network")
     what = writers[suffix](network, out, side, keep_batch_norm)
@@ -92,7 +100,7 @@ def _check_mean_and_std(mean: Any, std: Any, channels: int) -> None:
 
 def _class_names(path: Path, count: int) -> list[str]:
     try:
-        names = path.read_text(encoding="utf-8-sig").split("\n")
+        names = read_small(path).decode("utf-8-sig").split("\n")
     except UnicodeDecodeError:
         raise ValueError(f"{path} is no text in UTF-8: names of classes were wanted") from None
     names = [name.strip() for name in names if name.strip()]

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 import minires
+from minires.cli.streams import say
 from minires.files import atomic_write
 
 PACKAGE = Path(minires.__file__).resolve().parent
@@ -74,10 +75,9 @@ def notebooks_command(
     if not open:
         return 0
     if importlib.util.find_spec("jupyterlab") is None:
-        print(
-            "minires: JupyterLab is not installed: pip install 'minires[notebooks]', or open the "
-            "folder in another editor that shows notebooks",
-            file=sys.stderr,
+        say(
+            "JupyterLab is not installed: pip install 'minires[notebooks]', or open the folder in "
+            "another editor that shows notebooks"
         )
         return 1
     if new:

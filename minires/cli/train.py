@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,10 +17,16 @@ from minires import kernels
 from minires.backend import parse_device
 from minires.cli.evaluate import measure, numbers
 from minires.cli.images import look_at_images
+from minires.cli.metadata import metadata_of
 from minires.cli.options import DataDirOption, DeviceOption, data_option, option
-from minires.training import Interrupted, fit, load
+from minires.files import whole
+from minires.locks import hold
+from minires.models import ResNet
+from minires.text import bounded
+from minires.training import History, Interrupted, fit, load
 from minires.training.recipe import (
     Recipe,
+    Task,
     build_model,
     build_optimizer,
     build_schedule,
@@ -103,44 +113,51 @@ def train_command(
                 f"--resume goes on with the settings in {resume}: leave out "
                 + ", ".join(f"--{name.replace('_', '-')}" for name in others)
             )
-        recipe, folder = Recipe.read(resume / "recipe.json"), resume
-        # killed before it wrote anything else, it has lost nothing by beginning anew
-        begun = any((resume / name).exists() for name in ("last.npz", "best.npz"))
-    else:
-        mean_std = {"mean": numbers(mean, "--mean"), "std": numbers(std, "--std")}
-        if weights is not None:
-            known = load(weights, model, head=not replace_head)
-            if not getattr(known, "architecture", None):
-                raise ValueError(
-                    f"{weights} holds a network that is not from minires.models: train it in "
-                    "Python, with minires.fit"
-                )
-            model = known.architecture["name"]
-            mean_std = {key: mean_std[key] or known.metadata.get(key) for key in mean_std}
-        recipe = make_recipe(
-            data=_lasting(data),
-            data_dir=None if data_dir is None else str(data_dir.resolve()),
-            download=download,
-            model=model,
-            epochs=epochs,
-            batch_size=batch_size,
-            lr=lr,
-            optimizer=optimizer,
-            schedule=schedule,
-            weight_decay=weight_decay,
-            label_smoothing=label_smoothing,
-            augment=None if augment is None else _names(augment),
-            valid=valid,
-            seed=seed,
-            device=device,
-            amp=amp,
-            weights=None if weights is None else str(weights.resolve()),
-            freeze=freeze,
-            replace_head=replace_head,
-            **{key: value and tuple(value) for key, value in mean_std.items()},
-        )
-        folder, begun = _new_folder(out, recipe), False
-    _train(recipe, folder, begun)
+        recipe = Recipe.read(resume / "recipe.json")
+        with hold(resume):
+            # killed before it wrote anything else, it has lost nothing by beginning anew
+            begun = any((resume / name).exists() for name in ("last.npz", "best.npz"))
+            task, network = _prepare(recipe, resume / "last.npz" if begun else None)
+            _train(recipe, task, network, resume, begun)
+        return
+    if out is not None:
+        _check_new(out)
+    mean_std = {"mean": numbers(mean, "--mean"), "std": numbers(std, "--std")}
+    if weights is not None:
+        network = load(weights, model, head=not replace_head)
+        if not getattr(network, "architecture", None):
+            raise ValueError(
+                f"{weights} holds a network that is not from minires.models: train it in "
+                "Python, with minires.fit"
+            )
+        model = network.architecture["name"]
+        known = metadata_of(network, weights)
+        mean_std = {key: mean_std[key] or getattr(known, key) for key in mean_std}
+    recipe = make_recipe(
+        data=_lasting(data),
+        data_dir=None if data_dir is None else str(whole(data_dir)),
+        download=download,
+        model=model,
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        optimizer=optimizer,
+        schedule=schedule,
+        weight_decay=weight_decay,
+        label_smoothing=label_smoothing,
+        augment=None if augment is None else _names(augment),
+        valid=valid,
+        seed=seed,
+        device=device,
+        amp=amp,
+        weights=None if weights is None else str(whole(weights)),
+        freeze=freeze,
+        replace_head=replace_head,
+        **{key: value and tuple(value) for key, value in mean_std.items()},
+    )
+    task, network = _prepare(recipe)
+    with _new_folder(out, recipe) as folder:
+        _train(recipe, task, network, folder)
 
 
 def _given(context: typer.Context, name: str) -> bool:
@@ -152,29 +169,63 @@ def _lasting(name: str | None) -> str | None:
     """A dataset's name, or a folder's whole path: the training may be resumed from elsewhere."""
     if not name or name in datasets.DATASET_NAMES or not Path(name).exists():
         return name
-    return str(Path(name).resolve())
+    return str(whole(name))
 
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(n.strip() for n in text.split(",") if n.strip() not in ("", "none"))
 
 
-def _new_folder(out: Path | None, recipe: Recipe) -> Path:
+def _check_new(out: Path) -> None:
+    if (out / "recipe.json").exists():
+        raise ValueError(f"{out} holds a training already: --resume {out}, or another --out")
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is no folder: name a folder for --out")
+
+
+@contextmanager
+def _new_folder(out: Path | None, recipe: Recipe) -> Iterator[Path]:
+    """A folder for a new training, which nobody else takes: `out`, or a new one in runs."""
     if out is not None:
-        if (out / "recipe.json").exists():
-            raise ValueError(f"{out} holds a training already: --resume {out}, or another --out")
-        if out.exists() and not out.is_dir():
-            raise ValueError(f"{out} is no folder: name a folder for --out")
-        return out
+        made = not out.exists()
+        try:
+            with hold(out):
+                _check_new(out)
+                yield out
+        finally:
+            if made:
+                _remove_empty(out)
+        return
     stem = f"{Path(recipe.data).name}-{recipe.model}"
-    candidates = (Path("runs", stem if i == 1 else f"{stem}-{i}") for i in range(1, 10_000))
-    return next(folder for folder in candidates if not folder.exists())
+    for number in itertools.count(1):
+        folder = Path("runs", stem if number == 1 else f"{stem}-{number}")
+        try:
+            folder.mkdir(parents=True)  # of several who try at once, one makes it
+        except FileExistsError:
+            if os.path.lexists(folder):
+                continue
+            raise  # `runs` is a link that leads nowhere
+        try:
+            with hold(folder):
+                yield folder
+        finally:
+            _remove_empty(folder)
+        return
 
 
-def _train(recipe: Recipe, folder: Path, resume: bool) -> None:
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):  # there is something in it
+        folder.rmdir()
+
+
+def _prepare(recipe: Recipe, checkpoint: Path | None = None) -> tuple[Task, ResNet]:
     parse_device(recipe.device)
+    History.check_plot()
     task = load_task(recipe)
-    network = build_model(recipe, task, folder / "last.npz" if resume else None)
+    return task, build_model(recipe, task, checkpoint)
+
+
+def _train(recipe: Recipe, task: Task, network: ResNet, folder: Path, resume: bool = False) -> None:
     optimizer = build_optimizer(recipe, network)
     steps = recipe.epochs * max(len(task.train) // recipe.batch_size, 1)
     schedule = build_schedule(recipe, optimizer, steps)
@@ -244,6 +295,7 @@ def _train(recipe: Recipe, folder: Path, resume: bool) -> None:
 
 def _class_table(predictions: Any, labels: Any, classes: list[str]) -> str:
     """Each class's accuracy, and what it is mistaken for most."""
+    classes = [bounded(name, 40) for name in classes]
     width = max(map(len, classes))
     lines = [f"\n  {'class':<{width}}  right     of  mostly mistaken for"]
     for k, name in enumerate(classes):

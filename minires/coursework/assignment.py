@@ -21,6 +21,7 @@ from types import ModuleType
 import minires
 from minires.coursework.cells import Cell, parse_percent
 from minires.coursework.question import Question, Variant
+from minires.gradcheck.own_file import told
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 BEGIN_HIDDEN, END_HIDDEN = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"
@@ -182,5 +183,9 @@ def _run(folder: Path) -> ModuleType:
         path = folder / part
         if part == "grading.py" or path.is_file():
             module.__file__ = str(path)
-            exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), module.__dict__)
+            try:
+                exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), module.__dict__)
+            except (Exception, SystemExit) as error:
+                reason = told(error, path) or error
+                raise AssignmentError(f"{path} cannot be run: {reason}") from error
     return module

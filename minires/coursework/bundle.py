@@ -134,12 +134,15 @@ class Bundle:
             If it is no bundle, or of another version.
         """
         try:
-            message = child.read(io.BytesIO(gzip.decompress(data)))
+            unpacked: Any = gzip.GzipFile(fileobj=io.BytesIO(data))
+            message = child.read(unpacked)  # which reads no more than a message may have
+            if unpacked.read(1):  # and only at its end is the checksum looked at
+                raise ValueError("there is more in it than a bundle")
             if message.pop("format") != FORMAT:
                 raise ValueError("a bundle of another version of minires: build it again")
             message["questions"] = [GradedQuestion.of(q) for q in message["questions"]]
             return cls(**message)
-        except (OSError, EOFError, AttributeError, KeyError, TypeError) as error:
+        except Exception as error:  # zlib, JSON and wrong types raise nearly anything
             raise ValueError(f"no bundle: {error}") from error
 
     def save(self, path: Path) -> None:

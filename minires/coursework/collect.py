@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from minires.coursework.cells import MAX_FILE
+from minires.files import whole
 
 SUFFIXES = (".ipynb", ".py")
 
@@ -63,7 +64,7 @@ def find_submissions(places: Sequence[Path], assignment: str = "") -> list[Submi
 
 def _alone(path: Path, assignment: str) -> Submission:
     """A file by itself: named after the student, or in a folder that is."""
-    named = path.resolve().parent.name if path.stem == assignment else path.stem
+    named = whole(path).parent.name if path.stem == assignment else path.stem
     return Submission(named, path)
 
 
@@ -92,7 +93,7 @@ def _hidden(path: Path) -> bool:
 def assignment_of(path: Path, names: Sequence[str]) -> str | None:
     """Which assignment a file is for: by its own name, its folder's, or its notebook's metadata."""
     for name in names:
-        if name in path.stem or name in path.resolve().parent.name:
+        if name in path.stem or name in whole(path).parent.name:
             return name
     try:
         if path.suffix == ".ipynb" and path.stat().st_size <= MAX_FILE:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from minires.bar import bar
 from minires.coursework.assignment import find_assignments, load_assignment, load_assignments
 from minires.coursework.build import CHECKS, build
 from minires.coursework.bundle import SUFFIX, Bundle, load_bundle, make_bundle
@@ -18,10 +20,8 @@ from minires.coursework.outputs import write_all
 from minires.coursework.run import grade_all
 from minires.coursework.sandbox import isolation_problem
 from minires.coursework.show import changes, feedback, table
-
-coursework_app = typer.Typer(
-    help="Build assignments, and test their tests.", no_args_is_help=True, add_completion=False
-)
+from minires.files import whole
+from minires.locks import hold
 
 SourceOption = Annotated[
     Path | None,
@@ -69,7 +69,6 @@ def require_isolation(unsafe: bool) -> bool:
     return True
 
 
-@coursework_app.command("build")
 def build_command(
     folder: Annotated[Path, typer.Argument(help="Where to write.")],
     source: SourceOption = None,
@@ -84,7 +83,6 @@ def build_command(
     print(f"written: {folder}/student, {folder}/instructor, {folder}/bundle")
 
 
-@coursework_app.command("mutants")
 def mutants_command(
     source: SourceOption = None,
     assignment: Annotated[str | None, typer.Option(metavar="NAME", help="Only this one.")] = None,
@@ -95,14 +93,12 @@ def mutants_command(
 
     Blanks, solutions and other right ways are graded too: none may get what it should not.
     """
-    from tqdm.auto import tqdm
-
     sandboxed = require_isolation(unsafe_no_sandbox)
-    with tqdm(unit="form", disable=None, leave=False) as bar:
+    with bar(unit="form") as shown:
 
         def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
+            shown.total = total
+            shown.update(done - shown.n)
 
         outcomes = run_trials(
             load_assignments(source, assignment), sandboxed=sandboxed, jobs=jobs, progress=progress
@@ -148,8 +144,6 @@ def grade_command(
     unsafe_no_sandbox: UnsafeOption = False,
 ) -> None:
     """Grade submissions, each question in a locked-in child process."""
-    from tqdm.auto import tqdm
-
     sandboxed = require_isolation(unsafe_no_sandbox)
     bundle = _bundle(assignment, submissions, source)
     if regrade is not None:
@@ -157,11 +151,12 @@ def grade_command(
         if out is None:
             raise ValueError("--regrade changes earlier results: say where they are with --out")
     found = find_submissions(submissions, bundle.assignment)
-    runs = grade_all(found, bundle, out=out, regrade=regrade, sandboxed=sandboxed, jobs=jobs)
-    pairs = list(tqdm(runs, total=len(found), unit="submission", disable=None, leave=False))
-    results = [result for result, _ in pairs]
-    if out is not None:
-        write_all(out, list(zip(found, results, strict=True)))
+    with nullcontext() if out is None else hold(out):
+        runs = grade_all(found, bundle, out=out, regrade=regrade, sandboxed=sandboxed, jobs=jobs)
+        pairs = list(bar(runs, total=len(found), unit="submission"))
+        results = [result for result, _ in pairs]
+        if out is not None:
+            write_all(out, list(zip(found, results, strict=True)))
     print(feedback(results[0]) if len(results) == 1 else table(results))
     if regrade is not None:
         print("\n" + changes(pairs))
@@ -178,7 +173,9 @@ def check_command(
     ] = None,
 ) -> int:
     """Try the visible tests on your own work, with the feedback that grading gives."""
-    nearby = sorted(notebook.resolve().parent.glob(f"*{CHECKS}"))
+    if notebook.is_dir():
+        raise ValueError(f"{notebook} is a folder: name your notebook in it")
+    nearby = sorted(whole(notebook).parent.glob(f"*{CHECKS}"))
     own = [path for path in nearby if path.stem in notebook.stem] or nearby
     bundle = load_bundle(own[0]) if len(own) == 1 else _bundle(None, [notebook], None)
     if question is not None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+from minires.typed import build
+
 
 @dataclass(frozen=True)
 class OutputResult:
@@ -120,15 +122,8 @@ class Result:
 
         Raises
         ------
-        KeyError, TypeError
-            If something is missing.
+        ValueError
+            If something is missing, or of another type.
         """
-        questions = []
-        for question in value["questions"]:
-            cases = [
-                CaseResult(**(case | {"outputs": [OutputResult(**o) for o in case["outputs"]]}))
-                for case in question["cases"]
-            ]
-            questions.append(QuestionResult(**(question | {"cases": cases})))
-        names = ("student", "assignment", "title", "problem", "key")
-        return cls(questions=questions, **{name: value[name] for name in names})
+        sums = ("points", "earned")
+        return build(cls, {name: v for name, v in value.items() if name not in sums})

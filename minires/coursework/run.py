@@ -22,7 +22,7 @@ def stored(folder: Path | None, submission: Submission) -> Result | None:
     try:
         text = (folder / "results" / f"{submission.file_name}.json").read_text(encoding="utf-8")
         return Result.from_json(json.loads(text))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return None
 
 

@@ -10,8 +10,7 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from tqdm import tqdm
-
+from minires.bar import bar
 from minires.data.errors import DataError
 
 CHUNK = 1 << 18
@@ -59,7 +58,8 @@ def download(
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tqdm(total=size, unit="B", unit_scale=True, desc=path.name) as progress:
+        shown = {"unit": "B", "unit_scale": True, "leave": True, "disable": False}
+        with bar(total=size, desc=path.name, **shown) as progress:
             _fetch_all(url, part, size, attempts, pause, timeout, progress)
         found = _sha256(part)
         if found != sha256:

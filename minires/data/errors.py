@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from minires.files import FileError
 
-class DataError(ValueError):
+
+class DataError(FileError):
     """Data is missing, damaged or not of the form asked for.
 
     The message names the file (or the argument), what was found there and what was wanted, on one

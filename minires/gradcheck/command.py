@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from minires.bar import bar
 from minires.files import atomic_write
 from minires.gradcheck.cases import LAYERS, OPERATIONS, Case
 from minires.gradcheck.check import Mode, gradcheck
@@ -72,8 +73,6 @@ def check_declared(names: Sequence[str] = (), seed: int = 0) -> list[Row]:
     ValueError
         If a name is not declared.
     """
-    from tqdm import tqdm
-
     declared = OPERATIONS | LAYERS
     for name in names:
         if name not in declared:
@@ -85,14 +84,14 @@ def check_declared(names: Sequence[str] = (), seed: int = 0) -> list[Row]:
     chosen = {name: cases for name, cases in declared.items() if not names or name in names}
     rows = []
     total = sum(map(len, chosen.values()))
-    with tqdm(total=total, unit="case", disable=None, leave=False) as bar:
+    with bar(total=total, unit="case") as shown:
         for name, cases in chosen.items():
-            bar.set_description(f"{name:20.20}")
+            shown.set_description(f"{name:20.20}")
             begin = time.perf_counter()
             reports = []
             for case in cases:
                 reports.append(_check(case, seed))
-                bar.update()
+                shown.update()
             rows.append(Row(name, len(cases), tuple(reports), time.perf_counter() - begin))
     return rows
 

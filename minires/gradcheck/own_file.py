@@ -63,8 +63,8 @@ def _run(path: Path) -> ModuleType:
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
     spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{path} is no Python file: its name does not end in .py")
     module = importlib.util.module_from_spec(spec)
     folder = str(path.resolve().parent)
     sys.path.insert(0, folder)  # so that it can import its neighbours
@@ -73,7 +73,7 @@ def _run(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # a file may call sys.exit
-        raise ValueError(f"{path} cannot be run: {told(error, path)}") from error
+        raise ValueError(f"{path} cannot be run: {told(error, path) or error}") from error
     finally:
         sys.path.remove(folder)
         if shadowed is not None:
@@ -128,7 +128,9 @@ def _check(module: ModuleType, name: str, path: Path) -> OwnCheck:
         try:
             inputs = inputs()
         except Exception as error:
-            raise ValueError(f"the inputs of {name} cannot be made: {told(error, path)}") from error
+            raise ValueError(
+                f"the inputs of {name} cannot be made: {told(error, path) or error}"
+            ) from error
     return OwnCheck(function, inputs)
 
 

@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minires import nn
-from minires.files import FileError, shown
+from minires.files import FileError
 from minires.interop.keras_layers import LAYERS, activation
 from minires.interop.libraries import optional
 from minires.interop.signatures import file_kind, refusal
 from minires.tensors import Tensor
+from minires.text import shown
 
 Value = tuple[str, int]  # what a layer gave when it was called for this time
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from minires.files import shown
 from minires.interop.onnx_nodes import kind_of
+from minires.text import shown
 
 
 @dataclass

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minires.files import shown
 from minires.interop.libraries import optional
 from minires.interop.onnx_nodes import OWN_DOMAIN, kind_of
 from minires.interop.onnx_values import Value, as_array, graphs_shape
 from minires.tensors import Tensor
+from minires.text import shown
 
 BY_REFERENCE = {
     *("Abs", "Add", "And", "Cast", "Ceil", "Clip", "Concat", "Constant", "ConstantOfShape", "Div"),

@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from minires.files import FileError, shown
+from minires.files import FileError
 from minires.interop.libraries import optional
 from minires.interop.onnx_checks import channels_last, declared, metadata_of
 from minires.interop.onnx_constants import BY_REFERENCE, OF_PIXELS, OnArrays, fold
@@ -18,6 +18,7 @@ from minires.interop.onnx_network import OnnxNetwork, Step
 from minires.interop.onnx_nodes import OWN_DOMAIN, Node, kind_of
 from minires.interop.onnx_shapes import SHAPES
 from minires.interop.signatures import file_kind, refusal
+from minires.text import shown
 
 OLDEST_OPSET = 7  # of 2018; before it batch norm and broadcasting were other things
 READERS = {**FUNCTIONS, **SHAPES}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minires.files import shown
+from minires.text import shown
 
 OWN_DOMAIN = ("", "ai.onnx")
 

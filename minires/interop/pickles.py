@@ -11,7 +11,7 @@ import pickletools
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from minires.files import shown
+from minires.text import shown
 
 MOST_INSTRUCTIONS = 5_000_000  # a byte may make a set of 216: a large program is a small bomb
 

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minires.backend import to_host
-from minires.files import FileError, atomic_write, shown
+from minires.files import FileError, atomic_write
 from minires.interop.libraries import optional
 from minires.interop.signatures import file_kind, refusal
 from minires.interop.states import torch_axes
 from minires.nn import Module
+from minires.text import shown
 
 KNOWN = {"F16", "F32", "F64", "BF16", "BOOL"}
 KNOWN |= {f"{sign}{bits}" for sign in "IU" for bits in (8, 16, 32, 64)}

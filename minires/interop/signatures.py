@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from minires.files import FileError, shown
+from minires.files import FileError
+from minires.text import shown
 
 Format = Literal["torch", "safetensors", "keras", "onnx", "minires", "other"]
 ZIP_START = b"PK\x03\x04"

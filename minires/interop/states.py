@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minires import models
-from minires.files import FileError, shown
-from minires.nn import Module
+from minires.files import FileError
+from minires.nn import Module, init
+from minires.text import shown
 
 T = TypeVar("T")
 
@@ -180,7 +181,8 @@ def build(name: str, state: Mapping[str, Stored], head: bool = True) -> models.R
         everywhere = f"layer1.{int(bottleneck)}.downsample.0.weight" in state
         options = {"shortcut": "C" if everywhere else "B"}
     classes = last.shape[0] if last is not None and last.shape else None
-    return models.create(name, classes, first.shape[1], **options)
+    with init.skipped():
+        return models.create(name, classes, first.shape[1], **options)
 
 
 def _no_head(content: str) -> str:

@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minires.files import FileError, shown
+from minires.files import FileError
 from minires.interop.pickles import PickleError, unpickle
 from minires.interop.signatures import TORCH_MAGIC, ZIP_START, file_kind, refusal
+from minires.text import shown
 
 _VERSION = 1001
 MOST_AXES = 32  # what every NumPy has

@@ -29,6 +29,8 @@ MODELS = (
 )
 """The names that `create` takes. Any other depth of 6n + 2 works too."""
 
+DEEPEST = 10_000  # Xiao et al. 2018 (arXiv:1806.05393) trained as many layers, and nobody more
+
 _VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "resnext50_32x4d": ("resnet50", {"groups": 32, "width_per_group": 4}),
     "wide_resnet50_2": ("resnet50", {"width_per_group": 128}),
@@ -72,6 +74,8 @@ def create(
         close = difflib.get_close_matches(name.lower(), MODELS, n=1)
         hint = f" (did you mean {close[0]}?)" if close else ""
         raise ValueError(f"unknown model {name!r}{hint}: one of {', '.join(MODELS)}")
+    if depth > DEEPEST:
+        raise ValueError(f"{name} is too deep: at most {DEEPEST:,} layers were ever trained")
     kind = match[1]
     merged = {**preset, **options}
     known = {"shortcut", "zero_gamma"}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 
@@ -41,9 +43,27 @@ def gain(nonlinearity: str, slope: float = 0.01) -> float:
     return gains[nonlinearity]
 
 
+_skipping = ContextVar("skipping", default=False)
+
+
+@contextmanager
+def skipped() -> Iterator[None]:
+    """Inside, nothing is drawn: weights stay unset, for a network whose weights come from a file.
+
+    Memory that is never written to is not taken either, so that a file which describes a network
+    larger than its weights is refused before that network costs anything.
+    """
+    token = _skipping.set(True)
+    try:
+        yield
+    finally:
+        _skipping.reset(token)
+
+
 def _fill(tensor: Tensor, draw: Callable[[np.random.Generator], np.ndarray]) -> Tensor:
-    values = draw(random.generator()).astype(tensor.dtype)
-    tensor.copy_(values)
+    if not _skipping.get():
+        values = draw(random.generator()).astype(tensor.dtype)
+        tensor.copy_(values)
     return tensor
 
 

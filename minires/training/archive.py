@@ -33,8 +33,11 @@ def write_archive(path: str | Path, kind: str, content: dict[str, Any]) -> None:
     arrays: Any = {}
     tree = {"format": f"minires {kind}", "version": 1, "content": _flatten(content, arrays, "")}
     arrays[_TREE] = np.array(json.dumps(tree))
-    with atomic_write(path) as file:
-        np.savez(file, **arrays)
+    # as np.savez, which before NumPy 2.2 leaves the archive open where a disk is full
+    with atomic_write(path) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as record:
+                np.lib.format.write_array(record, np.asanyarray(array), allow_pickle=False)
 
 
 def read_archive(path: str | Path, kind: str) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from minires.data import DataLoader, Dataset, split
+from minires.locks import hold
 from minires.nn import Module
 from minires.optim import SGD, OneCycleLR, Optimizer, Schedule
 from minires.optim.options import count
@@ -66,7 +68,7 @@ def fit(
     seed : int
     out : path, optional
         A folder for `last.npz` (the whole state), `best.npz` (the weights of the best epoch),
-        `history.csv` and `curves.png`.
+        `history.csv` and `curves.png`. No other training can write there meanwhile.
     resume : bool
         Go on from `out`/last.npz.
     progress : bool
@@ -86,7 +88,7 @@ def fit(
     Interrupted
         On Ctrl-C, at the end of the step, once the state has been saved.
     FileError
-        If there is nothing to resume, or it does not fit.
+        If there is nothing to resume, it does not fit, or `out` is another training's just now.
     TypeError, ValueError
         If a dataset is none or empty, labels do not fit the model, a number makes no sense, or the
         optimiser holds parameters of another model.
@@ -137,8 +139,9 @@ def fit(
         progress=progress,
         metadata=metadata or {},
     )
-    run.start(resume)
-    run.train()
+    with nullcontext() if out is None else hold(out):
+        run.start(resume)
+        run.train()
     return run.history
 
 

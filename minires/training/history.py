@@ -70,6 +70,22 @@ class History:
         with atomic_write(path) as file:
             file.write(text.getvalue().encode())
 
+    @staticmethod
+    def check_plot() -> None:
+        """Load what draws, so that a wrong setting shows before a training and not after it.
+
+        Raises
+        ------
+        ValueError
+            If matplotlib cannot be loaded, as with an MPLBACKEND that does not exist.
+        """
+        try:
+            import matplotlib.backends.backend_agg
+            import matplotlib.figure
+            import matplotlib.ticker  # noqa: F401
+        except Exception as error:
+            raise ValueError(f"matplotlib cannot draw the curves: {error}") from error
+
     def plot(self, title: str = "") -> Any:
         """The loss and the accuracy by epoch, as a matplotlib figure with a sentence below."""
         from matplotlib.figure import Figure  # takes half a second, so only when a plot is wanted

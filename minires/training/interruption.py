@@ -18,9 +18,11 @@ class Interruption:
 
 @contextmanager
 def deferred_interrupt() -> Iterator[Interruption]:
-    """Inside, the first Ctrl-C (or SIGTERM) only sets `requested`; a second one interrupts at once.
+    """Inside, the first Ctrl-C only sets `requested`; a second one interrupts at once.
 
-    Signals reach the main thread only; in another one this does nothing.
+    So do a polite kill (SIGTERM) and a terminal that is closed (SIGHUP); a signal that the process
+    was started to ignore, as under nohup, stays ignored. Signals reach the main thread only; in
+    another one this does nothing.
     """
     interruption = Interruption()
 
@@ -32,9 +34,10 @@ def deferred_interrupt() -> Iterator[Interruption]:
     if threading.current_thread() is not threading.main_thread():
         yield interruption
         return
-    previous = {
-        number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    names = ("SIGINT", "SIGTERM", "SIGHUP")  # the last is unknown to Windows
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, request) for number in heard}
     try:
         yield interruption
     finally:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from types import TracebackType
 from typing import Any
 
-from tqdm import tqdm
-
+from minires.bar import bar, write
 from minires.training.history import Epoch
 
 
@@ -42,10 +40,7 @@ class Progress:
         self._close()
         if self._enabled:
             label = f"epoch {epoch + 1}/{epochs}"
-            # disable=None: no bar where the output is no terminal, such as a log file
-            self._bar = tqdm(
-                total=steps, initial=done, desc=label, unit="step", leave=False, disable=None
-            )
+            self._bar = bar(total=steps, initial=done, desc=label, unit="step")
 
     def step(self, loss: float) -> None:
         """One step further."""
@@ -57,9 +52,7 @@ class Progress:
         """A bar over the held-out images."""
         self._close()
         if self._enabled:
-            self._bar = tqdm(
-                total=images, desc="validating", unit="image", leave=False, disable=None
-            )
+            self._bar = bar(total=images, desc="validating", unit="image")
 
     def validated(self, images: int) -> None:
         """So many held-out images more."""
@@ -81,8 +74,7 @@ class Progress:
 
     def _write(self, line: str) -> None:
         if self._enabled:
-            tqdm.write(line)
-            sys.stdout.flush()  # where the output goes to a file, somebody may be watching it
+            write(line)
 
     def _close(self) -> None:
         if self._bar is not None:

@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from minires import data, models, optim, random
+from minires import data, models, optim, random, typed
 from minires.data import Compose, DataError, Dataset, ImageFolder
 from minires.files import FileError, atomic_write
 from minires.nn import Module
 from minires.training.archive import read_archive
-from minires.training.weights import load
+from minires.training.weights import described, load
 
 OptimizerName = Literal["sgd", "adam", "adamw", "rmsprop"]
 Freeze = Literal["none", "backbone"]
@@ -85,15 +85,14 @@ class Recipe:
             If the file is missing, damaged or incomplete.
         """
         try:
-            settings = json.loads(path.read_text(encoding="utf-8"))
-            settings["augment"] = tuple(settings["augment"])
-            for key in ("mean", "std"):
-                if settings.get(key) is not None:
-                    settings[key] = tuple(settings[key])
-            return cls(**settings).checked()
+            return typed.build(cls, typed.read_json(path)).checked()
         except (FileNotFoundError, NotADirectoryError):
             raise FileError(f"no training to resume: {path} does not exist") from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except OSError as error:
+            raise FileError(f"cannot read {path}: {error.strerror or error}") from error
+        except FileError:
+            raise
+        except ValueError as error:
             raise FileError(f"{path} is damaged: {error}") from error
 
     def checked(self) -> Recipe:
@@ -257,7 +256,10 @@ def build_model(recipe: Recipe, task: Task, checkpoint: Path | None = None) -> m
         return models.create(recipe.model, classes, task.channels).to(recipe.device)
     saved = read_archive(checkpoint, "checkpoint") if checkpoint is not None else {}
     if saved.get("architecture"):
-        network = models.create(**saved["architecture"])
+        try:
+            network = described(saved["architecture"], saved["model"])
+        except Exception as error:  # whatever a wrong type leads to
+            raise FileError(f"{checkpoint} does not fit this run: {error}") from error
     else:
         network = _with_weights_of(recipe.weights, recipe, task)
     if recipe.freeze == "backbone":

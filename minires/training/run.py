@@ -22,15 +22,17 @@ from minires.nn import functional as F
 from minires.nonfinite import detect_nonfinite
 from minires.optim import Optimizer, Schedule
 from minires.tensors import Tensor
-from minires.training.archive import read_archive, write_archive
+from minires.training.archive import write_archive
 from minires.training.evaluate import Evaluation, device_of_model, evaluate
 from minires.training.history import Epoch, History, score
 from minires.training.interruption import deferred_interrupt
 from minires.training.mixed_precision import MixedPrecision, ScaleError
 from minires.training.progress import Progress
+from minires.training.state import State, read_state
 from minires.training.weights import save
 
 SAVE_EVERY = 300.0  # seconds between checkpoints within an epoch
+FILES = ("last.npz", "best.npz", "history.csv", "curves.png", "recipe.json")  # of a run's folder
 
 Transform = Callable[..., Any]
 
@@ -87,16 +89,22 @@ class Run:
                 while self.epoch < self.epochs:
                     self._train_epoch(interruption)
             except BaseException:
-                with suppress(OSError):  # a full disk has been told already
+                with suppress(Exception):  # a full disk, say, has been told already
                     self._write_history()
                 raise
             self._write_history()
 
     def _write_history(self) -> None:
         """As a table and a picture, once and however the end comes: drawing takes a second."""
-        if self.out is not None and len(self.history):
-            self.history.write_csv(self.out / "history.csv")
+        if self.out is None or not len(self.history):
+            return
+        self.history.write_csv(self.out / "history.csv")
+        try:
             self.history.write_plot(self.out / "curves.png")
+        except OSError:
+            raise
+        except Exception as error:  # a font, say: no reason to lose what comes after the training
+            warnings.warn(f"the curves cannot be drawn: {error}", stacklevel=2)
 
     def _train_epoch(self, interruption: Any) -> None:
         started = saved = time.perf_counter()
@@ -217,7 +225,8 @@ class Run:
     def start(self, resume: bool) -> None:
         """Go back to the last state, or save the first: a run killed in its first epoch goes on."""
         if self.out is not None:
-            remove_parts(self.out)
+            remove_parts(self.out, FILES)
+            self.history.check_plot()
         if resume:
             self.restore()
             self.progress.resume(self.epoch, self.epochs, self.step, len(self.loader))
@@ -249,8 +258,8 @@ class Run:
         """Go back to where `save_state` was called."""
         assert self.out is not None
         path = self.out / "last.npz"
-        content = read_archive(path, "checkpoint")
-        wanted, found = self._identity(), content.get("run", {})
+        state = read_state(path)
+        wanted, found = self._identity(), state.run
         different = [key for key in wanted if found.get(key) != wanted[key]]
         if different:
             raise FileError(
@@ -258,18 +267,24 @@ class Run:
                 + ", ".join(f"{k} was {found.get(k)}, is {wanted[k]}" for k in different)
             )
         try:
-            self.model.load_state_dict(content["model"])
-            self.optimizer.load_state_dict(content["optimizer"])
-            if self.schedule is not None:
-                self.schedule.load_state_dict(content["schedule"])
-            if self.mixed is not None:
-                self.mixed.load_state_dict(content["amp"])
-            self.history = History.from_rows(content["history"])
-            self.epoch, self.step = content["epoch"], content["step"]
-            self.loss_sum, self.correct = content["loss_sum"], content["correct"]
-            self.lr, self.seconds = content["lr"], content["seconds"]
-        except (KeyError, TypeError, ValueError) as error:
-            raise FileError(f"{path} does not fit this run: {error}") from error
+            self._place(state)
+        except Exception as error:  # whatever values that do not fit lead to
+            reason = " ".join(str(error).split())
+            raise FileError(f"{path} does not fit this run: {reason}") from error
+
+    def _place(self, state: State) -> None:
+        if state.epoch > self.epochs or state.step > len(self.loader):
+            raise ValueError(f"it is at epoch {state.epoch + 1}, step {state.step}")
+        self.model.load_state_dict(state.model)
+        self.optimizer.load_state_dict(state.optimizer)
+        if self.schedule is not None:
+            self.schedule.load_state_dict(state.schedule or {})
+        if self.mixed is not None:
+            self.mixed.load_state_dict(state.amp or {})
+        self.history = History(state.history)
+        self.epoch, self.step = state.epoch, state.step
+        self.loss_sum, self.correct = state.loss_sum, state.correct
+        self.lr, self.seconds = state.lr, state.seconds
 
     def _identity(self) -> dict[str, Any]:
         """What must be the same for a resumed run to equal an uninterrupted one."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from minires import interop, models
 from minires.files import FileError
-from minires.nn import Module
+from minires.nn import Module, init
 from minires.training.archive import read_archive, write_archive
+from minires.typed import build
 
 
 def save(model: Module, path: str | Path, **metadata: Any) -> None:
@@ -82,23 +85,49 @@ def load(path: str | Path, model: Module | str | None = None, *, head: bool = Tr
         return network
     content = read_archive(path, "weights")
     try:
-        state, metadata = content["state"], dict(content["metadata"])
+        found = build(_Content, content)
         if isinstance(model, str):
-            found = (content["architecture"] or {}).get("name", "another network")
-            if found != model:
-                raise FileError(f"{path} holds the weights of {found}, not of {model}")
+            name = (found.architecture or {}).get("name", "another network")
+            if name != model:
+                raise FileError(f"{path} holds the weights of {name}, not of {model}")
             model = None
         if model is None:
-            if not content["architecture"]:
+            if not found.architecture:
                 raise FileError(
                     f"{path} holds weights of a network that is not from minires.models: build it "
                     "and pass it, load(path, model)"
                 )
-            model = models.create(**content["architecture"])
-        model.load_state_dict(state)
+            model = described(found.architecture, found.state)
+        model.load_state_dict(found.state)
     except FileError:
         raise
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise FileError(f"{path} cannot be loaded: {error}") from error
-    model.metadata = metadata
+    except Exception as error:  # whatever a wrong type, or a network beyond memory, leads to
+        reason = " ".join(str(error).split())
+        raise FileError(f"{path} cannot be loaded: {reason}") from error
+    model.metadata = found.metadata
     return model.eval()
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What a weights file holds."""
+
+    architecture: dict[str, Any] | None
+    metadata: dict[str, Any]
+    state: dict[str, Any]
+
+
+def described(architecture: dict[str, Any], state: dict[str, Any]) -> models.ResNet:
+    """The network that a file describes, its weights unset: those of the file fit or are refused.
+
+    Raises
+    ------
+    ValueError
+        If the file has fewer arrays than the network has layers, so that no such network is built.
+    """
+    name = architecture["name"]
+    layers = re.search(r"\d+", name)
+    if layers and int(layers[0]) > len(state):
+        raise ValueError(f"{name} has more layers than the {len(state)} arrays that are there")
+    with init.skipped():
+        return models.create(**architecture)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tqdm import tqdm
 
+from minires.bar import bar
 from minires.engine import no_grad
 from minires.nn import Module
 from minires.nn import functional as F
@@ -305,7 +305,7 @@ def loss_landscape(
     try:
         with no_grad():
             cells = [(i, j) for i in range(points) for j in range(points)]
-            for i, j in tqdm(cells, desc="loss landscape", leave=False, disable=None):
+            for i, j in bar(cells, desc="loss landscape"):
                 for w, at, d, e in zip(weights, own, first, second, strict=True):
                     moved = at + steps[j] * d + steps[i] * e
                     w.data[...] = Tensor(moved.astype(at.dtype)).to(w.device).data

@@ -13,6 +13,8 @@ from minires.bench.report import TARGETS, Figure, Row, table
 from minires.bench.workloads import NETWORKS, Workload
 from minires.cli import bench, main
 
+pytestmark = pytest.mark.slow
+
 SCALARS = Task("scalars", "scalars", length=10)
 
 FAKE = """

@@ -15,6 +15,8 @@ from minires.bench.report import Figure, Row
 from minires.bench.workloads import NETWORKS, Workload
 from minires.kernels import reference
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def every_layer():

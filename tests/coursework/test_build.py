@@ -54,6 +54,7 @@ def test_the_students_notebook_holds_no_solution(name):
         assert f'raise NotImplementedError(\\"{question}\\")' in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_visible_checks_pass_with_the_solutions(name):
     source = assignments_folder() / name / "assignment.py"
@@ -109,6 +110,21 @@ def test_a_bundle_survives_its_file(bundle):
         Bundle.from_bytes(b"something else")
 
 
+def test_a_damaged_bundle_is_told(bundle, rng):
+    """Cut off or changed anywhere, as a download may be: gzip, zlib and JSON each have errors."""
+    whole = bundle.to_bytes()
+    for place in rng.integers(0, len(whole), 60):
+        damaged = bytearray(whole)
+        damaged[place] ^= int(rng.integers(1, 256))
+        for content in (whole[:place], bytes(damaged)):
+            try:
+                Bundle.from_bytes(content)
+            except ValueError:
+                pass  # any other error would be a traceback
+            else:
+                assert place < 10  # in gzip's head, such as the date
+
+
 def test_students_get_visible_cases_only(bundle):
     visible = bundle.visible_only()
     assert all(case.visible for question in visible.questions for case in question.cases)
@@ -127,6 +143,9 @@ def test_students_get_visible_cases_only(bundle):
         (SOURCE, GRADING.replace(", visible=True", ""), "needs cases, and a visible one"),
         (SOURCE, GRADING.replace('"2 * x"', '"x"'), "occurs 2 times in the solution"),
         (SOURCE, GRADING.replace('"y")', '"y z")'), "is not 2 values: y, z"),
+        (SOURCE, "\nx = nowhere\n", r"grading.py cannot be run: NameError: .* \(line 2\)"),
+        (SOURCE, "raise SystemExit(3)", "grading.py cannot be run: SystemExit: 3"),
+        (SOURCE, "def f(:", "grading.py cannot be run: SyntaxError"),
     ],
 )
 def test_mistakes_of_authors_are_told(tmp_path, source, grading, text):

@@ -15,6 +15,8 @@ from minires.coursework import child
 from minires.coursework.cells import parse_percent
 from minires.coursework.grade import grade_question
 
+pytestmark = pytest.mark.slow
+
 WRONG = "\ndef batch_norm_eval(*arguments):\n    return 0 * arguments[0]\n"
 
 

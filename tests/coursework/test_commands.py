@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -11,6 +12,7 @@ from small_assignment import GRADING, SOURCE, write
 from minires import cli
 from minires.coursework import command, sandbox
 from minires.coursework.command import require_isolation
+from minires.locks import hold
 
 
 @pytest.fixture
@@ -55,12 +57,33 @@ def test_errors_are_one_line(minires, tmp_path):
         (["grade", tmp_path, "--assignment", "99"], "no assignment '99', only"),
         (["coursework", "build", tmp_path, "--source", tmp_path], "holds no assignment"),
         (["check", tmp_path / "a.ipynb"], "does not exist"),
+        (["check", tmp_path], "is a folder: name your notebook in it"),
     ]:
         if arguments[0] == "grade":
             arguments.append("--unsafe-no-sandbox")
         said = minires(*arguments, rc=2)
         assert text in said
         assert said.count("\n") == 1
+
+
+def test_two_graders_do_not_write_to_one_folder(minires, tmp_path):
+    (tmp_path / "ada.py").write_text("x = 1\n")
+    held, let_go = threading.Event(), threading.Event()
+
+    def other():
+        with hold(tmp_path / "out"):
+            held.set()
+            let_go.wait()
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    held.wait()
+    call = ("grade", tmp_path / "ada.py", "--assignment", "04_batch_norm", "--unsafe-no-sandbox")
+    said = minires(*call, "--out", tmp_path / "out", rc=2)
+    let_go.set()
+    thread.join()
+    assert said.startswith(f"minires: {tmp_path / 'out'} is in use by another process")
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_without_isolation_grading_refuses(monkeypatch):

@@ -303,6 +303,7 @@ def test_a_bomb_behind_the_archive_is_not_unpacked(tmp_path, rng, monkeypatch):
         CIFAR10(archive, train=False)
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 @pytest.mark.parametrize(("train", "count"), [(True, 50_000), (False, 10_000)])
 def test_the_real_cifar10(shared, train, count):

@@ -232,6 +232,7 @@ def test_what_ones_own_function_raises_is_reported_with_its_line(tmp_path, capsy
         ("def f(x:\n", r"own.py cannot be run: SyntaxError: .*\(own.py, line 1\)"),
         ("import numpy\nx = nowhere\n", r"cannot be run: NameError: .*nowhere.* \(line 2\)"),
         ("import sys\nsys.exit(3)\n", r"cannot be run: SystemExit: 3 \(line 2\)"),
+        ("x = '\0'\n", "cannot be run: .*null bytes"),
         (
             "def f(x):\n    return x\n\ndef f_inputs():\n    return 1 / 0\n",
             r"the inputs of f cannot be made: ZeroDivisionError: .* \(line 5\)",
@@ -240,6 +241,9 @@ def test_what_ones_own_function_raises_is_reported_with_its_line(tmp_path, capsy
 )
 def test_a_file_that_cannot_be_run(tmp_path, code, message):
     path = tmp_path / "own.py"
+    (tmp_path / "own.pyx").write_text(code)
+    with pytest.raises(ValueError, match=r"own.pyx is no Python file: its name does not end in"):
+        load_checks(f"{path}x::f")
     path.write_text(code)
     with pytest.raises(ValueError, match=message):
         load_checks(f"{path}::f")

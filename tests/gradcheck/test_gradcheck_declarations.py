@@ -47,6 +47,7 @@ def test_cases_say_what_they_are():
     assert all(0 < len(text) < 300 for text in texts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_operation(name):
     for case in OPERATIONS[name]:
@@ -55,6 +56,7 @@ def test_operation(name):
         assert report.worst_error < 1e-7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAYERS)
 def test_layer(name):
     for case in LAYERS[name]:
@@ -84,6 +86,7 @@ def killed(operation, broken, monkeypatch):
     return False if harm else None
 
 
+@pytest.mark.slow
 def test_mechanical_mutants_of_every_rule_are_killed(monkeypatch):
     outcomes = {}
     for operation in operations():

@@ -8,6 +8,8 @@ from minires.gradcheck import gradcheck
 from minires.kernels import ConvGeometry
 from minires.nn import functional as F
 
+pytestmark = pytest.mark.slow
+
 SMOOTH = [ops.exp, ops.tanh, ops.sigmoid, ops.negative, ops.softmax, ops.log_softmax]
 KINKED = [ops.relu, ops.absolute, ops.leaky_relu, lambda x: ops.clip(x, low=-0.5, high=0.5)]
 POSITIVE = [ops.log, ops.sqrt, lambda x: x**-1.5, lambda x: x**0.3]

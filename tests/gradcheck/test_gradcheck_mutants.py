@@ -5,6 +5,8 @@ from mutants import MUTANTS, RIGHT
 
 from minires.gradcheck import gradcheck
 
+pytestmark = pytest.mark.slow
+
 CONVENTIONS = {*range(31, 38), 42, 44, 48}  # exact-value tests see these, gradients do not
 
 

@@ -16,6 +16,8 @@ import minires
 from minires import Tensor, nn, ops, optim
 from minires.engine import op
 
+pytestmark = pytest.mark.slow
+
 # ---------------------------------------------------------------------- 31 to 37: batch norm
 
 

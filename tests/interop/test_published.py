@@ -9,6 +9,7 @@ from interop.published import WEIGHTS, logits_of_both
 import minires
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_logits_are_pytorchs(shared):
     ours, theirs, labels = logits_of_both(shared / "data", 500)

@@ -72,6 +72,7 @@ def test_a_new_classifier_on_a_frozen_backbone(transfer, run, learned):
     assert float(line.split()[1].rstrip("%")) > 60  # by chance 10
 
 
+@pytest.mark.slow
 def test_it_goes_on_without_the_file(transfer, run, monkeypatch, tmp_path):
     for options in (BACKBONE, ("--replace-head",)):
         freeze = (*options, "--epochs", 2)

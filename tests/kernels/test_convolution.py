@@ -163,6 +163,7 @@ def exact_large(case):
     return by_taps(*draw_large(case, np.float64))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", LARGE)
 @pytest.mark.parametrize("algorithm", [None, *choose.ALGORITHMS])
 def test_large_shapes(case, algorithm):

@@ -10,6 +10,8 @@ from minires import kernels
 from minires.kernels import ConvGeometry, reference
 from minires.kernels.convolution import choose
 
+pytestmark = pytest.mark.slow
+
 LAYOUTS = {"C": np.array, "F": lambda a: np.array(a, order="F"), "awkward": awkward}
 
 

@@ -488,6 +488,7 @@ def test_resnet110_trains():
     assert losses[2] < losses[0]
 
 
+@pytest.mark.slow
 def test_resnet1202_runs_forward_and_backward():
     model = models.resnet1202()
     x = Tensor(normal(2, 4, 4, 3, dtype=np.float32))

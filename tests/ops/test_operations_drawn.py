@@ -14,6 +14,8 @@ from hypothesis.extra import numpy as hnp
 from minires import ops
 from minires.gradcheck import gradcheck
 
+pytestmark = pytest.mark.slow
+
 drawn = settings(derandomize=True, database=None, deadline=None, max_examples=30)
 
 LAYOUTS = [np.array, lambda a: np.array(a, order="F"), awkward]

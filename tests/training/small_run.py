@@ -5,10 +5,12 @@ As a script it trains in a process of its own, for the tests to interrupt or kil
 
 import os
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 
 import minires
+import minires.training.archive
 import minires.training.run
 from minires import data, nn, optim
 from minires.training.archive import read_archive
@@ -123,18 +125,20 @@ def assert_same(got, wanted, path=""):
 def die_writing(number):
     """Leave the process, without any clean-up, halfway through the file written as this number."""
     count = 0
-    savez = np.savez
+    whole = minires.training.archive.atomic_write
 
-    def half(file, **arrays):
+    @contextmanager
+    def half(path):
         nonlocal count
         count += 1
-        if count == number:
-            file.write(b"PK half a file")
-            file.flush()
-            os._exit(9)
-        savez(file, **arrays)
+        with whole(path) as file:
+            if count == number:
+                file.write(b"PK half a file")
+                file.flush()
+                os._exit(9)
+            yield file
 
-    np.savez = half
+    minires.training.archive.atomic_write = half
 
 
 if __name__ == "__main__":

@@ -394,14 +394,15 @@ def test_a_checkpoint_is_no_weights_file(tmp_path):
 
 def test_an_incomplete_weights_file(tmp_path):
     resnet8 = {"name": "resnet8"}
+    others = {f"{i}": np.zeros(1) for i in range(8)}
     for content, message in (
         ({"metadata": {}, "architecture": resnet8}, "'state'"),
         ({"state": {}, "architecture": resnet8}, "'metadata'"),
         ({"state": {}, "metadata": {}}, "'architecture'"),
-        ({"state": {}, "metadata": {}, "architecture": resnet8}, "missing: conv1.weight, "),
-        ({"state": {}, "metadata": {}, "architecture": {"name": "resnet8", "x": 1}}, "no option x"),
+        ({"state": others, "metadata": {}, "architecture": resnet8}, "missing: conv1.weight, "),
+        ({"state": others, "metadata": {}, "architecture": {**resnet8, "x": 1}}, "no option x"),
         ({"state": {}, "metadata": {}, "architecture": {"name": "alexnet"}}, "unknown model"),
-        ({"state": {}, "metadata": {}, "architecture": ["resnet8"]}, "mapping"),
+        ({"state": {}, "metadata": {}, "architecture": ["resnet8"]}, "an object"),
     ):
         write_archive(tmp_path / "w.npz", "weights", content)
         with pytest.raises(FileError, match=rf"(?s)w.npz cannot be loaded: .*{message}"):

@@ -117,7 +117,7 @@ def test_a_terminal_shows_a_bar_that_goes_away(monkeypatch):
         monkeypatch.setattr(sys, "stderr", terminal)
         monkeypatch.setattr(sys, "stdout", terminal)
         monkeypatch.setattr("tqdm.std.tqdm.monitor_interval", 0)
-        monkeypatch.setattr("minires.training.progress.tqdm", every_step())
+        monkeypatch.setattr("tqdm.tqdm", every_step())
         train()
     thread.join()
     os.close(reader)

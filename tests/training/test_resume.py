@@ -15,6 +15,7 @@ from small_run import EPOCHS, STEPS, assert_same, before_step, outcome, settings
 import minires
 from minires import optim
 from minires.data import Normalize
+from minires.locks import FolderInUse
 from minires.training import FileError, Interrupted, TrainingError
 from minires.training.archive import read_archive
 
@@ -75,6 +76,7 @@ def test_the_model_ends_with_the_weights_of_the_last_epoch(tmp_path):
 # ---------------------------------------------------------------------- Ctrl-C
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sgd", "adam"])
 @pytest.mark.parametrize("step", range(EPOCHS * STEPS))
 def test_ctrl_c_at_any_step_then_resume(tmp_path, uninterrupted, interrupt, kind, step):
@@ -159,8 +161,9 @@ def test_in_another_thread_where_no_signal_arrives(tmp_path, uninterrupted):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent to one process there")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-def test_a_signal_from_outside(tmp_path, uninterrupted, number):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_from_outside(tmp_path, uninterrupted, name):
+    number = getattr(signal, name)
     process = start(
         tmp_path, "adam", "save-always", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -173,6 +176,21 @@ def test_a_signal_from_outside(tmp_path, uninterrupted, number):
     assert "Interrupted: stopped at epoch" in errors
     train(tmp_path, "adam", resume=True)
     assert_same(outcome(tmp_path), uninterrupted["adam"])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGHUP there")
+def test_a_signal_that_is_ignored_stays_so(tmp_path, uninterrupted):
+    """As under nohup, or in a script's background."""
+    numbers = (signal.SIGINT, signal.SIGHUP)
+    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    undo = before_step(3, lambda: [signal.raise_signal(number) for number in numbers])
+    try:
+        train(tmp_path)
+    finally:
+        undo()
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+    assert_same(outcome(tmp_path), uninterrupted["sgd"])
 
 
 # ---------------------------------------------------------------------- killed
@@ -212,12 +230,33 @@ def test_killed_from_outside_while_it_saves_after_every_step(tmp_path, uninterru
 
 
 def test_only_what_an_interrupted_write_left_is_cleared_up(tmp_path):
-    mine = [".notes.part", ".b.npz.0a1b2c3.part", "c.0a1b2c3d.part", "cifar-10.tar.gz.part"]
+    mine = [".notes.part", ".b.npz.0a1b2c3d.part", "c.0a1b2c3d.part", "cifar-10.tar.gz.part"]
     for name in (*mine, ".last.npz.0a1b2c3d.part", ".curves.png.00000000.part"):
         (tmp_path / name).write_bytes(b"half")
     train(tmp_path)
     assert set(mine) < {path.name for path in tmp_path.iterdir()}
     assert sorted(path.name for path in tmp_path.glob(".*.part")) == sorted(mine[:2])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be stopped there")
+def test_two_at_once_in_one_folder(tmp_path, uninterrupted):
+    """The second is refused before it touches anything, such as the first one's files in flight."""
+    process = start(tmp_path, "sgd", "save-always", stdout=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if line == "0 1\n":
+            process.send_signal(signal.SIGSTOP)
+            break
+    flying = tmp_path / ".last.npz.0a1b2c3d.part"
+    flying.write_bytes(b"half")
+    for resume in (False, True):
+        with pytest.raises(FolderInUse, match="is in use by another process"):
+            train(tmp_path, resume=resume)
+    assert flying.exists()
+    flying.unlink()
+    process.send_signal(signal.SIGCONT)
+    process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert_same(outcome(tmp_path), uninterrupted["sgd"])
 
 
 def test_killed_between_the_state_and_the_table(tmp_path, uninterrupted):

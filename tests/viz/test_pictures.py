@@ -63,6 +63,7 @@ def test_modes_are_restored(net):
     assert not net.bn1.training
 
 
+@pytest.mark.slow
 def test_filters(net):
     picture = viz.filters(net.conv1)
     np.testing.assert_array_equal(picture.values["weight"], net.conv1.weight.numpy())

@@ -58,7 +58,16 @@ def parallel(run: Callable[[Job], Result], jobs: Sequence[Job]) -> list[Result]:
 
 
 def get_num_threads() -> int:
-    """How many threads share a kernel call, the calling one included."""
+    """How many threads share a kernel call, the calling one included.
+
+    Raises
+    ------
+    ValueError
+        If the environment's `MINIRES_NUM_THREADS` is no positive integer, and nobody has said more.
+    """
+    global _num_threads
+    if _num_threads is None:
+        _num_threads = _default_num_threads()
     return _num_threads
 
 
@@ -162,7 +171,7 @@ def _default_num_threads() -> int:
     return os.cpu_count() or 1
 
 
-_num_threads = _default_num_threads()
+_num_threads: int | None = None  # until somebody asks: a wrong setting is no reason not to import
 
 
 _blas_lock = threading.Lock()
