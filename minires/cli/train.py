@@ -56,8 +56,12 @@ def train_command(
         float | None, option("X", "Pulls weights towards 0.", "by the optimizer")
     ] = None,
     label_smoothing: Annotated[
-        float, option("X", "How much of each target is spread over all classes.")
-    ] = 0.0,
+        float | None,
+        option("X", "How much of each target is spread over all classes.", "by the data"),
+    ] = None,
+    max_grad_norm: Annotated[
+        float, option("X", "Larger gradients are scaled down to this norm; 0: never.")
+    ] = 1.0,
     augment: Annotated[
         str | None, option("LIST", "crop, flip, both with a comma, or none.", "by the data")
     ] = None,
@@ -124,6 +128,7 @@ def train_command(
             schedule=schedule,
             weight_decay=weight_decay,
             label_smoothing=label_smoothing,
+            max_grad_norm=max_grad_norm,
             augment=None if augment is None else _names(augment),
             valid=valid,
             seed=seed,
@@ -205,6 +210,7 @@ def _train(recipe: Recipe, folder: Path, resume: bool) -> None:
             transform=task.transform,
             valid_transform=task.eval_transform,
             label_smoothing=recipe.label_smoothing,
+            max_grad_norm=recipe.max_grad_norm or None,
             amp=recipe.amp,
             seed=recipe.seed,
             out=folder,

@@ -46,7 +46,8 @@ def clip_grad_norm_(parameters: Iterable[Tensor] | Tensor, max_norm: float) -> A
     xp = xp_of(*grads)
     if not grads:
         return xp.zeros((), "float32")
-    squares = [xp.vdot(grad, grad) for grad in grads]
+    # no dot product: BLAS may share a long one among its threads, and round as their number has it
+    squares = [xp.square(grad).sum() for grad in grads]
     norm = xp.sqrt(sum(squares))
     # The minimum is taken on the device: `if norm > limit` would wait for a GPU to catch up.
     scale = xp.minimum(limit / (norm + 1e-6), 1)

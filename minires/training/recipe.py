@@ -69,6 +69,7 @@ class Recipe:
     replace_head: bool = False
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    max_grad_norm: float = 0.0  # 0: as they are, as in recipes of before
 
     def write(self, path: Path) -> None:
         """Write the settings as JSON, atomically."""
@@ -126,6 +127,7 @@ class Recipe:
             ("lr", "a number greater than 0", 0 < self.lr < math.inf),
             ("weight_decay", "a number, at least 0", 0 <= self.weight_decay < math.inf),
             ("label_smoothing", "0 to 1", 0 <= self.label_smoothing <= 1),
+            ("max_grad_norm", "a number, at least 0", 0 <= self.max_grad_norm < math.inf),
             ("valid", "a share between 0 and 1", 0 < self.valid < 1),
             ("seed", "at least 0", self.seed >= 0),
         ):
@@ -156,6 +158,7 @@ def make_recipe(**given: Any) -> Recipe:
         "lr": (_ONE_CYCLE_LR if schedule == "onecycle" else _LR).get(optimizer),
         "weight_decay": decay.get(optimizer, 0.0),
         "label_smoothing": 0.0,
+        "max_grad_norm": 1.0,  # one bad batch at the peak rate undid a training now and then
         "augment": AUGMENTATIONS,
         "valid": 0.1,
         "seed": 0,
