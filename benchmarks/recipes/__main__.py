@@ -12,6 +12,7 @@ from benchmarks.paper.results import Table
 from benchmarks.recipes import pages
 from benchmarks.recipes.presets import PRESETS, Preset
 from benchmarks.recipes.runs import OutOfTime, kernels, train
+from minires.bench.machine import describe
 from minires.data import DataError
 from minires.data.registry import default_root
 
@@ -69,7 +70,8 @@ def measure(preset: Preset, official: list[Path], work: Path, out: Path, until: 
                 continue
             print(f"{preset.name}, {kernel}, seed {seed}: ", end="", flush=True)
             result = train(preset, options, name, seed, work / preset.name / row, until)
-            table.add(row, {"kernel": kernel, "seed": seed, **result})
+            about_it = {"kernel": kernel, "seed": seed, "processor": describe()["processor"]}
+            table.add(row, {**about_it, **result})
             print(result.get("failed") or f"{result['test_accuracy']}%", flush=True)
 
 

@@ -84,7 +84,8 @@ def _origin(name: str) -> str:
     found = results.read(FOLDER / f"{name}.json")
     about = found["settings"].get("images")
     images = f" ({about})" if about else ""
-    return f"{name}{images} {found['date']}, {found['machine']['processor']}"
+    processors = dict.fromkeys(run["processor"] for run in found["rows"].values())
+    return f"{name}{images} {found['date']}, {' and '.join(processors)}"
 
 
 def _distribution(accuracies: list[float]) -> dict[str, str]:

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ def environment(kernel: str) -> dict[str, str]:
     return plain if kernel == NATIVE else {**plain, "OPENBLAS_CORETYPE": kernel}
 
 
+@cache
 def kernels() -> dict[str, str]:
     """Two kinds of kernels that run here: what OpenBLAS calls them, and how to ask for them."""
     found: dict[str, str] = {}

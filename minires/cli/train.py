@@ -21,6 +21,7 @@ from minires.training.recipe import (
     build_optimizer,
     build_schedule,
     load_task,
+    lowest_loss,
     make_recipe,
 )
 
@@ -192,6 +193,12 @@ def _train(recipe: Recipe, folder: Path, resume: bool) -> None:
         f"{epochs} of {recipe.optimizer} in batches of {recipe.batch_size}, lr {recipe.lr:g} "
         f"{recipe.schedule}, {kernels.get_num_threads()} threads; writing to {folder}"
     )
+    if recipe.label_smoothing:
+        lowest = lowest_loss(recipe.label_smoothing, len(task.metadata["classes"]))
+        print(
+            f"label smoothing {recipe.label_smoothing:g} keeps the training loss above "
+            f"{lowest:.2f}; the validation loss is the plain one"
+        )
     if recipe.amp and recipe.device == "cpu":
         print("mixed precision on the CPU: correct, but slower than without --amp")
     if not resume:

@@ -23,15 +23,15 @@ ScheduleName = Literal["onecycle", "cosine", "step", "constant"]
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 AUGMENTATIONS = ("crop", "flip")
 
-# what suits each dataset; a folder of images is "folder"
+# what suits each dataset; a folder of images is "folder". docs/recipes.md has what comes of it
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "digits": {"model": "resnet8", "epochs": 15, "batch_size": 64, "augment": ()},
-    # few images and epochs: augmentation would cost more accuracy than it brings (88% with it)
     "fashion-mini": {
         "model": "resnet8",
-        "epochs": 10,
+        "epochs": 15,
         "batch_size": 64,
-        "augment": (),
+        "label_smoothing": 0.1,
+        "augment": ("flip",),  # crops want more epochs than these
     },
     "fashion-mnist": {"model": "resnet14", "epochs": 10, "batch_size": 128},
     "cifar10": {"model": "resnet20", "epochs": 30, "batch_size": 128},
@@ -134,6 +134,13 @@ class Recipe:
             if not good:
                 raise ValueError(f"{key} must be {wanted}, got {getattr(self, key)}")
         return self
+
+
+def lowest_loss(label_smoothing: float, classes: int) -> float:
+    """The cross-entropy of the best answer to smoothed targets: their entropy, in nats."""
+    other = label_smoothing / classes
+    shares = [1 - label_smoothing + other, *[other] * (classes - 1)]
+    return -sum(share * math.log(share) for share in shares if share)
 
 
 def make_recipe(**given: Any) -> Recipe:
