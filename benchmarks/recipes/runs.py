@@ -54,6 +54,10 @@ def kernels() -> dict[str, str]:
     return found
 
 
+INTERRUPTED = 130
+"""The exit code of a training that was stopped and is saved."""
+
+
 class OutOfTime(Exception):
     """The training was stopped and can be resumed."""
 
@@ -130,6 +134,8 @@ def _command(
             process.send_signal(signal.SIGINT)  # a Ctrl-C has reached it by itself
         process.communicate()
         raise OutOfTime from None
+    if process.returncode == INTERRUPTED:
+        raise OutOfTime
     return process.returncode, out, err
 
 
