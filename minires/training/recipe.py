@@ -28,7 +28,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "digits": {"model": "resnet8", "epochs": 15, "batch_size": 64, "augment": ()},
     "fashion-mini": {
         "model": "resnet8",
-        "epochs": 15,
+        "epochs": 20,
         "batch_size": 64,
         "label_smoothing": 0.1,
         "augment": ("flip",),  # crops want more epochs than these
