@@ -96,6 +96,7 @@ def train_resnet20(
                 ),
                 transform=augment,
                 valid_transform=normalize,
+                precise_bn=False,
                 seed=seed,
                 out=work,
                 resume=(work / "last.npz").exists(),

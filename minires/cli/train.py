@@ -31,6 +31,7 @@ from minires.training.recipe import (
     build_optimizer,
     build_schedule,
     load_task,
+    lowest_loss,
     make_recipe,
 )
 
@@ -66,8 +67,12 @@ def train_command(
         float | None, option("X", "Pulls weights towards 0.", "by the optimizer")
     ] = None,
     label_smoothing: Annotated[
-        float, option("X", "How much of each target is spread over all classes.")
-    ] = 0.0,
+        float | None,
+        option("X", "How much of each target is spread over all classes.", "by the data"),
+    ] = None,
+    max_grad_norm: Annotated[
+        float, option("X", "Larger gradients are scaled down to this norm; 0: never.")
+    ] = 1.0,
     augment: Annotated[
         str | None, option("LIST", "crop, flip, both with a comma, or none.", "by the data")
     ] = None,
@@ -145,6 +150,7 @@ def train_command(
         schedule=schedule,
         weight_decay=weight_decay,
         label_smoothing=label_smoothing,
+        max_grad_norm=max_grad_norm,
         augment=None if augment is None else _names(augment),
         valid=valid,
         seed=seed,
@@ -243,6 +249,12 @@ def _train(recipe: Recipe, task: Task, network: ResNet, folder: Path, resume: bo
         f"{epochs} of {recipe.optimizer} in batches of {recipe.batch_size}, lr {recipe.lr:g} "
         f"{recipe.schedule}, {kernels.get_num_threads()} threads; writing to {folder}"
     )
+    if recipe.label_smoothing:
+        lowest = lowest_loss(recipe.label_smoothing, len(task.metadata["classes"]))
+        print(
+            f"label smoothing {recipe.label_smoothing:g} keeps the training loss above "
+            f"{lowest:.2f}; the validation loss is the plain one"
+        )
     if recipe.amp and recipe.device == "cpu":
         print("mixed precision on the CPU: correct, but slower than without --amp")
     if not resume:
@@ -261,6 +273,7 @@ def _train(recipe: Recipe, task: Task, network: ResNet, folder: Path, resume: bo
             transform=task.transform,
             valid_transform=task.eval_transform,
             label_smoothing=recipe.label_smoothing,
+            max_grad_norm=recipe.max_grad_norm or None,
             amp=recipe.amp,
             seed=recipe.seed,
             out=folder,

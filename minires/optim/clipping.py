@@ -47,7 +47,8 @@ def clip_grad_norm_(parameters: Iterable[Tensor] | Tensor, max_norm: float) -> A
     if not grads:
         return xp.zeros((), "float32")
     wide = [g.astype(xp.float32) if g.dtype == xp.float16 else g for g in grads]  # 300 * 300
-    norm = xp.sqrt(sum(xp.vdot(grad, grad) for grad in wide))
+    # no dot product: BLAS may share a long one among its threads, and round as their number has it
+    norm = xp.sqrt(sum(xp.square(grad).sum() for grad in wide))
     # The minimum is taken on the device: `if norm > limit` would wait for a GPU to catch up.
     scale = xp.minimum(limit / (norm + 1e-6), 1)
     for grad in grads:

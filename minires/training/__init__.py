@@ -1,6 +1,7 @@
 """Training: the loop, its history, checkpoints, weights files, and recipes for the command line."""
 
 from minires.files import FileError
+from minires.training.batch_norm import update_bn
 from minires.training.evaluate import Evaluation, evaluate
 from minires.training.fit import fit
 from minires.training.history import Epoch, History
@@ -20,4 +21,5 @@ __all__ = [
     "fit",
     "load",
     "save",
+    "update_bn",
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,18 @@ def device_of_model(model: Module) -> str:
     return "cpu" if first is None else first.device
 
 
+@contextmanager
+def evaluating(model: Module) -> Iterator[None]:
+    """In the block all of the model is in evaluation mode; afterwards each module in its own."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
 def evaluate(
     model: Module,
     dataset: Dataset,
@@ -62,20 +75,14 @@ def evaluate(
     Evaluation
     """
     device = device_of_model(model)
-    modes = [(module, module.training) for module in model.modules()]
     loss, predictions = 0.0, []
-    model.eval()
-    try:
-        with no_grad():
-            for images, labels in DataLoader(dataset, batch_size, transform=transform):
-                logits = model(Tensor(images).to(device))
-                loss += F.cross_entropy(logits, labels, reduction="sum").item()
-                predictions.append(logits.numpy().argmax(axis=-1))
-                if on_batch is not None:
-                    on_batch(len(labels))
-    finally:
-        for module, training in modes:
-            module.training = training
+    with evaluating(model), no_grad():
+        for images, labels in DataLoader(dataset, batch_size, transform=transform):
+            logits = model(Tensor(images).to(device))
+            loss += F.cross_entropy(logits, labels, reduction="sum").item()
+            predictions.append(logits.numpy().argmax(axis=-1))
+            if on_batch is not None:
+                on_batch(len(labels))
     predicted = np.concatenate(predictions)
     correct = int((predicted == dataset.labels).sum())
     return Evaluation(loss / len(dataset), correct, len(dataset), predicted)

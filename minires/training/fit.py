@@ -12,7 +12,7 @@ from minires.data import DataLoader, Dataset, split
 from minires.locks import hold
 from minires.nn import Module
 from minires.optim import SGD, OneCycleLR, Optimizer, Schedule
-from minires.optim.options import count
+from minires.optim.options import count, number
 from minires.training.history import History
 from minires.training.run import Run, Transform
 
@@ -29,6 +29,8 @@ def fit(
     transform: Transform | None = None,
     valid_transform: Transform | None = None,
     label_smoothing: float = 0.0,
+    max_grad_norm: float | None = None,
+    precise_bn: bool = True,
     amp: bool = False,
     seed: int = 0,
     out: str | Path | None = None,
@@ -53,13 +55,20 @@ def fit(
     epochs, batch_size : int
         A last batch smaller than `batch_size` is left out, unless it is the only one.
     optimizer : Optimizer, optional
-        By default SGD with momentum 0.9, Nesterov, weight decay 5e-4 and a one-cycle schedule up
-        to a learning rate of 0.2.
+        By default SGD with momentum 0.9, Nesterov, weight decay 5e-4, a one-cycle schedule up to a
+        learning rate of 0.2, and `max_grad_norm` 1.
     schedule : Schedule, optional
         Stepped once per batch.
     transform, valid_transform : callable, optional
         Of uint8 batches; the first gets its draws. Without them pixels are scaled to [0, 1].
     label_smoothing : float
+    max_grad_norm : float, optional
+        Gradients whose joint norm is larger are scaled down to it (`optim.clip_grad_norm_`), lest
+        one bad batch at a high learning rate undo the training.
+    precise_bn : bool
+        Measure batch norm's running statistics anew (`update_bn`) before held-out images are
+        evaluated, over 1,024 training images or a quarter of the epoch. Those that training leaves
+        trail behind the weights, and make early epochs look like accidents.
     amp : bool
         Mixed precision: float16 activations, gradients and products, float32 sums, batch norm, loss
         and master weights, and a dynamic loss scale (`minires.training.mixed_precision`). It halves
@@ -96,6 +105,8 @@ def fit(
     count("epochs", epochs)
     count("batch_size", batch_size)
     count("seed", seed, least=0)
+    if max_grad_norm is not None:
+        number("max_grad_norm", max_grad_norm, "(0, inf]")
     _check_dataset("train", train)
     if resume and out is None:
         raise ValueError("resume wants the folder to go on from: pass out")
@@ -123,6 +134,8 @@ def fit(
         optimizer = SGD(model.parameters(), lr=0.2, momentum=0.9, weight_decay=5e-4, nesterov=True)
         if schedule is None:
             schedule = OneCycleLR(optimizer, max_lr=0.2, total_steps=epochs * len(loader))
+        if max_grad_norm is None:
+            max_grad_norm = 1.0
     elif not {id(p) for p in model.parameters()} & _parameters_of(optimizer):
         raise ValueError("the optimizer holds no parameter of this model, so nothing would train")
     run = Run(
@@ -134,6 +147,8 @@ def fit(
         optimizer=optimizer,
         schedule=schedule,
         label_smoothing=label_smoothing,
+        max_grad_norm=max_grad_norm,
+        precise_bn=precise_bn,
         amp=amp,
         out=None if out is None else Path(out),
         progress=progress,

@@ -27,7 +27,7 @@ import numpy as np  # for dtypes, and to silence its warnings of overflow
 
 from minires.backend import xp_of
 from minires.nn import Conv2d, Linear, Module
-from minires.optim import Optimizer
+from minires.optim import Optimizer, clip_grad_norm_
 from minires.tensors import Tensor
 
 START = 2.0**16
@@ -52,6 +52,8 @@ class MixedPrecision:
         What the loss is multiplied by at first.
     grow_after : int
         Good steps in a row after which the scale is doubled.
+    max_norm : float, optional
+        The joint norm to which gradients are clipped, once they are divided by the scale.
 
     Attributes
     ----------
@@ -79,6 +81,7 @@ class MixedPrecision:
         optimizer: Optimizer,
         scale: float = START,
         grow_after: int = GROW_AFTER,
+        max_norm: float | None = None,
     ) -> None:
         for name, parameter in model.named_parameters():
             if parameter.dtype != np.float32:
@@ -86,7 +89,7 @@ class MixedPrecision:
                     f"mixed precision wants float32 parameters, {name} is {parameter.dtype}"
                 )
         self.model, self.optimizer = model, optimizer
-        self.scale, self.grow_after = scale, grow_after
+        self.scale, self.grow_after, self.max_norm = scale, grow_after, max_norm
         self.good_steps = 0
         self.skipped = 0
 
@@ -118,6 +121,8 @@ class MixedPrecision:
             if self.scale < SMALLEST:
                 raise ScaleError(f"the gradients overflow float16 even when scaled by {SMALLEST:g}")
             return False
+        if self.max_norm is not None:
+            clip_grad_norm_(self.model.parameters(), self.max_norm)
         self.optimizer.step()
         self.good_steps += 1
         if self.good_steps == self.grow_after:

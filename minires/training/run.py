@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ from minires.files import FileError, remove_parts
 from minires.nn import Module
 from minires.nn import functional as F
 from minires.nonfinite import detect_nonfinite
-from minires.optim import Optimizer, Schedule
+from minires.optim import Optimizer, Schedule, clip_grad_norm_
 from minires.tensors import Tensor
 from minires.training.archive import write_archive
+from minires.training.batch_norm import update_bn
 from minires.training.evaluate import Evaluation, device_of_model, evaluate
 from minires.training.history import Epoch, History, score
 from minires.training.interruption import deferred_interrupt
@@ -33,6 +35,7 @@ from minires.training.weights import save
 
 SAVE_EVERY = 300.0  # seconds between checkpoints within an epoch
 FILES = ("last.npz", "best.npz", "history.csv", "curves.png", "recipe.json")  # of a run's folder
+STATISTICS = 1024  # images over which batch norm's statistics are measured after an epoch
 
 Transform = Callable[..., Any]
 
@@ -59,6 +62,8 @@ class Run:
         optimizer: Optimizer,
         schedule: Schedule | None,
         label_smoothing: float,
+        max_grad_norm: float | None,
+        precise_bn: bool,
         amp: bool,
         out: Path | None,
         progress: bool,
@@ -68,7 +73,8 @@ class Run:
         self.valid_transform, self.epochs = valid_transform, epochs
         self.optimizer, self.schedule = optimizer, schedule
         self.label_smoothing, self.out, self.metadata = label_smoothing, out, metadata
-        self.mixed = MixedPrecision(model, optimizer) if amp else None
+        self.max_grad_norm, self.precise_bn = max_grad_norm, precise_bn
+        self.mixed = MixedPrecision(model, optimizer, max_norm=max_grad_norm) if amp else None
         self.progress = Progress(progress)
         self.device = device_of_model(model)
         self.history = History()
@@ -160,6 +166,8 @@ class Run:
             raise TrainingError(self._explain(where, lambda: self._forward(images, labels)))
         if self.mixed is None:
             loss.backward()
+            if self.max_grad_norm is not None:
+                clip_grad_norm_(self.model.parameters(), self.max_grad_norm)
             self.optimizer.step()
         else:
             self._mixed_step(loss)
@@ -190,11 +198,18 @@ class Run:
         if self.valid is None:
             return math.nan, math.nan
         self.progress.start_validation(len(self.valid))
+        if self.precise_bn:
+            self._measure_statistics()
         result = self._evaluate(self.valid)
         if not math.isfinite(result.loss):
             where = f"the validation loss is {result.loss} after epoch {self.epoch + 1}"
             raise TrainingError(self._explain(where, lambda: self._evaluate(self.valid)))
         return result.loss, result.accuracy
+
+    def _measure_statistics(self) -> None:
+        """Batch norm's, for the weights as they are, over at most a quarter of an epoch."""
+        count = min(-(-STATISTICS // self.loader.batch_size), -(-len(self.loader) // 4))
+        update_bn(islice(self.loader.batches(self.epoch), count), self.model)
 
     def _evaluate(self, dataset: Any) -> Evaluation:
         return evaluate(
@@ -296,6 +311,8 @@ class Run:
             "held_out": 0 if self.valid is None else len(self.valid),
             "transform": _settings(self.loader.transform),
             "label_smoothing": self.label_smoothing,
+            "max_grad_norm": self.max_grad_norm,
+            "precise_bn": self.precise_bn,
             "amp": self.mixed is not None,
             "optimizer": f"{type(self.optimizer).__name__}({self.optimizer.defaults})",
             "schedule": _settings(self.schedule),

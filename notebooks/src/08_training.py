@@ -252,8 +252,8 @@ twin = ResNet8()
 twin.load_state_dict(initial)
 twin_optimizer, twin_schedule = make_optimizer(twin, EPOCHS * len(loader))
 history = minires.fit(
-    twin, train, valid, epochs=1, batch_size=64, optimizer=twin_optimizer, schedule=twin_schedule,
-    transform=normalize, valid_transform=normalize, progress=False,
+    twin, train, None, epochs=1, batch_size=64, optimizer=twin_optimizer, schedule=twin_schedule,
+    transform=normalize, progress=False,
 )  # fmt: skip
 print(f"training loss: ours {first_loss:.6f}, fit's {history[0].train_loss:.6f}")
 for name, value in model.state_dict().items():
@@ -279,7 +279,8 @@ print(f"validation loss with the batch's statistics: {by_batch:.2f}")
 # The same weights, the same images. The network is fine; its *running statistics* are not. They
 # average the last ten batches or so, and while the rate climbs the weights move so fast that those
 # batches went through another network. It heals by itself as the rate falls, and it is the first
-# thing to think of when a validation curve looks absurd early on.
+# thing to think of when a validation curve looks absurd early on. `fit` does not wait for that: where
+# images are held out, it measures the statistics anew before it evaluates (`minires.training.update_bn`).
 #
 # Five epochs more. **Predict** the validation accuracy at the end, and which of the two losses,
 # training or validation, will be the lower one.

@@ -15,6 +15,7 @@ from parity.twins import nchw, to_torch
 import minires
 from minires import Tensor, data, models, nn, optim
 from minires.observers import observe
+from minires.training import update_bn
 
 
 class Block(torch.nn.Module):
@@ -127,6 +128,27 @@ def test_a_training_step_and_an_evaluation(name, size):
     twin.eval()
     x = rng.normal(size=(2, *size, 3))
     near(model(Tensor(x)).numpy(), twin(torch.tensor(x.transpose(0, 3, 1, 2).copy())))
+
+
+@pytest.mark.parametrize("sizes", [(5,), (2, 2, 2), (4, 3, 6, 2)])
+def test_statistics_measured_anew(sizes):
+    """All of a network's, whatever momentum and statistics it had before."""
+    rng = np.random.default_rng(4)
+    model = models.create("resnet20", num_classes=7).to(dtype="float64")
+    for name, buffer in model.named_buffers():
+        if "running" in name:
+            buffer.data[...] = rng.uniform(1, 9, buffer.shape)
+    twin = TWINS["resnet20"](7).double()
+    twin.load_state_dict({key: to_torch(t.numpy()) for key, t in model.state_dict().items()})
+    batches = [rng.normal(i, 1 + i, (size, 12, 9, 3)) for i, size in enumerate(sizes)]
+    update_bn([(x, "label") for x in batches], model)
+    torch.optim.swa_utils.update_bn(
+        [torch.tensor(x.transpose(0, 3, 1, 2).copy()) for x in batches], twin
+    )
+    buffers = dict(twin.named_buffers())
+    for key, buffer in model.named_buffers():
+        if "running" in key:
+            near(buffer.numpy(), buffers[key], key)
 
 
 def near(got, wanted, key=""):

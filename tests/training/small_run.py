@@ -60,6 +60,7 @@ def settings():
         ),
         "valid_transform": data.Normalize([0.3], [0.4]),
         "label_smoothing": 0.1,
+        "max_grad_norm": 1.5,  # less than most steps have, more than some
         "seed": 3,
         "progress": False,
     }

@@ -3,6 +3,7 @@
 import csv
 import math
 import re
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -10,10 +11,11 @@ import small_run
 from small_run import settings, train
 
 import minires
-from minires import Tensor, data, models, nn, optim
+from minires import Tensor, data, kernels, models, nn, optim
 from minires.data import DataLoader, ImageDataset, Normalize
 from minires.nn import functional as F
-from minires.training import FileError, TrainingError, evaluate
+from minires.optim import clip_grad_norm_
+from minires.training import FileError, TrainingError, evaluate, update_bn
 from minires.training.archive import read_archive
 
 quick = pytest.fixture(small_run.quick)
@@ -54,7 +56,7 @@ def test_the_same_loop_written_out(tmp_path):
     loader = DataLoader(
         train_set, 16, shuffle=True, seed=3, transform=options["transform"], drop_last=True
     )
-    wanted = []
+    wanted, norms = [], []
     for epoch in range(3):
         model.train()
         losses, right = [], 0
@@ -65,10 +67,13 @@ def test_the_same_loop_written_out(tmp_path):
             loss = F.cross_entropy(logits, labels, label_smoothing=0.1)
             optimizer.zero_grad()
             loss.backward()
+            norms.append(math.sqrt(sum((p.grad.numpy() ** 2).sum() for p in model.parameters())))
+            clip_grad_norm_(model.parameters(), 1.5)
             optimizer.step()
             schedule.step()
             losses.append(loss.item())
             right += int((logits.numpy().argmax(axis=1) == labels).sum())
+        update_bn(islice(loader.batches(epoch), 2), model)  # a quarter of the epoch's 5 and more
         model.eval()
         with minires.no_grad():
             pixels = options["valid_transform"](held_out.images)
@@ -78,6 +83,7 @@ def test_the_same_loop_written_out(tmp_path):
         valid_accuracy = (logits.argmax(axis=1) == held_out.labels).mean()
         wanted.append((sum(losses) / 5, right / 80, valid_loss, valid_accuracy, lr))
 
+    assert min(norms) < 1.5 < max(norms)
     trained, history = train(tmp_path)
     assert len(history) == 3
     for number, (row, want) in enumerate(zip(history, wanted, strict=True), start=1):
@@ -117,6 +123,63 @@ def test_only_with_defaults(tmp_path, monkeypatch):
     # the last of 20 steps: 180 images, in batches of 64 of which the last is dropped
     assert history[-1].lr == pytest.approx(0.2 / 25 / 1e4, rel=1e-12)
     assert list(tmp_path.iterdir()) == []
+
+
+def steps_of_length(model, optimizer=None, **options):
+    """How far the parameters went in an epoch of one step, all together."""
+    before = [p.numpy().copy() for p in model.parameters()]
+    settings = {"valid": None, "epochs": 1, "batch_size": 40, "progress": False, **options}
+    minires.fit(model, numbered(40), optimizer=optimizer, **settings)
+    pairs = zip(model.parameters(), before, strict=True)
+    return math.sqrt(sum(((p.numpy() - old) ** 2).sum() for p, old in pairs))
+
+
+@pytest.mark.parametrize("amp", [False, True])
+def test_a_step_goes_no_further_than_the_largest_norm(amp):
+    lengths = {}
+    for limit in (None, 0.01, math.inf):
+        minires.manual_seed(0)
+        model = linear()
+        optimizer = optim.SGD(model.parameters(), lr=0.1)
+        lengths[limit] = steps_of_length(model, optimizer, amp=amp, max_grad_norm=limit)
+    assert lengths[0.01] == pytest.approx(0.1 * 0.01, rel=1e-3)
+    assert lengths[None] == lengths[math.inf] > 0.002
+
+
+def test_the_default_optimiser_clips_at_1_and_ones_own_not_at_all():
+    for own, wanted in ((False, 1.0), (True, None)):
+        model = linear()
+        optimizer = optim.SGD(model.parameters(), lr=0.2) if own else None
+        with pytest.MonkeyPatch.context() as patch:
+            limits = []
+            patch.setattr(
+                minires.training.run,
+                "clip_grad_norm_",
+                lambda parameters, limit, limits=limits: limits.append(limit),
+            )
+            steps_of_length(model, optimizer)
+        assert limits == ([] if wanted is None else [wanted])
+
+
+@pytest.mark.parametrize("limit", [0, -1.0, math.nan, "1", True])
+def test_a_norm_that_is_none(limit):
+    with pytest.raises((TypeError, ValueError), match="max_grad_norm must be"):
+        minires.fit(linear(), numbered(40), max_grad_norm=limit)
+
+
+def test_any_number_of_threads_gives_the_same_bits(tmp_path, threads):
+    """Clipping and batch norm's statistics included."""
+    outcomes = []
+    for count in (1, 2, 5):
+        kernels.set_num_threads(count)
+        minires.manual_seed(0)
+        model = models.resnet8(in_channels=1)
+        (row,) = minires.fit(
+            model, data.digits()[:120], 40, epochs=1, batch_size=16, progress=False
+        )
+        state = {name: value.numpy().tobytes() for name, value in model.state_dict().items()}
+        outcomes.append((state, row.train_loss, row.valid_loss))
+    assert outcomes[0] == outcomes[1] == outcomes[2]
 
 
 def test_a_schedule_is_stepped_once_a_batch():

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minires import data, optim
+from minires import Tensor, data, optim
 from minires.data import DataError
+from minires.nn import functional as F
 from minires.training import FileError
 from minires.training.recipe import (
     Recipe,
@@ -17,6 +18,7 @@ from minires.training.recipe import (
     build_optimizer,
     build_schedule,
     load_task,
+    lowest_loss,
     make_recipe,
 )
 
@@ -25,7 +27,7 @@ from minires.training.recipe import (
     ("name", "model", "augment"),
     [
         ("digits", "resnet8", ()),  # a mirrored digit is none
-        ("fashion-mini", "resnet8", ()),  # ten epochs are too few for it to pay
+        ("fashion-mini", "resnet8", ("flip",)),  # crops want more epochs
         ("fashion-mnist", "resnet14", ("crop", "flip")),
         ("cifar10", "resnet20", ("crop", "flip")),
         ("cifar100", "resnet20", ("crop", "flip")),
@@ -45,6 +47,35 @@ def test_weight_decay_suits_the_optimizer_first():
     }
     assert decays == {"sgd": 1e-3, "adam": 0.0, "adamw": 0.01, "rmsprop": 0.0}
     assert make_recipe(data="digits").weight_decay == 5e-4
+
+
+def test_only_what_few_images_need_is_smoothed_and_everything_is_clipped():
+    smoothed = {n: make_recipe(data=n).label_smoothing for n in ("fashion-mini", "digits", "x")}
+    assert smoothed == {"fashion-mini": 0.1, "digits": 0.0, "x": 0.0}
+    assert {make_recipe(optimizer=name).max_grad_norm for name in ("sgd", "adamw")} == {1.0}
+
+
+def test_a_recipe_of_before_goes_on_without_clipping(tmp_path):
+    settings = asdict(make_recipe())
+    del settings["max_grad_norm"]
+    (tmp_path / "recipe.json").write_text(json.dumps(settings))
+    assert Recipe.read(tmp_path / "recipe.json").max_grad_norm == 0
+
+
+@pytest.mark.parametrize(("smoothing", "classes"), [(0.1, 10), (0.5, 3), (1.0, 7), (0.0, 10)])
+def test_no_answer_has_a_lower_loss(smoothing, classes):
+    """The best logits are the logarithms of the targets; others are worse."""
+    lowest = lowest_loss(smoothing, classes)
+    target = np.full(classes, smoothing / classes)
+    target[0] += 1 - smoothing
+
+    def loss(logits):
+        given = Tensor(np.array([logits], np.float64))
+        return F.cross_entropy(given, [0], label_smoothing=smoothing).item()
+
+    assert loss(np.log(target + 1e-300)) == pytest.approx(lowest, abs=1e-12)
+    rng = np.random.default_rng(0)
+    assert all(loss(np.log(target + 1e-9) + rng.normal(size=classes)) >= lowest for _ in range(50))
 
 
 def test_what_is_given_wins():
@@ -67,6 +98,8 @@ def test_what_is_given_wins():
         ("weight_decay", math.nan, "weight_decay must be a number, at least 0, got nan"),
         ("label_smoothing", math.nan, "label_smoothing must be 0 to 1, got nan"),
         ("label_smoothing", 1.1, "label_smoothing must be 0 to 1, got 1.1"),
+        ("max_grad_norm", -1.0, "max_grad_norm must be a number, at least 0, got -1"),
+        ("max_grad_norm", math.inf, "max_grad_norm must be a number, at least 0, got inf"),
         ("valid", 0.0, "valid must be a share between 0 and 1, got 0.0"),
         ("valid", 1.0, "valid must be a share between 0 and 1, got 1.0"),
         ("valid", math.nan, "valid must be a share between 0 and 1, got nan"),
