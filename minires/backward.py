@@ -14,8 +14,8 @@ from minires.engine import GradMode, Node, Variable, make_tensor, raw
 from minires.gradient_hooks import run_hooks
 from minires.kernels import add
 from minires.kernels.machinery.threads import one_blas_thread
+from minires.run_rule import run_rule
 from minires.scalars import as_array
-from minires.vjp import run_rule
 
 
 def run_backward(

@@ -22,7 +22,8 @@ FLOORS = [
     {"errors", "dtypes", "generators", "observers", "rule_requests", "scalars", "small_calls"}
     | {"source_lines", "writes"},
     {"engine"},
-    {"gradient_hooks", "nonfinite", "overwrites", "profiler", "vjp"},
+    {"gradient_hooks", "nonfinite", "overwrites", "profiler", "unbroadcast"},
+    {"run_rule"},
     {"backward"},
     {"gradients"},
     {"ops"},

@@ -9,173 +9,19 @@ only those bytes are read that somebody looks at.
 
 from __future__ import annotations
 
-import math
 import mmap
 import struct
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from minires.files import FileError
-from minires.interop.pickles import PickleError, unpickle
+from minires.interop.pickle_whitelist import WHITELIST, Storages
 from minires.interop.signatures import TORCH_MAGIC, ZIP_START, file_kind, refusal
+from minires.interop.unpickler import PickleError, unpickle
 from minires.text import shown
 
 _VERSION = 1001
-MOST_AXES = 32  # what every NumPy has
-
-_DTYPES = {
-    "Float": "float32",
-    "Double": "float64",
-    "Half": "float16",
-    "BFloat16": "bfloat16",
-    "Long": "int64",
-    "Int": "int32",
-    "Short": "int16",
-    "Char": "int8",
-    "Byte": "uint8",
-    "Bool": "bool",
-}
-
-
-class Storage:
-    """Numbers of one type in a row, somewhere in the file."""
-
-    def __init__(self, dtype: str, size: int) -> None:
-        self.dtype, self.size = dtype, size
-        # NumPy has no bfloat16, which is the upper half of a float32
-        self.stored = np.dtype("u2" if dtype == "bfloat16" else dtype).newbyteorder("<")
-        self.nbytes = size * self.stored.itemsize
-        self.memory: mmap.mmap | None = None
-        self.start = 0  # where its bytes begin in `memory`
-
-    def place(self, memory: mmap.mmap, start: int) -> None:
-        """Say where the bytes are; they must all be there."""
-        if not 0 <= start <= len(memory) - self.nbytes:
-            raise PickleError("it ends before its tensors do (was it cut off?)")
-        self.memory, self.start = memory, start
-
-
-@dataclass(frozen=True)
-class StoredTensor:
-    """A tensor of the file, not read yet: offset and strides count numbers, not bytes."""
-
-    storage: Storage
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-
-    def read(self) -> NDArray[Any]:
-        """The numbers, as a read-only view of the mapped file; bfloat16 as new float32."""
-        storage = self.storage
-        itemsize = storage.stored.itemsize
-        if 0 in self.shape:
-            return np.empty(self.shape, storage.stored)
-        view: NDArray[Any] = np.ndarray(
-            self.shape,
-            storage.stored,
-            storage.memory,
-            storage.start + self.offset * itemsize,
-            tuple(
-                stride * itemsize if length > 1 else 0
-                for length, stride in zip(self.shape, self.strides, strict=True)
-            ),
-        )
-        if storage.dtype == "bfloat16":
-            return (view.astype(np.uint32) << 16).view(np.float32)
-        return view
-
-    def forget(self) -> None:
-        """Give back the memory that holds what was read; it can be read again."""
-        storage = self.storage
-        if storage.memory is not None and storage.nbytes and hasattr(mmap, "MADV_DONTNEED"):
-            before = storage.start % mmap.PAGESIZE
-            storage.memory.madvise(
-                mmap.MADV_DONTNEED, storage.start - before, storage.nbytes + before
-            )
-
-
-# ---------------------------------------------------------------------- what a pickle may name
-
-
-@dataclass(frozen=True)
-class _StorageType:
-    dtype: str
-
-
-def _counts(values: Any) -> tuple[int, ...]:
-    if type(values) is not tuple or len(values) > MOST_AXES:
-        raise PickleError(
-            f"a tensor's shape or strides are no tuple of at most {MOST_AXES} numbers"
-        )
-    if not all(type(v) is int and 0 <= v < 2**63 for v in values):
-        raise PickleError("a tensor's offset, shape or strides are no whole numbers")
-    return values
-
-
-def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> StoredTensor:
-    """A tensor, if it lies within its storage; its gradient's flag and hooks are left out."""
-    (offset,), shape, strides = _counts((offset,)), _counts(shape), _counts(strides)
-    if not isinstance(storage, Storage) or len(shape) != len(strides):
-        raise PickleError("a tensor's storage, shape and strides do not fit together")
-    if 0 in shape:
-        np.empty(shape, storage.stored)  # which fails where a length makes no sense
-        return StoredTensor(storage, 0, shape, strides)
-    last = offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
-    if last >= storage.size:
-        raise PickleError(f"a tensor of shape {shape} reaches beyond its {storage.size} numbers")
-    if math.prod(shape) > storage.size:  # a copy of it would be larger than the file
-        raise PickleError(f"a tensor of shape {shape} repeats its {storage.size} numbers")
-    return StoredTensor(storage, offset, shape, strides)
-
-
-def _same(value: Any, *_: Any) -> Any:
-    return value
-
-
-def _dict(*content: Any) -> dict[Any, Any]:
-    """An OrderedDict, empty at first, or a Counter of what a dict says."""
-    if content and (len(content) > 1 or type(content[0]) is not dict):
-        raise PickleError("a dict is made in a way that PyTorch does not")
-    return content[0] if content else {}
-
-
-_ALLOWED: dict[str, Any] = {
-    "collections.OrderedDict": _dict,
-    "collections.Counter": _dict,  # a schedule's milestones
-    "torch._utils._rebuild_tensor": _tensor,  # up to PyTorch 0.3
-    "torch._utils._rebuild_tensor_v2": _tensor,
-    "torch._utils._rebuild_parameter": _same,
-    "torch.Size": _same,
-    "torch.device": _same,
-    **{f"torch.{name}Storage": _StorageType(dtype) for name, dtype in _DTYPES.items()},
-    **{f"torch.{dtype}": dtype for dtype in _DTYPES.values()},
-}
-
-
-class _Storages(dict[str, Storage]):
-    """The storages that a pickle refers to, by key."""
-
-    def refer(self, identity: Any) -> Storage:
-        """What stands for ("storage", type, key, device, size) in the pickle."""
-        match identity:
-            case ("storage", _StorageType(dtype), str(key), _, int(size), *rest) if (
-                0 <= size < 2**63
-            ):
-                if any(part is not None for part in rest):
-                    raise PickleError("a storage is a window on another, which is not supported")
-                storage = self.setdefault(key, Storage(dtype, size))
-                if (storage.dtype, storage.size) != (dtype, size):
-                    raise PickleError(f"storage {shown(key, 40)} has two types or sizes")
-                return storage
-        raise PickleError("a tensor's data are described in a way that PyTorch does not")
-
-
-# ---------------------------------------------------------------------- the two formats
 
 
 def read_checkpoint(path: str | Path) -> Any:
@@ -224,8 +70,8 @@ def _read_legacy(memory: mmap.mmap) -> Any:
     machine = unpickle(memory, {})
     if not isinstance(machine, dict) or machine.get("little_endian") is not True:
         raise PickleError("it was written on a big-endian machine, which is not supported")
-    storages = _Storages()
-    content = unpickle(memory, _ALLOWED, storages.refer)
+    storages = Storages()
+    content = unpickle(memory, WHITELIST, storages.refer)
     keys = unpickle(memory, {})
     named = isinstance(keys, list) and all(type(key) is str for key in keys)
     if not named or sorted(keys) != sorted(storages):
@@ -262,9 +108,9 @@ def _read_zip(memory: mmap.mmap, path: Path) -> Any:
         if memory[start : start + size] != b"little":
             raise PickleError("it was written on a big-endian machine, which is not supported")
     start, size = _find(memory, records[root + "data.pkl"])
-    storages = _Storages()
+    storages = Storages()
     memory.seek(start)
-    content = unpickle(memory, _ALLOWED, storages.refer)
+    content = unpickle(memory, WHITELIST, storages.refer)
     if memory.tell() > start + size:
         raise PickleError("its pickle is longer than its record")
     for key, storage in storages.items():

@@ -13,7 +13,7 @@ from minires.interop import states, torch_file
 from minires.interop.safetensors_file import read_safetensors
 from minires.interop.signatures import Format, file_kind, refusal
 from minires.interop.states import Stored
-from minires.interop.torch_file import StoredTensor
+from minires.interop.stored_tensor import StoredTensor
 from minires.nn import Module
 
 

@@ -17,9 +17,9 @@ from minires.backward import run_backward, topological_order
 from minires.engine import Node, raw
 from minires.errors import BackwardError
 from minires.nn import Module
+from minires.run_rule import run_rule
 from minires.tensors import Tensor
 from minires.viz.text import HostArray, index_name
-from minires.vjp import run_rule
 
 
 @dataclass

@@ -30,8 +30,8 @@ from interop.torch_files import (
 from onnx import helper
 
 import minires
-from minires.interop import load_onnx, load_safetensors, load_torch, pickles
-from minires.interop.pickles import PickleError, unpickle
+from minires.interop import load_onnx, load_safetensors, load_torch, unpickler
+from minires.interop.unpickler import PickleError, unpickle
 from minires.training import FileError
 
 NASTY = "a\nb\x1b[2J"  # breaks a line and clears a terminal
@@ -123,7 +123,7 @@ def test_an_error_of_the_program_is_told_in_few_words(refused):
 
 def test_a_program_of_too_many_instructions_is_stopped(monkeypatch):
     """A byte makes an empty set of more than two hundred."""
-    monkeypatch.setattr(pickles, "MOST_INSTRUCTIONS", 1000)
+    monkeypatch.setattr(unpickler, "MOST_INSTRUCTIONS", 1000)
     assert len(unpickle(io.BytesIO(b"](" + b"K\x01" * 990 + b"e."), {})) == 990
     with pytest.raises(PickleError, match="more than 1,000 instructions"):
         unpickle(io.BytesIO(b"](" + b"\x8f" * 2000 + b"e."), {})

@@ -30,7 +30,7 @@ from interop.torch_files import (
 
 from minires import models
 from minires.interop import load_torch, load_weights, read_checkpoint
-from minires.interop.pickles import PickleError, unpickle
+from minires.interop.unpickler import PickleError, unpickle
 from minires.training import FileError
 
 both = pytest.mark.parametrize("write", FORMATS.values(), ids=FORMATS)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from minires import errors, writes
-from minires.engine import Node, Op, Variable, make_tensor
+from minires.engine import Node, Op, make_tensor
 from minires.errors import BackwardError
-from minires.kernels import total
 from minires.observers import watching
 from minires.scalars import as_array
+from minires.unbroadcast import unbroadcast
 
 
 def run_rule(
@@ -58,7 +58,7 @@ def run_rule(
             elif grad.shape == parent.shape and grad.dtype is parent.dtype:
                 result.append(grad)
             else:
-                result.append(_fitted(grad, parent))
+                result.append(unbroadcast(grad, parent))
     except Exception as error:
         raise errors.rule_failed(node, error) from error
     if watching.backward is not None:
@@ -88,25 +88,3 @@ def _check(grads: Any, count: int) -> None:
         raise BackwardError(f"its rule must give a tuple, not a {type(grads).__name__}")
     if len(grads) != count:
         raise BackwardError(f"its rule gave {len(grads)} gradients, for {count} arguments")
-
-
-def _fitted(grad: Any, like: Any) -> Any:
-    """A gradient in the shape and dtype of the argument that it belongs to; None stays None.
-
-    It is summed over the axes that broadcasting stretched.
-    """
-    if grad is None or (grad.shape == like.shape and grad.dtype is like.dtype):
-        return grad
-    if grad.shape != like.shape:
-        lead = grad.ndim - len(like.shape)
-        stretched = tuple(
-            i for i in range(grad.ndim) if i < lead or like.shape[i - lead] != grad.shape[i]
-        )
-        if lead < 0 or any(i >= lead and like.shape[i - lead] != 1 for i in stretched):
-            raise BackwardError(
-                f"its rule gave a gradient of shape {grad.shape}, its argument has {like.shape}"
-            )
-        boxed = isinstance(grad, Variable)  # whose sums are an operation
-        grad = grad.sum(axis=stretched) if boxed else total(grad, stretched)
-        grad = grad.reshape(like.shape)
-    return grad if grad.dtype == like.dtype else grad.astype(like.dtype)
