@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
-from benchmarks import contestants, layers, plot, story
+from benchmarks import contestants, inference, layers, plot, story
 from benchmarks.results import Results
 from minires.bench import Contestant, compare, parts, peak_memory
 from minires.bench.machine import describe
@@ -53,8 +53,14 @@ def main(
     results = Results.read(json) if json and json.exists() else Results()
     if not show:
         if tiny:
-            chosen, rounds, seconds = [w.tiny() for w in chosen], 1, 0.0
+            # torch.compile takes minutes for a large network, however small its images
+            large = ("compiled-resnet18", "compiled-resnet50")
+            chosen = [w.tiny() for w in chosen if not w.name.startswith(large)]
+            rounds, seconds = 1, 0.0
         results.machine = describe()
+        if any(w.name.startswith("compiled-") for w in chosen):
+            for name, reason in inference.missing().items():
+                print(f"{name} is left out: {reason}")
         _measure(chosen, results, rounds, seconds, json)
     print(results.text([w.name for w in chosen]))
     if picture:
@@ -65,6 +71,7 @@ def main(
 def _choose(patterns: list[str] | None) -> list[Workload]:
     everything = [
         *NETWORKS,
+        *inference.workloads(),
         contestants.OTHERS,
         *contestants.SETTINGS,
         *layers.limits(),

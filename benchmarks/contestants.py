@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from benchmarks import story
+from benchmarks import inference, story
 from benchmarks.peers import installed
 from minires.bench import Contestant
 from minires.bench.measure import OURS, PYTORCH
@@ -28,6 +28,7 @@ def groups() -> dict[str, tuple[Contestant, ...]]:
         "glibc told to keep freed memory": MEMORY_KEPT,
         "other libraries": (OURS, *installed()),
         "beside Pillow": (OURS, PILLOW),
+        "compiled": inference.contestants(),
     }
 
 
@@ -68,6 +69,8 @@ def of(workload: Workload) -> list[Contestant]:
         return [*(STORY[step] for step in steps), *ONE_THREAD[1:], *PYTORCH]
     if name.startswith("settings-"):
         return [*ONE_THREAD, *MEMORY_KEPT]
+    if name.startswith("compiled-"):
+        return list(inference.contestants())
     if name.startswith("resize-"):
         return [OURS, PILLOW]
     if name == OTHERS.name:

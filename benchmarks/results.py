@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import contestants
+from benchmarks import contestants, inference
 from minires.bench.measure import OURS
 from minires.bench.report import TARGETS, Column, Figure, Row, amount, surroundings, table
 from minires.files import atomic_write
@@ -61,6 +61,8 @@ class Results:
         for title, group in contestants.groups().items():
             rivals = {c.name for c in group[1:]}
             rows = [r for r in chosen if group[0].name in r.figures and rivals & set(r.figures)]
+            if title != "compiled":
+                rows = [r for r in rows if inference.COMPILED.name not in r.figures]
             if rows:
                 grouped |= {row.name for row in rows}
                 shown = [c.name for c in group if any(c.name in row.figures for row in rows)]
@@ -73,6 +75,8 @@ class Results:
     def _columns(self, title: str, group: Sequence[str]) -> Sequence[Column]:
         if title == "as they come":
             return (*TARGETS, ("of the limit", self._share))
+        if title == "compiled":
+            return _of_compiled()
         if title == "other libraries":
             return [(f"{name} / ours", partial(_over, (name,), group[:1])) for name in group[1:]]
         ratio = [("ratio", partial(_over, group[:1], group[1:]))]
@@ -86,6 +90,22 @@ class Results:
 def _over(some: Sequence[str], others: Sequence[str], row: Row) -> str:
     ratio = row.over(some, others)
     return "" if ratio is None else f"{ratio:.2f}"
+
+
+def _of_compiled() -> list[Column]:
+    """Ratios to PyTorch and to ONNX Runtime, each with its limit."""
+    ours = (inference.COMPILED.name,)
+
+    def limit(row: Row) -> str:
+        found = inference.of_onnx_runtime(row.name)
+        return "" if found is None else f"{found:.2f}"
+
+    return [
+        ("of PyTorch", partial(_over, ours, (inference.CHANNELS_LAST.name,))),
+        ("at most", lambda row: f"{row.at_most:.2f}" if row.at_most else ""),
+        ("of ONNX Runtime", partial(_over, ours, (inference.ONNX_RUNTIME.name,))),
+        ("at most", limit),
+    ]
 
 
 def _lines(row: Row) -> list[str]:

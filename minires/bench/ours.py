@@ -33,7 +33,9 @@ def about() -> dict[str, str]:
 
 
 def build(task: Task, layout: str) -> Work:
-    """Make a task ready. There is one layout."""
+    """Make a task ready; inference in the layout "compiled" by a plan."""
+    if layout == "compiled":
+        return _compiled(task)
     builders = {
         "step": _step,
         "inference": _inference,
@@ -84,6 +86,12 @@ def _inference(task: Task) -> Work:
             return network(x)  # type: ignore[no-any-return]
 
     return Work(run, lambda: {"logits": run().data})
+
+
+def _compiled(task: Task) -> Work:
+    x = tasks.images(task)[0]
+    plan = minires.compile(tasks.network(task).eval(), x)
+    return Work(lambda: plan(x), lambda: {"logits": plan(x).data})
 
 
 def _convolution(task: Task) -> Work:
@@ -182,7 +190,7 @@ def parts(task: Task, runs: int) -> dict[str, float]:
         start = time.perf_counter()
         result = matmul(*args, **options)
         caller = sys._getframe(1).f_globals["__name__"]
-        if caller.startswith("minires.kernels.") and not caller.endswith("wide_rows"):
+        if caller.startswith("minires.kernels.") and not caller.endswith("channel_rows"):
             products += time.perf_counter() - start
         return result
 

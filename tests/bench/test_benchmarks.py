@@ -1,10 +1,12 @@
 """`python -m benchmarks`: what it measures, what it makes of it, what it keeps."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import typer
 
-from benchmarks import contestants, layers, plot, story
+from benchmarks import contestants, inference, layers, plot, story
 from benchmarks.__main__ import main
 from benchmarks.peers import installed
 from benchmarks.results import Results
@@ -180,6 +182,25 @@ def test_contestants():
     for workload in story.workloads():
         assert isinstance(workload, Workload)
         assert contestants.of(workload)
+
+
+def test_compiled_inference_beside_other_compilers(results, monkeypatch):
+    everybody = [c.name for c in inference.contestants()]
+    assert everybody[:3] == ["minires compiled", "minires", "PyTorch channels_last"]
+    assert set(everybody) | set(inference.missing()) >= {"torch.compile", "ONNX Runtime"}
+    for workload in inference.workloads():
+        assert [c.name for c in contestants.of(workload)] == everybody
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert inference.missing()["torch.compile"] == "it compiles C++, and there is no g++"
+    assert "torch.compile" not in [c.name for c in inference.contestants()]
+
+    figures = {"minires compiled": 1.2, "minires": 3.0, "PyTorch channels_last": 1.5}
+    results.add(row("compiled-resnet50-8", "the work", **figures, **{"ONNX Runtime": 1.0}), "")
+    results.rows["compiled-resnet50-8"] = replace(results.rows["compiled-resnet50-8"], at_most=0.85)
+    text = results.text(["compiled-resnet50-8"])
+    assert "as they come" not in text
+    (line,) = [line for line in text.splitlines() if line.startswith("the work")]
+    assert line.split()[-4:] == ["0.80", "0.85", "1.20", "1.10"]
 
 
 def test_names_are_listed_and_chosen_by_pattern(capsys):
