@@ -26,3 +26,8 @@ def unpromoted(out: Array, arrays: Sequence[Any]) -> Array:
 def as_floating(x: Array) -> Array:
     """Integers and truth values as float32; NumPy would compute `exp` of int8 in float16."""
     return x.astype(np.float32) if getattr(x, "dtype", np.dtype(float)).kind in "iub" else x
+
+
+def widened(x: Any) -> Any:
+    """float16 as float32, in a rule whose result is to be rounded once; anything else as it is."""
+    return x.astype(np.float32) if x.dtype == np.float16 else x

@@ -30,7 +30,7 @@ from minires.kernels.pooling import (
     max_pool_places,
     max_pool_scatter,
 )
-from minires.kernels.reduction import total, variance
+from minires.kernels.reduction import deviation, mean, total, variance
 
 __all__ = [
     "Choice",
@@ -41,6 +41,7 @@ __all__ = [
     "conv2d",
     "conv2d_dw",
     "conv2d_dx",
+    "deviation",
     "explain",
     "get_num_threads",
     "gradient_sums",
@@ -50,6 +51,7 @@ __all__ = [
     "max_pool_gather",
     "max_pool_places",
     "max_pool_scatter",
+    "mean",
     "moments",
     "normalize",
     "placed",

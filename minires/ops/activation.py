@@ -6,6 +6,7 @@ from minires import kernels
 from minires.backend import Array, xp_of
 from minires.dtypes import as_floating
 from minires.engine import op, raw
+from minires.kernels.machinery.half_precision import computed_in_float32
 from minires.ops.arithmetic import exp, where
 
 
@@ -68,6 +69,7 @@ def tanh_vjp(g: Array, out: Array) -> tuple[Array]:
 
 
 @op
+@computed_in_float32(on="cpu and gpu")
 def softmax(x: Array, *, axis: int = -1) -> Array:
     """`exp(x) / sum(exp(x))` along `axis`; the maximum is subtracted first, against overflow."""
     x = as_floating(x)
@@ -82,6 +84,7 @@ def softmax_vjp(g: Array, out: Array, axis: int) -> tuple[Array]:
 
 
 @op
+@computed_in_float32(on="cpu and gpu")
 def log_softmax(x: Array, *, axis: int = -1) -> Array:
     """`log(softmax(x))` along `axis`, without the underflow of taking the two in turn."""
     xp, x = xp_of(x), as_floating(x)

@@ -79,6 +79,8 @@ def power_vjp(
     g: Array, x: Array, y: Array, out: Array, needs: Sequence[bool]
 ) -> tuple[Array | None, Array | None]:
     dx = dy = None
+    if getattr(y, "dtype", g.dtype).kind == "u":
+        y = y.astype("float32")  # 0 - 1 is 255
     if needs[0]:  # x ** 0 is constant, and 0 * 0 ** -1 would be NaN
         at_zero = y == 0 if isinstance(y, int | float) else (x == 0) & (y == 0)
         dx = g * y * x ** (y - 1 + at_zero)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from minires import kernels
 from minires.backend import Array, xp_of
 from minires.engine import op
+from minires.kernels.machinery.half_precision import computed_in_float32
 from minires.ops.activation import softmax
 
 
 @op
+@computed_in_float32(on="cpu and gpu")
 def cross_entropy(logits: Array, *, target: Array) -> Array:
     """Each sample's `-sum(target * log(softmax(logits)))`: (..., C) to (...).
 

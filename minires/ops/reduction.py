@@ -8,8 +8,9 @@ from typing import Literal
 
 from minires import kernels
 from minires.backend import Array, xp_of
-from minires.dtypes import as_floating
+from minires.dtypes import as_floating, widened
 from minires.engine import op, raw
+from minires.kernels.machinery.half_precision import computed_in_float32
 from minires.ops.arithmetic import exp, where
 from minires.ops.comparison import argmax, argmin
 
@@ -78,12 +79,12 @@ def mean(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
         If there is nothing to average.
     """
     _count(x.shape, axis, "mean")
-    return x.mean(axis=normalize_axes(axis, x.ndim), keepdims=keepdims)
+    return kernels.mean(x, axis=normalize_axes(axis, x.ndim), keepdims=keepdims)
 
 
 @mean.vjp
 def mean_vjp(g: Array, x_shape: tuple[int, ...], axis: Axis) -> tuple[Array]:
-    scaled = g.reshape(_kept(x_shape, axis)) * (1 / _count(x_shape, axis, "mean"))
+    scaled = widened(g).reshape(_kept(x_shape, axis)) * (1 / _count(x_shape, axis, "mean"))
     return (broadcast_to(scaled, shape=x_shape),)
 
 
@@ -104,7 +105,7 @@ def var(x: Array, *, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -
 @var.vjp
 def var_vjp(g: Array, x: Array, axis: Axis, ddof: int) -> tuple[Array]:
     scale = 2 / (_count(x.shape, axis, "var") - ddof)
-    axes = normalize_axes(axis, x.ndim)
+    axes, g, x = normalize_axes(axis, x.ndim), widened(g), widened(x)
     return ((x - x.mean(axis=axes, keepdims=True)) * (g.reshape(_kept(x.shape, axis)) * scale),)
 
 
@@ -119,18 +120,20 @@ def std(x: Array, *, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -
     """
     _count(x.shape, axis, "std", ddof)
     axes = normalize_axes(axis, x.ndim)
-    return kernels.variance(x, axis=axes, ddof=ddof, keepdims=keepdims) ** 0.5
+    return kernels.deviation(x, axis=axes, ddof=ddof, keepdims=keepdims)
 
 
 @std.vjp
 def std_vjp(g: Array, x: Array, out: Array, axis: Axis, ddof: int) -> tuple[Array]:
     axes, kept = normalize_axes(axis, x.ndim), _kept(x.shape, axis)
+    g, x, out = widened(g), widened(x), widened(out)
     share = where(out == 0, 0.0, g / where(out == 0, 1.0, out)).reshape(kept)
     scale = 1 / (_count(x.shape, axis, "std") - ddof)
     return ((x - x.mean(axis=axes, keepdims=True)) * (share * scale),)
 
 
 @op
+@computed_in_float32(on="cpu and gpu")
 def logsumexp(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """`log(sum(exp(x)))` over `axis`; the maximum is taken out first, against overflow."""
     xp, x = xp_of(x), as_floating(x)
