@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from minires.engine import Node, Variable, make_tensor
 from minires.errors import BackwardError
 from minires.scalars import as_array
+
+
+def add_hook(hooks: list[Any], hook: Any) -> Callable[[], None]:
+    """Add a hook; what is returned removes it, and does nothing if it is called again."""
+    hooks.append(hook)
+    there = [hook]
+
+    def remove() -> None:
+        while there:
+            hooks.remove(there.pop())
+
+    return remove
 
 
 def run_hooks(node: Node, g: Any, create_graph: bool) -> Any:

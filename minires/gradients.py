@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from minires.backend import xp_of
 from minires.backward import run_backward, unshared
-from minires.engine import Variable
+from minires.engine import Variable, make_tensor
 from minires.errors import BackwardError
 
 
 def grad(
     output: Variable,
     inputs: Variable | Sequence[Variable],
-    gradient: Variable | None = None,
+    gradient: Any = None,
     *,
     retain_graph: bool | None = None,
     create_graph: bool = False,
@@ -28,7 +29,7 @@ def grad(
         What to differentiate; of one element unless `gradient` is given.
     inputs : Tensor or sequence of Tensor
         With respect to what: leaves or intermediate results that require a gradient.
-    gradient : Tensor, optional
+    gradient : Tensor or array_like, optional
         The upstream gradient, of `output`'s shape.
     retain_graph : bool, optional
         Keep the graph for another backward pass; by default it is kept only under `create_graph`.
@@ -45,6 +46,9 @@ def grad(
     BackwardError
         If an input requires no gradient, or the graph has been freed.
     """
+    if gradient is not None and not isinstance(gradient, Variable):
+        xp, dtype = xp_of(output.array), output.array.dtype
+        gradient = make_tensor(xp.asarray(gradient, dtype=dtype))
     single = isinstance(inputs, Variable)
     wanted = [inputs] if isinstance(inputs, Variable) else list(inputs)
     nodes = []

@@ -11,6 +11,7 @@ from minires import backend, markup, ops, writes
 from minires.backend import Array
 from minires.backward import run_backward
 from minires.engine import Node, Op, Variable, is_grad_enabled, raw, register_tensor
+from minires.gradient_hooks import add_hook
 from minires.ops.reduction import Axis, normalize_axes
 
 Operator = Callable[["Tensor", Any], "Tensor"]
@@ -52,6 +53,19 @@ def _in_place(operation: Op) -> Operator:
 
 
 _SYMBOLS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**"}
+
+
+def _check_written(value: Any) -> None:
+    """Raise a ValueError where a gradient would be lost by writing `value` into an array."""
+    if isinstance(value, Variable) and value.node is not None and is_grad_enabled():
+        raise ValueError(
+            "writing a tensor that requires a gradient into another one would lose the gradient: "
+            "use minires.where, concatenate or stack, or write its detach()"
+        )
+
+
+def _kind(array: Array) -> tuple[Any, ...]:
+    return array.shape, array.dtype, backend.device_of(array)
 
 
 class Tensor(Variable):
@@ -115,6 +129,16 @@ class Tensor(Variable):
         array = raw(array)
         if not hasattr(array, "dtype") or array.dtype.kind not in "fiub":
             raise TypeError(f"data is an array of numbers, got {type(array).__name__}")
+        leaf = self.node or getattr(self, "_leaf", None)
+        if leaf is not None and _kind(array) != _kind(self.array):
+            if leaf.op is not None or array.dtype.kind != "f":
+                raise TypeError(
+                    f"data of {array.dtype} {array.shape} cannot take the place of {self.dtype} "
+                    f"{self.shape}, of which the graph expects a gradient"
+                )
+            renewed = Node(array)
+            renewed.hooks = leaf.hooks
+            self.node, self._leaf = (renewed, None) if self.node else (None, renewed)
         self.array = array
         writes.note(array)  # `p.data += 1` comes here too
 
@@ -188,6 +212,8 @@ class Tensor(Variable):
         ):
             got = f"shape {gradient.shape}" if isinstance(gradient, Tensor) else type(gradient)
             raise ValueError(f"grad wants a Tensor of shape {self.shape} or None, got {got}")
+        if gradient is not None:
+            gradient = gradient.astype(self.dtype)
         node = self.node or getattr(self, "_leaf", None)
         if node is not None:
             node.grad = gradient
@@ -246,8 +272,7 @@ class Tensor(Variable):
             raise ValueError("this tensor does not require a gradient, so a hook would never run")
         hooks: list[Any] = node.hooks if node.hooks is not None else []
         node.hooks = hooks
-        hooks.append(hook)
-        return lambda: hooks.remove(hook)
+        return add_hook(hooks, hook)
 
     def zero_grad(self) -> None:
         """Forget the gradient."""
@@ -263,6 +288,7 @@ class Tensor(Variable):
         Its gradient and graph stay as they are: this is how parameters are loaded and updated. A
         backward pass through an operation that read the old values is then an error.
         """
+        _check_written(values)
         self.array[...] = backend.to_device(_as_array(values, None, None), self.device)
         writes.note(self.array)
         return self
@@ -389,6 +415,7 @@ class Tensor(Variable):
                 "this tensor is in a graph, where an assignment would falsify what backward needs: "
                 "use minires.where, or write to .data under no_grad if you know that it is safe"
             )
+        _check_written(value)
         self.array[raw(key)] = raw(value)
         writes.note(self.array)
 

@@ -13,7 +13,7 @@ PACKAGE = Path(minires.__file__).resolve().parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 FLOORS = [
-    {"starting", "text", "bar"},
+    {"starting", "structures", "text", "bar"},
     {"backend", "random", "files", "markup"},
     {"locks", "typed"},
     {"kernels.machinery"},

@@ -37,7 +37,7 @@ def relu_gradient(g: Array, out: Array) -> Array:
     if xp is not np and (kernel := fused(xp, "T g, T y", "T dx", "dx = y <= 0 ? T(0) : g")):
         result: Array = kernel(g, out)
         return result
-    if xp is not np or g.dtype != out.dtype:
+    if xp is not np or g.dtype != out.dtype or out.dtype.itemsize > 8:
         chosen: Array = xp.where(out <= 0, g.dtype.type(0), g)
         return chosen
     dx, bits = empty(xp, out.shape, out.dtype), f"i{out.dtype.itemsize}"

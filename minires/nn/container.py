@@ -18,7 +18,8 @@ class _Ordered(Module):
         """Add one at the end."""
         if not isinstance(module, Module):
             raise TypeError(f"{type(self).__name__} holds Modules, got {type(module).__name__}")
-        setattr(self, str(len(self)), module)
+        numbers = [int(name) for name in self._modules if name.isdecimal()]
+        setattr(self, str(max(numbers, default=-1) + 1), module)
         return self
 
     def __len__(self) -> int:

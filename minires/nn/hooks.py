@@ -9,6 +9,7 @@ from typing import Any
 from minires import ops
 from minires.engine import Node
 from minires.errors import BackwardError
+from minires.structures import leaves, mapped
 from minires.tensors import Tensor
 
 
@@ -22,7 +23,7 @@ def run_with_backward_hooks(
     """
     inside = tuple(_view(a) if _wants_grad(a) else a for a in args)
     out = module.forward(*inside, **kwargs)
-    outputs = out if isinstance(out, tuple) else (out,)
+    outputs = leaves(out)
     if not any(_wants_grad(o) for o in outputs):
         return out
     watched = tuple(_view(o) if _wants_grad(o) else o for o in outputs)
@@ -67,7 +68,8 @@ def run_with_backward_hooks(
     for i, a in enumerate(inside):
         if _wants_grad(a):
             a.register_hook(partial(at_input, i))
-    return watched if isinstance(out, tuple) else watched[0]
+    given = iter(watched)
+    return mapped(lambda _: next(given), out)
 
 
 def _inputs_behind(inputs: Sequence[Any], outputs: Sequence[Any]) -> list[set[int]]:

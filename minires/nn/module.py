@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np  # for dtypes only
 
 from minires import backend, markup
-from minires.engine import Node, raw
+from minires.engine import raw
+from minires.gradient_hooks import add_hook
 from minires.kernels.machinery.threads import one_blas_thread
 from minires.nn.hooks import run_with_backward_hooks
 from minires.nn.summary import Summary, summary
@@ -297,7 +298,6 @@ class Module:
                 data = data.astype(np.dtype(dtype), copy=False)
             if data is not tensor.data:
                 tensor.data = data
-                tensor.node, tensor._leaf = None if tensor.node is None else Node(data), None
         return self
 
     # ------------------------------------------------------------------ hooks
@@ -307,15 +307,15 @@ class Module:
 
         Returns a function that removes the hook, as all three kinds do.
         """
-        return _register(self._forward_pre_hooks, hook)
+        return add_hook(self._forward_pre_hooks, hook)
 
     def register_forward_hook(self, hook: Callable[..., Any]) -> Callable[[], None]:
         """Call `hook(module, args, output)` after each forward; it may return another output."""
-        return _register(self._forward_hooks, hook)
+        return add_hook(self._forward_hooks, hook)
 
     def register_full_backward_hook(self, hook: Callable[..., Any]) -> Callable[[], None]:
         """Call `hook(module, grad_input, grad_output)` once both are known, each a tuple."""
-        return _register(self._backward_hooks, hook)
+        return add_hook(self._backward_hooks, hook)
 
     # ------------------------------------------------------------------ looking at it
 
@@ -363,11 +363,6 @@ class Module:
         Of this layer itself, without the modules inside.
         """
         return 0
-
-
-def _register(hooks: list[Any], hook: Any) -> Callable[[], None]:
-    hooks.append(hook)
-    return lambda: hooks.remove(hook)
 
 
 def _join(prefix: str, name: str) -> str:

@@ -12,6 +12,8 @@ from minires.kernels.machinery.blocks import Pair
 def _check(name: str, x: Array, kernel_size: Pair, stride: Pair, padding: Pair) -> None:
     if x.ndim != 4:
         raise ValueError(f"{name} wants images (N, H, W, C), got {tuple(x.shape)}")
+    if x.dtype.kind == "b":
+        raise TypeError(f"{name} wants numbers, got {x.dtype}")
     if min(kernel_size) < 1 or min(stride) < 1 or min(padding) < 0:
         raise ValueError(
             f"{name} wants kernel_size and stride of at least 1 and padding of at least 0, got "

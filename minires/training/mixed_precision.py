@@ -154,18 +154,18 @@ def half_weights(model: Module) -> Iterator[None]:
     """In the block, the parameters of convolutions and linear layers are float16 copies.
 
     They are the same tensors, so gradients arrive at them, and in float32: that is what the graph
-    knows them as. Batch norm's parameters stay float32.
+    knows them as, since only `array` is exchanged, not `data`. Batch norm's parameters stay float32.
     """
     masters = {
-        id(parameter): (parameter, parameter.data)
+        id(parameter): (parameter, parameter.array)
         for module in model.modules()
         if isinstance(module, Conv2d | Linear)
         for parameter in module.parameters()
     }
     for parameter, data in masters.values():
-        parameter.data = data.astype(np.float16)
+        parameter.array = data.astype(np.float16)
     try:
         yield
     finally:
         for parameter, data in masters.values():
-            parameter.data = data
+            parameter.array = data

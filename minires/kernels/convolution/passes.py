@@ -37,6 +37,8 @@ def conv2d(x: Array, w: Array, *, geometry: ConvGeometry) -> Array:
     (N, Ho, Wo, O) array
     """
     size = geometry.output_size(x.shape[1:3], w.shape[:2])
+    if 0 in (x.shape[3], w.shape[3]):  # an empty sum
+        return xp_of(x, w).zeros((x.shape[0], *size, w.shape[3]), x.dtype)
     out = empty(xp_of(x, w), (x.shape[0], *size, w.shape[3]), x.dtype)
     _correlate(x, w, out, geometry)
     return out
@@ -64,6 +66,8 @@ def conv2d_dx(g: Array, w: Array, *, input_size: Pair, geometry: ConvGeometry) -
     (down, across), (top, left), (tall, wide), groups = geometry
     shape = (g.shape[0], *input_size, Cg * groups)
     size = g.shape[1], g.shape[2]
+    if 0 in (Cg, O):
+        return xp.zeros(shape, g.dtype)
     problem = Problem(len(g), size, Cg * groups, O, (KH, KW), geometry, g.dtype, device_of(g))
     name = choose(problem, "dx").name
     if name == "im2col" and groups == 1 and g.dtype != "float16":  # it adds products up
@@ -100,6 +104,8 @@ def conv2d_dw(x: Array, g: Array, *, kernel_size: Pair, geometry: ConvGeometry) 
     (KH, KW, C/groups, O) array
     """
     size, (C, O) = (g.shape[1], g.shape[2]), (x.shape[3], g.shape[3])
+    if 0 in (C, O):
+        return xp_of(x, g).zeros((*kernel_size, C // geometry.groups, O), g.dtype)
     problem = Problem(len(x), size, C, O, kernel_size, geometry, g.dtype, device_of(g))
     name = choose(problem, "dw").name
     return ALGORITHMS[name].weight_gradient(x, g, kernel_size, geometry)
