@@ -14,9 +14,11 @@ import numpy as np  # legacy random state, and comparing buffers
 from minires import random, writes
 from minires.backend import Array
 from minires.engine import Op, no_grad, raw
-from minires.nn.module import Module
+from minires.nn.module import Module, Parameter
 from minires.observers import observe
+from minires.reachable import reachable
 from minires.source_lines import calling_line, line_of
+from minires.structures import leaves, mapped
 from minires.tensors import Tensor
 
 
@@ -105,16 +107,28 @@ def record(model: Callable[..., Any], examples: Sequence[Array]) -> Recording:
         If it looks at numbers, draws random ones, changes its state, has hooks, is in training
         mode, or returns something else than Tensors; the message names the line.
     """
-    names = _leaves(model)
+    check_modules(model)
+    names = {id(leaf.tensor.array): leaf for leaf in model_leaves(model)}
     numbers: dict[int, Ref] = {id(array): Ref(i) for i, array in enumerate(examples)}
     alive: list[Any] = [
         *examples,
         *(leaf.tensor.array for leaf in names.values()),
     ]  # ids are theirs
     steps: list[Recorded] = []
+    results_of: set[int] = {id(writes.owner(array)) for array in examples}
 
     def write(op: Op, arrays: Sequence[Any], constants: dict[str, Any], out: Tensor) -> None:
         inputs = [numbers.get(id(a), names.get(id(a), a)) for a in arrays]
+        taken = [a for a in (*inputs, *leaves(list(constants.values()))) if hasattr(a, "strides")]
+        if any(id(writes.owner(array)) in results_of for array in taken):
+            raise RecordingError(
+                f"{line_of(*calling_line())} computes with the numbers of a result outside of any "
+                "operation (such as an index, or which of several is the largest), which a list "
+                "of operations cannot repeat for other inputs"
+            )
+        owned = writes.owner(out.array)
+        results_of.add(id(owned))
+        alive.append(owned)
         number = numbers[id(out.array)] = Ref(len(examples) + len(steps))
         out.__class__ = Traced
         alive.extend((arrays, out.array))
@@ -129,36 +143,45 @@ def record(model: Callable[..., Any], examples: Sequence[Array]) -> Recording:
     with no_grad(), observe(write), _nothing_drawn(), _nothing_set(model):
         returned = model(*given)
     results: list[Array] = []
-    outputs = _structure(returned, numbers, results)
-    return Recording([Ref(i) for i in range(len(examples))], steps, outputs, results)
 
-
-def _leaves(model: Any) -> dict[int, Leaf]:
-    """The model's parameters and buffers, by the ids of their arrays."""
-    if not isinstance(model, Module):
-        return {}
-    for name, module in model.named_modules():
-        where = f"{name or 'the model'} ({type(module).__name__})"
-        if module.training:
-            raise RecordingError(f"{where} is in training mode: call eval() first")
-        if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
-            raise RecordingError(f"{where} has hooks, which a list of operations does not call")
-    tensors = [*model.named_parameters(), *model.named_buffers()]
-    return {id(tensor.array): Leaf(name, tensor) for name, tensor in tensors}
-
-
-def _structure(value: Any, numbers: dict[int, Ref], results: list[Array]) -> Any:
-    """`value` with Refs in place of its Tensors, whose arrays are added to `results`."""
-    if isinstance(value, Tensor):
+    def reference(value: Any) -> Ref:
+        if not isinstance(value, Tensor):
+            raise RecordingError(f"the model returns a {type(value).__name__}, not Tensors")
         if id(value.array) not in numbers:
             raise RecordingError("the model returns a Tensor that no operation on its input made")
         results.append(value.array)
         return numbers[id(value.array)]
-    if isinstance(value, tuple | list):
-        return type(value)([_structure(v, numbers, results) for v in value])
-    if isinstance(value, dict):
-        return {key: _structure(v, numbers, results) for key, v in value.items()}
-    raise RecordingError(f"the model returns a {type(value).__name__}, not Tensors")
+
+    outputs = mapped(reference, returned)
+    return Recording([Ref(i) for i in range(len(examples))], steps, outputs, results)
+
+
+def model_leaves(model: Any) -> list[Leaf]:
+    """The parameters and buffers of the modules that `model` is or uses, and its own tensors."""
+    found = []
+    for prefix, value in reachable(model).items():
+        if isinstance(value, Tensor):
+            found.append(Leaf(prefix, value))
+            continue
+        for name, module in value.named_modules(prefix):
+            tensors = module._parameters | module._buffers
+            found += [Leaf(_dotted(name, key), t) for key, t in tensors.items() if t is not None]
+    return found
+
+
+def check_modules(model: Any) -> None:
+    """Raise a RecordingError if a module of the model is in training mode or has hooks."""
+    for prefix, value in reachable(model).items():
+        for name, module in value.named_modules(prefix) if isinstance(value, Module) else ():
+            where = f"{name or 'the model'} ({type(module).__name__})"
+            if module.training:
+                raise RecordingError(f"{where} is in training mode: call eval() first")
+            if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
+                raise RecordingError(f"{where} has hooks, which a list of operations does not call")
+
+
+def _dotted(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}" if prefix else name
 
 
 @contextmanager
@@ -185,9 +208,8 @@ def _nothing_drawn() -> Iterator[None]:
 @contextmanager
 def _nothing_set(model: Any) -> Iterator[None]:
     """An error if a module's attributes or the values of its tensors change inside the block."""
-    modules = dict(model.named_modules()) if isinstance(model, Module) else {}
-    tensors = {f"{n}.{k}": t for n, m in modules.items() for k, t in m._buffers.items()}
-    before = {name: raw(tensor).copy() for name, tensor in tensors.items() if tensor is not None}
+    tensors = model_leaves(model)
+    before = [(leaf, leaf.tensor.array.copy()) for leaf in tensors if _is_buffer(leaf)]
     mine, assign, time = threading.get_ident(), Module.__setattr__, writes.tick()
 
     def refuse(self: Module, name: str, value: Any) -> None:
@@ -204,8 +226,11 @@ def _nothing_set(model: Any) -> Iterator[None]:
         yield
     finally:
         Module.__setattr__ = assign  # type: ignore[method-assign]
-    everything = dict(model.named_parameters()) if isinstance(model, Module) else {}
-    changed = [n for n, a in before.items() if not np.array_equal(raw(a), raw(tensors[n]))]
-    changed += [n for n, t in everything.items() if writes.since(t.array, time)]
+    changed = [f.name for f, array in before if not np.array_equal(array, raw(f.tensor))]
+    changed += [f.name for f in tensors if writes.since(f.tensor.array, time)]
     if changed:
-        raise RecordingError(f"the model writes to its {', '.join(changed)}")
+        raise RecordingError(f"the model writes to its {', '.join(dict.fromkeys(changed))}")
+
+
+def _is_buffer(leaf: Leaf) -> bool:
+    return not isinstance(leaf.tensor, Parameter)

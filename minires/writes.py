@@ -24,25 +24,28 @@ tick = itertools.count().__next__
 newest = -1
 """When anything was last written."""
 
+modules = -1
+"""When an attribute of any module was last set: other weights, or another mode."""
+
 _written: dict[int, tuple[int, weakref.ref[Any]]] = {}  # by the owning array's id
 
 
 def note(array: Array) -> None:
     """Remember that `array` has just been written to."""
     global newest
-    owner = _owner(array)
-    key = id(owner)
+    own = owner(array)
+    key = id(own)
     newest = tick()
-    _written[key] = newest, weakref.ref(owner, lambda _: _written.pop(key, None))
+    _written[key] = newest, weakref.ref(own, lambda _: _written.pop(key, None))
 
 
 def since(array: Array, time: int) -> bool:
     """Whether `array`, or what it is a view of, was written to after that time."""
-    found = _written.get(id(_owner(array)))
+    found = _written.get(id(owner(array)))
     return found is not None and found[0] > time
 
 
-def _owner(array: Array) -> Array:
+def owner(array: Array) -> Array:
     """The array whose memory this one shows."""
     while hasattr(base := getattr(array, "base", None), "dtype"):
         array = base

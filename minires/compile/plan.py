@@ -10,6 +10,7 @@ from typing import Any
 from minires import writes
 from minires.compile.variant import Variant
 from minires.engine import raw
+from minires.recording import RecordingError, check_modules
 
 MOST_SHAPES = 8
 """How many input shapes a plan remembers; the one that was not used for longest goes first."""
@@ -69,9 +70,19 @@ class Plan:
                     f"{leaf.name} has changed since the model was compiled: refresh() prepares the "
                     "plan for what it is now"
                 )
-            if getattr(self.model, "training", False):
-                raise StaleError("the model is in training mode now: call its eval() first")
+            if variant.modules != writes.modules:
+                self._check(variant)
             return variant(*map(raw, inputs))
+
+    def _check(self, variant: Variant) -> None:
+        """Raise a StaleError if modules are in another mode now, or have other weights."""
+        try:
+            check_modules(self.model)
+        except RecordingError as error:
+            raise StaleError(str(error)) from None
+        if gone := variant.replaced():
+            raise StaleError(f"{gone} is another tensor now: refresh() records the model anew")
+        variant.modules = writes.modules
 
     def _variant(self, *inputs: Any) -> Variant:
         """What has been prepared for inputs of these shapes, or is now."""
@@ -85,10 +96,13 @@ class Plan:
             return self._variants[key]
 
     def refresh(self) -> None:
-        """Prepare the model's weights as they are now, without recording it again."""
+        """Prepare the weights as they are now; record again only if others have replaced them."""
         with self._lock:
-            for variant in self._variants.values():
-                variant.build()
+            for key, variant in self._variants.items():
+                if variant.replaced():
+                    self._variants[key] = Variant(self.model, variant.examples)
+                else:
+                    variant.build()
 
     @property
     def history(self) -> list[tuple[str, list[str]]]:

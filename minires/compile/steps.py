@@ -13,6 +13,7 @@ import numpy as np
 from minires.backend import Array
 from minires.engine import Op, make_tensor, no_grad, raw
 from minires.recording import Leaf, Recording, Ref
+from minires.structures import leaves, mapped
 
 
 @dataclass
@@ -97,7 +98,7 @@ class Program:
 
     def results(self) -> list[Any]:
         """The Refs, or constant arrays, of all Tensors that the model returns."""
-        return list(_flat(self.outputs))
+        return leaves(self.outputs)
 
     def uses(self) -> Counter[Ref]:
         """How many steps and outputs need each value."""
@@ -125,31 +126,14 @@ def program(recording: Recording, examples: Iterable[Array]) -> Program:
                 tensors = [make_tensor(i) if hasattr(i, "ndim") else i for i in inputs]
                 known[recorded.out] = raw(recorded.op(*tensors, **recorded.constants))
     shapes = [(array.shape, array.dtype) for array in examples]
-    return Program(recording.inputs, shapes, steps, _filled(recording.outputs, known))
+    outputs = mapped(lambda ref: known.get(ref, ref), recording.outputs)
+    return Program(recording.inputs, shapes, steps, outputs)
 
 
 def _resolved(value: Any, known: dict[Ref, Array]) -> Any:
     if isinstance(value, Leaf):
         return value.tensor.array
     return known.get(value, value) if type(value) is Ref else value
-
-
-def _filled(outputs: Any, known: dict[Ref, Array]) -> Any:
-    if type(outputs) is Ref:
-        return known.get(outputs, outputs)
-    if isinstance(outputs, dict):
-        return {key: _filled(value, known) for key, value in outputs.items()}
-    return type(outputs)([_filled(value, known) for value in outputs])
-
-
-def _flat(outputs: Any) -> Iterable[Any]:
-    if isinstance(outputs, dict):
-        outputs = list(outputs.values())
-    if not isinstance(outputs, list | tuple):
-        yield outputs
-        return
-    for value in outputs:
-        yield from _flat(value)
 
 
 def is_vector(value: Any, length: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from minires import profiler, writes
 from minires.backend import Array, xp_of
+from minires.batch_axis import independent
 from minires.compile.rewrites import rewrite
 from minires.compile.steps import Program, program
 from minires.compile.walk import Walk, run
@@ -17,7 +18,8 @@ from minires.engine import make_tensor
 from minires.kernels.machinery.blocks import ranges
 from minires.kernels.machinery.threads import one_blas_thread, parallel
 from minires.markup import aligned
-from minires.recording import Leaf, Recording, RecordingError, record
+from minires.recording import Leaf, Recording, RecordingError, model_leaves, record
+from minires.structures import mapped
 
 PIECES = 4
 """Into how many pieces images are cut at most: a thread sends one through all steps at a time."""
@@ -38,10 +40,13 @@ class Variant:
         What each rewrite did, and the steps after it.
     prepared : int
         When weights were laid out, on the clock of `writes`.
+    modules : int
+        When an attribute of any module was set last, as far as this has been looked into.
     """
 
     def __init__(self, model: Callable[..., Any], examples: Sequence[Array]) -> None:
-        self._xp = xp_of(*examples)
+        self._model, self.examples, self._xp = model, examples, xp_of(*examples)
+        self.modules = writes.modules
         self._shapes = [(a.shape, a.dtype) for a in examples]
         drawn = [[_drawn(a, sign) for a in examples] for sign in (1, -1)]
         with one_blas_thread():
@@ -78,6 +83,11 @@ class Variant:
             rewrite(made, partial(self._note, made))
             self._free[length] = [self._walk(length)]
 
+    def replaced(self) -> str | None:
+        """A weight that is no longer the model's, if there is one."""
+        kept = {id(leaf.tensor) for leaf in model_leaves(self._model)}
+        return next((leaf.name for leaf, _ in self._leaves if id(leaf.tensor) not in kept), None)
+
     def changed(self) -> Leaf | None:
         """A weight that has changed since `build`, if there is one."""
         for leaf, array in self._leaves:
@@ -87,7 +97,8 @@ class Variant:
 
     def __call__(self, *inputs: Array) -> Any:
         """What the model gives, new Tensors in its structure."""
-        return _structured(self._recording.outputs, iter(self._run(inputs)))
+        results = iter(self._run(inputs))
+        return mapped(lambda _: make_tensor(next(results)), self._recording.outputs)
 
     def _run(self, inputs: Sequence[Array]) -> list[Array]:
         profile = profiler.current()
@@ -121,12 +132,12 @@ class Variant:
         self.history.append((rule, made.lines()))
 
     def _cut(self) -> list[tuple[int, int]]:
-        """The pieces that the images are cut into; none where results are not of images."""
-        shapes = [shape for shape, _ in self._shapes] + [r.shape for r in self._recording.results]
-        lengths = {shape[0] if shape else 0 for shape in shapes}
-        images = lengths.pop()
-        alone = bool(lengths) or images < 2 or self._xp is not np
-        return [] if alone else ranges(images, min(PIECES, images))
+        """The pieces that the images are cut into; none where they depend on each other."""
+        images = self._shapes[0][0][0] if self._shapes and self._shapes[0][0] else 0
+        together = images < 2 or self._xp is not np
+        if together or not independent(self._recording, self.examples):
+            return []
+        return ranges(images, min(PIECES, images))
 
     def _record_pieces(
         self, model: Callable[..., Any], examples: Sequence[Array]
@@ -180,12 +191,3 @@ def _drawn(example: Array, sign: int) -> Array:
     mean, deviation = (float(wide.mean()), float(wide.std())) if example.size else (0.0, 0.0)
     drawn = mean + (deviation or 1.0) * rng.standard_normal(example.shape)
     return xp.asarray((sign * drawn).astype(example.dtype))
-
-
-def _structured(outputs: Any, results: Iterator[Array]) -> Any:
-    """The structure of what the model returned, with the next result for each Tensor."""
-    if isinstance(outputs, dict):
-        return {key: _structured(value, results) for key, value in outputs.items()}
-    if isinstance(outputs, list | tuple):
-        return type(outputs)([_structured(value, results) for value in outputs])
-    return make_tensor(next(results))

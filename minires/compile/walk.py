@@ -113,7 +113,8 @@ class Walk:
         xp, name = xp_of(out), step.op.name
         if name == "relu":
             return [lambda: xp.maximum(inputs[0], 0, out=out)], Choice("maximum", "in place")
-        if name in UFUNCS and not step.constants:
+        own = all(getattr(i, "dtype", out.dtype) == out.dtype for i in inputs)
+        if name in UFUNCS and not step.constants and own:  # of integers, NumPy's result is another
             function = getattr(xp, UFUNCS[name])
             return [lambda: function(*inputs, out=out)], Choice(UFUNCS[name], "one call")
         given = [make_tensor(i) if hasattr(i, "ndim") else i for i in inputs]

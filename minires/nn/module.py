@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np  # for dtypes only
 
-from minires import backend, markup
+from minires import backend, markup, writes
 from minires.engine import raw
 from minires.gradient_hooks import add_hook
 from minires.kernels.machinery.threads import one_blas_thread
@@ -87,6 +87,7 @@ class Module:
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Register parameters and modules; what replaces one of its kind has its place."""
+        writes.modules = writes.tick()
         attributes: dict[str, Any] = self.__dict__
         own = next((table for table in _TABLES if name in attributes.get(table, ())), "")
         if isinstance(value, Parameter | Module):
@@ -116,6 +117,7 @@ class Module:
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def __delattr__(self, name: str) -> None:
+        writes.modules = writes.tick()
         for table in _TABLES:
             if name in self.__dict__.get(table, ()):
                 del self.__dict__[table][name]

@@ -154,7 +154,7 @@ def half_weights(model: Module) -> Iterator[None]:
     """In the block, the parameters of convolutions and linear layers are float16 copies.
 
     They are the same tensors, so gradients arrive at them, and in float32: that is what the graph
-    knows them as, since only `array` is exchanged, not `data`. Batch norm's parameters stay float32.
+    knows them as, since `array` is exchanged, not `data`. Batch norm's parameters stay float32.
     """
     masters = {
         id(parameter): (parameter, parameter.array)

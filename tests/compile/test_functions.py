@@ -1,0 +1,113 @@
+"""Functions, bound methods and objects that use a network: what a plan knows of their weights."""
+
+from collections import OrderedDict, namedtuple
+from functools import partial
+
+import numpy as np
+import pytest
+from helpers import close, normal
+
+import minires
+from minires import Tensor, nn, no_grad, ops
+from minires.compile import RecordingError, StaleError
+
+Pair = namedtuple("Pair", "a b")
+
+
+class Caller:
+    def __init__(self, net):
+        self.parts = {"net": [net]}
+
+    def __call__(self, x):
+        return self.parts["net"][0](x)
+
+
+def both(net, x):
+    return net(x)
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda net: net.forward,
+        lambda net: lambda x: net(x),
+        lambda net: partial(both, net),
+        Caller,
+        lambda net: Caller(net).__call__,
+    ],
+)
+def test_weights_are_found_behind_a_function(around):
+    net = nn.Sequential(nn.Conv2d(4, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 2, 1)).eval()
+    x, model = Tensor(normal(2, 6, 6, 4, dtype=np.float32)), around(net)
+    plan = minires.compile(model, x)
+    with no_grad():
+        for parameter in net.parameters():
+            parameter *= 2
+    with pytest.raises(StaleError, match=r"\d\.(weight|bias) has changed"):
+        plan(x)
+    plan.refresh()
+    close(plan(x), net(x), 1e-5, 1e-5)
+    net.train()
+    with pytest.raises(StaleError, match="in training mode"):
+        plan(x)
+
+
+def test_weights_that_were_replaced():
+    net, x = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1)).eval(), Tensor(np.ones((1, 2), "f"))
+    plan = minires.compile(net, x)
+
+    def replaced():
+        with pytest.raises(StaleError, match=r"\.(weight|bias) is another tensor now: refresh"):
+            plan(x)
+        plan.refresh()
+        close(plan(x), net(x), 1e-5, 1e-5)
+
+    net[0].weight = nn.Parameter(np.full((2, 3), 9, np.float32))
+    replaced()
+    net[1] = nn.Linear(3, 4).eval()
+    replaced()
+    assert plan(x).shape == (1, 4)
+
+
+def test_a_network_in_training_mode_behind_a_function():
+    norm = nn.BatchNorm2d(3)
+    with pytest.raises(RecordingError, match=r"norm \(BatchNorm2d\) is in training mode"):
+        minires.compile(lambda x: norm(x), normal(4, 8, 8, 3, dtype=np.float32))
+    assert norm.num_batches_tracked.item() == 0
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int64])
+@pytest.mark.parametrize("name", ["exp", "sqrt", "tanh", "log"])
+def test_functions_of_integers(name, dtype):
+    x = np.array([0, 1, 5]).astype(dtype)
+    function = getattr(ops, name)
+    later = Tensor(np.array([3, 12, 10]).astype(dtype))
+    plan = minires.compile(lambda x: function(x + x), Tensor(x + 1))
+    wanted = function(later + later)
+    assert plan(later).dtype == wanted.dtype
+    close(plan(later), wanted, 1e-3)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda x: Pair(x * 2, x + 1), lambda x: OrderedDict(a=x * 2), lambda x: [x * 2, (x, {1: x})]],
+)
+def test_structures_are_kept(make):
+    x = Tensor([1.0, 2.0])
+    plain = make(x)
+    found = minires.compile(lambda x: make(x * 1), x)(x)
+    assert type(found) is type(plain)
+    assert minires.structures.mapped(type, found) == minires.structures.mapped(type, plain)
+
+
+def test_which_is_the_largest_is_no_constant():
+    """Of small numbers the example would not show it."""
+    with pytest.raises(RecordingError, match=r"test_functions\.py:\d+.* of a result outside"):
+        minires.compile(
+            lambda x: x / minires.maximum(abs(x).max(), 1.0), Tensor(np.array([0.1, 0.2], "f"))
+        )
+
+
+def test_a_result_as_an_index():
+    with pytest.raises(RecordingError):
+        minires.compile(lambda x: x[x.argmax(axis=0)], Tensor(np.array([0.1, 0.2, 0.15], "f")))
