@@ -64,7 +64,7 @@ def pattern(verdict: Verdict, arguments: dict[str, Any]) -> str:
     )
     shapes = [v.shape for v in arguments.values() if isinstance(v, np.ndarray)]
     with np.errstate(all="ignore"):
-        hint = hints.find(comparison, hints.Evidence(expected, nothing, shapes, False, False))
+        hint = hints.find(comparison, hints.Evidence(expected, nothing, shapes))
     return _translated(hint or "")
 
 

@@ -134,6 +134,8 @@ def gradcheck(
                 Tolerance(atol, rtol),
                 step,
                 level,
+                trial.values,
+                trial.nonlinear,
             )
             comparisons += compare_elements(check) if full else compare_directions(check, rng)
             evaluations += lines.evaluations

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np  # host arithmetic in float64
 
-from minires.gradcheck import hints
+from minires.gradcheck import hints, jacobian
 from minires.gradcheck.comparison import Comparison
+from minires.gradcheck.linearity import Finding
 from minires.gradcheck.numeric import (
     Lines,
     Place,
@@ -58,24 +59,39 @@ class Check:
     tolerance: Tolerance
     step: float
     order: int
+    values: list[HostArray]  # of the outputs
+    nonlinear: list[Finding]
 
     @property
     def rows(self) -> list[tuple[int, int]]:
         """(output, cotangent) of each row of `lines`."""
         return [(i, k) for i, vs in enumerate(self.cotangents) for k in range(len(vs))]
 
+    def cause(self, output: int, i: int | None, error: float) -> str | None:
+        """What is known to put values of one gradient off by so much, relative to the largest."""
+        for f in self.nonlinear:
+            if (f.output, f.input) == (output, i) and error <= f.explains:
+                return f"it {f.text}"
+        return None
+
 
 def compare_elements(check: Check) -> list[Comparison]:
     """Every element of every input: two evaluations each."""
-    comparisons = []
+    of_inputs = []
     for i, array in enumerate(check.lines.point):
         places = [element_line(array, index) for index in np.ndindex(array.shape)]
         steps = element_steps(array, check.step).ravel()
         retries = [retry_steps(*pair) for pair in zip(steps, array.ravel(), strict=True)]
         analytic = np.array([_analytic(check, row, i).ravel() for row in check.rows])
-        entries = _Entries(check, places, list(steps), retries, analytic)
-        comparisons += entries.comparisons(check.problem.inputs[i], array.shape, i)
-    return comparisons
+        of_inputs.append(_Entries(check, places, list(steps), retries, analytic))
+    numeric = [entries.numeric for entries in of_inputs]
+    return [
+        comparison
+        for i, entries in enumerate(of_inputs)
+        for comparison in entries.comparisons(
+            check.problem.inputs[i], check.lines.point[i].shape, i, numeric
+        )
+    ]
 
 
 def compare_directions(check: Check, rng: np.random.Generator) -> list[Comparison]:
@@ -214,19 +230,30 @@ class _Entries:
                 break
 
     def comparisons(
-        self, name: str, shape: tuple[int, ...] | None, i: int | None
+        self,
+        name: str,
+        shape: tuple[int, ...] | None,
+        i: int | None,
+        numeric: Sequence[HostArray] = (),
     ) -> list[Comparison]:
         """One per output: that of its worst cotangent.
 
         `shape` is the input's, None where entries are directions; `i` is the input, None for many.
+        `numeric` are the numeric gradients with respect to all inputs, each (rows, entries).
         """
         return [
-            self._comparison(output, label, name, shape, i)
+            self._comparison(output, label, name, shape, i, numeric)
             for output, label in enumerate(self.check.problem.name_outputs())
         ]
 
     def _comparison(
-        self, output: int, label: str, name: str, shape: tuple[int, ...] | None, i: int | None
+        self,
+        output: int,
+        label: str,
+        name: str,
+        shape: tuple[int, ...] | None,
+        i: int | None,
+        numeric: Sequence[HostArray],
     ) -> Comparison:
         check = self.check
         rows = [r for r, (o, _) in enumerate(check.rows) if o == output]
@@ -252,10 +279,38 @@ class _Entries:
             kinks=self.kinks[r].reshape(places),
             shapes=[a.shape for a in check.problem.point] + [check.cotangents[output][0].shape],
             none=i is not None and check.gradients[output][check.rows[r][1]][i] is None,
-            deaf=len(rows) > 1 and bool((self.analytic[rows] == self.analytic[r]).all()),
+            cause=check.cause(output, i, comparison.relative_error),
             noise=float(check.lines.noise(max(self.steps))[r]),
         )
+        if i is not None and shape is not None:
+            evidence = self._look_closer(evidence, output, r, i, numeric)
         return comparison.with_hint(hints.find(comparison, evidence))
+
+    def _look_closer(
+        self, evidence: hints.Evidence, output: int, r: int, i: int, numeric: Sequence[HostArray]
+    ) -> hints.Evidence:
+        """The evidence of one input's entries, with all that a rule may have made them of."""
+        check = self.check
+        point, names = check.problem.point, check.problem.inputs
+        upstream = check.cotangents[output][check.rows[r][1]]
+        return replace(
+            evidence,
+            x=point[i],
+            upstream=upstream,
+            known={
+                **dict(zip(names, point, strict=True)),
+                "out": check.values[output],
+                "g": upstream,
+            },
+            others={
+                name: n[r].reshape(x.shape)
+                for j, (name, n, x) in enumerate(zip(names, numeric, point, strict=True))
+                if j != i
+            },
+            jacobian=lambda: jacobian.measure(
+                check.problem, output, i, [v.shape for v in check.values], check.step
+            ),
+        )
 
     def _badness(self, r: int) -> float:
         """How far a row is from passing: above 1 it fails."""

@@ -35,7 +35,7 @@ class Broken:
 
 def each(function):
     """`function` on every gradient that there is."""
-    return lambda grads: [None if g is None else function(np.array(g)) for g in grads]
+    return lambda grads: [None if g is None else np.asarray(function(np.array(g))) for g in grads]
 
 
 def only(index, function):
@@ -43,7 +43,7 @@ def only(index, function):
 
     def change(grads):
         return [
-            function(np.array(g)) if i == index and g is not None else g
+            np.asarray(function(np.array(g))) if i == index and g is not None else g
             for i, g in enumerate(grads)
         ]
 
@@ -51,6 +51,8 @@ def only(index, function):
 
 
 def first_index_only(g):
+    if not g.ndim:
+        return g
     kept = np.zeros_like(g)
     kept[:1] = g[:1]
     return kept
@@ -66,7 +68,7 @@ def averaged(g):
 
 
 def rolled(g):
-    return np.roll(g, 1, axis=-1)
+    return np.roll(g, 1, axis=-1) if g.ndim else g
 
 
 def backwards(g):
@@ -78,7 +80,11 @@ def in_memory_order(g):
 
 
 def clipped(g):
-    return np.clip(g, -2, 2)
+    return np.asarray(np.clip(g, -2, 2))  # of 0-d arrays NumPy makes scalars
+
+
+def size_only(g):
+    return np.asarray(abs(g))
 
 
 def exchanged(grads):
@@ -91,7 +97,7 @@ def exchanged(grads):
 def ways(arguments):
     """All ways for a rule of that many arguments."""
     yield Broken("upstream ignored", upstream=np.ones_like)
-    yield Broken("upstream's size only", upstream=abs)
+    yield Broken("upstream's size only", upstream=size_only)
     yield Broken("upstream clipped", upstream=clipped)
     yield Broken("in float32", each(lambda g: g.astype(np.float32)))
     yield Broken("in the order of memory", each(in_memory_order))
