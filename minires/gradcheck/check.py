@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np  # host arithmetic in float64
 
 from minires.gradcheck.compare import (
+    DIRECTIONS,
     Check,
     Tolerance,
     compare_directions,
@@ -18,6 +19,7 @@ from minires.gradcheck.compare import (
 )
 from minires.gradcheck.comparison import Comparison
 from minires.gradcheck.numeric import DIRECTION_STEP, STEP, Lines
+from minires.gradcheck.progress import Progress
 from minires.gradcheck.report import Report
 from minires.gradcheck.subject import Subject, differentiated
 from minires.gradcheck.trial import Trial
@@ -64,6 +66,8 @@ def gradcheck(
     Also checked: forward and backward give the same bits when repeated, `backward()` accumulates,
     other memory layouts give the same gradients, and so does asking for some of them only; the
     backward is linear in v and computes in float64; neither inputs nor v are modified.
+
+    A check of more than a second or two shows its progress where standard error is a terminal.
 
     Parameters
     ----------
@@ -117,7 +121,9 @@ def gradcheck(
     problems: list[str] = []
     comparisons: list[Comparison] = []
     evaluations = 0
-    with subject.surroundings, np.errstate(all="ignore"):  # what is not finite is reported
+    progress = Progress(subject.name, full)
+    # what is not finite is reported
+    with subject.surroundings, np.errstate(all="ignore"), progress:
         problem = subject.problem()
         for level in range(1, order + 1):
             rng = np.random.default_rng([seed, level])
@@ -125,7 +131,9 @@ def gradcheck(
             problems += [f"order {level}: {text}" for text in trial.problems]
             if not trial.gradients:
                 break
-            lines = Lines(problem, trial.cotangents)
+            elements = sum(a.size for a in problem.point)
+            progress.expect(1 + 2 * (elements if full else DIRECTIONS))
+            lines = Lines(problem, trial.cotangents, progress.step)
             check = Check(
                 problem,
                 trial.cotangents,

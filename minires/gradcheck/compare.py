@@ -71,7 +71,7 @@ class Check:
         """What is known to put values of one gradient off by so much, relative to the largest."""
         for f in self.nonlinear:
             if (f.output, f.input) == (output, i) and error <= f.explains:
-                return f"it {f.text}"
+                return f.text
         return None
 
 

@@ -74,7 +74,8 @@ def measure(
     size, point = math.prod(shapes[i]), problem.point[j]
     if not (
         0 < point.size <= MOST_INPUTS
-        and 0 < min(size, MOST_OUTPUTS) * sum(map(math.prod, shapes)) <= MOST_WEIGHTS
+        and size > 1  # of one output entry the gradient says it all
+        and min(size, MOST_OUTPUTS) * sum(map(math.prod, shapes)) <= MOST_WEIGHTS
     ):
         return None
     picked = np.random.default_rng(0).permutation(size)[:MOST_OUTPUTS]
@@ -85,10 +86,8 @@ def measure(
     lines = Lines(problem, [list(units) if k == i else [np.zeros(s)] for k, s in enumerate(shapes)])
     mine = slice(i, i + len(picked))  # one row for each output before
     steps = element_steps(lines.point[j], step)
-    numeric, kinks = (
-        np.zeros((len(picked), *point.shape)),
-        np.zeros((len(picked), *point.shape), bool),
-    )
+    numeric = np.zeros((len(picked), *point.shape))
+    kinks = np.zeros(numeric.shape, bool)
     for index in np.ndindex(point.shape):
         slopes = lines.slopes(element_line(lines.point[j], index), float(steps[index]))
         numeric[:, *index] = slopes.central[mine]
@@ -126,7 +125,8 @@ def find(jacobian: Jacobian) -> str | None:
 
 
 def _alike(j: Jacobian) -> Alike:
-    return Alike(CLOSE * (abs(j.numeric).max(initial=0) or 1.0))
+    scale = abs(j.numeric).max(initial=0) or 1.0
+    return Alike(min(CLOSE * scale, abs(j.analytic - j.numeric).max(initial=0) / 10))
 
 
 def _rearranged(j: Jacobian, alike: Alike) -> str | None:
@@ -169,7 +169,7 @@ def find_example(j: Jacobian) -> str | None:
     missing, extra = zero & no_zero, ~zero & ~no_zero
     at_extra = extra.sum() >= missing.sum()
     chosen = extra if at_extra else missing
-    if chosen.sum() < (abs(j.analytic - j.numeric) > alike.tolerance).sum() / 4:
+    if chosen.sum() < max(1, j.wrong(alike).sum() / 4):
         return None
     where_from = abs(np.where(chosen, j.analytic if at_extra else j.numeric, 0))
     row, *index = (int(k) for k in np.unravel_index(where_from.argmax(), chosen.shape))

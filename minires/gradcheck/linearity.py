@@ -6,8 +6,9 @@ and one that rounds to float32 is linear to seven digits.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np  # host arithmetic in float64
@@ -30,7 +31,7 @@ class Finding:
     ----------
     output, input : int
     text : str
-        Goes on after "the gradient of ... by ...".
+        As a hint says it.
     explains : float
         How large a relative error of the values may come from it.
     """
@@ -39,6 +40,11 @@ class Finding:
     input: int
     text: str
     explains: float = math.inf
+
+    def of(self, name: str) -> str:
+        """The text, of a gradient with a name."""
+        begin, _, rest = self.text.partition("it is ")
+        return f"{name}: {self.text}" if begin else f"{name} is {rest}"
 
 
 def find_nonlinear(
@@ -57,22 +63,28 @@ def find_nonlinear(
             cancels = abs(g).max(initial=0) <= max(1e-9, 1e-6 * largest)
             narrow = None if cancels else _narrow(g, rounded[j])
             if narrow or not close(in_parts[j], g):
-                found.append(_cause(graph, (i, j), v, g, in_parts[j], narrow))
+                of = functools.partial(_gradient, graph, i, j)
+                found.append(Finding(i, j, *_cause(of, v, g, in_parts[j], narrow)))
     return found
 
 
 def _in_parts(graph: Graph, i: int, v: HostArray) -> list[HostArray]:
     """The gradients put together of two: those of every other entry of the upstream gradient.
 
-    The even entries far larger and negated, the odd ones far smaller.
+    The even entries far larger, the odd ones far smaller, and all negated.
     """
     even = (np.arange(v.size) % 2 == 0).reshape(v.shape)
     large = graph.gradient(i, np.where(even, -v * SCALE, 0.0))
-    small = graph.gradient(i, np.where(even, 0.0, v / SCALE))
+    small = graph.gradient(i, np.where(even, 0.0, -v / SCALE))
     return [
-        np.zeros(leaf.shape) + (0 if s is None else s * SCALE) - (0 if b is None else b / SCALE)
+        np.zeros(leaf.shape) - (0 if s is None else s * SCALE) - (0 if b is None else b / SCALE)
         for leaf, b, s in zip(graph.leaves, large, small, strict=True)
     ]
+
+
+def _gradient(graph: Graph, i: int, j: int, v: HostArray) -> HostArray:
+    gradient = graph.gradient(i, v)[j]
+    return np.zeros(graph.leaves[j].shape) if gradient is None else gradient
 
 
 def _narrow(g: HostArray, of_rounded: HostArray | None) -> str | None:
@@ -84,64 +96,47 @@ def _narrow(g: HostArray, of_rounded: HostArray | None) -> str | None:
 
 
 def _cause(
-    graph: Graph,
-    pair: tuple[int, int],
+    of: Callable[[HostArray], HostArray],
     v: HostArray,
     g: HostArray,
     in_parts: HostArray,
     narrow: str | None,
-) -> Finding:
-    """The first of the reasons that there may be."""
-    i, j = pair
+) -> tuple[str, float]:
+    """The first of the reasons there may be, and the relative error that it explains.
 
-    def of(upstream: HostArray) -> HostArray:
-        gradient = graph.gradient(i, upstream)[j]
-        return np.zeros_like(g) if gradient is None else gradient
-
+    `of` gives the gradient for another upstream gradient than v.
+    """
     largest = abs(g).max(initial=0)
-    if g.any() and np.array_equal(of(-v * np.linspace(1, 2, v.size).reshape(v.shape)), g):
-        return Finding(
-            i,
-            j,
-            "ignores the upstream gradient: another one gives the very same (a factor g, the chain "
-            "rule's, is forgotten?)",
-        )
+    if g.any() and np.array_equal(of(-v * np.linspace(2, 3, v.size).reshape(v.shape)), g):
+        return (
+            "the upstream gradient is ignored: another one gives the same analytic gradient (the "
+            "chain rule's factor g forgotten?)"
+        ), math.inf
     if narrow:
-        return Finding(
-            i,
-            j,
-            f"is computed in {narrow} though every input is float64: np.zeros_like(x) keeps the "
-            "dtype",
-            PRECISION[narrow],
-        )
+        return (
+            f"it is computed in {narrow} though every input is float64: np.zeros_like(x) keeps the "
+            "dtype"
+        ), PRECISION[narrow]
     if abs(of(0 * v)).max(initial=0) > 1e-12 + 1e-8 * largest:
-        return Finding(
-            i,
-            j,
-            "is not linear in the upstream gradient: where all of that is 0, it is not 0 (a part "
-            "of the rule ignores it: a factor g forgotten?)",
-        )
+        return (
+            "it is not linear in the upstream gradient: where all of that is 0, it is not 0 (a "
+            "part of the rule ignores it: a factor g forgotten?)"
+        ), math.inf
     if (abs(in_parts - g) <= PRECISION["float32"] * largest).all():
-        return Finding(
-            i,
-            j,
-            "is right to seven digits only, as if computed in float32, though every input is "
-            "float64",
-            PRECISION["float32"],
-        )
+        return (
+            "it is right to seven digits only, as if computed in float32, though every input is "
+            "float64"
+        ), PRECISION["float32"]
     if not close(-of(-v), g):
-        return Finding(
-            i,
-            j,
-            "is not linear in the upstream gradient: a negated one does not negate it (abs, a "
-            "square, a mask where g > 0?)",
-        )
-    return Finding(
-        i,
-        j,
-        f"is not linear in the upstream gradient: entries that are 0, negated, {SCALE:.0e} times "
-        "larger or smaller count for more or less (clipped, rounded to 0, divided by?)",
-    )
+        return (
+            "it is not linear in the upstream gradient: a negated one does not negate it (abs, a "
+            "square, a mask where g > 0?)"
+        ), math.inf
+    return (
+        "it is not linear in the upstream gradient: entries that are 0, negated, "
+        f"{SCALE:.0e} times larger or smaller count for more or less (clipped, rounded to 0, "
+        "divided by?)"
+    ), math.inf
 
 
 def _rounded(array: HostArray, dtype: str) -> HostArray:

@@ -22,7 +22,7 @@ def multiple(a: HostArray, n: HostArray, alike: Alike, shapes: Shapes) -> str | 
         return "the sign is wrong: analytic = -numeric"
     ratio = simple_ratio(abs(factor))
     if ratio is None:
-        if (abs(n) > alike.tolerance).sum() < 2:
+        if (abs(n) > alike.tolerance).sum() < 2 and abs(factor - 1) > 0.01:
             return None  # of one number every other one is a multiple
         return f"off by a factor: analytic = {factor:.9g} * numeric"
     sign = "-" if factor < 0 else ""
@@ -79,8 +79,9 @@ def shifted(a: HostArray, n: HostArray, alike: Alike) -> str | None:
             for axis, k in zip(axes, by, strict=True):
                 here[axis] = slice(max(-k, 0), a.shape[axis] - max(k, 0))
                 there[axis] = slice(max(k, 0), a.shape[axis] - max(-k, 0))
-            piece = n[tuple(there)]
-            if (abs(piece) > alike.tolerance).sum() > 1 and alike(a[tuple(here)], piece):
+            got, unmoved, piece = a[tuple(here)], n[tuple(here)], n[tuple(there)]
+            several = (abs(piece) > alike.tolerance).sum() > 1
+            if several and alike(got, piece) and not alike(got, unmoved):
                 if len(axes) == 1:
                     axis, k = axes[0], by[0]
                     sign = "+" if k > 0 else "-"
@@ -159,7 +160,7 @@ def _is_sum(
 
 
 def unlike_sums(a: HostArray, n: HostArray) -> str | None:
-    """Sums that are 0 in the numeric gradient only, as behind a softmax or what subtracts a mean."""
+    """Sums that are 0 in the numeric gradient only, as behind a softmax, or less a mean."""
     for axis in range(a.ndim):
         if a.shape[axis] < 2:
             continue

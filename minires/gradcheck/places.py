@@ -88,7 +88,8 @@ def _only_used(a: HostArray, n: HostArray, names: Names, alike: Alike) -> str | 
         used = (abs(a) > alike.tolerance).any(axis=others)
         if name and used.sum() == 1 and (abs(n) > alike.tolerance).any(axis=others).sum() > 1:
             found.append(f"index {used.argmax()} of {name}")
-    return " and ".join(found) or None
+    of_output = [text for text in found if text.endswith("of the output")]
+    return " and ".join(of_output or found) or None
 
 
 def _shares(wrong: HostArray, relevant: HostArray, axis: int) -> HostArray:

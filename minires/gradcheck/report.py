@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 
 from minires.gradcheck import pictures
 from minires.gradcheck.comparison import Comparison
+from minires.gradcheck.progress import shorter_way
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+MANY = 5000
+"""From how many evaluations a report names the mode that takes few."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,8 @@ class Report:
         lines = [self.summary]
         lines += [f"  WRONG {problem}" for problem in self.problems]
         lines += map(str, sorted(self.comparisons, key=lambda c: (c.order, c.passed)))
+        if self.mode == "full" and self.evaluations >= MANY:
+            lines.append(f"  {shorter_way(self.name, self.evaluations)}")
         return "\n".join(lines)
 
     __repr__ = __str__

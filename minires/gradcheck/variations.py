@@ -41,7 +41,7 @@ def find_differences(
     known = [of_output[0] for of_output in gradients]
     graph = Graph(problem)
     nonlinear = find_nonlinear(graph, vs, known)
-    found = [f"{graph.name(f.output, f.input)} {f.text}" for f in nonlinear]
+    found = [f.of(graph.name(f.output, f.input)) for f in nonlinear]
     # whatever is rounded depends on the order of sums, and so on the layout
     rounded = {(f.output, f.input) for f in nonlinear if np.isfinite(f.explains)}
     found += _by_layout(problem, "non-contiguous", strided, values, vs, known, rounded)
