@@ -11,13 +11,12 @@ import numpy as np  # host arithmetic in float64
 
 from minires.gradcheck.compare import (
     DIRECTIONS,
-    Check,
-    Tolerance,
     compare_directions,
     compare_elements,
     random_directions,
 )
 from minires.gradcheck.comparison import Comparison
+from minires.gradcheck.entries import Check, Tolerance
 from minires.gradcheck.numeric import DIRECTION_STEP, STEP, Lines
 from minires.gradcheck.progress import Progress
 from minires.gradcheck.report import Report
@@ -119,6 +118,7 @@ def gradcheck(
     begin = time.perf_counter()
     subject = Subject(fn, inputs)
     problems: list[str] = []
+    late: list[str] = []
     comparisons: list[Comparison] = []
     evaluations = 0
     progress = Progress(subject.name, full)
@@ -129,6 +129,7 @@ def gradcheck(
             rng = np.random.default_rng([seed, level])
             trial = Trial(problem, rng, subject, COTANGENTS if full else 1)
             problems += [f"order {level}: {text}" for text in trial.problems]
+            late += [f"order {level}: {text}" for text in trial.late]
             if not trial.gradients:
                 break
             elements = sum(a.size for a in problem.point)
@@ -157,6 +158,7 @@ def gradcheck(
         seed,
         evaluations,
         time.perf_counter() - begin,
+        tuple(late),
     )
     if raise_exception and not report:
         raise GradcheckError(report)

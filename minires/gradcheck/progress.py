@@ -48,6 +48,9 @@ class Progress:
     def expect(self, evaluations: int) -> None:
         """So many more are to come."""
         self._expected = self._done + evaluations
+        if self._bar is not None:
+            self._bar.total = self._expected
+            self._bar.refresh()
 
     def step(self) -> None:
         """One evaluation is done."""
@@ -72,6 +75,6 @@ class Progress:
 def shorter_way(name: str, evaluations: int) -> str:
     """What to do about a check that takes so many evaluations."""
     return (
-        f"gradcheck of {name}: two evaluations for every element make {evaluations:,}; "
-        'mode="directional" looks along a few random directions, with a few dozen evaluations'
+        f"gradcheck of {name}: {evaluations:,} evaluations, two for every element; "
+        'mode="directional" takes a few dozen, along random directions'
     )

@@ -32,6 +32,8 @@ class Report:
     evaluations : int
         Calls of the function for numerical derivatives.
     seconds : float
+    late : tuple of str
+        Those of the problems that wrong values, if there are any, may explain.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Report:
     seed: int
     evaluations: int
     seconds: float
+    late: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return not self.problems and all(c.passed for c in self.comparisons)
@@ -72,10 +75,13 @@ class Report:
 
     def __str__(self) -> str:
         lines = [self.summary]
-        lines += [f"  WRONG {problem}" for problem in self.problems]
-        lines += map(str, sorted(self.comparisons, key=lambda c: (c.order, c.passed)))
+        lines += [f"  WRONG {text}" for text in self.problems if text not in self.late]
+        ordered = sorted(self.comparisons, key=lambda c: (c.order, c.passed))
+        lines += [str(c) for c in ordered if not c.passed]
+        lines += [f"  WRONG {text}" for text in self.late]
+        lines += [str(c) for c in ordered if c.passed]
         if self.mode == "full" and self.evaluations >= MANY:
-            lines.append(f"  {shorter_way(self.name, self.evaluations)}")
+            lines.append(shorter_way(self.name, self.evaluations))
         return "\n".join(lines)
 
     __repr__ = __str__

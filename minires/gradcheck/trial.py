@@ -23,6 +23,8 @@ class Trial:
     problems : list of str
     nonlinear : list of Finding
         Those of the problems that concern linearity and precision.
+    late : list of str
+        Those that wrong values, if there are any, may explain.
     values : list of array
         The outputs'.
     cotangents : list of list of array
@@ -39,6 +41,7 @@ class Trial:
         self.subject = subject
         self.problems: list[str] = []
         self.nonlinear: list[Finding] = []
+        self.late: list[str] = []
         self.values: list[HostArray] = []
         self.cotangents: list[list[HostArray]] = []
         self.gradients: Gradients = []
@@ -51,7 +54,7 @@ class Trial:
             self.cotangents = [[_cotangent(rng, v.shape) for _ in range(count)] for v in values]
             gradients = self._backward()
             self._accumulate(gradients)
-            found, self.nonlinear = variations.find_differences(
+            found, self.nonlinear, self.late = variations.find_differences(
                 self.problem, values, self.cotangents, gradients
             )
             self.problems += found

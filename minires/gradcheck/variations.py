@@ -8,6 +8,7 @@ derivatives.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np  # host arithmetic in float64
 
@@ -19,13 +20,30 @@ FEW = 5
 """Up to how many inputs each is differentiated by alone, and not only every other one."""
 
 
+class Differences(NamedTuple):
+    """What is wrong, in words, and more of some of it.
+
+    Attributes
+    ----------
+    problems : list of str
+    nonlinear : list of Finding
+        What concerns linearity and precision.
+    late : list of str
+        What wrong values, if there are any, may explain.
+    """
+
+    problems: list[str]
+    nonlinear: list[Finding]
+    late: list[str]
+
+
 def find_differences(
     problem: Problem,
     values: Sequence[HostArray],
     cotangents: Sequence[Sequence[HostArray]],
     gradients: Gradients,
-) -> tuple[list[str], list[Finding]]:
-    """What is wrong, in words; and what of it concerns linearity and precision.
+) -> Differences:
+    """What is wrong beside the values.
 
     Parameters
     ----------
@@ -47,8 +65,8 @@ def find_differences(
     found += _by_layout(problem, "non-contiguous", strided, values, vs, known, rounded)
     if any(a.ndim > 1 for a in [*problem.point, *vs]):
         found += _by_layout(problem, "Fortran-ordered", _fortran, values, vs, known, rounded)
-    found += _by_wanted(graph, vs, known)
-    return list(dict.fromkeys(found)), nonlinear
+    late = _by_wanted(graph, vs, known)
+    return Differences(list(dict.fromkeys(found + late)), nonlinear, late)
 
 
 def _by_layout(
