@@ -94,7 +94,7 @@ def measure(
         gap = abs(slopes.right - slopes.left)[mine]
         kinks[:, *index] = ~(gap <= 1e-3 * abs(slopes.central[mine]).max(initial=0) + 1e-6)
     graph = Graph(problem)
-    gradients = [graph.gradient(i, unit, [j])[0] for unit in units]
+    gradients = [graph.gradient(i, unit)[j] for unit in units]
     analytic = np.array([np.zeros(point.shape) if g is None else g for g in gradients])
     if not (np.isfinite(analytic).all() and np.isfinite(numeric[~kinks]).all()):
         return None
