@@ -102,8 +102,9 @@ def _of_arrays(
         or known_arrays.exchanged(a, evidence.others, alike)
         or patterns.moved(a, n, alike)
         or patterns.shifted(a, n, alike)
-        or known_arrays.product(a, n, evidence.known, alike)
+        or known_arrays.power(a, n, evidence.known, alike)
         or patterns.factor_by_index(a, n, alike)
+        or known_arrays.quotient(a, n, evidence.known, alike)
         or places.describe(a, n, wrong, names, alike)
         or known_arrays.term(a, n, evidence.known, alike)
         or patterns.missing_term(a, n, evidence.x, evidence.upstream, alike)
@@ -117,8 +118,12 @@ def _of_single_entries(
 ) -> str | None:
     """What only the terms of the gradient's sums say; and where it is wrong, if not how."""
     measured = evidence.jacobian()
+    place = places.where(n, wrong, places.names_of(n), alike)
+    if measured is None:
+        return place
     return (
-        (jacobian.find(measured) if measured else None)
-        or places.where(n, wrong, places.names_of(n), alike)
-        or (jacobian.find_example(measured) if measured else None)
+        jacobian.find(measured)
+        or jacobian.find_example(measured)
+        or place
+        or jacobian.same_places(measured)
     )

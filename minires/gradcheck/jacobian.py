@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -120,13 +121,28 @@ def find(jacobian: Jacobian) -> str | None:
     if j.diagonal[j.wrong(alike)].all():
         entries += f" (all of output[i] and {j.input}[i]: a shortcut, x + f(x)?)"
     text = describe(a, n, wrong, Names(axes, entries), alike)
-    text = text or _rearranged(j, alike) or _rescaled(j, alike)
+    text = text or _transposed(j, alike) or _rearranged(j, alike) or _rescaled(j, alike)
     return f"d output / d {j.input}, entry by entry: {text}" if text else None
 
 
 def _alike(j: Jacobian) -> Alike:
     scale = abs(j.numeric).max(initial=0) or 1.0
     return Alike(min(CLOSE * scale, abs(j.analytic - j.numeric).max(initial=0) / 10))
+
+
+def _transposed(j: Jacobian, alike: Alike) -> str | None:
+    """An axis of the output in place of one of the input, as where a matrix is not transposed."""
+    if not j.whole:
+        return None
+    a, n = j.by_axes(j.analytic), j.by_axes(j.numeric)
+    count = len(j.out_shape)
+    for i, k in itertools.product(range(count), range(count, a.ndim)):
+        if a.shape[i] == a.shape[k] and alike(a, n.swapaxes(i, k)):
+            return (
+                f"axis {i} of the output and axis {k - count} of {j.input} exchanged: a matrix "
+                "transposed, or not transposed?"
+            )
+    return None
 
 
 def _rearranged(j: Jacobian, alike: Alike) -> str | None:
@@ -181,3 +197,14 @@ def find_example(j: Jacobian) -> str | None:
             "mask, a maximum, a stride or an index forgotten?"
         )
     return f"{out} depends on {entry}, yet passes no gradient on to it {count}: is it left out?"
+
+
+def same_places(j: Jacobian) -> str | None:
+    """That at least nothing is left out, nor too much."""
+    tolerance = _alike(j).tolerance
+    if ((abs(j.analytic) > tolerance) != (abs(j.numeric) > tolerance)).any():
+        return None
+    return (
+        f"each output entry passes a gradient on to the right entries of {j.input}, but with wrong "
+        "values: is the formula of the derivative right?"
+    )

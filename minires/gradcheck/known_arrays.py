@@ -11,6 +11,7 @@ import numpy as np  # host arithmetic in float64
 from minires.gradcheck.alike import CLOSE, Alike, HostArray, number
 
 Known = Mapping[str, HostArray]
+Candidates = Iterator[tuple[str, HostArray]]
 
 POWERS = {1: "{}", -1: "1 / {}", 2: "{}**2", -2: "1 / {}**2", 0.5: "sqrt({})", -0.5: "1 / sqrt({})"}
 
@@ -30,26 +31,45 @@ def unchanged(a: HostArray, upstream: HostArray | None, alike: Alike) -> str | N
     return "it is the upstream gradient, passed on unchanged: the derivative forgotten?"
 
 
-def product(a: HostArray, n: HostArray, known: Known, alike: Alike) -> str | None:
-    """`analytic = c * numeric * ...`: a power too many or too few, one array for another."""
-    for text, values in _products(known, a.shape):
+def power(a: HostArray, n: HostArray, known: Known, alike: Alike) -> str | None:
+    """`analytic = c * numeric * x`: a power of one array too many or too few."""
+    return _multiple(a, n, _powers(known, a.shape), alike)
+
+
+def quotient(a: HostArray, n: HostArray, known: Known, alike: Alike) -> str | None:
+    """`analytic = c * numeric * x / y`: one array for another."""
+    return _multiple(a, n, _pairs(known, a.shape), alike)
+
+
+def _multiple(a: HostArray, n: HostArray, candidates: Candidates, alike: Alike) -> str | None:
+    for text, values in candidates:
         factor = _factor(a, n * values, values[abs(n) > alike.tolerance], alike)
         if factor is not None:
-            c = "" if number(factor) == "1" else f"{number(factor)} * "
             joined = f"numeric {text[2:]}" if text.startswith("1 / ") else f"numeric * {text}"
-            return f"analytic = {c}{joined}{_legend(text)}: a factor forgotten, or one too many?"
+            return (
+                f"analytic = {_times(factor)}{joined}{_legend(text)}: a factor forgotten, or one "
+                "too many?"
+            )
     return None
 
 
 def term(a: HostArray, n: HostArray, known: Known, alike: Alike) -> str | None:
     """`analytic - numeric = c * ...`: a term left out, or counted twice."""
     error = a - n
-    for text, values in _products(known, a.shape):
+    for text, values in itertools.chain(_powers(known, a.shape), _pairs(known, a.shape)):
         factor = _factor(error, values, values, alike)
         if factor is not None:
-            c = "" if number(factor) == "1" else f"{number(factor)} * "
-            return f"analytic - numeric = {c}{text}{_legend(text)}: a term forgotten, or too much?"
+            cause = ", as of a shortcut, x + f(x)" if text == "g" else ""
+            return (
+                f"analytic - numeric = {_times(factor)}{text}{_legend(text)}: a term forgotten, or "
+                f"too much{cause}?"
+            )
     return None
+
+
+def _times(factor: float) -> str:
+    shown = number(factor)
+    return {"1": "", "-1": "-"}.get(shown, f"{shown} * ")
 
 
 def _legend(text: str) -> str:
@@ -68,22 +88,31 @@ def _factor(a: HostArray, b: HostArray, varying: HostArray, alike: Alike) -> flo
     return factor if factor and close else None
 
 
-def _products(known: Known, shape: tuple[int, ...]) -> Iterator[tuple[str, HostArray]]:
-    """Powers of one array, then products and quotients of two, broadcast to a shape."""
-    arrays = {
+def _powers(known: Known, shape: tuple[int, ...]) -> Candidates:
+    """Powers of one array, broadcast to a shape."""
+    with np.errstate(all="ignore"):
+        for power, text in POWERS.items():
+            for name, array in _fitting(known, shape).items():
+                yield text.format(name), array**power
+
+
+def _pairs(known: Known, shape: tuple[int, ...]) -> Candidates:
+    """Products and quotients of two arrays, broadcast to a shape."""
+    with np.errstate(all="ignore"):
+        for (name, x), (other, y) in itertools.permutations(_fitting(known, shape).items(), 2):
+            if name < other:
+                yield f"{name} * {other}", x * y
+                yield f"1 / ({name} * {other})", 1 / (x * y)
+            yield f"{name} / {other}", x / y
+
+
+def _fitting(known: Known, shape: tuple[int, ...]) -> Known:
+    """Those that vary and can be broadcast to a shape."""
+    return {
         name: np.broadcast_to(array, shape)
         for name, array in known.items()
         if _fits(array.shape, shape) and np.ptp(array)
     }
-    with np.errstate(all="ignore"):
-        for power, text in POWERS.items():
-            for name, array in arrays.items():
-                yield text.format(name), array**power
-        for (name, array), (other, by) in itertools.permutations(arrays.items(), 2):
-            if name < other:
-                yield f"{name} * {other}", array * by
-                yield f"1 / ({name} * {other})", 1 / (array * by)
-            yield f"{name} / {other}", array / by
 
 
 def _fits(small: tuple[int, ...], shape: tuple[int, ...]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np  # host arithmetic in float64
 
@@ -28,13 +29,27 @@ def multiple(a: HostArray, n: HostArray, alike: Alike, shapes: Shapes) -> str | 
     sign = "-" if factor < 0 else ""
     text = f"off by a factor of {sign}{ratio}: analytic = {sign}{ratio} * numeric"
     size = max(ratio.numerator, ratio.denominator)
-    meaning = _meaning(size, shapes) if 1 in (ratio.numerator, ratio.denominator) else None
+    if 1 not in (ratio.numerator, ratio.denominator):
+        return text + _of_lengths(ratio, shapes)
+    meaning = _meaning(size, shapes)
     if meaning is None:
         return text
     mistake = "a mean where a sum belongs" if ratio < 1 else "a sum where a mean belongs"
     if size == 2:
         mistake += ", or counted " + ("half" if ratio < 1 else "twice")
     return f"{text}. {size} is {meaning}: {mistake}?"
+
+
+def _of_lengths(ratio: Fraction, shapes: Shapes) -> str:
+    """Two lengths of one shape whose quotient it is."""
+    for shape in shapes:
+        for i, k in itertools.permutations(range(len(shape)), 2):
+            if shape[k] and Fraction(shape[i], shape[k]) == ratio:
+                return (
+                    f". So are the lengths of axes {i} and {k} of {shape}, {shape[i]} and "
+                    f"{shape[k]}: divided by the wrong one?"
+                )
+    return ""
 
 
 def _meaning(size: int, shapes: Shapes) -> str | None:

@@ -292,6 +292,18 @@ def rearranged(k, count, rows):
     return same.sum() == int(count) or (int(rows) < size and same.sum() >= int(count))
 
 
+@claim(r"(axis \d+ of the output) and (axis \d+ of \S+) exchanged")
+def transposed(k, of_output, of_input):
+    return k.same(k.a, k.n.swapaxes(k.axis(of_output), k.axis(of_input)))
+
+
+@claim("passes a gradient on to the right entries")
+def same_places(k):
+    apart = k.taken_apart
+    a, n = (abs(m) > 1e-4 * apart.scale for m in (apart.a, apart.n))
+    return (a == n).all() and apart.wrong.any()
+
+
 @claim(r"along axis (\d+) of the output analytic = c \+ d \* numeric")
 def rescaled(k, axis):
     a, n = (np.moveaxis(m, int(axis), 0).reshape(m.shape[int(axis)], -1) for m in (k.a, k.n))

@@ -1,4 +1,4 @@
-"""What is said first of a mutant is true and says what was broken, and of most something is said."""
+"""What is said first of a mutant is true, says what was broken, and is said of nearly all."""
 
 import collections
 import re
