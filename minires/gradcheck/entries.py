@@ -211,10 +211,16 @@ class Entries:
                 for j, (name, n, x) in enumerate(zip(names, numeric, point, strict=True))
                 if j != i
             },
-            jacobian=lambda: jacobian.measure(
-                check.problem, output, i, [v.shape for v in check.values], check.step
-            ),
+            jacobian=lambda: self._jacobian(output, i),
         )
+
+    def _jacobian(self, output: int, i: int) -> jacobian.Jacobian | None:
+        lines, shapes = self.check.lines, [v.shape for v in self.check.values]
+        measured = jacobian.measure(
+            self.check.problem, output, i, shapes, self.check.step, lines.step
+        )
+        lines.evaluations += measured.evaluations if measured else 0
+        return measured
 
     def _badness(self, r: int) -> float:
         """How far a row is from passing: above 1 it fails."""

@@ -110,6 +110,7 @@ def _of_arrays(
         or patterns.missing_term(a, n, evidence.x, evidence.upstream, alike)
         or patterns.unlike_sums(a, n)
         or patterns.constant(a, n, alike)
+        or known_arrays.exchanged_sums(a, evidence.others)
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np  # host arithmetic in float64
@@ -69,9 +70,18 @@ class Jacobian:
 
 
 def measure(
-    problem: Problem, i: int, j: int, shapes: list[tuple[int, ...]], step: float
+    problem: Problem,
+    i: int,
+    j: int,
+    shapes: list[tuple[int, ...]],
+    step: float,
+    count: Callable[[], None] = lambda: None,
 ) -> Jacobian | None:
-    """Of output `i` and input `j`; None if it is too large. `shapes` are all the outputs'."""
+    """Of output `i` and input `j`, unless it is too large.
+
+    `shapes` are all the outputs', `step` is the relative one, and `count` is called after each
+    evaluation.
+    """
     size, point = math.prod(shapes[i]), problem.point[j]
     if not (
         0 < point.size <= MOST_INPUTS
@@ -84,7 +94,8 @@ def measure(
     units = np.zeros((len(picked), size))
     units[range(len(picked)), picked] = 1
     units = units.reshape(-1, *shapes[i])
-    lines = Lines(problem, [list(units) if k == i else [np.zeros(s)] for k, s in enumerate(shapes)])
+    cotangents = [list(units) if k == i else [np.zeros(s)] for k, s in enumerate(shapes)]
+    lines = Lines(problem, cotangents, count)
     mine = slice(i, i + len(picked))  # one row for each output before
     steps = element_steps(lines.point[j], step)
     numeric = np.zeros((len(picked), *point.shape))

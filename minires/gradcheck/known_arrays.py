@@ -24,6 +24,28 @@ def exchanged(a: HostArray, others: Known, alike: Alike) -> str | None:
     return None
 
 
+def exchanged_sums(a: HostArray, others: Known) -> str | None:
+    """What belongs to another input that is broadcast along other axes."""
+    for name, numeric in others.items():
+        mine, its = _added_up(a, numeric.shape), _added_up(numeric, a.shape)
+        size = abs(its).max(initial=0)
+        if mine.shape == its.shape and size and abs(mine - its).max() <= 1e-6 * size:
+            return (
+                f"it adds up, over broadcast axes, to what the numeric gradient by {name} does: "
+                "exchanged?"
+            )
+    return None
+
+
+def _added_up(array: HostArray, other: tuple[int, ...]) -> HostArray:
+    """Along the axes where an array of the other shape is broadcast against this one."""
+    count = max(array.ndim, len(other))
+    array = array.reshape((1,) * (count - array.ndim) + array.shape)
+    lengths = (1,) * (count - len(other)) + other
+    axes = tuple(i for i, length in enumerate(lengths) if length == 1)
+    return np.asarray(array.sum(axes, keepdims=True))
+
+
 def unchanged(a: HostArray, upstream: HostArray | None, alike: Alike) -> str | None:
     """The upstream gradient itself."""
     if upstream is None or upstream.shape != a.shape or not alike(a, upstream):

@@ -80,6 +80,7 @@ class Lines:
         A copy of the problem's point, which `place` moves about in.
     evaluations : int
         How often the function has been called.
+    step : callable
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class Lines:
         self.point = [a.copy() for a in problem.point]
         self.evaluations = 0
         self._problem = problem
-        self._step = step
+        self.step = step
         sizes = [vs[0].size for vs in cotangents]
         self._weights = np.zeros((sum(map(len, cotangents)), sum(sizes)))  # (rows, output elements)
         row = 0
@@ -145,7 +146,7 @@ class Lines:
         self.evaluations += 1
         with no_grad(), np.errstate(all="ignore"):
             outs = self._problem.call(self._problem.tensors(self.point))
-        self._step()
+        self.step()
         return np.concatenate([to_host(out.data).ravel() for out in outs])
 
 

@@ -95,8 +95,9 @@ def shifted(a: HostArray, n: HostArray, alike: Alike) -> str | None:
                 here[axis] = slice(max(-k, 0), a.shape[axis] - max(k, 0))
                 there[axis] = slice(max(k, 0), a.shape[axis] - max(-k, 0))
             got, unmoved, piece = a[tuple(here)], n[tuple(here)], n[tuple(there)]
-            several = (abs(piece) > alike.tolerance).sum() > 1
-            if several and alike(got, piece) and not alike(got, unmoved):
+            count = (abs(piece) > alike.tolerance).sum()
+            enough = count > 1 or count == (abs(n) > alike.tolerance).sum()
+            if enough and alike(got, piece) and not alike(got, unmoved):
                 if len(axes) == 1:
                     axis, k = axes[0], by[0]
                     sign = "+" if k > 0 else "-"

@@ -65,6 +65,10 @@ class Report:
         return tuple(c.hint for c in self.comparisons if c.hint)
 
     @property
+    def _early(self) -> list[str]:
+        return [text for text in self.problems if text not in self.late]
+
+    @property
     def summary(self) -> str:
         """The first line of the text."""
         outcome = "passed" if self else "FAILED"
@@ -75,7 +79,7 @@ class Report:
 
     def __str__(self) -> str:
         lines = [self.summary]
-        lines += [f"  WRONG {text}" for text in self.problems if text not in self.late]
+        lines += [f"  WRONG {text}" for text in self._early]
         ordered = sorted(self.comparisons, key=lambda c: (c.order, c.passed))
         lines += [str(c) for c in ordered if not c.passed]
         lines += [f"  WRONG {text}" for text in self.late]
@@ -88,7 +92,7 @@ class Report:
 
     def _repr_html_(self) -> str:
         """A table with heat maps, for notebooks."""
-        return pictures.as_html(self.summary, self.comparisons, self.problems)
+        return pictures.as_html(self.summary, self.comparisons, self._early, self.late)
 
     def plot(self) -> Figure:
         """Heat maps of each comparison, analytic beside numeric and error: a matplotlib figure.

@@ -145,6 +145,19 @@ claim("passed on unchanged")(lambda k: np.allclose(k.gradient(k.v), k.v))
 claim(r"numeric gradient by (\S+) is: exchanged")(
     lambda k, name: np.allclose(k.gradient(k.v), k.other(name), atol=1e-5)
 )
+
+
+@claim(r"adds up, over broadcast axes, to what the numeric gradient by (\S+) does")
+def exchanged_sums(k, name):
+    """Where two inputs are broadcast against each other, what is left are the axes of both."""
+    a, n = k.gradient(k.v), k.other(name)
+    a, n = (m.reshape((1,) * (k.v.ndim - m.ndim) + m.shape) for m in (a, n))
+    for i, (one, other) in enumerate(zip(a.shape, n.shape, strict=True)):
+        if one != other:
+            a, n = a.sum(i, keepdims=True), n.sum(i, keepdims=True)
+    return np.allclose(a, n, rtol=1e-5, atol=1e-7)
+
+
 claim(r"transposed: .* in the order (\(.*?\))")(
     lambda k, axes: k.same(k.a, k.n.transpose(_tuple(axes)))
 )

@@ -223,6 +223,14 @@ def test_gradients_exchanged():
     assert "it is what the numeric gradient by y is: exchanged?" in text
 
 
+def test_gradients_exchanged_before_they_are_summed():
+    def rule(g, x, y):
+        return (g * x).sum(0, keepdims=True), (g * y).sum(1, keepdims=True)
+
+    text = hints_of(lambda x, y: x * y, rule, normal(1, 4), normal(3, 1))
+    assert "adds up, over broadcast axes, to what the numeric gradient by y does" in text
+
+
 def test_another_factor_for_each_channel():
     scales = np.arange(1.0, 5)
     text = hints_of(lambda x: x * scales, lambda g: (g * 2 + 0 * scales,), normal(3, 4))
