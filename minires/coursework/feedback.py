@@ -72,6 +72,8 @@ def _translated(hint: str) -> str:
     """The hints speak of gradients; here they are of anything."""
     for old, new in (
         ("the analytic gradient", "your result"),
+        ("the analytic one", "yours"),
+        ("the numeric gradient", "the right result"),
         ("the numeric one", "the right one"),
         ("analytic", "yours"),
         ("numeric", "right"),

@@ -80,7 +80,7 @@ def find(comparison: Comparison, evidence: Evidence) -> str | None:
             "not certain: the outputs are so large beside their slopes that rounding puts the "
             f"numeric ones off by up to {evidence.noise:.1g}; check without what is constant"
         )
-    if not numeric.any():
+    if abs(numeric).max() <= comparison.tolerance:
         return "the gradient should be zero: the output does not depend on this input"
     scale = abs(numeric).max() or 1.0
     alike = Alike(min(CLOSE * scale, comparison.error.max() / 10))

@@ -137,7 +137,8 @@ def find(jacobian: Jacobian) -> str | None:
 
 
 def _alike(j: Jacobian) -> Alike:
-    scale = abs(j.numeric).max(initial=0) or 1.0
+    # where all should be 0, the numeric one is but rounding
+    scale = max(abs(j.numeric).max(initial=0), abs(j.analytic).max(initial=0) / 1000)
     return Alike(min(CLOSE * scale, abs(j.analytic - j.numeric).max(initial=0) / 10))
 
 

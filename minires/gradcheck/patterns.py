@@ -25,7 +25,7 @@ def multiple(a: HostArray, n: HostArray, alike: Alike, shapes: Shapes) -> str | 
     if ratio is None:
         if (abs(n) > alike.tolerance).sum() < 2 and abs(factor - 1) > 0.01:
             return None  # of one number every other one is a multiple
-        return f"off by a factor: analytic = {factor:.9g} * numeric"
+        return f"off by a factor: analytic = {factor:.9g} * numeric{_root(factor**2, shapes)}"
     sign = "-" if factor < 0 else ""
     text = f"off by a factor of {sign}{ratio}: analytic = {sign}{ratio} * numeric"
     size = max(ratio.numerator, ratio.denominator)
@@ -38,6 +38,21 @@ def multiple(a: HostArray, n: HostArray, alike: Alike, shapes: Shapes) -> str | 
     if size == 2:
         mistake += ", or counted " + ("half" if ratio < 1 else "twice")
     return f"{text}. {size} is {meaning}: {mistake}?"
+
+
+def _root(square: float, shapes: Shapes) -> str:
+    """Whether a factor is the root of a length, with which attention and initial weights scale."""
+    ratio = simple_ratio(square)
+    if ratio is None or 1 not in (ratio.numerator, ratio.denominator):
+        return ""
+    size = max(ratio.numerator, ratio.denominator)
+    shape = next((shape for shape in shapes if size in shape), None)
+    if shape is None:
+        return ""
+    root = f"sqrt({size})" if square > 1 else f"1 / sqrt({size})"
+    return (
+        f", {root}. {size} is the length of axis {shape.index(size)} of {shape}: a scale forgotten?"
+    )
 
 
 def _of_lengths(ratio: Fraction, shapes: Shapes) -> str:

@@ -59,13 +59,13 @@ def find_differences(
     known = [of_output[0] for of_output in gradients]
     graph = Graph(problem)
     nonlinear = find_nonlinear(graph, vs, known)
+    late = _by_wanted(graph, vs, known)  # before other forwards write to what this one has saved
     found = [f.of(graph.name(f.output, f.input)) for f in nonlinear]
     # whatever is rounded depends on the order of sums, and so on the layout
     rounded = {(f.output, f.input) for f in nonlinear if np.isfinite(f.explains)}
     found += _by_layout(problem, "non-contiguous", strided, values, vs, known, rounded)
     if any(a.ndim > 1 for a in [*problem.point, *vs]):
         found += _by_layout(problem, "Fortran-ordered", _fortran, values, vs, known, rounded)
-    late = _by_wanted(graph, vs, known)
     return Differences(list(dict.fromkeys(found + late)), nonlinear, late)
 
 

@@ -61,7 +61,7 @@ class Look:
         self.j = self.problem.inputs.index(input)
         self.axes = axes
         if a is not None:
-            self.scale = max(abs(n).max(initial=0), 1e-300)
+            self.scale = max(abs(n).max(initial=0), abs(a).max(initial=0) / 1000)
             # a hint may be about errors of 1 in 10,000, but not of less
             self.wrong = abs(a - n) > min(1e-5 * self.scale, abs(a - n).max() / 9)
 
@@ -137,6 +137,7 @@ def _tuple(text):
 # ---------------------------------------------------------------------- the whole gradient
 
 claim("gave no gradient|zero everywhere")(lambda k: not k.a.any() and k.n.any())
+claim("the gradient should be zero")(lambda k: abs(k.n).max() < 1e-6 and k.a.any())
 claim("the sign is wrong")(lambda k: k.same(k.a, -k.n) and k.n.any())
 claim(r"off by a factor.*?analytic = (\S+) \* numeric")(
     lambda k, factor: k.same(k.a, float(Fraction(factor)) * k.n) and k.wrong.any()

@@ -304,6 +304,24 @@ def test_divided_by_the_length_of_the_wrong_axis():
     assert "lengths of axes 0 and 1 of (4, 6), 4 and 6" in text
 
 
+def test_the_root_of_a_length():
+    text = hints_of(
+        lambda q, k: q @ k.T / np.sqrt(q.shape[1]),
+        lambda g, q, k: (g @ k, g.T @ q),
+        normal(4, 3),
+        normal(5, 3),
+    )
+    assert "sqrt(3). 3 is the length of axis 1 of (4, 3): a scale forgotten?" in text
+
+
+def test_a_gradient_that_is_zero_but_for_rounding():
+    def centred(x, b):
+        return (x + b) - (x + b).mean(0)
+
+    text = hints_of(centred, lambda g: (g - g.mean(0), g.sum(0)), normal(5, 3), normal(3))
+    assert "should be zero: the output does not depend on this input" in text
+
+
 def test_nothing_is_measured_apart_where_that_would_take_long(monkeypatch):
     monkeypatch.setattr(jacobian, "MOST_INPUTS", 11)
     report = gradcheck(
