@@ -64,7 +64,7 @@ def pattern(verdict: Verdict, arguments: dict[str, Any]) -> str:
     )
     shapes = [v.shape for v in arguments.values() if isinstance(v, np.ndarray)]
     with np.errstate(all="ignore"):
-        hint = hints.find(comparison, hints.Evidence(expected, nothing, shapes, False, False))
+        hint = hints.find(comparison, hints.Evidence(expected, nothing, shapes))
     return _translated(hint or "")
 
 
@@ -72,6 +72,8 @@ def _translated(hint: str) -> str:
     """The hints speak of gradients; here they are of anything."""
     for old, new in (
         ("the analytic gradient", "your result"),
+        ("the analytic one", "yours"),
+        ("the numeric gradient", "the right result"),
         ("the numeric one", "the right one"),
         ("analytic", "yours"),
         ("numeric", "right"),

@@ -10,14 +10,15 @@ from typing import Any, Literal
 import numpy as np  # host arithmetic in float64
 
 from minires.gradcheck.compare import (
-    Check,
-    Tolerance,
+    DIRECTIONS,
     compare_directions,
     compare_elements,
     random_directions,
 )
 from minires.gradcheck.comparison import Comparison
+from minires.gradcheck.entries import Check, Tolerance
 from minires.gradcheck.numeric import DIRECTION_STEP, STEP, Lines
+from minires.gradcheck.progress import Progress
 from minires.gradcheck.report import Report
 from minires.gradcheck.subject import Subject, differentiated
 from minires.gradcheck.trial import Trial
@@ -64,6 +65,8 @@ def gradcheck(
     Also checked: forward and backward give the same bits when repeated, `backward()` accumulates,
     other memory layouts give the same gradients, and so does asking for some of them only; the
     backward is linear in v and computes in float64; neither inputs nor v are modified.
+
+    A check of more than a second or two shows its progress where standard error is a terminal.
 
     Parameters
     ----------
@@ -115,17 +118,23 @@ def gradcheck(
     begin = time.perf_counter()
     subject = Subject(fn, inputs)
     problems: list[str] = []
+    late: list[str] = []
     comparisons: list[Comparison] = []
     evaluations = 0
-    with subject.surroundings, np.errstate(all="ignore"):  # what is not finite is reported
+    progress = Progress(subject.name, full)
+    # what is not finite is reported
+    with subject.surroundings, np.errstate(all="ignore"), progress:
         problem = subject.problem()
         for level in range(1, order + 1):
             rng = np.random.default_rng([seed, level])
             trial = Trial(problem, rng, subject, COTANGENTS if full else 1)
             problems += [f"order {level}: {text}" for text in trial.problems]
+            late += [f"order {level}: {text}" for text in trial.late]
             if not trial.gradients:
                 break
-            lines = Lines(problem, trial.cotangents)
+            elements = sum(a.size for a in problem.point)
+            progress.expect(1 + 2 * (elements if full else DIRECTIONS))
+            lines = Lines(problem, trial.cotangents, progress.step)
             check = Check(
                 problem,
                 trial.cotangents,
@@ -134,6 +143,8 @@ def gradcheck(
                 Tolerance(atol, rtol),
                 step,
                 level,
+                trial.values,
+                trial.nonlinear,
             )
             comparisons += compare_elements(check) if full else compare_directions(check, rng)
             evaluations += lines.evaluations
@@ -147,6 +158,7 @@ def gradcheck(
         seed,
         evaluations,
         time.perf_counter() - begin,
+        tuple(late),
     )
     if raise_exception and not report:
         raise GradcheckError(report)

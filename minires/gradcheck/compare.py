@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np  # host arithmetic in float64
 
-from minires.gradcheck import hints
 from minires.gradcheck.comparison import Comparison
+from minires.gradcheck.entries import Check, Entries
 from minires.gradcheck.numeric import (
-    Lines,
-    Place,
     direction_line,
     element_line,
     element_steps,
     retry_steps,
     spread,
 )
-from minires.gradcheck.subject import Gradients, HostArray, Problem
-
-SMALL = 1e-9
-"""Below this an absolute tolerance would hide everything; it is meant for rounding around 0."""
-
-MOST_KINKS = 0.05
-"""The share of an input's entries that may be excused as kinks."""
+from minires.gradcheck.subject import HostArray
 
 DIRECTIONS = 4
 """How many random directions the directional mode looks along."""
@@ -33,49 +24,23 @@ MOST_CULPRITS = 5
 """After how many inputs with a wrong gradient the directional mode stops looking for more."""
 
 
-@dataclass(frozen=True)
-class Tolerance:
-    """`|analytic - numeric| <= atol + rtol * max|numeric|`, the maximum over a pair's entries."""
-
-    atol: float
-    rtol: float
-
-    def of(self, numeric: HostArray) -> HostArray:
-        """(rows, entries) to (rows,)."""
-        finite = np.where(np.isfinite(numeric), abs(numeric), 0)
-        tolerance = self.atol + self.rtol * finite.max(axis=1, initial=0)
-        return np.asarray(np.maximum(tolerance, np.finfo(np.float64).tiny))
-
-
-@dataclass(frozen=True)
-class Check:
-    """One order of derivatives at one point: what all comparisons share."""
-
-    problem: Problem
-    cotangents: list[list[HostArray]]  # by output
-    gradients: Gradients
-    lines: Lines
-    tolerance: Tolerance
-    step: float
-    order: int
-
-    @property
-    def rows(self) -> list[tuple[int, int]]:
-        """(output, cotangent) of each row of `lines`."""
-        return [(i, k) for i, vs in enumerate(self.cotangents) for k in range(len(vs))]
-
-
 def compare_elements(check: Check) -> list[Comparison]:
     """Every element of every input: two evaluations each."""
-    comparisons = []
+    of_inputs = []
     for i, array in enumerate(check.lines.point):
         places = [element_line(array, index) for index in np.ndindex(array.shape)]
         steps = element_steps(array, check.step).ravel()
         retries = [retry_steps(*pair) for pair in zip(steps, array.ravel(), strict=True)]
         analytic = np.array([_analytic(check, row, i).ravel() for row in check.rows])
-        entries = _Entries(check, places, list(steps), retries, analytic)
-        comparisons += entries.comparisons(check.problem.inputs[i], array.shape, i)
-    return comparisons
+        of_inputs.append(Entries(check, places, list(steps), retries, analytic))
+    numeric = [entries.numeric for entries in of_inputs]
+    return [
+        comparison
+        for i, entries in enumerate(of_inputs)
+        for comparison in entries.comparisons(
+            check.problem.inputs[i], check.lines.point[i].shape, i, numeric
+        )
+    ]
 
 
 def compare_directions(check: Check, rng: np.random.Generator) -> list[Comparison]:
@@ -132,149 +97,10 @@ def _compare_along(check: Check, moved: list[int], rng: np.random.Generator) -> 
         ]
     )
     steps, retries = [check.step] * DIRECTIONS, [retry_steps(check.step)] * DIRECTIONS
-    entries = _Entries(check, places, steps, retries, analytic)
+    entries = Entries(check, places, steps, retries, analytic)
     return entries.comparisons(name, None, moved[0] if len(moved) == 1 else None)
 
 
 def _analytic(check: Check, row: tuple[int, int], i: int) -> HostArray:
     gradient = check.gradients[row[0]][row[1]][i]
     return np.zeros(check.problem.point[i].shape) if gradient is None else gradient
-
-
-class _Entries:
-    """Entries of the gradient by one input (or slopes along directions), for all rows at once."""
-
-    def __init__(
-        self,
-        check: Check,
-        places: Sequence[Place],
-        steps: Sequence[float],
-        retries: Sequence[Sequence[float]],
-        analytic: HostArray,
-    ) -> None:
-        count = len(places)
-        self.check = check
-        self.analytic = analytic  # (rows, entries)
-        self.steps = steps
-        shape = (len(check.rows), count)
-        right, left, self.numeric = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-        for e, (place, step) in enumerate(zip(places, steps, strict=True)):
-            slopes = check.lines.slopes(place, step)
-            right[:, e], left[:, e], self.numeric[:, e] = slopes
-        self.nearest = _nearest_slope(analytic, right, left, self.numeric)
-        # where one-sided slopes differ by more than the slope, as where f jumps, it is no scale
-        self.smooth = abs(right - left) <= abs(self.numeric)
-        self.most = self._most(places, steps)  # (rows,)
-        self.tolerance = self._tolerance()  # (rows,)
-        self.kinks = np.zeros(self.numeric.shape, bool)
-        self.excused = np.zeros(self.numeric.shape, bool)
-        self._settle(places, retries)
-        self.errors = self._errors()
-
-    def _most(self, places: Sequence[Place], steps: Sequence[float]) -> HostArray:
-        """The largest tolerance: of gradients that are small but no rounding, a thousandth."""
-        sizes = np.nan_to_num(abs(self.numeric), nan=np.inf).max(axis=1, initial=0)
-        most = np.full(len(sizes), np.inf)
-        if not ((sizes > 0) & (sizes < SMALL)).any():
-            return most
-        longer = np.zeros(self.numeric.shape)
-        for e, (place, step) in enumerate(zip(places, steps, strict=True)):
-            longer[:, e] = self.check.lines.slopes(place, 10 * step).central
-        with np.errstate(invalid="ignore"):
-            apart = abs(longer - self.numeric).max(axis=1, initial=0)
-        real = (sizes > 0) & (sizes < SMALL) & (apart < 1e-4 * sizes)
-        return np.where(real, 1e-3 * sizes, most)
-
-    def _tolerance(self) -> HostArray:
-        of_all = self.check.tolerance.of(np.where(self.smooth, self.numeric, 0))
-        return np.minimum(of_all, self.most)
-
-    def _errors(self) -> HostArray:
-        with np.errstate(invalid="ignore"):
-            return np.nan_to_num(abs(self.analytic - self.numeric), nan=np.inf)
-
-    def _settle(self, places: Sequence[Place], retries: Sequence[Sequence[float]]) -> None:
-        """Try other steps where there is disagreement, the worst first, until one is certain."""
-        excess = (self._errors() / self.tolerance[:, None]).max(axis=0)  # (entries,)
-        for e in np.argsort(-excess, kind="stable"):
-            if excess[e] <= 1:
-                break
-            verdict = self.check.lines.settle(
-                places[e], retries[e], self.analytic[:, e], self.tolerance
-            )
-            doubtful = ~(self._errors()[:, e] <= self.tolerance)
-            self.numeric[:, e] = np.where(doubtful, verdict.numeric, self.numeric[:, e])
-            # the first step may have given NaN here, and this be the largest entry of all
-            self.smooth[:, e] = ~verdict.kink
-            self.tolerance = self._tolerance()
-            wrong = doubtful & ~(self._errors()[:, e] <= self.tolerance)
-            self.kinks[:, e] = wrong & verdict.kink
-            self.excused[:, e] = wrong & verdict.kink & verdict.between
-            if (wrong & ~verdict.kink).any():
-                break
-
-    def comparisons(
-        self, name: str, shape: tuple[int, ...] | None, i: int | None
-    ) -> list[Comparison]:
-        """One per output: that of its worst cotangent.
-
-        `shape` is the input's, None where entries are directions; `i` is the input, None for many.
-        """
-        return [
-            self._comparison(output, label, name, shape, i)
-            for output, label in enumerate(self.check.problem.name_outputs())
-        ]
-
-    def _comparison(
-        self, output: int, label: str, name: str, shape: tuple[int, ...] | None, i: int | None
-    ) -> Comparison:
-        check = self.check
-        rows = [r for r, (o, _) in enumerate(check.rows) if o == output]
-        r = max(rows, key=self._badness)
-        wrong = (self.errors[r] > self.tolerance[r]) & ~self.excused[r]
-        places = wrong.shape if shape is None else shape
-        comparison = Comparison(
-            order=check.order,
-            output=label,
-            input=name,
-            analytic=self.analytic[r].reshape(places),
-            numeric=self.numeric[r].reshape(places),
-            tolerance=float(self.tolerance[r]),
-            wrong=wrong.reshape(places),
-            excused=self.excused[r].reshape(places),
-            too_many_kinks=bool(self.excused[r].sum() > MOST_KINKS * wrong.size),
-            directional=shape is None,
-        )
-        if comparison.passed:
-            return comparison
-        evidence = hints.Evidence(
-            numeric=self.nearest[r].reshape(places),
-            kinks=self.kinks[r].reshape(places),
-            shapes=[a.shape for a in check.problem.point] + [check.cotangents[output][0].shape],
-            none=i is not None and check.gradients[output][check.rows[r][1]][i] is None,
-            deaf=len(rows) > 1 and bool((self.analytic[rows] == self.analytic[r]).all()),
-            noise=float(check.lines.noise(max(self.steps))[r]),
-        )
-        return comparison.with_hint(hints.find(comparison, evidence))
-
-    def _badness(self, r: int) -> float:
-        """How far a row is from passing: above 1 it fails."""
-        excess = np.where(self.excused[r], 0, self.errors[r] / self.tolerance[r])
-        kinks = self.excused[r].sum() / max(MOST_KINKS * excess.size, 1e-9)
-        return float(max(excess.max(initial=0), kinks))
-
-
-def _nearest_slope(
-    analytic: HostArray, right: HostArray, left: HostArray, central: HostArray
-) -> HostArray:
-    """The central slopes, but at kinks the one-sided ones that are nearer to the analytic ones.
-
-    For hints, so that a kink here and there does not hide a pattern. A gap between the one-sided
-    slopes of a thousandth of the largest slope counts as a kink: curvature makes far smaller ones.
-    """
-    with np.errstate(invalid="ignore"):
-        kink = (
-            abs(right - left) > 1e-3 * np.nan_to_num(abs(central)).max(axis=1, initial=0)[:, None]
-        )
-        nearer = np.where(abs(analytic - right) < abs(analytic - left), right, left)
-    return np.where(kink, nearer, central)

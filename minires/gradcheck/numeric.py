@@ -71,6 +71,8 @@ class Lines:
     problem : Problem
     cotangents : sequence of sequence of array
         For each output its cotangents. Rows are counted output by output, cotangent by cotangent.
+    step : callable, optional
+        Called after each evaluation.
 
     Attributes
     ----------
@@ -78,12 +80,19 @@ class Lines:
         A copy of the problem's point, which `place` moves about in.
     evaluations : int
         How often the function has been called.
+    step : callable
     """
 
-    def __init__(self, problem: Problem, cotangents: Sequence[Sequence[HostArray]]) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        cotangents: Sequence[Sequence[HostArray]],
+        step: Callable[[], None] = lambda: None,
+    ) -> None:
         self.point = [a.copy() for a in problem.point]
         self.evaluations = 0
         self._problem = problem
+        self.step = step
         sizes = [vs[0].size for vs in cotangents]
         self._weights = np.zeros((sum(map(len, cotangents)), sum(sizes)))  # (rows, output elements)
         row = 0
@@ -137,6 +146,7 @@ class Lines:
         self.evaluations += 1
         with no_grad(), np.errstate(all="ignore"):
             outs = self._problem.call(self._problem.tensors(self.point))
+        self.step()
         return np.concatenate([to_host(out.data).ravel() for out in outs])
 
 

@@ -44,18 +44,23 @@ _READING = (
 )
 
 
-def as_html(summary: str, comparisons: Sequence[Comparison], problems: Sequence[str]) -> str:
-    """A report as a static table: no script, all pictures inside."""
-    verdict = _verdict(not problems and all(c.passed for c in comparisons))
+def as_html(
+    summary: str, comparisons: Sequence[Comparison], problems: Sequence[str], late: Sequence[str]
+) -> str:
+    """A report as a static table: no script, all pictures inside; `late` problems below it."""
+    verdict = _verdict(not problems and not late and all(c.passed for c in comparisons))
     rows = "".join(_row(c) for c in sorted(comparisons, key=lambda c: (c.passed, c.order)))
-    wrong = "".join(f"<p><span class='wrong'>WRONG</span> {html.escape(p)}</p>" for p in problems)
+    above, below = (
+        "".join(f"<p><span class='wrong'>WRONG</span> {html.escape(p)}</p>" for p in texts)
+        for texts in (problems, late)
+    )
     heads = ("", "gradient", "worst entry", "analytic", "numeric", "error")
     head = "".join(f"<th>{h}</th>" for h in heads)
     note = _READING.format("blue")
     table = f"<table class='gradcheck'><tr>{head}</tr>{rows}</table><p>{note}</p>" if rows else ""
     return (
         f"{_STYLE}<div class='gradcheck'><p>{verdict} {html.escape(summary)}</p>"
-        f"{wrong}{table}</div>"
+        f"{above}{table}{below}</div>"
     )
 
 

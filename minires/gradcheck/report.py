@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 
 from minires.gradcheck import pictures
 from minires.gradcheck.comparison import Comparison
+from minires.gradcheck.progress import shorter_way
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+MANY = 5000
+"""From how many evaluations a report names the mode that takes few."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,8 @@ class Report:
     evaluations : int
         Calls of the function for numerical derivatives.
     seconds : float
+    late : tuple of str
+        Those of the problems that wrong values, if there are any, may explain.
     """
 
     name: str
@@ -37,6 +43,7 @@ class Report:
     seed: int
     evaluations: int
     seconds: float
+    late: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return not self.problems and all(c.passed for c in self.comparisons)
@@ -58,6 +65,10 @@ class Report:
         return tuple(c.hint for c in self.comparisons if c.hint)
 
     @property
+    def _early(self) -> list[str]:
+        return [text for text in self.problems if text not in self.late]
+
+    @property
     def summary(self) -> str:
         """The first line of the text."""
         outcome = "passed" if self else "FAILED"
@@ -68,15 +79,20 @@ class Report:
 
     def __str__(self) -> str:
         lines = [self.summary]
-        lines += [f"  WRONG {problem}" for problem in self.problems]
-        lines += map(str, sorted(self.comparisons, key=lambda c: (c.order, c.passed)))
+        lines += [f"  WRONG {text}" for text in self._early]
+        ordered = sorted(self.comparisons, key=lambda c: (c.order, c.passed))
+        lines += [str(c) for c in ordered if not c.passed]
+        lines += [f"  WRONG {text}" for text in self.late]
+        lines += [str(c) for c in ordered if c.passed]
+        if self.mode == "full" and self.evaluations >= MANY:
+            lines.append(shorter_way(self.name, self.evaluations))
         return "\n".join(lines)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
         """A table with heat maps, for notebooks."""
-        return pictures.as_html(self.summary, self.comparisons, self.problems)
+        return pictures.as_html(self.summary, self.comparisons, self._early, self.late)
 
     def plot(self) -> Figure:
         """Heat maps of each comparison, analytic beside numeric and error: a matplotlib figure.

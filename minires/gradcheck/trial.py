@@ -9,8 +9,9 @@ import numpy as np  # host arithmetic in float64
 from minires.backend import to_device, to_host
 from minires.errors import BackwardError
 from minires.gradcheck import variations
+from minires.gradcheck.graph import close, host, vjp
+from minires.gradcheck.linearity import Finding
 from minires.gradcheck.subject import Gradients, HostArray, Problem, Subject
-from minires.gradcheck.variations import close, host, vjp
 from minires.tensors import Tensor
 
 
@@ -20,6 +21,12 @@ class Trial:
     Attributes
     ----------
     problems : list of str
+    nonlinear : list of Finding
+        Those of the problems that concern linearity and precision.
+    late : list of str
+        Those that wrong values, if there are any, may explain.
+    values : list of array
+        The outputs'.
     cotangents : list of list of array
         By output.
     gradients : list of list of list of array or None
@@ -33,18 +40,24 @@ class Trial:
         self.problem = problem
         self.subject = subject
         self.problems: list[str] = []
+        self.nonlinear: list[Finding] = []
+        self.late: list[str] = []
+        self.values: list[HostArray] = []
         self.cotangents: list[list[HostArray]] = []
         self.gradients: Gradients = []
         try:
-            values = self._forward()  # which runs rules already where it is itself a gradient
+            self.values = values = (
+                self._forward()
+            )  # which runs rules already where it is itself a gradient
             if self.problems:
                 return
             self.cotangents = [[_cotangent(rng, v.shape) for _ in range(count)] for v in values]
             gradients = self._backward()
             self._accumulate(gradients)
-            self.problems += variations.find_differences(
+            found, self.nonlinear, self.late = variations.find_differences(
                 self.problem, values, self.cotangents, gradients
             )
+            self.problems += found
         except BackwardError as error:
             self.problems.append(f"the backward failed: {error}")
         else:

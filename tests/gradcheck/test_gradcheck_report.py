@@ -44,6 +44,18 @@ def test_text_of_a_success():
     assert repr(report) == str(report)
 
 
+def test_what_wrong_values_explain_is_said_after_them():
+    product = op(lambda x, y: x * y)
+    product.vjp(lambda g, x, y, needs: (g * x, g * y) if all(needs) else (g * y, g * x))
+    report = gradcheck(product, [normal(3), normal(3, seed=1)], raise_exception=False)
+    text = str(report)
+    aside = "order 1: the gradient of the output by x is another if not every input's is wanted"
+    assert aside in report.problems
+    assert text.index("exchanged?") < text.index(aside)
+    page = report._repr_html_()
+    assert page.index("exchanged?") < page.index("is another if not every")
+
+
 class Checker(HTMLParser):
     """Every tag is closed, nothing comes from outside, nothing runs."""
 

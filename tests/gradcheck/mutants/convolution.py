@@ -75,71 +75,126 @@ def right(g, x, w):
     return *backward(g, x, w), bias(g)
 
 
-@conv.mutant(1, "stride ignored", "the backward slides the filter by one, whatever the stride")
+@conv.mutant(
+    1,
+    "stride ignored",
+    "the backward slides the filter by one, whatever the stride",
+    "does not depend on|wrong entries",
+)
 def stride_ignored(g, x, w):
     return *backward(g, x, w, stride=(1, 1)), bias(g)
 
 
-@conv.mutant(2, "dx assigned", "where windows overlap, the last one wins")
+@conv.mutant(2, "dx assigned", "where windows overlap, the last one wins", r"zero at \d+")
 def dx_assigned(g, x, w):
     return *backward(g, x, w, put=assign_to), bias(g)
 
 
-@conv.mutant(3, "dw of the last position", "dw = in place of dw +=")
+@conv.mutant(
+    3,
+    "dw of the last position",
+    "dw = in place of dw +=",
+    "right only at index 3 of axis 1 .*zero at the others",
+)
 def dw_last_position(g, x, w):
     return *backward(g, x, w, put_w=assign_to), bias(g)
 
 
-@conv.mutant(4, "dw of the last sample", "the loop over the batch overwrites")
+@conv.mutant(
+    4,
+    "dw of the last sample",
+    "the loop over the batch overwrites",
+    "right only at index 1 of axis 0 of the output",
+)
 def dw_last_sample(g, x, w):
     last = np.zeros_like(g)
     last[-1] = g[-1]
     return *backward(g, x, w, seen=last), bias(g)
 
 
-@conv.mutant(5, "dw averaged", "a mean over the batch, which the loss has taken already")
+@conv.mutant(
+    5,
+    "dw averaged",
+    "a mean over the batch, which the loss has taken already",
+    "factor of 1/2: .*axis 0",
+)
 def dw_averaged(g, x, w):
     dx, dw = backward(g, x, w)
     return dx, dw / len(x), bias(g)
 
 
-@conv.mutant(6, "db not summed over space", "the bias is added at every place")
+@conv.mutant(
+    6,
+    "db not summed over space",
+    "the bias is added at every place",
+    "right only at index 0 of axis 1 of the output",
+)
 def db_one_place(g, x, w):
     return *backward(g, x, w), g[:, 0, 0].sum(axis=0)
 
 
-@conv.mutant(7, "db a mean", "a mean in place of a sum")
+@conv.mutant(7, "db a mean", "a mean in place of a sum", "factor of 1/24: .*axes 0, 1, 2 of")
 def db_mean(g, x, w):
     return *backward(g, x, w), g.mean(axis=(0, 1, 2))
 
 
-@conv.mutant(8, "db of the first sample", "the batch forgotten")
+@conv.mutant(
+    8,
+    "db of the first sample",
+    "the batch forgotten",
+    "right only at index 0 of axis 0 of the output",
+)
 def db_first_sample(g, x, w):
     return *backward(g, x, w), g[0].sum(axis=(0, 1))
 
 
-@conv.mutant(9, "kernel flipped", "a convolution is flipped, a cross-correlation's dx is not")
+@conv.mutant(
+    9,
+    "kernel flipped",
+    "a convolution is flipped, a cross-correlation's dx is not",
+    "kernel flipped",
+)
 def kernel_flipped(g, x, w):
     return *backward(g, x, w, kernel=w[::-1, ::-1]), bias(g)
 
 
-@conv.mutant(10, "kernel's height and width swapped", "the weights read in the wrong order")
+@conv.mutant(
+    10,
+    "kernel's height and width swapped",
+    "the weights read in the wrong order",
+    "axis exchanged|transposed",
+)
 def kernel_swapped(g, x, w):
     swapped = w.transpose(1, 0, 2, 3).reshape(w.shape)
     return *backward(g, x, w, kernel=swapped), bias(g)
 
 
-@conv.mutant(11, "padding not cropped", "dx cut to size from the corner, padding and all")
+@conv.mutant(
+    11,
+    "padding not cropped",
+    "dx cut to size from the corner, padding and all",
+    r"shifted by \(-1, -2\).*cropped",
+)
 def not_cropped(g, x, w):
     return *backward(g, x, w, crop=lambda d, s: d[:, : s[1], : s[2]]), bias(g)
 
 
-@conv.mutant(12, "cropped on the wrong side", "all of the padding taken off the top and left")
+@conv.mutant(
+    12,
+    "cropped on the wrong side",
+    "all of the padding taken off the top and left",
+    r"shifted by \(1, 2\).*cropped",
+)
 def cropped_twice(g, x, w):
     return *backward(g, x, w, crop=lambda d, s: d[:, -s[1] :, -s[2] :]), bias(g)
 
 
-@conv.mutant(13, "height and width mixed up", "right for square images only")
+@conv.mutant(
+    13,
+    "height and width mixed up",
+    "right for square images only",
+    "axis exchanged|does not depend on",
+)
 def sides_mixed_up(g, x, w):
     def mixed(dxp, shape):
         return crop(dxp.transpose(0, 2, 1, 3).reshape(dxp.shape), shape)
@@ -147,19 +202,34 @@ def sides_mixed_up(g, x, w):
     return *backward(g, x, w, crop=mixed), bias(g)
 
 
-@conv.mutant(14, "upstream ignored", "as if the loss were the sum of the output")
+@conv.mutant(
+    14,
+    "upstream ignored",
+    "as if the loss were the sum of the output",
+    "upstream gradient is ignored",
+)
 def upstream_ignored(g, x, w):
     ones = np.ones_like(g)
     return *backward(ones, x, w), bias(ones)
 
 
-@conv.mutant(15, "channel 0 only", "one channel's gradient for all")
+@conv.mutant(
+    15,
+    "channel 0 only",
+    "one channel's gradient for all",
+    r"constant along axes \(3,\)|right only at index 0 of axis 3",
+)
 def one_channel(g, x, w):
     dx, dw = backward(g, x, w)
     return dx[..., :1] + np.zeros_like(dx), dw, bias(g)
 
 
-@conv.mutant(16, "remainder mishandled", "columns that no window sees thought to be on the left")
+@conv.mutant(
+    16,
+    "remainder mishandled",
+    "columns that no window sees thought to be on the left",
+    "shifted by 1 along axis 2",
+)
 def remainder_on_the_left(g, x, w):
     def shifted(dxp, shape):
         left_over = (dxp.shape[2] - w.shape[1]) % STRIDE[1]
@@ -174,6 +244,12 @@ def forward_in_place(x, w, b):
     return forward(x, w, b)
 
 
-@conv.mutant(17, "input modified", "x -= mean writes into the caller's array", forward_in_place)
+@conv.mutant(
+    17,
+    "input modified",
+    "x -= mean writes into the caller's array",
+    "modified its input",
+    forward_in_place,
+)
 def input_modified(g, x, w):
     return *backward(g, x, w), bias(g)

@@ -33,36 +33,41 @@ def right(g, z):
     return (g * (softmax(z) - one_hot(z)) / len(z),)
 
 
-@loss.mutant(49, "softmax over the batch", "the wrong axis")
+@loss.mutant(49, "softmax over the batch", "the wrong axis", "softmax along it .* another axis")
 def wrong_axis(g, z):
     return (g * (softmax(z, axis=0) - one_hot(z)) / len(z),)
 
 
-@loss.mutant(50, "/N missing", "the forward averages, the backward does not")
+@loss.mutant(50, "/N missing", "the forward averages, the backward does not", "factor of 5")
 def not_averaged(g, z):
     return (g * (softmax(z) - one_hot(z)),)
 
 
-@loss.mutant(51, "/C", "divided by the number of classes")
+@loss.mutant(51, "/C", "divided by the number of classes", "factor of 5/4")
 def by_classes(g, z):
     return (g * (softmax(z) - one_hot(z)) / z.shape[1],)
 
 
-@loss.mutant(52, "one-hot not subtracted", "the softmax alone")
+@loss.mutant(52, "one-hot not subtracted", "the softmax alone", "one entry along axis 1")
 def no_labels(g, z):
     return (g * softmax(z) / len(z),)
 
 
-@loss.mutant(53, "a sign", "one-hot less softmax")
+@loss.mutant(53, "a sign", "one-hot less softmax", "sign is wrong")
 def wrong_sign(g, z):
     return (g * (one_hot(z) - softmax(z)) / len(z),)
 
 
-@loss.mutant(54, "upstream ignored", "the loss taken for the end of the graph")
+@loss.mutant(
+    54,
+    "upstream ignored",
+    "the loss taken for the end of the graph",
+    "upstream gradient is ignored",
+)
 def upstream_ignored(g, z):
     return ((softmax(z) - one_hot(z)) / len(z),)
 
 
-@loss.mutant(55, "true class only", "the other logits matter too")
+@loss.mutant(55, "true class only", "the other logits matter too", r"zero at \d+")
 def true_class_only(g, z):
     return (g * (softmax(z) - one_hot(z)) * one_hot(z) / len(z),)

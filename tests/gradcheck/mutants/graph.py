@@ -18,7 +18,9 @@ def square_right(g, x):
     return (g * x + g * x,)
 
 
-@square.mutant(56, "gradient overwritten", "= in place of += where a tensor is used twice")
+@square.mutant(
+    56, "gradient overwritten", "= in place of += where a tensor is used twice", "factor of 1/2: "
+)
 def overwritten(g, x):
     grads = {}
     for parent in ("x", "x"):
@@ -42,7 +44,12 @@ def diamond_right(g, x):
     return ((g + g * 2 * x * x) * 2 * x,)
 
 
-@diamond.mutant(57, "recursion without topological order", "passed on each time it grows")
+@diamond.mutant(
+    57,
+    "recursion without topological order",
+    "passed on each time it grows",
+    "a term forgotten, or too much",
+)
 def recursive(g, x):
     grads = {"a": 0.0, "x": 0.0}
 
@@ -65,7 +72,12 @@ def bias_right(g):
     return g, g.sum(axis=0)
 
 
-@bias.mutant(58, "broadcast not summed", "one row's gradient for a bias that all rows use")
+@bias.mutant(
+    58,
+    "broadcast not summed",
+    "one row's gradient for a bias that all rows use",
+    "right only at index 0 of axis 0 of the output",
+)
 def not_summed(g):
     return g, g[0]
 
@@ -86,19 +98,24 @@ def residual_right(g, x, w, out):
     return g + g @ w.T, x.T @ g
 
 
-@residual.mutant(59, "identity path dropped", "only the branch differentiated")
+@residual.mutant(59, "identity path dropped", "only the branch differentiated", "shortcut")
 def identity_dropped(g, x, w, out):
     g = g * (out > 0)
     return g @ w.T, x.T @ g
 
 
-@residual.mutant(60, "ReLU before the add", "the branch alone masked, by its own sign")
+@residual.mutant(60, "ReLU before the add", "the branch alone masked, by its own sign", "mask")
 def relu_before_add(g, x, w, out):
     masked = g * (x @ w > 0)
     return g + masked @ w.T, x.T @ masked
 
 
-@residual.mutant(61, "one gradient array for both paths", "what the branch does to it, both see")
+@residual.mutant(
+    61,
+    "one gradient array for both paths",
+    "what the branch does to it, both see",
+    r"factor of 2|= 2 \* numeric",
+)
 def shared(g, x, w, out):
     shortcut = branch = g * (out > 0)
     dw = x.T @ branch

@@ -7,11 +7,15 @@ from minires.engine import op
 
 @dataclass(frozen=True)
 class Mutant:
-    """A function with a wrong gradient, and inputs that show it."""
+    """A function with a wrong gradient, and inputs that show it.
+
+    `told` is a regular expression: what may be said of it first, going by what is broken.
+    """
 
     number: int
     name: str
     misconception: str
+    told: str
     function: object
     inputs: tuple
 
@@ -41,13 +45,13 @@ class Subject:
         RIGHT[self.name] = operation(self.forward, rule), self.inputs
         return rule
 
-    def mutant(self, number, name, misconception, forward=None):
+    def mutant(self, number, name, misconception, told, forward=None):
         """A rule with one mistake (or a forward with one)."""
 
         def declare(rule):
             function = operation(forward or self.forward, rule)
             MUTANTS.append(
-                Mutant(number, f"{self.name}: {name}", misconception, function, self.inputs)
+                Mutant(number, f"{self.name}: {name}", misconception, told, function, self.inputs)
             )
             return rule
 

@@ -19,22 +19,30 @@ def relu_right(g, x):
     return (g * (x > 0),)
 
 
-@relu.mutant(38, "identity", "the gradient of relu passed through unchanged")
+@relu.mutant(
+    38, "identity", "the gradient of relu passed through unchanged", "passed on unchanged|mask"
+)
 def identity(g):
     return (g,)
 
 
-@relu.mutant(39, "mask of the gradient", "positive gradients passed, as in a deconvnet")
+@relu.mutant(
+    39, "mask of the gradient", "positive gradients passed, as in a deconvnet", "not linear.*mask"
+)
 def mask_of_gradient(g):
     return (g * (g > 0),)
 
 
-@relu.mutant(40, "leaky", "a slope that the forward does not have")
+@relu.mutant(
+    40, "leaky", "a slope that the forward does not have", "numeric gradient is zero.*mask"
+)
 def leaky(g, x):
     return (g * np.where(x > 0, 1, 0.01),)
 
 
-@relu.mutant(41, "upstream ignored", "the derivative without the chain rule")
+@relu.mutant(
+    41, "upstream ignored", "the derivative without the chain rule", "upstream gradient is ignored"
+)
 def upstream_ignored(g, x):
     return ((x > 0) * 1.0,)
 
@@ -59,6 +67,7 @@ MUTANTS.append(
         47,
         "relu: in place",
         "it overwrites what another operation has saved",
+        "overw|modified",
         square_beside_relu,
         (normal(3, 4),),
     )
@@ -105,16 +114,20 @@ def pool_right(g, x):
     return pool_backward(g, x)
 
 
-@pool.mutant(43, "overlapping windows overwrite", "= in place of +=")
+@pool.mutant(43, "overlapping windows overwrite", "= in place of +=", r"zero at \d+")
 def overwrite(g, x):
     return pool_backward(g, x, overwrite=True)
 
 
-@pool.mutant(45, "global maximum", "the maximum of the window over all channels")
+@pool.mutant(
+    45, "global maximum", "the maximum of the window over all channels", r"zero at \d+|maximum"
+)
 def global_maximum(g, x):
     return pool_backward(g, x, lambda window: window == window.max(axis=(1, 2, 3), keepdims=True))
 
 
-@pool.mutant(46, "average", "spread over the window, as for average pooling")
+@pool.mutant(
+    46, "average", "spread over the window, as for average pooling", "maximum|does not depend on"
+)
 def average(g, x):
     return pool_backward(g, x, lambda window: np.full(window.shape, 1 / 6))
