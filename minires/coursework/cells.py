@@ -70,8 +70,8 @@ def read_submission(path: Path) -> list[Cell]:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise SubmissionError("the file is not text in UTF-8") from error
-    if path.suffix == ".ipynb":
-        return parse_notebook(text)
+    if path.suffix.lower() == ".ipynb" or text.lstrip().startswith("{"):
+        return parse_notebook(text)  # also where a mail program named it .ipynb.txt or .json
     return parse_percent(text)
 
 
