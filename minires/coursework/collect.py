@@ -97,7 +97,8 @@ def collect(
     rest = [entry for entry in found if entry not in named and entry.name != METADATA]
     names = Names(kinds.get, kinds.__contains__, list(asked))
     place = _own_name(places[0], asked) if len(places) == 1 else ""
-    for entry, owner in _distinct(names.owners(Folder.of(place, rest)), asked).items():
+    given = names.owners(Folder.of(place, rest), several=len(places) > 1)
+    for entry, owner in _distinct(given, asked, kinds).items():
         named[entry] = [owner]
 
     collected = Collected()
@@ -227,10 +228,12 @@ def _the_only(kinds: Iterable[str | None]) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _distinct(found: dict[Entry, Owner], asked: Asked) -> dict[Entry, Owner]:
+def _distinct(
+    found: dict[Entry, Owner], asked: Asked, kinds: Mapping[Entry, str | None]
+) -> dict[Entry, Owner]:
     """Students whose names are the same in different folders are named after these too.
 
-    Folders of assignments do not count: what is in them is the same students'.
+    Not if they hand in for different assignments, of which each may have a folder.
     """
 
     def folder(entry: Entry, owner: Owner) -> tuple[str, ...]:
@@ -239,12 +242,14 @@ def _distinct(found: dict[Entry, Owner], asked: Asked) -> dict[Entry, Owner]:
             place = place[:-1]
         return tuple(part for part in place if not any(name in part for name in asked))
 
-    folders: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+    folders: dict[tuple[str, str | None], set[tuple[str, ...]]] = defaultdict(set)
     for entry, owner in found.items():
-        folders[owner.student].add(folder(entry, owner))
+        if entry in kinds:
+            folders[owner.student, kinds[entry]].add(folder(entry, owner))
+    several = {student for (student, _), places in folders.items() if len(places) > 1}
     return {
         entry: replace(owner, student="/".join((*folder(entry, owner), owner.student)))
-        if len(folders[owner.student]) > 1
+        if owner.student in several
         else owner
         for entry, owner in found.items()
     }

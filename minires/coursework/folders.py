@@ -102,16 +102,23 @@ class Names:
         self.assignment_of, self.is_work = assignment_of, is_work
         self.assignments = assignments
 
-    def owners(self, root: Folder) -> dict[Entry, Owner]:
-        """Whose every entry in the folder that was given is."""
+    def owners(self, root: Folder, several: bool = False) -> dict[Entry, Owner]:
+        """Whose every entry in the folder that was given is, or in several, each below its name."""
         found: dict[Entry, Owner] = {}
-        if self._is_students(root):
+        if not several and self._is_students(root):
             self._give(root.name, root.all(), 0, found)
         else:
-            self._class(root, root.name, 0, found)
+            self._class(root, root.name, 0, found, several)
         return found
 
-    def _class(self, folder: Folder, name: str, depth: int, found: dict[Entry, Owner]) -> None:
+    def _class(
+        self,
+        folder: Folder,
+        name: str,
+        depth: int,
+        found: dict[Entry, Owner],
+        several: bool = False,
+    ) -> None:
         """Each file and each folder in it is a student's."""
         stems = {stem(entry.name) for entry in folder.files}
         for entry in folder.files:
@@ -126,7 +133,7 @@ class Names:
         for each in inside:
             if self._is_assignment(each.name) and not self._is_students(each):
                 self._class(each, name, depth + 1, found)
-            elif all_classes and self._is_class(each):
+            elif (all_classes and self._is_class(each)) or (several and self._is_named(each)):
                 self._class(each, each.name, depth + 1, found)
             else:
                 own = name if self._is_assignment(each.name) else stem(each.name)
@@ -183,6 +190,13 @@ class Names:
             and len(set(own)) == len(own)
             and all(map(self._may_be_student, names))
             and len({self.assignment_of(entry) for entry in files}) < 2
+        )
+
+    def _is_named(self, folder: Folder) -> bool:
+        """Whether all files in a folder that was given are named as students are."""
+        files = [entry.name for entry in folder.files if self.is_work(entry)]
+        return self._is_class(folder) or (
+            bool(files) and all(map(self._may_be_student, files)) and not self._is_students(folder)
         )
 
     def _may_be_student(self, name: str) -> bool:

@@ -443,6 +443,8 @@ def test_several_places(found):
     assert set(found(files, places=["ada", "bob", "cy"])) == {"ada", "bob"}
     assert found.left == {"cy": "an empty folder"}
     assert set(found({}, places=["ada/04_batch_norm.ipynb", "bob/hw.ipynb"])) == {"ada", "hw"}
+    sections = {"s1/ada.ipynb": OURS, "s2/bob.ipynb": OURS, "s2/cy.ipynb": OURS}
+    assert set(found(sections, places=["s1", "s2"])) == {"ada", "bob", "cy"}
     more = {"x/hw.ipynb": OURS, "y/hw.ipynb": OURS}
     assert set(found(more, places=["x/hw.ipynb", "y/hw.ipynb"])) == {"x", "y"}
 
