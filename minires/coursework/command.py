@@ -191,7 +191,7 @@ def grade_command(
         typer.Option(
             "--assignment",
             metavar="NAME|FILE.bundle",
-            help="Which assignment it is. [default: what each notebook says]",
+            help="Which assignment it is; by default what each notebook says.",
             show_default=False,
         ),
     ] = None,
