@@ -7,6 +7,7 @@ parent, sections of a course, a folder named after the assignment) are looked th
 from __future__ import annotations
 
 import re
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -109,7 +110,23 @@ class Names:
             self._give(root.name, root.all(), 0, found)
         else:
             self._class(root, root.name, 0, found, several)
+            self._level(found)
         return found
+
+    def _level(self, found: dict[Entry, Owner]) -> None:
+        """Look for the one student of a section as deep as for the students of the others."""
+        students: dict[str, set[int]] = defaultdict(set)
+        for entry, owner in found.items():
+            level = len(entry.parts) - len(owner.own)
+            if self.is_work(entry) and level and stem(entry.parts[level - 1]) == owner.student:
+                students[owner.student].add(level)
+        count = Counter(max(levels) for levels in students.values())
+        deepest = max((level for level, n in count.items() if n > 1), default=0)
+        for student, levels in students.items():
+            mine = [e for e, o in found.items() if o.student == student and self.is_work(e)]
+            if max(levels) < deepest and all(len(e.parts) > deepest for e in mine):
+                for entry in mine:
+                    self._give(stem(entry.parts[deepest - 1]), [entry], deepest, found)
 
     def _class(
         self,
@@ -127,13 +144,16 @@ class Names:
                 own = base
             self._give(name if self._is_assignment(own) else own, [entry], depth, found)
         inside = list(folder.folders.values())
-        all_classes = not any(self.is_work(e) for e in folder.files) and all(
-            self._is_class(each) for each in inside if self._holds_work(each)
+        holding = [each for each in inside if self._holds_work(each)]
+        all_classes = (
+            not any(map(self.is_work, folder.files))
+            and any(map(self._is_class, holding))
+            and all(self._is_class(f) or not any(map(self.is_work, f.files)) for f in holding)
         )
         for each in inside:
             if self._is_assignment(each.name) and not self._is_students(each):
                 self._class(each, name, depth + 1, found)
-            elif (all_classes and self._is_class(each)) or (several and self._is_named(each)):
+            elif (all_classes and each in holding) or (several and self._is_named(each)):
                 self._class(each, each.name, depth + 1, found)
             else:
                 own = name if self._is_assignment(each.name) else stem(each.name)

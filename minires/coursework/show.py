@@ -18,12 +18,12 @@ def table(results: Sequence[Result]) -> str:
     for result in results:
         earned = {q.name: q for q in result.questions}
         cells = [_points(earned[n].earned, earned[n].points) if n in earned else "-" for n in names]
-        rows.append([_printable(result.student), *cells, _points(result.earned, result.points)])
+        rows.append([_line(result.student), *cells, _points(result.earned, result.points)])
     lines = aligned(rows)
     lines.insert(1, "-" * len(lines[0]))
     for result in results:
         if result.problem:
-            lines.append(f"{_printable(result.student)}: {_printable(result.problem)}")
+            lines.append(f"{_line(result.student)}: {_line(result.problem)}")
     return "\n".join(lines)
 
 
@@ -127,7 +127,7 @@ def changes(pairs: Sequence[tuple[Result, Result | None]]) -> str:
             was = before.get(question.name)
             if was is not None and abs(was - question.earned) > 1e-9:
                 lines.append(
-                    f"{_printable(new.student)}: {question.name} {round(was, 2):g} -> "
+                    f"{_line(new.student)}: {question.name} {round(was, 2):g} -> "
                     f"{round(question.earned, 2):g} of {question.points:g}"
                 )
     return "\n".join(lines) if lines else "no points changed"

@@ -24,7 +24,7 @@ UNLOCKED = "minires-grade-"
 
 NO_LOCK = -1
 
-OLD = 6 * 3600.0
+OLD = 3600.0
 """Seconds after which a folder without a lock is nobody's: no question takes so long."""
 
 

@@ -438,6 +438,20 @@ def test_sections(found):
     assert set(found(files)) == {"section 0/ada", "section 1/ada", "bob", "cy"}
 
 
+def test_sections_of_one(found):
+    files = [
+        "tutor Anna/Mon/ada/04_batch_norm.ipynb",
+        "tutor Anna/Mon/bob/hw.ipynb",
+        "tutor Ben/Tue/cy/work/hw.ipynb",
+        "tutor Ben/Wed/dora/04_batch_norm.ipynb",
+    ]
+    assert set(found(dict.fromkeys(files, OURS))) == {"ada", "bob", "cy", "dora"}
+    files = ["section 1/ada/hw.ipynb", "section 1/bob/hw.ipynb", "section 2/cy/hw.ipynb"]
+    assert set(found(dict.fromkeys(files, OURS), places=["section 1", "section 2"])) == {
+        *("ada", "bob", "cy")
+    }
+
+
 def test_several_places(found):
     files = {"ada/04_batch_norm.ipynb": OURS, "bob/hw.ipynb": OURS, "cy": None}
     assert set(found(files, places=["ada", "bob", "cy"])) == {"ada", "bob"}

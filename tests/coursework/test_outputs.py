@@ -54,6 +54,7 @@ def test_a_page_shows_code_as_text_only():
 
 
 def test_a_terminal_gets_no_commands():
+    assert table([result("a\nb"), result("c")]).count("\n") == 3, "a line a student"
     assert "\x1b" not in feedback(result(EVIL, EVIL)) + table([result(EVIL, EVIL)] * 2)
 
 

@@ -66,7 +66,7 @@ def test_only_ours_are_removed(tmp_path):
     (tmp_path / "minires-grade-new").mkdir()  # of an earlier version, perhaps in use
     old = tmp_path / "minires-grade-old"
     old.mkdir()
-    os.utime(old, (time.time() - 7 * 3600,) * 2)
+    os.utime(old, (time.time() - 2 * 3600,) * 2)
     assert remove_leftovers() == [old]
     assert len(list(tmp_path.iterdir())) == 5
 
