@@ -115,6 +115,15 @@ def find_assignments(folder: Path | None = None) -> dict[str, Path]:
     return {place.name: place for place in places}
 
 
+def question_names(folder: Path) -> list[str]:
+    """The names of an assignment's questions, of which nothing is run."""
+    try:
+        cells = parse_percent((folder / "assignment.py").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    return [cell.name for cell in cells if cell.role == "question"]
+
+
 def load_assignments(folder: Path | None = None, name: str | None = None) -> list[Assignment]:
     """Every assignment in a folder, or only the one that is named.
 

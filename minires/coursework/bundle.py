@@ -95,6 +95,12 @@ class Bundle:
         """A hash of everything."""
         return hashlib.sha256(self.to_bytes()).digest()
 
+    @functools.cached_property
+    def question_digests(self) -> dict[str, bytes]:
+        """A hash of all that a question's points depend on, by its name."""
+        parts = [replace(self, title="", questions=[question]) for question in self.questions]
+        return {part.questions[0].name: part.digest for part in parts}
+
     @property
     def points(self) -> float:
         """Of all questions together."""

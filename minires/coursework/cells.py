@@ -20,6 +20,9 @@ from typing import Any
 MAX_FILE = 50 << 20
 """Bytes of the largest submission that is opened."""
 
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+"""How files begin that Windows's editor calls Unicode."""
+
 ROLES = ("given", "question", "check")
 
 
@@ -67,11 +70,12 @@ def read_submission(path: Path) -> list[Cell]:
             "notebook's outputs and hand it in again"
         )
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        content = path.read_bytes()
+        text = content.decode("utf-16" if content[:2] in UTF_16 else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise SubmissionError("the file is not text in UTF-8") from error
-    if path.suffix == ".ipynb":
-        return parse_notebook(text)
+    if path.suffix.lower() == ".ipynb" or text.lstrip().startswith("{"):
+        return parse_notebook(text)  # also where a mail program named it .ipynb.txt or .json
     return parse_percent(text)
 
 

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
+from collections.abc import Sized
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from minires.bar import bar
-from minires.coursework.assignment import find_assignments, load_assignment, load_assignments
+from minires.coursework.assignment import (
+    find_assignments,
+    load_assignment,
+    load_assignments,
+    question_names,
+)
 from minires.coursework.build import CHECKS, build
 from minires.coursework.bundle import SUFFIX, Bundle, load_bundle, make_bundle
-from minires.coursework.collect import assignment_of, find_submissions
+from minires.coursework.collect import UNDECIDED, Collected, collect
 from minires.coursework.grade import grade_file
 from minires.coursework.mutants import kill_matrix, run_trials, summary
-from minires.coursework.outputs import write_all
+from minires.coursework.outputs import not_graded_csv, write_class, write_csv
+from minires.coursework.roster import compare, read_roster
 from minires.coursework.run import grade_all
 from minires.coursework.sandbox import isolation_problem
-from minires.coursework.show import changes, feedback, table
+from minires.coursework.show import changes, compared, failures, feedback, not_graded, table
+from minires.coursework.store import Store
+from minires.coursework.temporary import TemporaryFolder
 from minires.files import whole
 from minires.locks import hold
 
@@ -31,10 +40,6 @@ SourceOption = Annotated[
         help="Where the assignments are. [default: notebooks/assignments]",
         show_default=False,
     ),
-]
-AssignmentOption = Annotated[
-    str | None,
-    typer.Option("--assignment", metavar="NAME|FILE.bundle", help="Which assignment it is."),
 ]
 UnsafeOption = Annotated[
     bool,
@@ -108,30 +113,98 @@ def mutants_command(
     return 0 if all(outcome.as_wanted for outcome in outcomes) else 1
 
 
-def _bundle(name: str | None, places: list[Path], source: Path | None) -> Bundle:
-    """The bundle that was named, or the one that the submissions are for."""
-    if name is not None and name.endswith(SUFFIX):
-        return load_bundle(Path(name))
-    if name is not None:
-        return make_bundle(load_assignments(source, name)[0])
-    places_of = find_assignments(source)
-    for submission in find_submissions(places):
-        own = assignment_of(submission.path, list(places_of))
-        if own is not None:
-            return make_bundle(load_assignment(places_of[own]))
+class Asked:
+    """What may be graded: one assignment that was named, or all that there are.
+
+    Attributes
+    ----------
+    only : str or None
+        The one that was named.
+    questions : dict
+        The names of each assignment's questions.
+    """
+
+    def __init__(self, name: str | None, source: Path | None) -> None:
+        self._places: dict[str, Path] = {}
+        self._bundles: dict[str, Bundle] = {}
+        if name is not None and name.endswith(SUFFIX):
+            bundle = load_bundle(Path(name))
+            self.only: str | None = bundle.assignment
+            self._bundles[bundle.assignment] = bundle
+            with suppress(ValueError):  # then no other assignment is recognised
+                self._places = find_assignments(source)
+        else:
+            self._places = find_assignments(source)
+            self.only = name
+            if name is not None and name not in self._places:
+                raise ValueError(f"no assignment {name!r}, only {', '.join(self._places)}")
+        self.questions = {one: question_names(place) for one, place in self._places.items()}
+        for one, bundle in self._bundles.items():
+            self.questions[one] = [question.name for question in bundle.questions]
+
+    def bundle(self, name: str) -> Bundle:
+        """An assignment's, made when it is first wanted."""
+        if name not in self._bundles:
+            self._bundles[name] = make_bundle(load_assignment(self._places[name]))
+        return self._bundles[name]
+
+    def undecided(self) -> ValueError:
+        """That nothing says which assignment it is."""
+        return ValueError(
+            "neither names nor contents say which assignment this is: add --assignment, one of "
+            f"{', '.join(self._places)}, or a .bundle file"
+        )
+
+
+def _collected(places: list[Path], asked: Asked, box: Path, out: Path | None) -> Collected:
+    """What was handed in.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to grade.
+    """
+    found = collect(places, asked.questions, box, only=asked.only, skip=out)
+    if found.submissions:
+        return found
+    missed = [one for one in found.left_out if not one.hidden]
+    if missed and all(one.why == UNDECIDED for one in missed):
+        raise asked.undecided()
+    named = "; ".join(f"{one.file}: {one.why}" for one in missed[:3])
+    more = f"; and {len(missed) - 3} more" if len(missed) > 3 else ""
+    where = ", ".join(map(str, places[:3])) + (" ..." if len(places) > 3 else "")
     raise ValueError(
-        "neither names nor contents say which assignment this is: add --assignment, one of "
-        f"{', '.join(places_of)}, or a .bundle file"
+        f"{where} holds no notebook and no Python file to grade" + (named and f" ({named}{more})")
     )
 
 
 def grade_command(
     submissions: Annotated[
-        list[Path], typer.Argument(help="Notebooks or Python files, or folders of them.")
+        list[Path],
+        typer.Argument(
+            help="Notebooks, Python files, .zip archives, folders of them, or what Moodle, "
+            "Canvas, Gradescope or Blackboard exports."
+        ),
     ],
-    assignment: AssignmentOption = None,
+    assignment: Annotated[
+        str | None,
+        typer.Option(
+            "--assignment",
+            metavar="NAME|FILE.bundle",
+            help="Which assignment it is; by default what each notebook says.",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write results here, and resume from here.")
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Keep the class's results here. What is there and unchanged is not graded again.",
+        ),
+    ] = None,
+    roster: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.csv", help="Who is in the class: name who is missing."),
     ] = None,
     regrade: Annotated[
         str | None,
@@ -145,25 +218,69 @@ def grade_command(
 ) -> None:
     """Grade submissions, each question in a locked-in child process."""
     sandboxed = require_isolation(unsafe_no_sandbox)
-    bundle = _bundle(assignment, submissions, source)
-    if regrade is not None:
-        bundle.question(regrade)
-        if out is None:
-            raise ValueError("--regrade changes earlier results: say where they are with --out")
-    found = find_submissions(submissions, bundle.assignment)
-    with nullcontext() if out is None else hold(out):
-        runs = grade_all(found, bundle, out=out, regrade=regrade, sandboxed=sandboxed, jobs=jobs)
-        pairs = list(bar(runs, total=len(found), unit="submission"))
-        results = [result for result, _ in pairs]
-        if out is not None:
-            write_all(out, list(zip(found, results, strict=True)))
-    print(feedback(results[0]) if len(results) == 1 else table(results))
-    if regrade is not None:
-        print("\n" + changes(pairs))
+    asked = Asked(assignment, source)
+    people = None if roster is None else read_roster(roster)
+    if regrade is not None and out is None:
+        raise ValueError("--regrade changes earlier results: say where they are with --out")
+    with TemporaryFolder() as box:
+        found = _collected(submissions, asked, box, out)
+        bundles = {name: asked.bundle(name) for name in found.submissions}
+        if regrade is not None:
+            check_question(regrade, list(bundles.values()))
+        with nullcontext() if out is None else hold(out):
+            store = Store(out)
+            pairs = []
+            count = sum(map(len, found.submissions.values()))
+            with bar(total=count, unit="submission") as shown:
+                for name, mine in found.submissions.items():
+                    for pair in grade_all(
+                        mine,
+                        bundles[name],
+                        store,
+                        regrade=regrade,
+                        sandboxed=sandboxed,
+                        jobs=jobs,
+                    ):
+                        pairs.append(pair)
+                        shown.update()
+            by_assignment = {name: store.of(name) for name in store.assignments()}
+            everything = [result for results in by_assignment.values() for result in results]
+            comparison = None if people is None else compare(people, everything)
+            if out is not None:
+                absent = [] if comparison is None else comparison.missing
+                write_class(out, by_assignment, absent)
+                write_csv(out / "not_graded.csv", not_graded_csv(found.left_out))
+    texts = [
+        feedback(everything[0])
+        if len(everything) == 1
+        else "\n\n".join(map(table, by_assignment.values())),
+        not_graded(found.left_out),
+        "" if comparison is None else compared(comparison),
+        failures(everything),
+        *(f"{path} is damaged and was not read" for path in store.damaged),
+        changes(pairs) if regrade is not None else "",
+    ]
+    print("\n\n".join(text for text in texts if text))
     if out is not None:
-        print(
-            f"written: {out}/grades.csv, grades.json, moodle.csv, canvas.csv, gradescope/, pages/"
-        )
+        print(f"written: {out}/grades.csv, grades.json, not_graded.csv, {_forms(by_assignment)}")
+
+
+def _forms(by_assignment: Sized) -> str:
+    """What is written for each assignment."""
+    forms = "moodle.csv, canvas.csv, gradescope/, pages/"
+    return forms if len(by_assignment) == 1 else f"and for each assignment a folder with {forms}"
+
+
+def check_question(name: str, bundles: list[Bundle]) -> None:
+    """See that an assignment has a question of this name.
+
+    Raises
+    ------
+    ValueError
+        If none has.
+    """
+    if not any(name in bundle.question_digests for bundle in bundles):
+        bundles[0].question(name)
 
 
 def check_command(
@@ -177,7 +294,7 @@ def check_command(
         raise ValueError(f"{notebook} is a folder: name your notebook in it")
     nearby = sorted(whole(notebook).parent.glob(f"*{CHECKS}"))
     own = [path for path in nearby if path.stem in notebook.stem] or nearby
-    bundle = load_bundle(own[0]) if len(own) == 1 else _bundle(None, [notebook], None)
+    bundle = load_bundle(own[0]) if len(own) == 1 else _bundle_for(notebook)
     if question is not None:
         bundle.question(question)
     result = grade_file(
@@ -192,3 +309,10 @@ def check_command(
     if passed:
         print("\nAll visible tests pass. Grading has hidden ones too: other inputs, same rules.")
     return 0 if passed else 1
+
+
+def _bundle_for(notebook: Path) -> Bundle:
+    """The bundle of the assignment that a notebook is for."""
+    asked = Asked(None, None)
+    with TemporaryFolder() as box:
+        return asked.bundle(next(iter(_collected([notebook], asked, box, None).submissions)))

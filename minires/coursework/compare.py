@@ -63,7 +63,7 @@ def compare(got: Any, expected: Any, rtol: float) -> Verdict:
 
 def _compare_arrays(got: Any, expected: Array, rtol: float) -> Verdict:
     if type(got) in (bool, int, float):
-        got = np.array(got)
+        got = np.array(_bounded(got))
     if not isinstance(got, np.ndarray):
         return Verdict(0.0, f"you returned {described(got)}, wanted is {described(expected)}")
     if got.shape != expected.shape:
@@ -84,14 +84,15 @@ def _scale(values: Array) -> float:
 
 def _near(got: Array, expected: Array, tolerance: float) -> Array:
     """Entry by entry: close, or the same infinity or NaN."""
-    a, b = got.astype(np.float64), expected.astype(np.float64)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(over="ignore"):  # what only a longer type holds is infinite
+        a, b = got.astype(np.float64), expected.astype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
         near = np.abs(a - b) <= tolerance
     return np.asarray(near | (a == b) | (np.isnan(a) & np.isnan(b)))
 
 
 def _worst(got: Array, expected: Array, wrong: Array, tolerance: float) -> str:
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         error = np.abs(got.astype(np.float64) - expected.astype(np.float64))
     error = np.where(wrong, np.nan_to_num(error, nan=np.inf), -1.0)
     at = tuple(int(i) for i in np.unravel_index(error.argmax(), error.shape))
@@ -120,10 +121,18 @@ def _compare_plain(got: Any, expected: Any, rtol: float) -> Verdict:
     if isinstance(got, np.ndarray) and got.shape == ():
         got = got.item()
     if isinstance(expected, float) and type(got) in (int, float):
-        same = math.isclose(got, expected, rel_tol=rtol, abs_tol=rtol)
+        same = math.isclose(_bounded(got), expected, rel_tol=rtol, abs_tol=rtol)
     else:
         same = type(got) is type(expected) and got == expected
     return RIGHT if same else Verdict(0.0, f"got {shown(got)}, expected {shown(expected)}")
+
+
+def _bounded(number: float) -> float:
+    """A number, of which a whole one without end, such as 10**400, is infinite."""
+    try:
+        return number if abs(number) < 2**63 else float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
 
 
 def _compare_accuracy(got: Any, labels: Array, at_least: float, none_below: float) -> Verdict:
@@ -153,5 +162,10 @@ def shown(value: Any) -> str:
     """A value in at most a line."""
     if isinstance(value, np.ndarray | dict):
         return described(value)
-    text = repr(value)
+    if isinstance(value, list | tuple):
+        value = value[:50]  # whose text is too long anyway
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # whole numbers of many digits, lists in lists
+        return described(value)
     return text if len(text) <= 100 else text[:97] + "..."

@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from minires.coursework.bundle import Bundle, GradedCase, GradedQuestion, outputs_of
 from minires.coursework.cells import MAX_FILE, Cell, SubmissionError, read_submission, runnable
 from minires.coursework.compare import Verdict, compare, described
 from minires.coursework.feedback import heat_maps, pattern, recognised
-from minires.coursework.result import CaseResult, OutputResult, QuestionResult, Result
+from minires.coursework.result import FAILED, CaseResult, OutputResult, QuestionResult, Result
 from minires.coursework.sandbox import Child, ChildLost
 
 WALL = 4
@@ -40,27 +44,44 @@ def grade_file(
         See `sandbox.Child`.
     """
     chosen = [q for q in bundle.questions if questions is None or q.name in questions]
+    content = content_key(path)
     try:
         cells, problem = read_submission(path), ""
     except (SubmissionError, OSError) as error:
         cells, problem = [], str(error)
-    results = [
-        unread(question, problem)
-        if problem
-        else grade_question(question, bundle.given, cells, sandboxed=sandboxed)
-        for question in chosen
-    ]
-    return Result(student, bundle.assignment, bundle.title, results, problem, key(path, bundle))
+    results = []
+    for question in chosen:
+        if problem:
+            result = unread(question, problem)
+        else:
+            try:
+                result = grade_question(question, bundle.given, cells, sandboxed=sandboxed)
+            except Exception as error:  # of the grader's own: the other questions count
+                results.append(unread(question, _failed(error)))
+                continue
+        results.append(replace(result, key=question_key(content, bundle, question.name)))
+    return Result(student, bundle.assignment, bundle.title, results, problem, content)
 
 
-def key(path: Path, bundle: Bundle) -> str:
-    """A hash of a submission's bytes and a bundle: equal keys, equal results."""
-    hashed = hashlib.sha256(bundle.digest)
+def failed_file(student: str, bundle: Bundle, error: BaseException) -> Result:
+    """The result where the grader itself failed, which the next run tries again."""
+    results = [unread(question, _failed(error)) for question in bundle.questions]
+    return Result(student, bundle.assignment, bundle.title, results, _failed(error))
+
+
+def content_key(path: Path) -> str:
+    """A hash of a submission's bytes."""
     try:
         with path.open("rb") as file:
-            hashed.update(hashlib.sha256(file.read(MAX_FILE)).digest())
+            return hashlib.sha256(file.read(MAX_FILE + 1)).hexdigest()
     except OSError:
-        hashed.update(b"unreadable")
+        return "unreadable"
+
+
+def question_key(content: str, bundle: Bundle, question: str) -> str:
+    """A hash of a submission's content and of a question: equal keys, equal results."""
+    hashed = hashlib.sha256(bundle.question_digests[question])
+    hashed.update(content.encode())
     return hashed.hexdigest()
 
 
@@ -80,14 +101,7 @@ def grade_question(
     """
     begin = time.monotonic()
     answers, printed = _ask(question, given, cells, sandboxed)
-    values = [
-        outputs_of(answer["result"], len(question.returns)) if "result" in answer else None
-        for answer in answers
-    ]
-    results = [
-        _case_result(question, case, i, answer, values)
-        for i, (case, answer) in enumerate(zip(question.cases, answers, strict=True))
-    ]
+    results = judge(question, answers)
     hints = dict.fromkeys(o.hint for case in results for o in case.outputs if o.hint)
     return QuestionResult(
         question.name,
@@ -98,6 +112,31 @@ def grade_question(
         printed,
         round(time.monotonic() - begin, 3),
     )
+
+
+def judge(question: GradedQuestion, answers: Sequence[dict[str, Any]]) -> list[CaseResult]:
+    """What each case's answer earns; an answer may be anything that a child can send.
+
+    Where judging an answer fails, that case has no points and says why, and the others have theirs.
+    """
+    values = [
+        outputs_of(answer["result"], len(question.returns)) if "result" in answer else None
+        for answer in answers
+    ]
+    results = []
+    with np.errstate(all="ignore"):
+        for i, (case, answer) in enumerate(zip(question.cases, answers, strict=True)):
+            try:
+                result = _case_result(question, case, i, answer, values)
+            except Exception as error:  # of the grader's own, which must not cost anybody else
+                worth = points(question, case)
+                result = CaseResult(case.name, case.visible, worth, 0.0, _failed(error))
+            results.append(result)
+    return results
+
+
+def _failed(error: BaseException) -> str:
+    return f"{FAILED}{type(error).__name__}: {str(error)[:500]}"
 
 
 def unread(question: GradedQuestion, problem: str) -> QuestionResult:
@@ -174,10 +213,13 @@ def _case_result(
     outputs = []
     for i, name in enumerate(question.returns):
         verdict = compare(values[i], case.expected[i], question.rtol)
-        hint = ""
+        hint, pictures = "", {}
         if verdict.text:
-            hint = _hint(question, answers, number, i, name, verdict)
-        outputs.append(OutputResult(name, verdict.share, verdict.text, hint, heat_maps(verdict)))
+            with suppress(Exception):  # a hint that cannot be found is none
+                hint = _hint(question, answers, number, i, name, verdict)
+            with suppress(Exception):
+                pictures = heat_maps(verdict)
+        outputs.append(OutputResult(name, verdict.share, verdict.text, hint, pictures))
     total = sum(question.returns.values())
     share = sum(o.share * question.returns[o.name] for o in outputs) / total
     return CaseResult(case.name, case.visible, worth, worth * share, "", outputs)
@@ -201,22 +243,30 @@ def _hint(
 def _problem(answer: dict[str, Any]) -> str:
     """Why there is nothing to judge."""
     if "lost" in answer:
-        return str(answer["lost"])
+        return _short(answer["lost"], 1000)
     error = answer.get("error")
     if isinstance(error, dict):
         return told(error)
     changed = answer.get("changed")
     if isinstance(changed, list) and changed:
-        names = ", ".join(str(name)[:50] for name in changed[:5])
+        names = ", ".join(_short(name, 50) for name in changed[:5])
         return f"your code changed its argument {names} in place; work on a copy"
     return ""
 
 
 def told(error: dict[str, Any]) -> str:
     """An exception as text, with the student's own line."""
-    text = f"{str(error.get('type'))[:100]}: {str(error.get('text'))[:500]}"
-    if error.get("where"):
-        text += f"\n  {str(error['where'])[:50]}, line {error.get('line')}"
-        if error.get("source"):
-            text += f": {str(error['source'])[:200]}"
+    told = {key: v for key, v in error.items() if isinstance(v, str | int)}  # whatever was sent
+    text = f"{_short(told.get('type'), 100)}: {_short(told.get('text'), 500)}"
+    if told.get("where"):
+        text += f"\n  {_short(told['where'], 50)}, line {_short(told.get('line'), 10)}"
+        if told.get("source"):
+            text += f": {_short(told['source'], 200)}"
     return text
+
+
+def _short(value: Any, most: int) -> str:
+    try:
+        return str(value)[:most]
+    except ValueError:  # a whole number of many digits
+        return "?"

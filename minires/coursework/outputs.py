@@ -6,38 +6,74 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Sequence
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from minires.coursework.collect import Submission
+from minires.coursework.collect import LeftOut
 from minires.coursework.page import page
 from minires.coursework.result import Result
 from minires.coursework.show import case_feedback, feedback
 from minires.files import atomic_write
 
-Pairs = Sequence[tuple[Submission, Result]]
+Results = Sequence[Result]
 
 
-def write_all(folder: Path, pairs: Pairs) -> None:
-    """Write every form of the results below a folder."""
-    _write(folder / "grades.csv", grades_csv(pairs))
-    _write(folder / "moodle.csv", moodle_csv(pairs))
-    _write(folder / "canvas.csv", canvas_csv(pairs))
-    _write(folder / "grades.json", _json([result.to_json() for _, result in pairs]))
-    for submission, result in pairs:
-        name = submission.file_name
+def write_all(folder: Path, results: Results) -> None:
+    """Write every form of an assignment's results below a folder."""
+    write_csv(folder / "grades.csv", grades_csv(results))
+    write_csv(folder / "moodle.csv", moodle_csv(results))
+    write_csv(folder / "canvas.csv", canvas_csv(results))
+    _write(folder / "grades.json", _json([result.to_json() for result in results]))
+    for result in results:
+        name = result.file_name
         _write(folder / "gradescope" / name / "results.json", _json(gradescope(result)))
         _write(folder / "pages" / f"{name}.html", page(result))
+
+
+def write_class(folder: Path, by_assignment: Mapping[str, Results], absent: Sequence[str]) -> None:
+    """Write the whole class's results: of several assignments each in a folder of its own.
+
+    `grades.csv` and `grades.json` always have everything, and a row for who handed nothing in.
+    """
+    everything = [result for results in by_assignment.values() for result in results]
+    if len(by_assignment) == 1:
+        write_all(folder, everything)
+    else:
+        for name in ("moodle.csv", "canvas.csv", "gradescope", "pages"):
+            _move_away(folder / name)  # of the time when there was one assignment
+        for name, results in by_assignment.items():
+            write_all(folder / name, results)
+    write_csv(folder / "grades.csv", grades_csv(everything, absent))
+    _write(folder / "grades.json", _json([result.to_json() for result in everything]))
+
+
+def _move_away(path: Path) -> None:
+    """Remove what was written by `write_all`, and is now written elsewhere."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def not_graded_csv(left_out: Sequence[LeftOut]) -> str:
+    """What was not graded, and why."""
+    return as_csv([["student", "file", "why"], *([o.student, o.file, o.why] for o in left_out)])
 
 
 def _json(value: Any) -> str:
     return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
 
 
+def write_csv(path: Path, text: str) -> None:
+    """Write a table; its first character tells spreadsheets that it is UTF-8."""
+    _write(path, "\ufeff" + text)
+
+
 def _write(path: Path, text: str) -> None:
     with atomic_write(path) as file:
-        file.write(text.encode())
+        file.write(text.encode("utf-8", "backslashreplace"))
 
 
 def gradescope(result: Result) -> dict[str, Any]:
@@ -61,50 +97,55 @@ def gradescope(result: Result) -> dict[str, Any]:
     return {"score": result.earned, "output": output, "output_format": "text", "tests": tests}
 
 
-def grades_csv(pairs: Pairs) -> str:
-    """A row a student, a column a question."""
-    names = list(dict.fromkeys(q.name for _, result in pairs for q in result.questions))
-    rows: list[list[object]] = [["student", *names, "earned", "points", "problem"]]
-    for _, result in pairs:
+def grades_csv(results: Results, absent: Sequence[str] = ()) -> str:
+    """A row a student, a column a question; of several assignments a row for each.
+
+    Whoever handed nothing in has an empty row.
+    """
+    names = list(dict.fromkeys(q.name for result in results for q in result.questions))
+    several = len({result.assignment for result in results}) > 1
+    head = ["student", "assignment"] if several else ["student"]
+    rows: list[list[object]] = [[*head, *names, "earned", "points", "problem"]]
+    for result in results:
         earned = {q.name: round(q.earned, 2) for q in result.questions}
+        first = [result.student, result.assignment] if several else [result.student]
         sums = [result.earned, result.points, result.problem]
-        rows.append([result.student, *(earned.get(n, "") for n in names), *sums])
-    return _csv(rows)
+        rows.append([*first, *(earned.get(n, "") for n in names), *sums])
+    for student in absent:
+        rows.append([student, *[""] * (len(rows[0]) - 2), "nothing was handed in"])
+    return as_csv(rows)
 
 
-MOODLE = re.compile(r"^(?P<name>.+?)_(?P<id>\d+)_assignsubmission_file")
-CANVAS = re.compile(r"^(?P<name>[^_]+)_(?:LATE_)?(?P<id>\d+)_\d+_")
-
-
-def moodle_csv(pairs: Pairs) -> str:
-    """The columns of Moodle's grading worksheet; names and numbers from its folders' names."""
+def moodle_csv(results: Results) -> str:
+    """The columns of Moodle's grading worksheet; names and numbers are from its own folders."""
     rows: list[list[object]] = [
         ["Identifier", "Full name", "Grade", "Maximum Grade", "Feedback comments"]
     ]
-    for _, result in pairs:
-        match = MOODLE.match(result.student)
-        name = match["name"] if match else result.student
-        identifier = f"Participant {match['id']}" if match else ""
+    for result in results:
+        number = result.number if result.platform == "Moodle" else ""
+        identifier = f"Participant {number}" if number else ""
+        name = result.name or result.student
         rows.append([identifier, name, result.earned, result.points, feedback(result)])
-    return _csv(rows)
+    return as_csv(rows)
 
 
-def canvas_csv(pairs: Pairs) -> str:
-    """Canvas's gradebook: a row of possible points, then the students, by the ids in file names."""
-    title = pairs[0][1].title if pairs else "Assignment"
-    points = pairs[0][1].points if pairs else 0
+def canvas_csv(results: Results) -> str:
+    """Canvas's gradebook: a row of possible points, then the students, with its own numbers."""
+    title = results[0].title if results else "Assignment"
+    points = results[0].points if results else 0
     rows: list[list[object]] = [
         ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", title],
         ["    Points Possible", "", "", "", "", points],
     ]
-    for submission, result in pairs:
-        match = CANVAS.match(submission.path.name)
-        name, number = (match["name"], match["id"]) if match else (result.student, "")
-        rows.append([name, number, "", "" if match else result.student, "", result.earned])
-    return _csv(rows)
+    for result in results:
+        number = result.number if result.platform == "Canvas" else ""
+        login = "" if result.platform == "Canvas" else result.student
+        rows.append([result.name or result.student, number, "", login, "", result.earned])
+    return as_csv(rows)
 
 
-def _csv(rows: Iterable[Sequence[object]]) -> str:
+def as_csv(rows: Iterable[Sequence[object]]) -> str:
+    """A table as text, in which nothing is a formula."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     for row in rows:
@@ -112,8 +153,16 @@ def _csv(rows: Iterable[Sequence[object]]) -> str:
     return stream.getvalue()
 
 
+SIGNS = re.compile(
+    r"(^|[;\t])(?=\s*[=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b])|^(?=\t)"
+)
+"""Before these signs, their full-width and their small forms a spreadsheet looks for a formula: in
+front, and behind what another country's spreadsheet takes for the end of a cell."""
+
+
 def _cell(value: object) -> object:
     """A text that a spreadsheet would run as a formula gets an apostrophe in front."""
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return "'" + value
-    return value
+    if not isinstance(value, str):
+        return value
+    text = "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in value)
+    return SIGNS.sub(r"\1'", text)

@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
 from minires.coursework.bundle import Bundle
 from minires.coursework.collect import Submission
-from minires.coursework.grade import grade_file, key
-from minires.coursework.result import Result
-from minires.files import atomic_write
-
-
-def stored(folder: Path | None, submission: Submission) -> Result | None:
-    """The result that an earlier run left in a folder."""
-    if folder is None:
-        return None
-    try:
-        text = (folder / "results" / f"{submission.file_name}.json").read_text(encoding="utf-8")
-        return Result.from_json(json.loads(text))
-    except (OSError, ValueError, AttributeError, RecursionError):
-        return None
-
-
-def store(folder: Path, submission: Submission, result: Result) -> None:
-    """Leave a result in a folder, whole or not at all."""
-    with atomic_write(folder / "results" / f"{submission.file_name}.json") as file:
-        file.write(json.dumps(result.to_json(), indent=1, ensure_ascii=False).encode())
+from minires.coursework.grade import content_key, failed_file, grade_file, question_key
+from minires.coursework.result import QuestionResult, Result
+from minires.coursework.store import Store
 
 
 def grade_all(
     submissions: Sequence[Submission],
     bundle: Bundle,
+    store: Store,
     *,
-    out: Path | None = None,
     regrade: str | None = None,
     sandboxed: bool = True,
     jobs: int = 1,
@@ -47,32 +28,70 @@ def grade_all(
     ----------
     submissions : sequence of Submission
     bundle : Bundle
-    out : Path, optional
-        Where results are stored as they come; one whose submission and bundle are unchanged is not
-        graded again.
+    store : Store
+        Where results are kept as they come. A question whose submission and bundle are unchanged is
+        not graded again.
     regrade : str, optional
-        A question to grade anew in every submission; the others keep their points.
+        A question to grade anew in every submission.
     sandboxed : bool
     jobs : int
         Submissions at a time.
     """
 
     def one(submission: Submission) -> tuple[Result, Result | None]:
-        before = stored(out, submission)
-        known = before is not None and before.key == key(submission.path, bundle)
-        if before is not None and known and regrade is None:
-            return before, before
-        only = [regrade] if regrade is not None and before is not None else None
-        result = grade_file(
-            submission.path, submission.student, bundle, questions=only, sandboxed=sandboxed
-        )
-        if only is not None and before is not None:
-            new = {question.name: question for question in result.questions}
-            merged = [new.get(q.name, q) for q in before.questions]
-            result = replace(result, questions=merged)
-        if out is not None:
-            store(out, submission, result)
+        before = store.get(bundle.assignment, submission.student)
+        try:
+            result = _graded(submission, bundle, before, regrade, sandboxed)
+        except Exception as error:  # of the grader's own: it must not cost the others
+            result = failed_file(submission.student, bundle, error)
+        result = replace(
+            result,
+            file=submission.file,
+            name=submission.name,
+            number=submission.number,
+            platform=submission.platform,
+        ).tidy()
+        if result != before:
+            store.put(result)
         return result, before
 
     with ThreadPoolExecutor(jobs) as pool:
         yield from pool.map(one, submissions)
+
+
+def _graded(
+    submission: Submission,
+    bundle: Bundle,
+    before: Result | None,
+    regrade: str | None,
+    sandboxed: bool,
+) -> Result:
+    """A result of which only those questions are graded that are new, changed, or asked for."""
+    content = content_key(submission.path)
+    kept = _unchanged(before, content, bundle, regrade)
+    only = [q.name for q in bundle.questions if q.name not in kept]
+    if before is not None and not only:
+        return replace(
+            before, title=bundle.title, questions=[kept[q.name] for q in bundle.questions]
+        )
+    result = grade_file(
+        submission.path, submission.student, bundle, questions=only, sandboxed=sandboxed
+    )
+    new = {question.name: question for question in result.questions}
+    merged = [new[q.name] if q.name in new else kept[q.name] for q in bundle.questions]
+    return replace(result, questions=merged)
+
+
+def _unchanged(
+    before: Result | None, content: str, bundle: Bundle, regrade: str | None
+) -> dict[str, QuestionResult]:
+    """The earlier results of questions that count still, by name."""
+    if before is None or before.key != content:
+        return {}
+    return {
+        result.name: result
+        for result in before.questions
+        if result.name in bundle.question_digests
+        and result.key == question_key(content, bundle, result.name)
+        and result.name != regrade
+    }

@@ -11,7 +11,6 @@ import os
 import secrets
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from minires.coursework import child, jail
+from minires.coursework.temporary import TemporaryFolder
 
 NOBODY = 65534
 
@@ -83,7 +83,7 @@ class Child:
         self.task, self.seconds = task, seconds
         self.timed_out = False
         self.log = b""
-        self._folder = tempfile.TemporaryDirectory(prefix="minires-grade-")
+        self._folder = TemporaryFolder()
         folder = Path(self._folder.name)
         allowed = asdict(limits) | {"cpu": math.ceil(seconds)}
         command, environment, cwd = (_jailed if sandboxed else _free)(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from minires.coursework.result import CaseResult, QuestionResult, Result
+from minires.coursework.collect import LeftOut
+from minires.coursework.result import FAILED, CaseResult, QuestionResult, Result
+from minires.coursework.roster import Comparison
 from minires.markup import aligned
+from minires.text import plain
 
 
 def table(results: Sequence[Result]) -> str:
@@ -15,17 +18,58 @@ def table(results: Sequence[Result]) -> str:
     for result in results:
         earned = {q.name: q for q in result.questions}
         cells = [_points(earned[n].earned, earned[n].points) if n in earned else "-" for n in names]
-        rows.append([_printable(result.student), *cells, _points(result.earned, result.points)])
+        rows.append([_line(result.student), *cells, _points(result.earned, result.points)])
     lines = aligned(rows)
     lines.insert(1, "-" * len(lines[0]))
     for result in results:
         if result.problem:
-            lines.append(f"{_printable(result.student)}: {_printable(result.problem)}")
+            lines.append(f"{_line(result.student)}: {_line(result.problem)}")
     return "\n".join(lines)
 
 
 def _points(earned: float, points: float) -> str:
     return f"{round(earned, 2):g}/{points:g}"
+
+
+MOST_LINES = 25
+
+
+def not_graded(left_out: Sequence[LeftOut]) -> str:
+    """What was not graded, and why; of long lists the beginning."""
+    missed = [one for one in left_out if not one.hidden]
+    lines = [f"  {_line(one.file)}: {_line(one.why)}" for one in missed[:MOST_LINES]]
+    if len(missed) > MOST_LINES:
+        lines.append(f"  and {len(missed) - MOST_LINES} more")
+    if hidden := len(left_out) - len(missed):
+        lines.append(f"  and {hidden} that systems and programs leave, such as caches")
+    return "\n".join(["not graded:", *lines]) if missed else ""
+
+
+def compared(comparison: Comparison) -> str:
+    """Who of the roster handed nothing in, and who is not on it."""
+    lines = [f"missing: {_line(name)}" for name in comparison.missing]
+    lines += [f"not on the roster: {_line(name)}" for name in comparison.unknown]
+    return "\n".join(lines) or "nobody of the roster is missing"
+
+
+def _line(text: str) -> str:
+    return plain(text)[:300]
+
+
+def failures(results: Sequence[Result]) -> str:
+    """Which questions the grader itself failed to grade."""
+    found = [
+        f"  {_line(result.student)}, {question.name}: {_line(case.text)}"
+        for result in results
+        for question in result.questions
+        for case in question.cases[:1]
+        if not question.key and case.text.startswith(FAILED)
+    ]
+    if not found:
+        return ""
+    more = [f"  and {len(found) - MOST_LINES} more"] if len(found) > MOST_LINES else []
+    head = "the grader failed on these questions, which the next run tries again:"
+    return "\n".join([head, *found[:MOST_LINES], *more])
 
 
 def _printable(text: str) -> str:
@@ -83,7 +127,7 @@ def changes(pairs: Sequence[tuple[Result, Result | None]]) -> str:
             was = before.get(question.name)
             if was is not None and abs(was - question.earned) > 1e-9:
                 lines.append(
-                    f"{_printable(new.student)}: {question.name} {round(was, 2):g} -> "
+                    f"{_line(new.student)}: {question.name} {round(was, 2):g} -> "
                     f"{round(question.earned, 2):g} of {question.points:g}"
                 )
     return "\n".join(lines) if lines else "no points changed"

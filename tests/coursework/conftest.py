@@ -1,9 +1,11 @@
 """The assignment that the tests grade, and submissions made from it."""
 
 import json
+import sys
 
 import pytest
 
+from minires import cli
 from minires.coursework.assignment import load_assignments
 from minires.coursework.bundle import make_bundle
 from minires.coursework.cells import parse_percent
@@ -69,3 +71,23 @@ def notebook_of(*cells):
 @pytest.fixture
 def notebook():
     return notebook_of
+
+
+@pytest.fixture
+def minires(monkeypatch, capsys):
+    """Run the command line in this process; what it prints."""
+
+    def run(*arguments, rc=0):
+        monkeypatch.setattr(sys, "argv", ["minires", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = "".join(capsys.readouterr())
+        assert ended.value.code == rc, printed
+        return printed
+
+    return run
+
+
+@pytest.fixture
+def unsafe(sandboxed):
+    return [] if sandboxed else ["--unsafe-no-sandbox"]

@@ -9,30 +9,9 @@ import time
 import pytest
 from small_assignment import GRADING, SOURCE, write
 
-from minires import cli
 from minires.coursework import command, sandbox
 from minires.coursework.command import require_isolation
 from minires.locks import hold
-
-
-@pytest.fixture
-def minires(monkeypatch, capsys):
-    """Run the command line in this process; what it prints."""
-
-    def run(*arguments, rc=0):
-        monkeypatch.setattr(sys, "argv", ["minires", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        printed = "".join(capsys.readouterr())
-        assert ended.value.code == rc, printed
-        return printed
-
-    return run
-
-
-@pytest.fixture
-def unsafe(sandboxed):
-    return [] if sandboxed else ["--unsafe-no-sandbox"]
 
 
 def test_build_check_and_grade(minires, tmp_path, unsafe):
@@ -127,9 +106,9 @@ def test_a_run_resumes_and_regrades(minires, tmp_path, unsafe):
         ["ada", "1/1", "1/1", "2/2"],
         ["bob", "0/1", "0/1", "0/2"],
     ]
-    stored = out / "results" / "ada.json"
+    stored = out / "results" / "08_two" / "ada.json"
     before = stored.stat().st_mtime_ns
-    (out / "results" / "bob.json").unlink()  # as if the run had been cut off
+    (out / "results" / "08_two" / "bob.json").unlink()  # as if the run had been cut off
     assert minires(*grade).splitlines()[-3:-1] == first.splitlines()[-3:-1]
     assert stored.stat().st_mtime_ns == before, "what is there is not graded again"
     result = json.loads(stored.read_text())
@@ -153,11 +132,11 @@ def test_a_run_that_is_killed_goes_on_where_it_was(minires, tmp_path, unsafe):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    while running.poll() is None and len([*out.glob("results/*.json")]) < 2:
+    while running.poll() is None and len([*out.glob("results/*/*.json")]) < 2:
         time.sleep(0.01)
     running.kill()
     running.wait()
-    done = {path: path.stat().st_mtime_ns for path in out.glob("results/*.json")}
+    done = {path: path.stat().st_mtime_ns for path in out.glob("results/*/*.json")}
     assert 2 <= len(done) < 12
     said = minires(*grade)
     assert said.count("1/1") == 2 * 12

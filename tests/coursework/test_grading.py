@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minires.coursework.cells import parse_notebook
+from minires.coursework.cells import parse_notebook, read_submission
 from minires.coursework.compare import compare
 from minires.coursework.grade import grade_file, grade_question
 from minires.coursework.question import Draws
@@ -171,6 +171,14 @@ def test_what_is_no_notebook_is_told(tmp_path, bundle, content, text):
     assert text in result.problem
     assert result.earned == 0
     assert result.points == bundle.points
+
+
+def test_a_script_as_windows_writes_it(tmp_path):
+    source = "def double(x):\n    return 2 * x"
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        path = tmp_path / "a.PY"
+        path.write_bytes(source.encode(encoding))
+        assert [cell.source for cell in read_submission(path)] == [source]
 
 
 def test_a_notebook_of_200_MB_is_refused_unread(tmp_path, bundle):

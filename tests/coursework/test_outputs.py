@@ -2,15 +2,24 @@
 
 import csv
 import io
+import json
+from dataclasses import replace
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from minires.coursework.collect import Submission, assignment_of, find_submissions
-from minires.coursework.outputs import canvas_csv, grades_csv, gradescope, moodle_csv, write_all
+from minires.coursework.outputs import canvas_csv, grades_csv, gradescope, moodle_csv, write_class
 from minires.coursework.page import page
-from minires.coursework.result import CaseResult, OutputResult, QuestionResult, Result
+from minires.coursework.result import (
+    CaseResult,
+    LaterFormat,
+    OutputResult,
+    QuestionResult,
+    Result,
+    file_name,
+)
 from minires.coursework.show import feedback, table
 
 EVIL = "<script>alert(1)</script>'\"><img src=x onerror=alert(2)>\x1b[31m"
@@ -45,15 +54,32 @@ def test_a_page_shows_code_as_text_only():
 
 
 def test_a_terminal_gets_no_commands():
+    assert table([result("a\nb"), result("c")]).count("\n") == 3, "a line a student"
     assert "\x1b" not in feedback(result(EVIL, EVIL)) + table([result(EVIL, EVIL)] * 2)
 
 
-def test_a_spreadsheet_gets_no_formulas():
-    pairs = [(Submission(s, Path(s)), result(s)) for s in ("=1+1", "@x", "ada, lovelace")]
-    rows = list(csv.reader(io.StringIO(grades_csv(pairs))))
+SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"
+
+
+@given(
+    st.lists(
+        st.text(st.one_of(st.sampled_from(SIGNS + "\t\r\n ;,\"'a"), st.characters())), min_size=1
+    )
+)
+def test_a_spreadsheet_gets_no_formulas(students):
+    text = grades_csv([result(student) for student in students])
+    rows = list(csv.reader(io.StringIO(text, newline="")))
     assert rows[0] == ["student", "first", "earned", "points", "problem"]
-    assert [row[0] for row in rows[1:]] == ["'=1+1", "'@x", "ada, lovelace"]
-    assert rows[1][1:] == ["1.0", "1.0", "2.0", ""]
+    assert all(row[1:] == ["1.0", "1.0", "2.0", ""] for row in rows[1:])
+    for delimiter in ",;\t":
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
+            assert not any(cell.strip()[:1] in SIGNS for cell in row if cell.strip()), row
+
+
+def test_names_stay_as_they_are():
+    students = ["Ada Lovelace", "Müller, Zoë", "-a", "＝1"]
+    rows = csv.reader(io.StringIO(grades_csv([result(student) for student in students])))
+    assert [row[0] for row in rows][1:] == ["Ada Lovelace", "Müller, Zoë", "'-a", "'＝1"]
 
 
 def test_gradescope():
@@ -75,20 +101,21 @@ def test_gradescope():
 
 
 def test_moodle_and_canvas_find_their_own_numbers():
-    moodle = "Ada Lovelace_4711_assignsubmission_file_"
-    rows = list(csv.reader(io.StringIO(moodle_csv([(Submission(moodle, Path()), result(moodle))]))))
+    ada = replace(result("x"), name="Ada Lovelace", number="4711", platform="Moodle")
+    rows = list(csv.reader(io.StringIO(moodle_csv([ada]))))
     assert rows[1][:4] == ["Participant 4711", "Ada Lovelace", "1.0", "2.0"]
-    path = Path("lovelaceada_4711_998_04_batch_norm.ipynb")
-    rows = list(csv.reader(io.StringIO(canvas_csv([(Submission(path.stem, path), result())]))))
+    rows = list(csv.reader(io.StringIO(canvas_csv([replace(ada, platform="Canvas")]))))
     assert rows[0][-1] == "Title"
     assert rows[1][-1] == "2.0"
-    assert rows[2] == ["lovelaceada", "4711", "", "", "", "1.0"]
+    assert rows[2] == ["Ada Lovelace", "4711", "", "", "", "1.0"]
+    rows = list(csv.reader(io.StringIO(canvas_csv([result("bob")]))))
+    assert rows[2] == ["bob", "", "", "bob", "", "1.0"]
 
 
 def test_all_files_are_written(tmp_path):
-    write_all(tmp_path, [(Submission("../ada", Path("a.py")), result("../ada", "wrong"))])
+    write_class(tmp_path, {"01_x": [result("../ada", "wrong")]}, ["Bob"])
     files = sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file())
-    name = Submission("../ada", Path("a.py")).file_name
+    name = file_name("../ada")
     assert "/" not in name
     assert files == [
         "canvas.csv",
@@ -98,38 +125,56 @@ def test_all_files_are_written(tmp_path):
         "moodle.csv",
         f"pages/{name}.html",
     ]
+    content = (tmp_path / "grades.csv").read_bytes()
+    assert content.startswith("\ufeff".encode()), "by which spreadsheets know UTF-8"
+    assert content.decode().splitlines()[-1] == "Bob,,,,nothing was handed in"
 
 
-def test_submissions_are_found_as_learning_platforms_lay_them_out(tmp_path):
-    for name in [
-        "ada.ipynb",
-        "bob.py",
-        "notes.txt",
-        "Cy Ng_12_assignsubmission_file_/work.ipynb",
-        "dora/04_batch_norm/04_batch_norm.ipynb",
-        "dora/04_batch_norm/.ipynb_checkpoints/04_batch_norm-checkpoint.ipynb",
-        "dora/other.py",
-        ".hidden/x.py",
-        "__pycache__/x.py",
-    ]:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("")
-    found = find_submissions([tmp_path], "04_batch_norm")
-    assert [s.student for s in found] == ["Cy Ng_12_assignsubmission_file_", "ada", "bob", "dora"]
-    assert found[-1].path.name == "04_batch_norm.ipynb"
-    with pytest.raises(ValueError, match="does not exist"):
-        find_submissions([tmp_path / "nothing"])
-    [alone] = find_submissions([found[-1].path], "04_batch_norm")
-    assert alone.student == "04_batch_norm", "its folder is named after the assignment too"
+def test_a_second_assignment_overwrites_nothing(tmp_path):
+    first, second = result("ada"), replace(result("ada", earned=2.0), assignment="02_y")
+    write_class(tmp_path, {"01_x": [first]}, [])
+    write_class(tmp_path, {"01_x": [first], "02_y": [second]}, [])
+    rows = (tmp_path / "grades.csv").read_text("utf-8-sig").splitlines()
+    assert rows == [
+        "student,assignment,first,earned,points,problem",
+        "ada,01_x,1.0,1.0,2.0,",
+        "ada,02_y,2.0,2.0,2.0,",
+    ]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "01_x",
+        "02_y",
+        "grades.csv",
+        "grades.json",
+    ]
+    assert (tmp_path / "01_x/pages/ada.html").is_file()
+    assert (tmp_path / "02_y/moodle.csv").is_file()
 
 
-def test_a_submission_says_which_assignment_it_is(tmp_path):
-    names = ["03_convolution", "04_batch_norm"]
-    assert assignment_of(tmp_path / "ada_04_batch_norm.py", names) == "04_batch_norm"
-    path = tmp_path / "work.ipynb"
-    path.write_text('{"metadata": {"minires": {"assignment": "03_convolution"}}, "cells": []}')
-    assert assignment_of(path, names) == "03_convolution"
-    path.write_text('{"metadata": {"minires": {"assignment": "99"}}, "cells": []}')
-    assert assignment_of(path, names) is None
-    path.write_text("[" * 100_000)
-    assert assignment_of(path, names) is None
+@given(st.text(st.characters(), max_size=300), st.text(st.characters(), max_size=300))
+def test_file_names_are_safe_and_distinct(one, other):
+    name = file_name(one)
+    assert len(name.encode()) < 150
+    assert "/" not in name
+    assert "\\" not in name
+    assert not name.startswith(".")
+    assert (name == file_name(other)) == (one == other)
+
+
+@given(st.text(st.characters()))
+def test_results_are_read_back(text):
+    tidy = result(text, text).tidy()
+    stored = json.loads(json.dumps(tidy.to_json()).encode())
+    assert Result.from_json(stored) == tidy
+    tidy.questions[0].printed.encode()
+
+
+def test_results_of_other_formats():
+    value = result().to_json()
+    with pytest.raises(LaterFormat, match="format 3"):
+        Result.from_json(value | {"format": 3})
+    first = {k: v for k, v in value.items() if k not in ("format", "file", "name", "number")}
+    first["questions"] = [{k: v for k, v in q.items() if k != "key"} for q in value["questions"]]
+    assert Result.from_json(first).earned == 1
+    assert Result.from_json(first).key == "", "which is of something else there"
+    with pytest.raises(ValueError, match="'surprise' is unknown"):
+        Result.from_json(value | {"surprise": 1})

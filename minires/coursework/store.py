@@ -1,0 +1,107 @@
+"""Results that stay: one file a student and assignment, and the earlier ones beside.
+
+RESULTS/ASSIGNMENT/STUDENT.json            what counts
+RESULTS/ASSIGNMENT/earlier/STUDENT-*.json  of what was handed in before
+
+Each question's result says what it is of: the submission's content and the question in its bundle.
+What is unchanged is not graded again; what changed is, whoever else is graded at the time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from minires.coursework.platforms import owner_of
+from minires.coursework.result import LaterFormat, Result
+from minires.files import FileError, atomic_write
+
+FOLDER = "results"
+
+
+class Store:
+    """The results in a folder; without one nothing is kept.
+
+    Attributes
+    ----------
+    damaged : list of Path
+        Files that could not be read.
+
+    Raises
+    ------
+    FileError
+        If a later version of minires wrote some.
+    """
+
+    def __init__(self, out: Path | None) -> None:
+        self.folder = None if out is None else out / FOLDER
+        self.damaged: list[Path] = []
+        self._results: dict[tuple[str, str], Result] = {}
+        for path in self._files():
+            result = self._read(path)
+            if result is not None:
+                self._results.setdefault((result.assignment, result.student), result)
+
+    def _files(self) -> Iterator[Path]:
+        """Those of this format first; format 1 had them in one folder."""
+        if self.folder is not None:
+            yield from sorted(self.folder.glob("*/*.json"))
+            yield from sorted(self.folder.glob("*.json"))
+
+    def _read(self, path: Path) -> Result | None:
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+            result = Result.from_json(value)
+            return result if "format" in value else _of_format_1(result)
+        except LaterFormat as error:
+            raise FileError(
+                f"{path}: {error}: update minires, or name another folder with --out"
+            ) from error
+        except (OSError, ValueError, RecursionError):
+            self.damaged.append(path)
+            return None
+
+    def get(self, assignment: str, student: str) -> Result | None:
+        """A student's result."""
+        return self._results.get((assignment, student))
+
+    def put(self, result: Result) -> None:
+        """Keep a result; one of other content stays beside it."""
+        before = self.get(result.assignment, result.student)
+        self._results[result.assignment, result.student] = result
+        if self.folder is None:
+            return
+        place = self.folder / result.assignment
+        if before is not None and before.key and before.key != result.key:
+            _write(place / "earlier" / f"{before.file_name}-{before.key[:12]}.json", before)
+        _write(place / f"{result.file_name}.json", result)
+
+    def assignments(self) -> list[str]:
+        """Those that have results, by name."""
+        return sorted({assignment for assignment, _ in self._results})
+
+    def of(self, assignment: str) -> list[Result]:
+        """The whole class's results, by student."""
+        found = [r for (name, _), r in self._results.items() if name == assignment]
+        return sorted(found, key=lambda result: result.student)
+
+
+def _of_format_1(result: Result) -> Result:
+    """One that named the student as the learning platform named the file."""
+    owner = owner_of(result.student)
+    if owner is None:
+        return result
+    return replace(
+        result,
+        student=owner.student,
+        name=owner.name,
+        number=owner.number,
+        platform=owner.platform,
+    )
+
+
+def _write(path: Path, result: Result) -> None:
+    with atomic_write(path) as file:
+        file.write(json.dumps(result.to_json(), indent=1, ensure_ascii=False).encode())
