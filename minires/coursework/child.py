@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterator
 from types import CodeType
 from typing import Any
 
-from numpy import array, asarray, ndarray, zeros
+from numpy import array, ndarray
 
 from minires.coursework.guard import Direct, Window, Worker, lock_up
-from minires.coursework.handles import Hands, Student
+from minires.coursework.handles import Handle, Hands, Student
 from minires.coursework.values import Room, memory, plain, told
 from minires.coursework.wire import packed, read, seal
 
@@ -164,12 +164,9 @@ def _driver(source: str | None, hands: Hands) -> tuple[Callable[..., Any] | None
     tree = ast.parse(source)
     names: dict[str, Any] = {
         "__name__": "driver",
-        "array": array,
-        "asarray": asarray,
+        "array": own_array,
         "define": hands.define,
         "memory": memory,
-        "ndarray": ndarray,
-        "zeros": zeros,
         "which": which,
     }
     exec(compile(tree, "driver", "exec"), names)
@@ -181,6 +178,21 @@ def _attributes(tree: ast.AST) -> Iterator[str]:
         owner = node.value if isinstance(node, ast.Attribute) else None
         if isinstance(owner, ast.Name) and owner.id == "student":
             yield node.attr  # type: ignore[attr-defined]
+
+
+def own_array(value: Any) -> Any:
+    """NumPy's `array` of numbers and arrays; no object's own code is asked for one."""
+    _numbers_only(value)
+    return array(value)
+
+
+def _numbers_only(value: Any) -> None:
+    kind = type(value)
+    if kind is list or kind is tuple:
+        for item in value:
+            _numbers_only(item)
+    elif isinstance(value, Handle) or value is None:
+        raise TypeError("an array or a number is wanted")
 
 
 def which(item: Any, among: Any) -> int:

@@ -20,6 +20,7 @@ MAX_BITS = 1024
 
 _name_of = type.__dict__["__name__"].__get__
 _module_of = type.__dict__["__module__"].__get__
+_base_of: Any = ndarray.__dict__["base"].__get__
 _trace_of: Any = BaseException.__dict__["__traceback__"].__get__
 
 
@@ -134,5 +135,10 @@ def memory(value: Any) -> Any:
     """Where an array's entries are: address, shape, strides and bytes of each, for the grader."""
     if type(value) is not ndarray:
         return plain(value)
+    owner = value.base
+    while isinstance(owner, ndarray):
+        owner = _base_of(owner)
+    if owner is not None:  # a mapped file has one memory at two addresses
+        return {"$type": "array on memory that is not NumPy's"}
     address = value.__array_interface__["data"][0]
     return [address, list(value.shape), list(value.strides), value.itemsize]

@@ -387,6 +387,70 @@ def payload(*objects):
     ),
 }
 
+# whole answers, and what they may earn at most
+ANSWERS = {
+    "one memory at two addresses": (
+        "add_backward",
+        2.0,
+        """
+import mmap
+def add_backward(g, x, f):
+    d = g * (x + f > 0)
+    file = open(f"one{id(d)}", "wb+")
+    file.write(bytes(4096))
+    file.flush()
+    a, b = (
+        np.frombuffer(mmap.mmap(file.fileno(), 4096), float, d.size).reshape(d.shape)
+        for _ in range(2)
+    )
+    a[...] = d
+    return a, b
+""",
+    ),
+    "a graph that is cut": (
+        "order",
+        5 / 3,
+        "def order(root):\n    root.parents = ()\n    return [root]\n",
+    ),
+    "an endless generator": ("order", 0, "def order(root):\n    while True: yield root\n"),
+    "handlers, keys and finalizers": (
+        "zero_grad",
+        0,
+        """
+import codecs, signal, warnings, weakref
+class Key(str):
+    def __hash__(self): return hash("zero_grad")
+    def __eq__(self, other):
+        signal.signal(signal.SIGALRM, print)
+        return True
+globals()[Key("zero_grad")] = 1
+codecs.register_error("backslashreplace", lambda error: ("", 99))
+warnings.showwarning = warnings._showwarnmsg = lambda *a, **k: signal.signal(14, print)
+class Name(str):
+    def __hash__(self): raise MemoryError
+def zero_grad(leaves):
+    for leaf in leaves:
+        weakref.finalize(leaf, signal.signal, signal.SIGALRM, print)
+    error = SyntaxError("\\ud800")
+    error.filename = Name("cell 1")
+    raise error
+""",
+    ),
+    "a module's name that is no str": (
+        "zero_grad",
+        0,
+        """
+import sys
+class Name(str): pass
+def zero_grad(leaves):
+    sys.modules.pop("ctypes", None)
+    module = __import__(Name("_ctypes"))
+    for leaf in leaves:
+        leaf.grad = None
+""",
+    ),
+}
+
 
 def source(name, question):
     """A whole submission for a question."""

@@ -53,6 +53,12 @@ def test_cheats_gain_nothing(name, question, sandboxed):
     )
 
 
+@pytest.mark.parametrize("name", list(cheats.ANSWERS))
+def test_answers_that_cheat_earn_what_is_right_in_them(name, sandboxed):
+    question, most, answer = cheats.ANSWERS[name]
+    assert earned(question, answer, sandboxed) <= most + 1e-9
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 @pytest.mark.usefixtures("jailed")
 def test_cheats_gain_nothing_for_an_ordinary_user():
