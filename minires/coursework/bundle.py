@@ -1,9 +1,9 @@
 """What a grader needs of an assignment, as data: inputs, right answers, what known mistakes return.
 
 A bundle is made once from an assignment's questions, by running their answers and every mistake. To
-grade with it, nothing of the assignment's own code is run. Its file holds one message in `child`'s
-format (a JSON text and .npy arrays), compressed by gzip without a time, so equal contents are equal
-bytes.
+grade with it, nothing of the assignment's own code is run but drivers, in a child. Its file holds
+one message in `wire`'s format (a JSON text and arrays), compressed by gzip without a time, so equal
+contents are equal bytes.
 """
 
 from __future__ import annotations
@@ -12,21 +12,27 @@ import functools
 import gzip
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from minires.coursework import child
+from minires.coursework import child, wire
 from minires.coursework.assignment import Assignment, AssignmentError
-from minires.coursework.question import Accuracy, Case, Question
+from minires.coursework.compare import compare
+from minires.coursework.guard import Direct
+from minires.coursework.question import Accuracy, Case, Order, Question, Separate
 from minires.coursework.sandbox import Limits
+from minires.coursework.values import plain
 from minires.files import atomic_write
 
-FORMAT = 1
+FORMAT = 2
 SUFFIX = ".bundle"
+OTHER_VERSION = (
+    "a bundle of another version of minires: build it again (minires coursework build DIR)"
+)
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ class GradedQuestion:
     seconds: float
     limits: Limits
     driver: str | None
+    needs: list[str]
     parts: list[str]
     cases: list[GradedCase]
     mistakes: list[KnownMistake]
@@ -75,10 +82,15 @@ class GradedQuestion:
         return cls(**(fields | {"cases": cases, "mistakes": mistakes, "limits": limits}))
 
     def visible_only(self) -> Self:
-        """Without hidden cases."""
+        """Without hidden cases, and without the solutions of earlier parts."""
         shown = [i for i, case in enumerate(self.cases) if case.visible]
         mistakes = [replace(m, outputs=[m.outputs[i] for i in shown]) for m in self.mistakes]
-        return replace(self, cases=[self.cases[i] for i in shown], mistakes=mistakes)
+        cases = [self.cases[i] for i in shown]
+        return replace(self, cases=cases, mistakes=mistakes, parts=[])
+
+    def own_parts(self) -> list[str]:
+        """The earlier parts that are the student's own here: no right ones are at hand."""
+        return [] if self.parts else self.needs
 
 
 @dataclass(frozen=True)
@@ -126,9 +138,8 @@ class Bundle:
 
     def to_bytes(self) -> bytes:
         """The file's content."""
-        stream = io.BytesIO()
-        child.write(stream, {"format": FORMAT, **_plain(asdict(self))})
-        return gzip.compress(stream.getvalue(), 9, mtime=0)
+        data = wire.packed({"format": FORMAT, **_plain(asdict(self))})
+        return gzip.compress(data, 9, mtime=0)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
@@ -141,13 +152,16 @@ class Bundle:
         """
         try:
             unpacked: Any = gzip.GzipFile(fileobj=io.BytesIO(data))
-            message = child.read(unpacked)  # which reads no more than a message may have
+            message: Any = wire.read(unpacked, wire.LARGEST_BUNDLE, wire.LARGEST_BUNDLE >> 4)
             if unpacked.read(1):  # and only at its end is the checksum looked at
                 raise ValueError("there is more in it than a bundle")
             if message.pop("format") != FORMAT:
-                raise ValueError("a bundle of another version of minires: build it again")
+                raise ValueError(OTHER_VERSION)
             message["questions"] = [GradedQuestion.of(q) for q in message["questions"]]
             return cls(**message)
+        except wire.MessageError as error:
+            old = _starts_as_format_1(data)
+            raise ValueError(OTHER_VERSION if old else f"no bundle: {error}") from error
         except Exception as error:  # zlib, JSON and wrong types raise nearly anything
             raise ValueError(f"no bundle: {error}") from error
 
@@ -155,6 +169,14 @@ class Bundle:
         """Write the file."""
         with atomic_write(path) as file:
             file.write(self.to_bytes())
+
+
+def _starts_as_format_1(data: bytes) -> bool:
+    """Whether its text is an object, which an older version wrote."""
+    try:
+        return gzip.GzipFile(fileobj=io.BytesIO(data)).read(16)[4:] == b'{"format": 1'
+    except Exception:
+        return False
 
 
 def load_bundle(path: Path) -> Bundle:
@@ -219,19 +241,22 @@ def _graded(assignment: Assignment, question: Question) -> GradedQuestion:
         question.seconds,
         question.limits,
         question.driver,
+        list(question.needs),
         parts,
         cases,
         [],
     )
     given = [cell.source for cell in assignment.given()]
     # what was trained wrongly is recognised by nothing, and takes long
-    comparable = not any(isinstance(v, dict) for case in cases for v in case.expected)
+    comparable = not any(
+        isinstance(v, dict) and "$accuracy" in v for case in cases for v in case.expected
+    )
     mistakes = [
         KnownMistake(
             mistake.number,
             mistake.name,
             mistake.hint,
-            _outputs(graded, [*given, assignment.with_variant(question, mistake), *parts])
+            _outputs(graded, given, assignment.with_variant(question, mistake))
             if comparable
             else [None] * len(cases),
         )
@@ -248,10 +273,13 @@ def _expected(assignment: Assignment, question: Question, case: Case) -> list[An
             f"{assignment.name}, {question.name}: the answer to {case.name!r} is not "
             f"{len(question.returns)} values: {', '.join(question.returns)}"
         )
-    return [
-        {"$accuracy": asdict(value)} if isinstance(value, Accuracy) else child.plain(value)
-        for value in values
-    ]
+    return [_expectation(value) for value in values]
+
+
+def _expectation(value: Any) -> Any:
+    if isinstance(value, Accuracy | Separate | Order):
+        return {f"${type(value).__name__.lower()}": asdict(value)}
+    return plain(value)
 
 
 def _copied(value: Any) -> Any:
@@ -267,22 +295,44 @@ def outputs_of(result: Any, count: int) -> list[Any] | None:
     return list(result) if isinstance(result, list | tuple) and len(result) == count else None
 
 
-def _outputs(question: GradedQuestion, sources: Sequence[str]) -> list[list[Any] | None]:
+def _outputs(question: GradedQuestion, given: Sequence[str], source: str) -> list[list[Any] | None]:
     """What code that is trusted returns, case by case, in this process."""
-    cells = [
-        {"name": f"part {i}", "source": source, "definitions": False}
-        for i, source in enumerate(sources)
-    ]
-    task = {
+    outputs: list[list[Any] | None] = []
+    with np.errstate(all="ignore"):
+        session = child.Session(task_of(question, given, _cells("own", [source])), Direct())
+        for case in question.cases:
+            answer = session.answer({k: _copied(v) for k, v in case.arguments.items()})
+            session.release()
+            found = outputs_of(answer.get("result"), len(question.returns))
+            pairs = zip(found, case.expected, strict=True) if found else ()
+            outputs.append(None if found is None else [_kept(*pair) for pair in pairs])
+    return outputs
+
+
+def _kept(got: Any, expected: Any) -> Any:
+    """What a mistake returned; of arrays' places, which differ each time, what is to be said."""
+    if isinstance(expected, dict) and "$separate" in expected:
+        wrong = bool(compare(got, expected, 0.0).text)
+        return {"$separate": expected["$separate"] | {"wrong": wrong}}
+    return got
+
+
+def task_of(
+    question: GradedQuestion, given: Iterable[str], cells: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """A child's first message: see `child.Session`."""
+    return {
+        "given": _cells("given", given),
         "cells": cells,
+        "parts": _cells("earlier part", question.parts),
         "modules": question.modules,
         "name": question.name,
         "driver": question.driver,
     }
-    outputs: list[list[Any] | None] = []
-    with np.errstate(all="ignore"):
-        session = child.Session(task)
-        for case in question.cases:
-            answer = session.answer({k: _copied(v) for k, v in case.arguments.items()})
-            outputs.append(outputs_of(answer.get("result"), len(question.returns)))
-    return outputs
+
+
+def _cells(name: str, sources: Iterable[str]) -> list[dict[str, Any]]:
+    return [
+        {"name": f"{name} {i}", "source": source, "definitions": False}
+        for i, source in enumerate(sources, 1)
+    ]

@@ -1,154 +1,34 @@
 """What runs in the child, with a student's code: it loads it, calls it, and tells the results.
 
-The child is started with this one file, by a Python that finds nothing but the standard library and
-the packages that the question allows; so the file imports nothing of minires. It knows no answers.
-The parent uses `read` and `write` too.
-
-A message is a JSON text in which arrays are named by number, then the arrays as .npy bytes:
-4 bytes length, text, 4 bytes count, and for each array 8 bytes length, bytes.
+The child is started by `boot`, by a Python that finds nothing but the standard library and the
+packages that the question allows; so its files import nothing else of minires. It knows no answers
+and judges nothing: it tells what was returned, what became of the arguments, who is who and where
+arrays lie, and the grader compares.
 """
 
 from __future__ import annotations
 
 import ast
-import contextlib
-import io
-import json
-import math
+import builtins
 import os
-import struct
+import signal
 import sys
-import traceback
-from types import SimpleNamespace
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterator
+from types import CodeType
+from typing import Any
 
-import numpy as np
+from numpy import array, ndarray
 
-MAX_BYTES = 64 << 20
-"""The longest message that is read from a child."""
+from minires.coursework.guard import Direct, Window, Worker, lock_up
+from minires.coursework.handles import Handle, Hands, Student
+from minires.coursework.values import Room, memory, plain, told
+from minires.coursework.wire import packed, read, seal
 
-KINDS = "biuf"
-"""Arrays of booleans, integers and floating-point numbers cross; no others."""
+if sys.platform != "win32":
+    import resource
 
-
-class MessageError(ValueError):
-    """What came is no message."""
-
-
-def write(stream: BinaryIO, message: Any) -> None:
-    """Send a message of plain values and arrays.
-
-    Raises
-    ------
-    TypeError
-        If there is anything else in it.
-    """
-    arrays: list[np.ndarray[Any, Any]] = []
-    text = json.dumps(_packed(message, arrays)).encode()
-    stream.write(struct.pack("<I", len(text)) + text + struct.pack("<I", len(arrays)))
-    for array in arrays:
-        data = npy(array)
-        stream.write(struct.pack("<Q", len(data)) + data)
-    stream.flush()
-
-
-def _packed(value: Any, arrays: list[np.ndarray[Any, Any]]) -> Any:
-    if type(value) is np.ndarray:
-        arrays.append(value)
-        return {"$array": len(arrays) - 1}
-    if type(value) in (list, tuple):
-        return [_packed(v, arrays) for v in value]
-    if type(value) is dict:
-        return {str(k): _packed(v, arrays) for k, v in value.items()}
-    if value is None or type(value) in (bool, int, float, str):
-        return value
-    raise TypeError(f"a {type(value).__name__} cannot be sent")
-
-
-def read(stream: BinaryIO) -> Any:
-    """The next message, None at the end.
-
-    Raises
-    ------
-    MessageError
-        If it is no message, or too long.
-    """
-    head = stream.read(4)
-    if not head:
-        return None
-    text = _exactly(stream, *struct.unpack("<I", head.ljust(4, b"\0")))
-    count = struct.unpack("<I", _exactly(stream, 4))[0]
-    if count > 10_000:
-        raise MessageError("too many arrays")
-    arrays = [
-        array_of(_exactly(stream, *struct.unpack("<Q", _exactly(stream, 8)))) for _ in range(count)
-    ]
-    try:
-        return _unpacked(json.loads(text), arrays)
-    except (ValueError, RecursionError, IndexError, TypeError) as error:
-        raise MessageError(str(error)) from error
-
-
-def _exactly(stream: BinaryIO, count: int) -> bytes:
-    if count > MAX_BYTES:
-        raise MessageError(f"a message of {count} bytes")
-    data = stream.read(count)
-    if len(data) < count:
-        raise MessageError("a message was cut off")
-    return data
-
-
-def _unpacked(value: Any, arrays: list[np.ndarray[Any, Any]]) -> Any:
-    if isinstance(value, list):
-        return [_unpacked(v, arrays) for v in value]
-    if isinstance(value, dict):
-        if set(value) == {"$array"}:
-            return arrays[value["$array"]]
-        return {k: _unpacked(v, arrays) for k, v in value.items()}
-    return value
-
-
-def npy(array: np.ndarray[Any, Any]) -> bytes:
-    """An array as the bytes of a .npy file."""
-    if array.dtype.kind not in KINDS:
-        raise TypeError(f"an array of {array.dtype} cannot be sent")
-    data = io.BytesIO()
-    np.lib.format.write_array(data, array, version=(1, 0), allow_pickle=False)
-    return data.getvalue()
-
-
-def array_of(data: bytes) -> np.ndarray[Any, Any]:
-    """The array in the bytes of a .npy file, which may be an attacker's.
-
-    Raises
-    ------
-    MessageError
-        If it is none, or one of other things than numbers.
-    """
-    stream = io.BytesIO(data)
-    try:
-        if np.lib.format.read_magic(stream) != (1, 0):
-            raise MessageError("an array of an unknown version")
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
-        rest = data[stream.tell() :]
-        if dtype.kind not in KINDS or math.prod(shape) * dtype.itemsize != len(rest):
-            raise MessageError(f"an array of {dtype} and shape {shape} in {len(rest)} bytes")
-        array = np.frombuffer(rest, dtype).reshape(shape, order="F" if fortran else "C")
-    except MessageError:
-        raise
-    except Exception as error:
-        raise MessageError(f"no array: {error}") from error
-    return array.copy(order="K")
-
-
-# ---------------------------------------------------------------------- the student's code
-
-
-class Student(SimpleNamespace):
-    """The names that a student's code defined, as attributes."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise NameError(f"{name} is not defined")
+Statement = tuple[str, CodeType | BaseException]
+"""Where it stands, and its code or why there is none."""
 
 
 def is_definition(statement: ast.stmt) -> bool:
@@ -158,35 +38,28 @@ def is_definition(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom)
 
 
-def load(cells: list[dict[str, Any]], allowed: list[str]) -> tuple[dict[str, Any], list[Any]]:
-    """Run cells, statement by statement, in a namespace of their own.
+def statements(cells: list[dict[str, Any]], allowed: list[str]) -> list[Statement]:
+    """Cells, statement by statement; of one whose "definitions" is true only the definitions.
 
-    Of a cell whose "definitions" is true only the definitions run.
-
-    Returns
-    -------
-    namespace : dict
-    problems : list
-        What failed: a syntax error loses its cell, any other its statement.
+    A syntax error loses its cell, a module that is not allowed its statement.
     """
-    namespace: dict[str, Any] = {"__name__": "student"}
-    problems = []
+    found: list[Statement] = []
     for cell in cells:
+        name = cell["name"]
         try:
-            tree = ast.parse(cell["source"], cell["name"])
+            tree = ast.parse(cell["source"], name)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            problems.append(told(error, cells))
+            found.append((name, error))
             continue
         for statement in tree.body:
             if cell["definitions"] and not is_definition(statement):
                 continue
             try:
                 check_imports(statement, allowed)
-                code = compile(ast.Module([statement], []), cell["name"], "exec")
-                exec(code, namespace)
-            except BaseException as error:
-                problems.append(told(error, cells))
-    return namespace, problems
+                found.append((name, compile(ast.Module([statement], []), name, "exec")))
+            except (SyntaxError, ValueError, ImportError, RecursionError, MemoryError) as error:
+                found.append((name, error))
+    return found
 
 
 def check_imports(tree: ast.AST, allowed: list[str]) -> None:
@@ -206,110 +79,165 @@ def check_imports(tree: ast.AST, allowed: list[str]) -> None:
                 )
 
 
-def told(error: BaseException, cells: list[dict[str, Any]]) -> dict[str, Any]:
-    """An error as plain values, with the last line of the student's that led to it."""
-    try:
-        text = str(error)[:500]
-    except BaseException:
-        text = ""
-    sources = {cell["name"]: cell["source"] for cell in cells}
-    where, line = "", 0
-    if isinstance(error, SyntaxError) and error.filename in sources:
-        where, line, text = str(error.filename), error.lineno or 0, error.msg[:500]
-    for frame, number in traceback.walk_tb(error.__traceback__):
-        if frame.f_code.co_filename in sources:
-            where, line = frame.f_code.co_filename, number
-    lines = sources.get(where, "").splitlines()
-    return {
-        "type": str(type(error).__name__)[:100],
-        "text": text,
-        "where": where,
-        "line": line,
-        "source": lines[line - 1].strip()[:200] if 0 < line <= len(lines) else "",
-    }
-
-
-def plain(value: Any, depth: int = 0) -> Any:
-    """A result as plain values and arrays; of anything else only its type's name is told."""
-    kind = type(value)
-    if kind is np.ndarray and value.nbytes > MAX_BYTES:
-        return {"$type": f"array of {value.nbytes >> 20} MB, which is too large"}
-    if kind is np.ndarray and value.dtype.kind in KINDS:
-        return value
-    if isinstance(value, np.generic) and value.dtype.kind in KINDS:
-        return np.array(value)
-    if value is None or kind in (bool, int, float, str):
-        return value[:10_000] if kind is str else value
-    if kind in (list, tuple) and depth < 5:
-        return [plain(v, depth + 1) for v in value]
-    if kind is dict and depth < 5:
-        return {str(k): plain(v, depth + 1) for k, v in value.items()}
-    if kind is np.ndarray:
-        return {"$type": f"array of {value.dtype}"}
-    return {"$type": f"{kind.__module__}.{kind.__qualname__}"[:100]}
-
-
-def call(function: Any, arguments: dict[str, Any]) -> tuple[Any, list[str]]:
-    """What a function returns, and the names of the arrays that it changed."""
-    before = {k: v.copy() for k, v in arguments.items() if isinstance(v, np.ndarray)}
-    result = function(*arguments.values())
-    changed = [k for k, v in before.items() if v.tobytes() != arguments[k].tobytes()]
-    return result, changed
-
-
 class Session:
     """A student's code, loaded, and what it answers.
 
     Parameters
     ----------
     task : dict
-        `cells`, each with a name, a source and whether only its definitions run; the `modules` that
-        may be imported; the `name` to call; and a `driver`'s source, or None.
+        The cells that are `given`, the student's `cells`, and `parts` that stand in the place of
+        the student's, each with a name, a source and whether only its definitions run; the
+        `modules` that may be imported; the `name` to call; and a `driver`'s source, or None.
+    worker : Direct or Worker
+        Who calls what is not the grader's.
+    window : Window, optional
+        Open while the frames of an error are looked at.
     """
 
-    def __init__(self, task: dict[str, Any]) -> None:
-        self.name, self.cells = task["name"], task["cells"]
-        namespace, self.problems = load(self.cells, task["modules"])
-        self.student = Student(**{k: v for k, v in namespace.items() if k.isidentifier()})
-        self.driver = None
-        if task["driver"]:
-            own: dict[str, Any] = {"__name__": "driver", "np": np}
-            exec(compile(task["driver"], "driver", "exec"), own)
-            self.driver = own["drive"]
+    def __init__(
+        self, task: dict[str, Any], worker: Direct | Worker, window: Window | None = None
+    ) -> None:
+        self.name, self.worker, self.window = task["name"], worker, window or Window()
+        cells = [*task["given"], *task["cells"], *task["parts"]]
+        self.sources = {cell["name"]: cell["source"] for cell in cells}
+        codes = [statements(task[kind], task["modules"]) for kind in ("given", "cells", "parts")]
+        self.hands = Hands(worker)
+        self.driver, used = _driver(task["driver"], self.hands)
+        names: dict[str, Any] = {"__name__": "student", "__builtins__": builtins}
+        self.problems: list[dict[str, Any]] = []
+        self._run(codes[0], names)
+        given = {k: v for k, v in names.items() if not k.startswith("__")}
+        for value in given.values():
+            if type(value) is type:
+                self.hands.given(value)
+        fixed = {k: v for k, v in given.items() if k in used}
+        self._run(codes[1], names)
+        self._run(codes[2], names)
+        worker.call(names.update, fixed)  # as a given cell has it, whatever came after
+        self.names = {k: v for k, v in names.items() if type(k) is str}
+        self.student = Student(self.hands, self.names)
+        self.hands.release()
+
+    def _run(self, code: list[Statement], names: dict[str, Any]) -> None:
+        for _, one in code:
+            try:
+                if isinstance(one, BaseException):
+                    raise one
+                self.worker.call(exec, one, names)
+            except BaseException as error:
+                self.problems.append(self._told(error))
+
+    def _told(self, error: BaseException) -> dict[str, Any]:
+        try:
+            text = self.worker.call(str, error)
+        except BaseException:
+            text = ""
+        with self.window:
+            return told(error, text, self.sources)
 
     def answer(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """A result and the names of changed arguments, or an error; plain values and arrays."""
+        """A result and the arguments afterwards, or an error; plain values and arrays."""
         try:
             if self.driver is None:
-                result, changed = call(getattr(self.student, self.name), arguments)
+                if self.name not in self.names:
+                    raise NameError(f"{self.name} is not defined")
+                result = self.worker.call(self.names[self.name], *arguments.values())
             else:
-                result, changed = self.driver(self.student, **arguments), []
-            return {"result": plain(result), "changed": changed}
+                result = self.hands.unwrap(self.driver(self.student, **arguments))
+            after = {k: v for k, v in arguments.items() if type(v) is ndarray and not self.driver}
+            room = Room()
+            return {"result": plain(result, room), "after": plain(after, room)}
         except BaseException as error:
-            missing = f"{self.name} is not defined"
-            if self.problems and isinstance(error, NameError) and error.args == (missing,):
+            if self.problems and self.name not in self.names:
                 return {"error": self.problems[0]}
-            return {"error": told(error, self.cells)}
+            return {"error": self._told(error)}
+
+    def release(self) -> None:
+        """Let go of what an answer held."""
+        self.hands.release()
 
 
-def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Load the code that the first message holds, then answer one call a message."""
-    session = Session(read(requests))
-    while (request := read(requests)) is not None:
-        answer = session.answer(request["arguments"])
-        with contextlib.suppress(BaseException):
-            sys.stdout.flush()
-        write(answers, answer)
+def _driver(source: str | None, hands: Hands) -> tuple[Callable[..., Any] | None, frozenset[str]]:
+    """A driver and the student's names that it uses; NumPy's functions in C only."""
+    if source is None:
+        return None, frozenset()
+    tree = ast.parse(source)
+    names: dict[str, Any] = {
+        "__name__": "driver",
+        "array": own_array,
+        "define": hands.define,
+        "memory": memory,
+        "which": which,
+    }
+    exec(compile(tree, "driver", "exec"), names)
+    return names["drive"], frozenset(_attributes(tree))
+
+
+def _attributes(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        owner = node.value if isinstance(node, ast.Attribute) else None
+        if isinstance(owner, ast.Name) and owner.id == "student":
+            yield node.attr  # type: ignore[attr-defined]
+
+
+def own_array(value: Any) -> Any:
+    """NumPy's `array` of numbers and arrays; no object's own code is asked for one."""
+    _numbers_only(value)
+    return array(value)
+
+
+def _numbers_only(value: Any) -> None:
+    kind = type(value)
+    if kind is list or kind is tuple:
+        for item in value:
+            _numbers_only(item)
+    elif isinstance(value, Handle) or value is None:
+        raise TypeError("an array or a number is wanted")
+
+
+def which(item: Any, among: Any) -> int:
+    """The place of an object among others, -1 if it is none of them."""
+    for place, other in enumerate(among):
+        if other is item:
+            return place
+    return -1
 
 
 def main() -> None:
-    """Serve on descriptors 0 and 1, which the student's prints cannot reach."""
+    """Serve on descriptors 0 and 1, which the student's prints cannot reach; then end at once."""
+    end, fail = os._exit, 70
+    try:
+        _serve()
+        fail = 0
+    finally:
+        end(fail)
+
+
+def _serve() -> None:
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.dup2(2, 1)  # prints go where errors go
-    serve(requests, answers)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no handler in Python, so none to be called
+    task = read(requests)
+    key = bytes.fromhex(task.pop("key"))
+    worker = Worker()
+    processes = task["processes"]
+    if processes is not None:  # only now, since the thread counts too
+        resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
+    session = Session(task, worker, lock_up())
+    number = 0
+    while (request := read(requests)) is not None:
+        answer = packed(session.answer(request["arguments"]))
+        session.release()
+        try:  # noqa: SIM105 - contextlib is in Python, where students get at it
+            worker.call(_flush)
+        except BaseException:
+            pass
+        answers.write(answer + seal(key, number, answer))
+        answers.flush()
+        number += 1
 
 
-if __name__ == "__main__":
-    main()
+def _flush() -> None:
+    sys.stdout.flush()

@@ -7,6 +7,7 @@ NumPy does not matter here.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,8 +55,10 @@ def compare(got: Any, expected: Any, rtol: float) -> Verdict:
     """Judge a value that came from a child."""
     if isinstance(expected, np.ndarray):
         return _compare_arrays(got, expected, rtol)
-    if isinstance(expected, dict) and "$accuracy" in expected:
-        return _compare_accuracy(got, **expected["$accuracy"])
+    if isinstance(expected, dict):
+        for tag, judge in JUDGES.items():
+            if tag in expected:
+                return judge(got, **expected[tag])
     if isinstance(expected, list):
         return _compare_lists(got, expected, rtol)
     return _compare_plain(got, expected, rtol)
@@ -145,6 +148,75 @@ def _compare_accuracy(got: Any, labels: Array, at_least: float, none_below: floa
     return Verdict(
         share, f"{accuracy:.1%} of {len(labels)} are right; full points from {at_least:.0%}"
     )
+
+
+def _compare_separate(got: Any, unchanged: list[Array], wrong: bool = False) -> Verdict:
+    """Where arrays lie, and arguments afterwards: see `question.Separate`; or if both are wrong."""
+    if wrong:
+        return RIGHT if _compare_separate(got, unchanged).text else Verdict(0.0, "it is right")
+    if not (isinstance(got, list) and len(got) == 2 and isinstance(got[1], list)):
+        return Verdict(0.0, f"you returned {described(got)}, wanted are arrays")
+    try:
+        places = [_bytes_of(*place) for place in got[0]]
+    except (TypeError, ValueError, OverflowError):
+        return Verdict(0.0, "what you returned is no array, or one that is too large")
+    for i, one in enumerate(places):
+        for other in places[:i]:
+            if not one.isdisjoint(other):
+                return Verdict(0.0, "two arrays are one in memory: who changes one changes both")
+    names = {str(i): array for i, array in enumerate(unchanged)}
+    if changed(names, {str(i): array for i, array in enumerate(got[1])}):
+        return Verdict(0.0, "your code changed its argument in place; work on a copy")
+    return RIGHT
+
+
+MAX_PLACES = 1 << 18
+
+
+def _bytes_of(address: int, shape: list[int], strides: list[int], size: int) -> set[int]:
+    """The addresses of a small array's bytes."""
+    if size * math.prod(shape) > MAX_PLACES:
+        raise ValueError("too large")
+    found = np.arange(address, address + size, dtype=np.int64)
+    for count, stride in zip(shape, strides, strict=True):
+        found = np.add.outer(found, np.int64(stride) * np.arange(count, dtype=np.int64))
+    return set(found.ravel().tolist())
+
+
+def _compare_order(got: Any, parents: list[list[int]]) -> Verdict:
+    """Numbers of nodes, -1 for one that is unknown: see `question.Order`."""
+    if not isinstance(got, list) or any(type(n) is not int for n in got):
+        return Verdict(0.0, f"you returned {described(got)}, wanted are nodes")
+    place: dict[int, int] = {}
+    for i, node in enumerate(got):
+        if not 0 <= node < len(parents):
+            return Verdict(0.0, f"at place {i}: this node is not in the graph")
+        place.setdefault(node, i)
+    for node, i in place.items():
+        for parent in parents[node]:
+            if parent not in place:
+                return Verdict(0.0, f"a parent of the node at place {i} is missing")
+            if place[parent] <= i:
+                return Verdict(0.0, f"the node at place {place[parent]} comes before its consumer")
+    return RIGHT
+
+
+JUDGES: dict[str, Callable[..., Verdict]] = {
+    "$accuracy": _compare_accuracy,
+    "$separate": _compare_separate,
+    "$order": _compare_order,
+}
+
+
+def changed(arguments: dict[str, Any], after: Any) -> list[str]:
+    """The names of the arrays that are not byte for byte what they were."""
+    after = after if isinstance(after, dict) else {}
+    return [
+        name
+        for name, value in arguments.items()
+        if isinstance(value, np.ndarray) and name in after
+        if not isinstance(after[name], np.ndarray) or after[name].tobytes() != value.tobytes()
+    ]
 
 
 def described(value: Any) -> str:

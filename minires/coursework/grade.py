@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from minires.coursework.bundle import Bundle, GradedCase, GradedQuestion, outputs_of
+from minires.coursework.bundle import Bundle, GradedCase, GradedQuestion, outputs_of, task_of
 from minires.coursework.cells import MAX_FILE, Cell, SubmissionError, read_submission, runnable
-from minires.coursework.compare import Verdict, compare, described
+from minires.coursework.compare import Verdict, changed, compare, described
 from minires.coursework.feedback import heat_maps, pattern, recognised
 from minires.coursework.result import FAILED, CaseResult, OutputResult, QuestionResult, Result
 from minires.coursework.sandbox import Child, ChildLost
@@ -103,6 +103,9 @@ def grade_question(
     answers, printed = _ask(question, given, cells, sandboxed)
     results = judge(question, answers)
     hints = dict.fromkeys(o.hint for case in results for o in case.outputs if o.hint)
+    if question.own_parts() and not all(case.passed for case in results):
+        own = ", ".join(question.own_parts())
+        hints[f"{question.name} builds on {own}: here on yours; graded, on right ones"] = None
     return QuestionResult(
         question.name,
         question.points,
@@ -157,16 +160,7 @@ def _ask(
     question: GradedQuestion, given: dict[str, str], cells: Sequence[Cell], sandboxed: bool
 ) -> tuple[list[dict[str, Any]], str]:
     """An answer for each case, and what was printed; a child that is lost loses only its case."""
-    task = {
-        "cells": [
-            *_trusted("given", given.values()),
-            *runnable(cells, question.name),
-            *_trusted("earlier part", question.parts),
-        ],
-        "modules": question.modules,
-        "name": question.name,
-        "driver": question.driver,
-    }
+    task = task_of(question, given.values(), runnable(cells, question.name))
     wall = WALL * question.seconds
     answers: list[dict[str, Any]] = []
     printed = b""
@@ -185,13 +179,6 @@ def _ask(
     return answers, printed.decode(errors="replace")
 
 
-def _trusted(name: str, sources: Any) -> list[dict[str, Any]]:
-    return [
-        {"name": f"{name} {i}", "source": source, "definitions": False}
-        for i, source in enumerate(sources, 1)
-    ]
-
-
 def _case_result(
     question: GradedQuestion,
     case: GradedCase,
@@ -201,7 +188,7 @@ def _case_result(
 ) -> CaseResult:
     """Judge one answer, which may be anything."""
     worth = points(question, case)
-    values, problem = answers[number], _problem(answer)
+    values, problem = answers[number], _problem(answer, case)
     if values is None and not problem:
         names = ", ".join(question.returns)
         problem = (
@@ -240,18 +227,15 @@ def _hint(
     return f"your {name}: {looks}" if looks else ""
 
 
-def _problem(answer: dict[str, Any]) -> str:
+def _problem(answer: dict[str, Any], case: GradedCase) -> str:
     """Why there is nothing to judge."""
     if "lost" in answer:
         return _short(answer["lost"], 1000)
     error = answer.get("error")
     if isinstance(error, dict):
         return told(error)
-    changed = answer.get("changed")
-    if isinstance(changed, list) and changed:
-        names = ", ".join(_short(name, 50) for name in changed[:5])
-        return f"your code changed its argument {names} in place; work on a copy"
-    return ""
+    names = ", ".join(_short(n, 50) for n in changed(case.arguments, answer.get("after"))[:5])
+    return f"your code changed its argument {names} in place; work on a copy" if names else ""
 
 
 def told(error: dict[str, Any]) -> str:

@@ -3,9 +3,10 @@
 It gives the process its own PID, mount, network, IPC and host-name namespaces (and, where it is not
 root, a user namespace), a root folder that holds Python, the allowed packages and one small folder
 to write in, an unprivileged user id, Landlock where the kernel has it, and resource limits. Then it
-runs `child.py` there. Each step fails loudly: a child that is only half locked in never starts.
+runs `boot.py` there. Each step fails loudly: a child that is only half locked in never starts. How
+it went is told on a descriptor of the jail's own, which the child does not inherit.
 
-See unshare(2), mount_namespaces(7), pivot_root(2), landlock(7), setrlimit(2).
+See unshare(2), mount_namespaces(7), pivot_root(2), landlock(7), setrlimit(2), seccomp(2).
 """
 
 from __future__ import annotations
@@ -28,14 +29,33 @@ NEWNS, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET = (
     0x20000000,
     0x40000000,
 )
-RDONLY, NOSUID, NODEV, REMOUNT, BIND, REC, PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
+RDONLY, NOSUID, NODEV, NOEXEC, REMOUNT, BIND, REC, PRIVATE = (
+    1,
+    2,
+    4,
+    8,
+    32,
+    4096,
+    16384,
+    1 << 18,
+)
 DETACH = 2
-SET_PDEATHSIG, SET_NO_NEW_PRIVS = 1, 38
+SET_PDEATHSIG, SET_SECCOMP, SET_NO_NEW_PRIVS = 1, 22, 38
 LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 444, 445, 446
 PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}
 O_PATH = 0o10000000
-OUT_OF_TIME = 98
-"""The exit code that says that the processor time was used up."""
+
+# Audit number, then what takes memory that no limit counts (System V's shared memory, queues and
+# semaphores, files in memory, POSIX queues), what outlives the child (keys), and what needs a
+# kernel without faults (io_uring, bpf, perf_event_open, userfaultfd). From the kernel's tables.
+GENERIC = (194, 186, 190, 279, 447, 180, 217, 218, 219, 425, 280, 241, 282)
+FORBIDDEN = {
+    "x86_64": (0xC000003E, (29, 68, 64, 319, 447, 240, 248, 249, 250, 425, 321, 298, 323)),
+    "aarch64": (0xC00000B7, GENERIC),
+    "riscv64": (0xC00000F3, GENERIC),
+    "ppc64le": (0xC0000015, (395, 399, 393, 117, 360, 262, 269, 270, 271, 425, 361, 319, 364)),
+    "s390x": (0x80000016, (395, 399, 393, 117, 350, 271, 278, 279, 280, 425, 351, 331, 355)),
+}
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -93,11 +113,12 @@ def new_root(config: dict[str, Any], root: str) -> None:
         if Path(root + place).is_dir():
             mount("tmpfs", root + place, "tmpfs", NOSUID | NODEV | RDONLY, "size=4k,mode=755")
     Path(root, "grader").mkdir()
-    Path(root, "grader/child.py").write_text(config["child"], encoding="utf-8")
+    for name, source in config["parts"].items():
+        Path(root, "grader", name).write_text(source, encoding="utf-8")
     for name in ("box", "old"):
         Path(root, name).mkdir()
     megabytes = config["limits"]["disk"] >> 20
-    mount("tmpfs", root + "/box", "tmpfs", NOSUID | NODEV, f"size={megabytes}m,mode=777")
+    mount("tmpfs", root + "/box", "tmpfs", NOSUID | NODEV | NOEXEC, f"size={megabytes}m,mode=777")
     number = PIVOT_ROOT[os.uname().machine]
     old = (root + "/old").encode()
     system_call("pivot_root", libc.syscall(number, root.encode(), old))
@@ -146,13 +167,37 @@ def landlock(readable: list[str], writable: list[str]) -> int:
     return int(version)
 
 
+def forbid(machine: str) -> None:
+    """Refuse system calls, by a filter that stays: EPERM for what is listed."""
+    audit, numbers = FORBIDDEN[machine]
+
+    def step(code: int, then: int, otherwise: int, value: int) -> bytes:
+        return struct.pack("=HBBI", code, then, otherwise, value)
+
+    load, jump, above, give = 0x20, 0x15, 0x35, 0x06
+    allow, refuse, kill = 0x7FFF0000, 0x00050001, 0x80000000
+    count = len(numbers)
+    program = [
+        step(load, 0, 0, 4),  # the machine that the call is made for
+        step(jump, 1, 0, audit),
+        step(give, 0, 0, kill),
+        step(load, 0, 0, 0),  # its number
+        step(above, count + 1, 0, 1 << 30),  # x86_64's second table
+        *(step(jump, count - i, 0, number) for i, number in enumerate(numbers)),
+        step(give, 0, 0, allow),
+        step(give, 0, 0, refuse),
+    ]
+    code = ctypes.create_string_buffer(b"".join(program))
+    whole = struct.pack("@HP", len(program), ctypes.addressof(code))
+    system_call("seccomp", libc.prctl(SET_SECCOMP, 2, whole, 0, 0))
+
+
 def limit(limits: dict[str, int]) -> None:
-    """CPU seconds, bytes of memory and of a file, processes, open files."""
+    """CPU seconds, bytes of memory and of a file, open files; processes the child limits itself."""
     names = {
         "cpu": resource.RLIMIT_CPU,
         "memory": resource.RLIMIT_AS,
         "file": resource.RLIMIT_FSIZE,
-        "processes": resource.RLIMIT_NPROC,
         "open_files": resource.RLIMIT_NOFILE,
     }
     for name, number in names.items():
@@ -160,30 +205,38 @@ def limit(limits: dict[str, int]) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def main() -> None:
-    """Lock in and run; on the outside wait, and end as the child ended."""
-    config = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+def tell(status: int, word: str) -> None:
+    """Write a line to the grader."""
+    os.write(status, f"{word}\n".encode(errors="replace"))
+
+
+def main(config: dict[str, Any], status: int) -> None:
+    """Lock in and run; on the outside wait, and tell how the child ended."""
     user = group = config["user"]
     system_call("prctl", libc.prctl(SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
     unshare(user, group)
     inner = os.fork()
     if inner:
-        _, status, used = os.wait4(inner, 0)
-        code = os.waitstatus_to_exitcode(status)
-        seconds = used.ru_utime + used.ru_stime  # the kernel's two clocks agree to a few ticks
-        if code == -signal.SIGKILL and seconds >= 0.95 * config["limits"]["cpu"]:
-            code = OUT_OF_TIME
+        _, ended, used = os.wait4(inner, 0)
+        code = os.waitstatus_to_exitcode(ended)
+        seconds = used.ru_utime + used.ru_stime  # the kernel counts in two ways, which nearly agree
+        if code == -signal.SIGKILL and seconds >= 0.8 * config["limits"]["cpu"]:
+            tell(status, "out of time")
         os._exit(code if code >= 0 else 128 - code)
     new_root(config, config["root"])
     drop_rights(user, group)
     landlock([*(target for _, target in config["visible"]), "/packages", "/grader"], ["/box"])
     limit(config["limits"])
+    forbid(os.uname().machine)
+    tell(status, "locked in")
     os.execve(config["python"], config["command"], config["environment"])
 
 
 if __name__ == "__main__":
+    channel = int(sys.argv[2])
+    os.set_inheritable(channel, False)
     try:
-        main()
+        main(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")), channel)
     except Exception as error:
-        print(f"isolation failed: {error}", file=sys.stderr)
+        tell(channel, f"failed: {error}")
         os._exit(99)

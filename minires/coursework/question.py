@@ -95,6 +95,34 @@ class Accuracy:
     none_below: float
 
 
+@dataclass(frozen=True)
+class Separate:
+    """Arrays that share no memory, and arguments that are as they were; judged by the grader.
+
+    The driver returns a pair: a list of `memory(array)`, and a list of arrays.
+
+    Attributes
+    ----------
+    unchanged : list of array
+        What the second list must be.
+    """
+
+    unchanged: list[np.ndarray[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Order:
+    """The numbers of nodes, each before its parents, all parents among them.
+
+    Attributes
+    ----------
+    parents : list of list of int
+        Of each node.
+    """
+
+    parents: list[list[int]]
+
+
 @dataclass
 class Question:
     """A question; its methods add to it.
@@ -116,7 +144,8 @@ class Question:
         Of processor time for all cases together; by the clock, four times that.
     limits : Limits
     needs : tuple of str
-        Earlier questions whose solutions stand in the place of the student's.
+        Earlier questions whose solutions stand in the place of the student's when work is graded;
+        in `minires check` the student's own are used.
     driver : str or None
         Source of a function `drive(student, **arguments)` that runs in the child in the place of a
         plain call; it holds no answers.

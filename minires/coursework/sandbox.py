@@ -19,8 +19,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
-from minires.coursework import child, jail
+from minires.coursework import boot, jail
 from minires.coursework.temporary import TemporaryFolder
+from minires.coursework.wire import TAG, MessageError, Recorded, packed, read, seal
 
 NOBODY = 65534
 
@@ -33,7 +34,9 @@ class Limits:
     ----------
     memory, disk, file : int
         Bytes of address space, of its folder, and of one file.
-    processes, open_files : int
+    processes : int
+        And threads, the one that the student's code runs in not counted.
+    open_files : int
     """
 
     memory: int = 1 << 30
@@ -61,7 +64,7 @@ class Child:
     Parameters
     ----------
     task : dict
-        The first message: cells, modules, name and driver; see `child.serve`.
+        The first message: cells, modules, name and driver; see `child.Session`.
     seconds : float
         Of processor time.
     wall : float
@@ -80,7 +83,9 @@ class Child:
         limits: Limits,
         sandboxed: bool = True,
     ) -> None:
-        self.task, self.seconds = task, seconds
+        self._key, self._number = secrets.token_bytes(32), 0
+        self.task = task | {"key": self._key.hex(), "processes": limits.processes}
+        self.seconds = seconds
         self.timed_out = False
         self.log = b""
         self._folder = TemporaryFolder()
@@ -89,15 +94,25 @@ class Child:
         command, environment, cwd = (_jailed if sandboxed else _free)(
             folder, task["modules"], allowed
         )
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment,
-            cwd=cwd,
-            start_new_session=True,
-        )
+        if not sandboxed:
+            self.task["processes"] = None
+        self._status, status = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                [*command, str(status)] if sandboxed else command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=environment,
+                cwd=cwd,
+                start_new_session=True,
+                pass_fds=[status] if sandboxed else [],
+            )
+        except BaseException:
+            os.close(self._status)
+            raise
+        finally:
+            os.close(status)
         self._log = threading.Thread(target=self._keep_log, daemon=True)
         self._log.start()
         self._done = threading.Event()
@@ -122,6 +137,7 @@ class Child:
         for stream in (self._process.stdin, self._process.stdout):
             with contextlib.suppress(OSError):
                 _open(stream).close()
+        os.close(self._status)
         self._folder.cleanup()
 
     def _kill_after(self, wall: float) -> None:
@@ -161,17 +177,25 @@ class Child:
             If there is no answer.
         """
         self._send({"arguments": arguments})
+        stream = Recorded(_open(self._process.stdout))
         try:
-            answer = child.read(_open(self._process.stdout))
-        except child.MessageError as error:
+            answer = read(stream)
+            whole = b"".join(stream.data)
+            sealed = seal(self._key, self._number, whole) if answer is not None else b""
+            if stream.read(TAG if sealed else 0) != sealed:
+                raise MessageError("its answer is not the grader's own")
+        except MessageError as error:
             raise self._lost(str(error)) from error
+        self._number += 1
         if not isinstance(answer, dict):
             raise self._lost("")
         return answer
 
     def _send(self, message: Any) -> None:
         try:
-            child.write(_open(self._process.stdin), message)
+            stream = _open(self._process.stdin)
+            stream.write(packed(message))
+            stream.flush()
         except OSError as error:
             raise self._lost("") from error
 
@@ -182,11 +206,11 @@ class Child:
             code = self._process.wait(timeout=0.2 if reason else 1.0)
         except subprocess.TimeoutExpired:
             return ChildLost(reason or "it gave no answer")
-        self._log.join(timeout=2)
-        text = self.log.decode(errors="replace").strip()
-        if code == 99 and "isolation failed" in text:
-            return IsolationError(text)
-        if code == jail.OUT_OF_TIME:
+        told = self._told()
+        failed = [line for line in told if line.startswith("failed")]
+        if failed:
+            return IsolationError(f"isolation {failed[0]}")
+        if "out of time" in told:
             return ChildLost(f"it took more than {self.seconds:g} s of computing", timed_out=True)
         if code < 0:
             code = 128 - code
@@ -197,6 +221,14 @@ class Child:
             + ")"
             + (f": {reason}" if reason else "")
         )
+
+    def _told(self) -> list[str]:
+        """What the jail said, which has ended; the child has no such channel."""
+        os.set_blocking(self._status, False)
+        try:
+            return os.read(self._status, 4096).decode(errors="replace").splitlines()
+        except BlockingIOError:
+            return []
 
 
 def _open(stream: Any) -> BinaryIO:
@@ -210,14 +242,16 @@ ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "1",
 }
 
 
-def _program(packages: str, script: str) -> list[str]:
-    """Python with its standard library, these packages and nothing else."""
+def _program(packages: str, parts: str) -> list[str]:
+    """Python with its standard library, these packages and nothing else; see `boot`."""
     start = (
-        f"import sys, runpy; sys.path.append({packages!r}); "
-        f"runpy.run_path({script!r}, run_name='__main__')"
+        f"import sys; sys.path.append({packages!r}); names = {{}}; "
+        f"exec(compile(open('{parts}/boot.py').read(), 'boot', 'exec'), names); "
+        f"names.pop('parts')({parts!r}).main()"
     )
     return ["-I", "-S", "-B", "-c", start]
 
@@ -252,7 +286,7 @@ def _free(
     for name, path in _packages(modules).items():
         (folder / "packages" / name).symlink_to(path)
     (folder / "box").mkdir()
-    command = [_interpreter(), *_program(str(folder / "packages"), str(Path(child.__file__)))]
+    command = [_interpreter(), *_program(str(folder / "packages"), str(Path(boot.__file__).parent))]
     return command, dict(ENVIRONMENT), str(folder / "box")
 
 
@@ -270,10 +304,10 @@ def _jailed(
             *((path, f"/packages/{name}") for name, path in _packages(modules).items()),
         ],
         "hidden": _site_packages(),
-        "child": _child_source(),
+        "parts": _parts(),
         "limits": limits,
         "python": python,
-        "command": [python, *_program("/packages", "/grader/child.py")],
+        "command": [python, *_program("/packages", "/grader")],
         "environment": ENVIRONMENT | {"HOME": "/box", "TMPDIR": "/box"},
     }
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
@@ -282,8 +316,11 @@ def _jailed(
 
 
 @functools.cache
-def _child_source() -> str:
-    return Path(child.__file__).read_text(encoding="utf-8")
+def _parts() -> dict[str, str]:
+    """The sources of what runs in a child."""
+    folder = Path(boot.__file__).parent
+    names = [f"{part}.py" for part in ("boot", *boot.PARTS)]
+    return {name: (folder / name).read_text(encoding="utf-8") for name in names}
 
 
 @functools.cache
@@ -328,7 +365,9 @@ def isolation_problem() -> str | None:
     if not sys.platform.startswith("linux"):
         return f"isolation needs Linux, this is {sys.platform}"
     task = {
+        "given": [],
         "cells": [{"name": "probe", "source": "def probe():\n    return 1", "definitions": False}],
+        "parts": [],
         "modules": ["numpy"],
         "name": "probe",
         "driver": None,

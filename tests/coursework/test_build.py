@@ -1,5 +1,6 @@
 """Builds: reproducible, without solutions, as nbgrader wants them."""
 
+import gzip
 import json
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from minires.coursework.assignment import (
     load_assignments,
 )
 from minires.coursework.build import build, instructor_notebook, student_notebook
-from minires.coursework.bundle import Bundle
+from minires.coursework.bundle import Bundle, make_bundle
 
 NAMES = [path.parent.name for path in sorted(assignments_folder().glob("*/grading.py"))]
 
@@ -52,6 +53,23 @@ def test_the_students_notebook_holds_no_solution(name):
     assert "import points" not in text
     for question in assignment.questions:
         assert f'raise NotImplementedError(\\"{question}\\")' in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_students_get_holds_no_solution_and_no_hidden_test(name):
+    """Not in the checks either, for which earlier parts are needed: unpacked, line by line."""
+    assignment = load_assignment(assignments_folder() / name)
+    visible = make_bundle(assignment).visible_only()
+    text = gzip.decompress(visible.to_bytes())
+    shown = [cell.source for cell in assignment.given()]
+    shown += [question.driver or "" for question in visible.questions]
+    shown += [mistake.hint for question in visible.questions for mistake in question.mistakes]
+    for question in assignment.questions:
+        for line in map(str.strip, assignment.solution(question).splitlines()):
+            if len(line) >= 12 and line not in "\n".join(shown):
+                assert json.dumps(line)[1:-1].encode() not in text
+    assert all(not question.parts for question in visible.questions)
+    assert all(case.visible for question in visible.questions for case in question.cases)
 
 
 @pytest.mark.slow
@@ -108,6 +126,13 @@ def test_a_bundle_survives_its_file(bundle):
     assert again.points == 20
     with pytest.raises(ValueError, match="no bundle"):
         Bundle.from_bytes(b"something else")
+
+
+def test_a_bundle_of_an_older_version_says_what_to_do():
+    text = b'{"format": 1, "assignment": "04_batch_norm"}'
+    old = gzip.compress(len(text).to_bytes(4, "little") + text + bytes(4))
+    with pytest.raises(ValueError, match=r"another version of minires: build it again \(minires"):
+        Bundle.from_bytes(old)
 
 
 def test_a_damaged_bundle_is_told(bundle, rng):

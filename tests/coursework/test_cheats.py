@@ -1,13 +1,11 @@
 """What has been tried to get points without the work, or to harm who grades. None of it works."""
 
-import io
 import os
 import socket
 import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import minires
@@ -180,12 +178,7 @@ class TestJail:
         self.refused(graded, f"open('/proc/{os.getpid()}/mem', 'rb')", "FileNotFoundError")
         self.refused(graded, "import os\nos.listdir('/proc')", "FileNotFoundError")
         self.refused(graded, f"import os\nos.kill({os.getpid()}, 9)", "ProcessLookupError")
-        code = (
-            "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
-            f"if libc.ptrace(16, {os.getpid()}, 0, 0) == -1:\n"
-            "    raise OSError(ctypes.get_errno(), 'ptrace')"
-        )
-        self.refused(graded, code, "ProcessLookupError")
+        self.refused(graded, "import ctypes", "ImportError: ctypes may not be used here")
 
     def test_sockets(self, graded):
         with socket.create_server(("127.0.0.1", 0)) as server:
@@ -207,64 +200,3 @@ class TestJail:
         self.refused(graded, "import os\nos.setuid(0)", "PermissionError")
         code = "import os\nassert os.getuid() != 0\nraise LookupError(os.getpid())"
         self.refused(graded, code, "LookupError: 1\n")
-
-
-# ---------------------------------------------------------------------- messages that lie
-
-
-def message(head):
-    return len(head).to_bytes(4, "little") + head
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        message(b"{}")[:3],
-        message(b"{}") + b"\1\0\0\0" + b"\xff" * 8,
-        message(b"{}") + b"\xff\xff\xff\xff",
-        message(b"[" * 100_000) + bytes(4),
-        message(b'{"$array": 3}') + bytes(4),
-        message(b'{"$array": "a"}') + bytes(4),
-        message(b"9" * 5000) + bytes(4),
-        b"\xff\xff\xff\xff",
-    ],
-)
-def test_broken_messages_are_noticed(data):
-    with pytest.raises(child.MessageError):
-        child.read(io.BytesIO(data))
-
-
-def header(text):
-    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"PK\x03\x04",
-        b"\x80\x04K\x01.",
-        header("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }") + b"\x80\x04K\x01.",
-        header("{'descr': '<f8', 'fortran_order': False, 'shape': (10**12,), }"),
-        header("{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,), }"),
-        header("{'descr': '<f8', 'fortran_order': False, 'shape': (-1,), }") + bytes(8),
-        header("{'descr': [('a', '<f8')], 'fortran_order': False, 'shape': (1,), }") + bytes(8),
-        child.npy(np.ones(3))[:-1],
-    ],
-)
-def test_arrays_that_are_none_are_noticed(data):
-    with pytest.raises(child.MessageError):
-        child.array_of(data)
-
-
-@pytest.mark.parametrize("order", ["C", "F"])
-def test_arrays_cross_as_they_are(order):
-    stream = io.BytesIO()
-    sent = {"x": np.arange(6.0, dtype="<f4").reshape(2, 3, order=order), "n": [1, None, "a", True]}
-    child.write(stream, sent)
-    stream.seek(0)
-    got = child.read(stream)
-    assert got["x"].tobytes() == sent["x"].tobytes()
-    assert got["x"].dtype == np.float32
-    assert got["n"] == sent["n"]
-    with pytest.raises(TypeError, match="cannot be sent"):
-        child.write(stream, {"x": object()})

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minires.coursework.cells import parse_notebook, read_submission
+from minires.coursework.cells import parse_notebook, parse_percent, read_submission
 from minires.coursework.compare import compare
 from minires.coursework.grade import grade_file, grade_question
 from minires.coursework.question import Draws
@@ -227,3 +227,22 @@ def test_draws_are_the_same_everywhere():
     assert abs(values.mean()) < 0.05
     assert abs(values.std() - 1) < 0.05
     assert (values * 64 % 1 == 0).all()
+
+
+def test_a_check_without_earlier_solutions_says_that_it_builds_on_ones_own(
+    assignment, bundle, sandboxed
+):
+    """`minires check` has visible cases and no solutions; grading has right earlier parts."""
+    own = assignment.solution("batch_norm_train").replace("np.sqrt(", "np.sqrt(2 * ")
+    assert own != assignment.solution("batch_norm_train")
+    names = ["update_statistics", "batch_norm_eval", "BatchNorm"]
+    cells = parse_percent("\n\n".join([own, *(assignment.solution(name) for name in names)]))
+    question = bundle.question("BatchNorm")
+    graded = grade_question(question, bundle.given, cells, sandboxed=sandboxed)
+    assert graded.passed
+    checked = grade_question(question.visible_only(), bundle.given, cells, sandboxed=sandboxed)
+    assert not checked.passed
+    assert (
+        "BatchNorm builds on batch_norm_train, update_statistics, batch_norm_eval: here on yours; "
+        "graded, on right ones"
+    ) in checked.hints

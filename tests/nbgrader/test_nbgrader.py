@@ -1,6 +1,7 @@
 """The release in nbgrader itself: generate_assignment, autograde, generate_feedback, export."""
 
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -18,15 +19,26 @@ c.CourseDirectory.course_id = "resnets"
 c.CourseDirectory.root = {root!r}
 c.ExecutePreprocessor.timeout = 300
 """
+SAFE = """
+from minires.coursework.in_nbgrader import preprocessors
+c.Autograde.autograde_preprocessors = preprocessors()
+"""
+FAKED = [
+    "import sys, types, builtins",
+    "fake = types.ModuleType('minires.coursework.in_nbgrader')",
+    "fake.points = lambda *a, **k: 100 if False else 2",
+    "sys.modules['minires.coursework.in_nbgrader'] = fake",
+    "open('it_ran', 'w').close()",
+]
 
 
-@pytest.fixture(scope="module")
-def course(tmp_path_factory):
-    """A course with three submissions: the solution, the blank, one with a known mistake."""
+@pytest.fixture(scope="module", params=["", SAFE], ids=["in a kernel", "without a kernel"])
+def course(tmp_path_factory, request):
+    """A course with four submissions: the solution, the blank, a known mistake, a faked module."""
     root = tmp_path_factory.mktemp("course")
     assignment = load_assignments(name=NAME)[0]
     build(assignment, root / "built")
-    (root / "nbgrader_config.py").write_text(CONFIG.format(root=str(root)))
+    (root / "nbgrader_config.py").write_text(CONFIG.format(root=str(root)) + request.param)
     solved = (root / "built" / "instructor" / NAME / f"{NAME}.ipynb").read_text()
     place(root, "source", solved)
     nbgrader(root, "generate_assignment", "--create")
@@ -37,6 +49,15 @@ def course(tmp_path_factory):
     place(root, "submitted/bob", released)
     assert solved.count("h = g * gamma") == 1
     place(root, "submitted/cyd", solved.replace("h = g * gamma", "h = g"))
+    faked = json.loads(released)
+    cell = {"cell_type": "code", "id": "fake", "metadata": {}, "outputs": [], "execution_count": 1}
+    faked["cells"].insert(0, cell | {"source": "\n".join(FAKED)})
+    for other in faked["cells"]:
+        if other["metadata"].get("nbgrader", {}).get("grade"):
+            data = {"text/plain": "2"}
+            kind = {"output_type": "execute_result", "execution_count": 1, "metadata": {}}
+            other["outputs"] = [kind | {"data": data}]
+    place(root, "submitted/eve", json.dumps(faked))
     nbgrader(root, "autograde", "--create")
     nbgrader(root, "generate_feedback")
     nbgrader(root, "export")
@@ -65,15 +86,27 @@ def nbgrader(root, command, *options):
     assert done.returncode == 0, done.stderr
 
 
-def test_points(course):
+def earned(course):
     with (course / "grades.csv").open() as file:
-        grades = {row["student_id"]: row for row in csv.DictReader(file)}
-    assert {name: float(row["score"]) for name, row in grades.items()} == {
+        rows = {row["student_id"]: row for row in csv.DictReader(file)}
+    assert {float(row["max_score"]) for row in rows.values()} == {20}
+    return {name: float(row["score"]) for name, row in rows.items()}
+
+
+def test_points(course):
+    grades = earned(course)
+    assert {name: grades[name] for name in ("ada", "bob", "cyd")} == {
         "ada": 20,
         "bob": 0,
         "cyd": 17,
     }
-    assert {float(row["max_score"]) for row in grades.values()} == {20}
+
+
+def test_what_the_documentation_claims(course):
+    """Safe, nothing runs and a faked module gains nothing; in a kernel nothing protects points."""
+    safe = "preprocessors" in (course / "nbgrader_config.py").read_text()
+    assert (earned(course)["eve"] == 0) is safe
+    assert bool(list((course / "autograded").rglob("it_ran"))) is not safe
 
 
 def test_feedback_names_the_mistake(course):

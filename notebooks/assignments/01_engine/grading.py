@@ -1,8 +1,11 @@
-"""How assignment 1 is graded. The drivers build graphs of given nodes with rules of their own."""
+"""How assignment 1 is graded. The drivers build graphs of given nodes with rules of their own.
+
+They return what is: who is who, by number, and where arrays lie. What is right is judged elsewhere.
+"""
 
 import numpy as np
 
-from minires.coursework import Draws, question
+from minires.coursework import Draws, Order, Separate, question
 
 draw = Draws(seed=1)
 
@@ -40,7 +43,7 @@ STRETCHED = "return g.sum(axis=stretched, keepdims=True)"
 )
 def multiply(a, b, g):
     back = [unbroadcast.answer(g * other, one.shape) for one, other in ((a, b), (b, a))]
-    return a * b, *back, [True, True], [0, True]
+    return a * b, *back, [0, 1], [0, None]
 
 
 @multiply.drive
@@ -50,8 +53,8 @@ def drive_multiply(student, a, b, g):
     da, db = out.rule(g)
     with student.no_grad():
         silent = student.multiply(left, right)
-    parents = [out.parents[0] is left, out.parents[1] is right]
-    return out.data, da, db, parents, [len(silent.parents), silent.rule is None]
+    parents = [which(parent, [left, right]) for parent in out.parents]
+    return out.data, da, db, parents, [len(silent.parents), silent.rule]
 
 
 multiply.case("one shape", *(draw.normal(2, 3) for _ in range(3)), visible=True)
@@ -73,26 +76,20 @@ def order(parents):
         if node not in reached:
             reached.add(node)
             stack += parents[node]
-    return len(reached), True, True
+    return len(reached), len(parents) - 1, Order(parents)
 
 
 @order.drive
 def drive_order(student, parents):
-    nodes = []
-    for own in parents:
-        nodes.append(student.Node(0.0, [nodes[i] for i in own]))
-    found = student.order(nodes[-1])
-    place = {}
-    for i, node in enumerate(found):
-        place.setdefault(id(node), i)
-    after = all(
-        place[id(parent)] > place[id(node)]
-        for node in found
-        for parent in node.parents
-        if id(parent) in place
+    """The places, in the list of all nodes, of those that were found; of the first by itself."""
+    build = define(
+        "lambda Node, parents, nodes: [nodes.append(Node(0.0, [nodes[i] for i in own]))"
+        " for own in parents] and nodes"
     )
-    complete = all(id(parent) in place for node in found for parent in node.parents)
-    return len(found), found[0] is nodes[-1], after and complete
+    nodes = build(student.Node, parents, [])
+    places = {id(node): i for i, node in enumerate(nodes)}
+    found = [places.get(id(node), -1) for node in student.order(nodes[-1])]
+    return len(found), found[0], found
 
 
 order.case("a chain", [[], [0], [1]], visible=True)
@@ -128,30 +125,27 @@ def backward(values, operations, g):
 
     assert root(values).shape == g.shape
     grads = [g * slope(k) for k in range(len(values))]
-    return grads, [2 * grad for grad in grads], True, True
+    others = [None] * len(operations)
+    return grads, [2 * grad for grad in grads], others, Separate([g])
 
 
 @backward.drive
 def drive_backward(student, values, operations, g):
-    def product(a, b):
-        return student.Node(a.data * b.data, (a, b), lambda g: (g * b.data, g * a.data))
-
-    def total(a, b):
-        return student.Node(a.data + b.data, (a, b), lambda g: (g, g))
-
+    operations_of = define(
+        "lambda Node: {'multiply': lambda a, b: Node(a.data * b.data, (a, b), lambda g: "
+        "(g * b.data, g * a.data)), 'add': lambda a, b: Node(a.data + b.data, (a, b), lambda g: "
+        "(g, g))}.get"
+    )
+    operation = operations_of(student.Node)
     leaves = [student.Node(value) for value in values]
     nodes = list(leaves)
     for kind, i, j in operations:
-        nodes.append((total if kind == "add" else product)(nodes[i], nodes[j]))
-    upstream = g.copy()
+        nodes.append(operation(kind)(nodes[i], nodes[j]))
     student.backward(nodes[-1], g)
     grads = [leaf.grad.copy() for leaf in leaves]
-    arrays = [leaf.grad for leaf in leaves] + [g]
-    separate = not any(
-        np.shares_memory(a, b) for i, a in enumerate(arrays) for b in arrays[:i]
-    ) and bool((g == upstream).all())
+    separate = [[memory(a) for a in [*(leaf.grad for leaf in leaves), g]], [g.copy()]]
     student.backward(nodes[-1], g)
-    others = all(node.grad is None for node in nodes[len(leaves) :])
+    others = [node.grad for node in nodes[len(leaves) :]]
     return grads, [leaf.grad for leaf in leaves], others, separate
 
 
@@ -195,16 +189,16 @@ SUM = "gradients[id(parent)] = gradients[id(parent)] + part"
 
 @question(points=1, returns="cleared")
 def zero_grad(count):
-    return [True] * count
+    return [None] * count
 
 
 @zero_grad.drive
 def drive_zero(student, count):
     leaves = [student.Node(float(i)) for i in range(count)]
     for i, leaf in enumerate(leaves):
-        leaf.grad = None if i == 1 else np.array(float(i))
+        leaf.grad = None if i == 1 else array(float(i))
     student.zero_grad(leaves)
-    return [leaf.grad is None for leaf in leaves]
+    return [leaf.grad for leaf in leaves]
 
 
 zero_grad.case("four leaves", 4, visible=True)

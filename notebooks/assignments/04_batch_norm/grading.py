@@ -195,7 +195,7 @@ def BatchNorm(batches, images, gamma, beta, eps, momentum):
 def drive(student, batches, images, gamma, beta, eps, momentum):
     layer = student.BatchNorm(len(gamma), eps, momentum)
     layer.gamma, layer.beta = gamma, beta
-    outputs = np.stack([layer.forward(batch) for batch in batches])
+    outputs = array([layer.forward(batch) for batch in batches])
     layer.training = False
     evaluated = layer.forward(images)
     layer.forward(images[:1])

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minires.coursework import Draws, question
+from minires.coursework import Draws, Separate, question
 
 draw = Draws(seed=5)
 
@@ -26,15 +26,13 @@ add_forward.case("sums that are 0", np.array([1.0, -2.0, 0.0]), np.array([-1.0, 
 def add_backward(g, x, f):
     flat = [a if b + c > 0 else 0.0 for a, b, c in zip(g.flat, x.flat, f.flat, strict=True)]
     expected = np.array(flat).reshape(g.shape)
-    return expected, expected, True
+    return expected, expected, Separate([g])
 
 
 @add_backward.drive
 def drive_add(student, g, x, f):
-    upstream = g.copy()
     dx, df = student.add_backward(g, x, f)
-    separate = not (np.shares_memory(dx, df) or np.shares_memory(dx, g) or np.shares_memory(df, g))
-    return dx, df, separate and bool((g == upstream).all())
+    return dx, df, [[memory(dx), memory(df), memory(g)], [g]]
 
 
 add_backward.case(
@@ -129,7 +127,8 @@ def SGD(weights, gradients, rates, momentum, weight_decay, nesterov):
                 move = g + momentum * velocity[k][i] if nesterov else velocity[k][i]
                 now[k][i] -= rate * move
         path.append([np.array(v).reshape(w.shape) for v, w in zip(now, weights, strict=True)])
-    return path, True, True, [True] * len(weights)
+    numbers = list(range(len(weights)))
+    return path, numbers, gradients, [None] * len(weights)
 
 
 @SGD.drive
@@ -137,19 +136,17 @@ def drive_sgd(student, weights, gradients, rates, momentum, weight_decay, nester
     parameters = [student.Parameter(w) for w in weights]
     options = {"momentum": momentum, "weight_decay": weight_decay, "nesterov": nesterov}
     optimiser = student.SGD(parameters, rates[0], **options)
-    path, kept = [], True
+    path, kept = [], []
     for rate, step in zip(rates, gradients, strict=True):
         optimiser.lr = rate
         for parameter, gradient in zip(parameters, step, strict=True):
             parameter.grad = None if gradient is None else gradient.copy()
         optimiser.step()
-        for parameter, gradient in zip(parameters, step, strict=True):
-            if gradient is not None:
-                kept = kept and bool((parameter.grad == gradient).all())
+        kept.append([parameter.grad for parameter in parameters])
         path.append([parameter.data.copy() for parameter in parameters])
-    in_place = all(p.data is w for p, w in zip(parameters, weights, strict=True))
+    same = [which(parameter.data, weights) for parameter in parameters]
     optimiser.zero_grad()
-    return path, in_place, kept, [parameter.grad is None for parameter in parameters]
+    return path, same, kept, [parameter.grad for parameter in parameters]
 
 
 def steps(count, *shapes):

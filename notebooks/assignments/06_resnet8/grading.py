@@ -54,16 +54,17 @@ def Block(x, g, w1, w2, w_shortcut, stride):
 @Block.drive
 def drive_block(student, x, g, w1, w2, w_shortcut, stride):
     channels = w1.shape[3]
-    block = student.Block(x.shape[3], channels, stride, np.random.default_rng(0))
+    random = define("__import__('numpy').random.default_rng(0)")
+    block = student.Block(x.shape[3], channels, stride, random)
     pairs = [(block.conv1, block.bn1, w1), (block.conv2, block.bn2, w2)]
     if w_shortcut is not None:
         pairs.append((block.conv_s, block.bn_s, w_shortcut))
     for conv, norm, w in pairs:
-        conv.w.data = w.copy()
-        norm.gamma.data = np.linspace(0.5, 1.5, channels)
-        norm.beta.data = np.linspace(-0.5, 0.5, channels)
-    y = block.forward(x.copy())
-    dx = block.backward(g.copy())
+        conv.w.data = array(w)
+        norm.gamma.data = array([0.5 + k / (channels - 1) for k in range(channels)])
+        norm.beta.data = array([k / (channels - 1) - 0.5 for k in range(channels)])
+    y = block.forward(array(x))
+    dx = block.backward(array(g))
     shapes = [list(p.data.shape) for layer in block.layers() for p in layer.parameters()]
     return y, dx, block.conv1.w.grad, block.conv2.w.grad, sorted(shapes)
 
