@@ -88,6 +88,11 @@ class Variant:
         kept = {id(leaf.tensor) for leaf in model_leaves(self._model)}
         return next((leaf.name for leaf, _ in self._leaves if id(leaf.tensor) not in kept), None)
 
+    @property
+    def in_pieces(self) -> bool:
+        """Whether images go through in pieces, which do not depend on each other."""
+        return bool(self._pieces)
+
     def changed(self) -> Leaf | None:
         """A weight that has changed since `build`, if there is one."""
         for leaf, array in self._leaves:
