@@ -499,6 +499,7 @@ class Writer:
         name = self._sliced(self.name(x, order), axes, order)
         if arrays:
             at = np.asarray(to_host(key[arrays[0]]))
+            at = at.nonzero()[0] if at.dtype.kind == "b" and at.ndim == 1 else at
             if at.dtype.kind not in "iu":
                 raise self.refusal(step, "has a key that is not known here")
             name = self.add("Gather", [name, self.constant(at, dtype=np.int64)], axis=arrays[0])
