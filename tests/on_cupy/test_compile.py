@@ -5,7 +5,7 @@ import pytest
 
 import minires
 from minires import Tensor, data, models, nn, no_grad
-from minires.compile import RecordingError, StaleError
+from minires.compile import Plan, RecordingError, StaleError
 from minires.data import ImageDataset
 from minires.nn import functional as F
 from minires.training import evaluate, predictor
@@ -99,9 +99,9 @@ def test_evaluation_uses_it(gpu, monkeypatch):
     monkeypatch.setattr(predictor, "CALLS", 2)
     monkeypatch.setattr(predictor, "CALLS_EACH_TIME", 2)
     calls = []
-    call = minires.compile.__globals__["Plan"].__call__
+    call = Plan.__call__
     monkeypatch.setattr(
-        minires.compile.__globals__["Plan"],
+        Plan,
         "__call__",
         lambda plan, *x: calls.append(len(x[0])) or call(plan, *x),
     )
