@@ -88,12 +88,14 @@ class Writer(Graph):
     def _step(self, step: Recorded, other: Recorded) -> None:
         constants = {k: v for k, v in step.constants.items() if k not in VARYING}
         changed = not same(constants, {k: other.constants.get(k) for k in constants})
+        inputs = []
         for a, b in zip(step.inputs, other.inputs, strict=True):
-            changed |= not same(a, b)
+            rows = not same(a, b) and _same_rows(a, b)
+            changed |= not (same(a, b) or rows)
+            inputs.append(self._repeated(a) if rows else self._value(a))
         sizes = list(zip(step.shape, other.shape, strict=True))
         if changed or any(a != b and 3 * a != 2 * b for a, b in sizes):
             raise self.refusal(step, "computes with the number of images")
-        inputs = [self._value(i) for i in step.inputs]
         shape = tuple(None if a != b else a for a, b in sizes)
         out = self.values[step.out] = Value(shape, step.dtype)
         if None not in shape and all(value.array is not None for value in inputs):
@@ -112,6 +114,12 @@ class Writer(Graph):
         if make is None:
             raise self.refusal(step, "has no counterpart in ONNX")
         make(step, inputs, out)
+
+    def _repeated(self, array: Any) -> Value:
+        """A constant with the same numbers for each image, such as zeros for new channels."""
+        row = self.constant(to_host(array[:1]))
+        name = self.add("Expand", [row, self._dims((None, *array.shape[1:]), array.shape, True)])
+        return Value((None, *array.shape[1:]), array.dtype, {"last": name})
 
     def refusal(self, step: Recorded, why: str) -> ValueError:
         """An error that names the operation and the model's line."""
@@ -424,3 +432,10 @@ def _plain(part: Any) -> Any:
 
 def _ordered(items: Sequence[Any], order: str) -> Sequence[Any]:
     return [items[i] for i in TO_FIRST] if order == "first" else items
+
+
+def _same_rows(a: Any, b: Any) -> bool:
+    """Whether two arrays differ in their length alone."""
+    if not (getattr(a, "ndim", 0) and getattr(b, "ndim", 0)) or (len(a), len(b)) != (2, 3):
+        return False
+    return same(a[[0, 0, 0]], b) and same(b[:2], a)

@@ -252,6 +252,17 @@ class Program(nn.Module):
         array = self.rng.normal(size=shape).astype(np.float32)
         return lambda x, _: x + Tensor(array), shape
 
+    def widened(self, shape, values):
+        """New channels of zeros, made for so many images."""
+        if not shape:
+            return None
+
+        def run(x, _):
+            zeros = np.zeros((*x.shape[:-1], 2), np.float32)
+            return concatenate([x, Tensor(zeros)], axis=-1)
+
+        return run, (*shape[:-1], shape[-1] + 2)
+
     def stretched(self, shape, values):
         if len(shape) != 2:
             return None
@@ -261,5 +272,16 @@ class Program(nn.Module):
 KINDS = [
     *["unary", "scalar", "vector", "binary", "conv", "conv", "norm", "pool", "cells", "linear"],
     *["flat", "merged", "turned", "reduced", "layer_norm", "softmax", "attention", "token"],
-    *["joined", "padded", "taken", "best", "constant", "stretched", "conv", "unary", "binary"],
+    *[
+        "joined",
+        "padded",
+        "taken",
+        "best",
+        "constant",
+        "stretched",
+        "widened",
+        "conv",
+        "unary",
+        "binary",
+    ],
 ]
