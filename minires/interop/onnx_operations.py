@@ -16,7 +16,7 @@ from minires.recording import Leaf, Recorded, Recording, Ref, same
 from minires.source_lines import line_of
 
 END = 2**31 - 1  # of a slice: to the last
-VARYING = {"shape", "sizes", "indices"}
+VARYING = {"shape", "sizes"}
 """Constants of operations that follow the number of images, as shapes tell it."""
 
 SIMPLE = {
@@ -311,18 +311,6 @@ class Writer(Graph):
         out.names["last"] = self.add(kind, [name], axis=axis or 0, keepdims=0)
 
     _argmin = _argmax
-
-    def _take_along(self, step: Recorded, inputs: list[Value], out: Value) -> None:
-        """Part of a maximum or minimum, which takes the element that argmax or argmin found."""
-        axis = step.constants["axis"] % inputs[0].ndim
-        found = [s for s in self._recording.steps if s.op.name in ("argmax", "argmin")]
-        found = [s for s in found if s.out < step.out and same(s.inputs, step.inputs)]
-        wanted = (axis, step.constants["indices"].shape)
-        if not found or wanted != (inputs[0].ndim - 1, (*found[-1].shape, 1)):
-            raise self.refusal(step, "has indices that are computed")
-        kind = "ReduceMax" if found[-1].op.name == "argmax" else "ReduceMin"
-        name = self.name(inputs[0])
-        out.names["last"] = self.add(kind, [name], axes=[axis], keepdims=1)
 
     # ------------------------------------------------------------------ moved about
 
