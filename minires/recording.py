@@ -156,6 +156,32 @@ def record(model: Callable[..., Any], examples: Sequence[Array]) -> Recording:
     return Recording([Ref(i) for i in range(len(examples))], steps, outputs, results)
 
 
+def alike(one: Recording, other: Recording) -> bool:
+    """Whether both do the same, with the same tensors of the model and the same constants."""
+    pairs = zip(one.steps, other.steps, strict=False)
+    return (
+        len(one.steps) == len(other.steps)
+        and all(same(vars(a), vars(b)) for a, b in pairs)
+        and same(one.outputs, other.outputs)
+    )
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two constants, arguments or structures of them are equal."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, Leaf):
+        return a.tensor is b.tensor
+    if isinstance(a, tuple | list):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if hasattr(a, "strides"):
+        fits = (a.shape, a.dtype) == (b.shape, b.dtype)
+        return fits and bool(((a == b) | ((a != a) & (b != b))).all())  # NaN is NaN
+    return bool(a == b)
+
+
 def model_leaves(model: Any) -> list[Leaf]:
     """The parameters and buffers of the modules that `model` is or uses, and its own tensors."""
     found = []
@@ -226,7 +252,7 @@ def _nothing_set(model: Any) -> Iterator[None]:
         yield
     finally:
         Module.__setattr__ = assign  # type: ignore[method-assign]
-    changed = [f.name for f, array in before if not np.array_equal(array, raw(f.tensor))]
+    changed = [f.name for f, array in before if not same(array, raw(f.tensor))]
     changed += [f.name for f in tensors if writes.since(f.tensor.array, time)]
     if changed:
         raise RecordingError(f"the model writes to its {', '.join(dict.fromkeys(changed))}")

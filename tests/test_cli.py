@@ -20,7 +20,7 @@ import minires
 from minires import cli, data, kernels, models
 from minires.data import Normalize
 from minires.kernels import ConvGeometry
-from minires.training import History, evaluate
+from minires.training import History, evaluate, predictor
 from minires.training.archive import read_archive
 
 BIN = Path(sys.executable).parent
@@ -137,6 +137,50 @@ def test_eval_with_a_mean_and_deviation_of_ones_own(trained, run):
     )
     assert own == run("eval", "--weights", weights)
     assert run("eval", "--weights", weights, "--mean", "0.9") != own
+
+
+@pytest.fixture
+def compiled(monkeypatch):
+    """What `eval` and `predict` compile, where a plan pays for a few images already."""
+    made = []
+    compiling = predictor.compile
+    monkeypatch.setattr(predictor, "compile", lambda *args: made.append(1) or compiling(*args))
+    for name, few in (("CALLS", 2), ("CALLS_EACH_TIME", 2)):
+        monkeypatch.setattr(predictor, name, few)
+    return made
+
+
+def test_eval_and_predict_by_a_plan_and_without(trained, run, tmp_path, compiled):
+    weights = trained[0] / "best.npz"
+    paths = [tmp_path / f"{i}.png" for i in range(3)]
+    for path, image in zip(paths, data.digits(train=False).images, strict=False):
+        Image.fromarray(image[..., 0]).save(path)
+    for command in (("eval", "--weights", weights), ("predict", weights, *paths)):
+        assert compiled == []
+        plain = run(*command, "--no-compile")
+        assert (plain[0], plain[2], compiled) == (0, "", [])
+        assert run(*command) == plain
+        assert compiled == [1]
+        compiled.clear()
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_network_that_cannot_be_recorded_is_evaluated_and_a_line_says_so(
+    trained, run, compiled, monkeypatch
+):
+    def looking(self, x, forward=minires.models.ResNet.forward):
+        y = forward(self, x)
+        assert np.isfinite(float(y.mean()))
+        return y
+
+    command = ("eval", "--weights", trained[0] / "best.npz")
+    plain = run(*command, "--no-compile")
+    monkeypatch.setattr(minires.models.ResNet, "forward", looking)
+    code, out, err = run(*command)
+    assert (code, out) == plain[:2]
+    assert err.count("\n") == 1
+    assert "the network is evaluated without a plan: " in err
+    assert compiled == []
 
 
 def test_predict_a_picture_of_a_test_image(trained, run, tmp_path):
@@ -287,13 +331,14 @@ def test_as_a_module():
                 "--epochs",
                 "--lr",
                 "--max-grad-norm",
+                "--no-compile",
                 "--seed",
                 "--out",
                 "--resume",
             ],
         ),
-        (("eval",), ["--weights", "--data", "--batch-size"]),
-        (("predict",), ["WEIGHTS", "IMAGES", "--top"]),
+        (("eval",), ["--weights", "--data", "--batch-size", "--no-compile", "use a plan"]),
+        (("predict",), ["WEIGHTS", "IMAGES", "--top", "--no-compile"]),
         (("summary",), ["MODEL", "--size"]),
         (("notebooks",), ["DIR", "--no-open", "JupyterLab"]),
         (("info",), ["versions"]),

@@ -15,6 +15,7 @@ from minires.bar import bar
 from minires.cli.metadata import Metadata, fact, metadata_of
 from minires.cli.options import (
     BatchOption,
+    CompileOption,
     DataDirOption,
     DeviceOption,
     MeanOption,
@@ -30,12 +31,20 @@ from minires.nn import functional as F
 from minires.tensors import Tensor
 from minires.text import bounded
 from minires.training import Evaluation, evaluate, load
+from minires.training.predictor import Predictor
 
 
-def measure(network: Any, dataset: Any, transform: Any, batch_size: int) -> Evaluation:
+def measure(
+    network: Any, dataset: Any, transform: Any, batch_size: int, compile: bool
+) -> Evaluation:
     with bar(total=len(dataset), desc="testing", unit="image") as images:
         return evaluate(
-            network, dataset, transform=transform, batch_size=batch_size, on_batch=images.update
+            network,
+            dataset,
+            transform=transform,
+            batch_size=batch_size,
+            on_batch=images.update,
+            compile=compile,
         )
 
 
@@ -61,6 +70,7 @@ def eval_command(
     std: StdOption = None,
     batch_size: BatchOption = 256,
     device: DeviceOption = "cpu",
+    compile: CompileOption = True,
 ) -> None:
     """Measure a trained network on a dataset's test images."""
     network = load(weights, model).to(device)
@@ -69,7 +79,7 @@ def eval_command(
     dataset = datasets.load_dataset(name, root=data_dir, train=False)
     _check_classes(network, known, dataset.classes, name)
     transform = preparation(known, numbers(mean, "--mean"), numbers(std, "--std"), dataset)
-    result = measure(network, dataset, transform, batch_size)
+    result = measure(network, dataset, transform, batch_size, compile)
     print(f"{weights} on the test images of {name}:")
     print(f"  accuracy  {result.accuracy:.2%} ({result.correct:,} of {result.count:,})")
     print(f"  loss      {result.loss:.4f}")
@@ -116,6 +126,7 @@ def predict_command(
     std: StdOption = None,
     top: Annotated[int, option("N", "How many classes to show.", min=1)] = 5,
     device: DeviceOption = "cpu",
+    compile: CompileOption = True,
 ) -> None:
     """Say what is on images: the likeliest classes and their probabilities."""
     network = load(weights, model).to(device)
@@ -125,13 +136,15 @@ def predict_command(
     if not classes:
         raise ValueError(f"{weights} does not say how many classes its network knows")
     prepare = preparation(known, numbers(mean, "--mean"), numbers(std, "--std"))
+    same_size = known.size is not None
+    predictor = Predictor(network, len(images), at_once=1, compile=compile and same_size)
     for path in images:
         pixels = datasets.read_image(path)[None]  # (1, H, W, 3)
         if fact(network, "in_channels") == 1:
             grey = pixels @ np.array([0.299, 0.587, 0.114])  # the luma of ITU-R BT.601
             pixels = np.rint(grey).astype(np.uint8)[..., None]
         with no_grad():
-            logits = network(Tensor(prepare(pixels)).to(device))
+            logits = predictor(Tensor(prepare(pixels)).to(device))
             probabilities = F.softmax(logits).numpy()[0]
         print(path)
         for k in (-probabilities).argsort(kind="stable")[:top]:

@@ -25,6 +25,13 @@ DataDirOption = Annotated[
 ]
 DeviceOption = Annotated[str, option("NAME", "cpu, cuda or cuda:N.")]
 BatchOption = Annotated[int, option("N", "Images at a time.", min=1)]
+CompileOption = Annotated[
+    bool,
+    typer.Option(
+        "--compile/--no-compile",
+        help="With many images, use a plan: faster, the same up to rounding.",
+    ),
+]
 WeightsOption = Annotated[
     Path,
     option("FILE", "What `minires train` wrote (best.npz), or a PyTorch, Keras or ONNX file."),

@@ -18,7 +18,7 @@ from minires.backend import parse_device
 from minires.cli.evaluate import measure, numbers
 from minires.cli.images import look_at_images
 from minires.cli.metadata import metadata_of
-from minires.cli.options import DataDirOption, DeviceOption, data_option, option
+from minires.cli.options import CompileOption, DataDirOption, DeviceOption, data_option, option
 from minires.files import whole
 from minires.locks import hold
 from minires.models import ResNet
@@ -98,6 +98,7 @@ def train_command(
     amp: Annotated[
         bool, typer.Option("--amp", help="Mixed precision, for a GPU: half the memory.")
     ] = False,
+    compile: CompileOption = True,
     out: Annotated[
         Path | None, option("FOLDER", "Where to write the results.", "a new one in runs")
     ] = None,
@@ -156,6 +157,7 @@ def train_command(
         seed=seed,
         device=device,
         amp=amp,
+        compile=compile,
         weights=None if weights is None else str(whole(weights)),
         freeze=freeze,
         replace_head=replace_head,
@@ -274,6 +276,7 @@ def _train(recipe: Recipe, task: Task, network: ResNet, folder: Path, resume: bo
             valid_transform=task.eval_transform,
             label_smoothing=recipe.label_smoothing,
             max_grad_norm=recipe.max_grad_norm or None,
+            compile=recipe.compile,
             amp=recipe.amp,
             seed=recipe.seed,
             out=folder,
@@ -284,7 +287,7 @@ def _train(recipe: Recipe, task: Task, network: ResNet, folder: Path, resume: bo
         raise Stopped(f"{error}. Go on with: minires train --resume {shown}") from None
     best = load(folder / "best.npz").to(recipe.device)
     try:
-        result = measure(best, task.test, task.eval_transform, recipe.batch_size)
+        result = measure(best, task.test, task.eval_transform, recipe.batch_size, recipe.compile)
     except datasets.DataError as error:  # gone or damaged since they were looked at
         raise ValueError(
             f"{error}. The training is done and saved; test with: minires train --resume {shown}"

@@ -29,20 +29,22 @@ class Memory:
         self.buffers: list[Array] = []
         self._free: list[Array] = []
         self._held: dict[Ref, Array] = {}
-        self._owner: dict[Ref, Ref] = {}  # of a view the value whose memory it shows
+        self._shows: dict[Ref, Ref] = {}  # of what may be a view, the value that it is a view of
         self._last: dict[Ref, int] = {}  # when a value is needed for the last time
         for time, (ref, step) in enumerate(program.steps.items()):
             if step.op.name in VIEWS and type(step.inputs[0]) is Ref:
-                self._owner[ref] = self.owner(step.inputs[0])
+                self._shows[ref] = step.inputs[0]
             for needed in (ref, *step.reads()):
-                self._last[self.owner(needed)] = time
+                self._need(needed, time)
         for result in program.results():
             if type(result) is Ref:
-                self._last[self.owner(result)] = len(program.steps)
+                self._need(result, len(program.steps))
 
-    def owner(self, ref: Ref) -> Ref:
-        """The value whose memory a value shows: itself, or what it is a view of."""
-        return self._owner.get(ref, ref)
+    def _need(self, ref: Ref | None, time: int) -> None:
+        """A value is needed until then, and so is what it may be a view of."""
+        while ref is not None:
+            self._last[ref] = time
+            ref = self._shows.get(ref)
 
     def place(self, ref: Ref, shape: tuple[int, ...], dtype: Any) -> Array:
         """Memory for a value: the smallest free buffer that holds it, or a new one."""

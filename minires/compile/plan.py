@@ -105,6 +105,11 @@ class Plan:
                     variant.build()
 
     @property
+    def independent(self) -> bool:
+        """Whether it takes images in pieces, since none has a part in another's results."""
+        return all(variant.in_pieces for variant in self._variants.values())
+
+    @property
     def history(self) -> list[tuple[str, list[str]]]:
         """What each rewrite did, and the steps after it, for the shape that was used last."""
         return next(reversed(self._variants.values())).history

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
-import numpy as np
-
 from minires.backend import Array
 from minires.engine import Op, make_tensor, no_grad, raw
 from minires.recording import Leaf, Recording, Ref
@@ -138,4 +136,4 @@ def _resolved(value: Any, known: dict[Ref, Array]) -> Any:
 
 def is_vector(value: Any, length: int) -> bool:
     """Whether it is a constant with a number for each of so many channels."""
-    return type(value) is not Ref and np.shape(value) == (length,)
+    return getattr(value, "shape", None) == (length,)

@@ -18,7 +18,7 @@ from minires.engine import make_tensor
 from minires.kernels.machinery.blocks import ranges
 from minires.kernels.machinery.threads import one_blas_thread, parallel
 from minires.markup import aligned
-from minires.recording import Leaf, Recording, RecordingError, model_leaves, record
+from minires.recording import Leaf, Recording, RecordingError, model_leaves, record, same
 from minires.structures import mapped
 
 PIECES = 4
@@ -58,7 +58,7 @@ class Variant:
                 self._pieces = pieces
                 try:
                     self._recordings = self._record_pieces(model, examples)
-                except RecordingError:
+                except Exception:  # a model that is written for so many images
                     continue
                 self.build()
                 error = max(self._error(inputs, wanted.results) for inputs, wanted in pairs)
@@ -87,6 +87,11 @@ class Variant:
         """A weight that is no longer the model's, if there is one."""
         kept = {id(leaf.tensor) for leaf in model_leaves(self._model)}
         return next((leaf.name for leaf, _ in self._leaves if id(leaf.tensor) not in kept), None)
+
+    @property
+    def in_pieces(self) -> bool:
+        """Whether images go through in pieces, which do not depend on each other."""
+        return bool(self._pieces)
 
     def changed(self) -> Leaf | None:
         """A weight that has changed since `build`, if there is one."""
@@ -155,7 +160,7 @@ class Variant:
         """The largest difference from the model, in what is allowed."""
         worst = 0.0
         for found, right in zip(self._run(inputs), wanted, strict=True):
-            if not np.array_equal(found, right):
+            if not same(found, right):
                 difference, scale = (float(abs(a).max()) for a in (found - right, right))
                 allowed = TOLERANCE.get(right.dtype.name, 0.0) * scale
                 worst = max(worst, difference / allowed if allowed else np.inf)

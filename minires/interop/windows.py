@@ -9,11 +9,12 @@ import functools
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from minires import nn, ops
+from minires.engine import raw
 from minires.interop.sizes import check_size
 from minires.nn import functional as F
 from minires.tensors import Tensor
@@ -91,7 +92,7 @@ class Windows:
         return rows, columns
 
 
-def padded(x: Tensor, widths: Sequence[Pair], value: float) -> Tensor:
+def padded(x: Any, widths: Sequence[Pair], value: float) -> Any:
     """Images (N, H, W, C) with `value` around them.
 
     Raises
@@ -102,7 +103,7 @@ def padded(x: Tensor, widths: Sequence[Pair], value: float) -> Tensor:
     if not np.any(widths):
         return x
     check_size(n + sum(pair) for n, pair in zip(x.shape, ((0, 0), *widths, (0, 0)), strict=True))
-    y: Tensor = ops.pad(x, width=((0, 0), *widths, (0, 0)), value=value)
+    y = ops.pad(x, width=((0, 0), *widths, (0, 0)), value=value)
     return y
 
 
@@ -115,7 +116,8 @@ class Padding(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, H, W, C) to (N, H + more, W + more, C)."""
-        return padded(x, self.windows.widths(x), self.value)
+        y: Tensor = padded(x, self.windows.widths(x), self.value)
+        return y
 
     def extra_repr(self) -> str:
         return self.windows.same or f"{self.windows.pads}"
@@ -142,20 +144,21 @@ class Pool(nn.Module):
             raise ValueError(f"pooling wants images (N, H, W, C), got {tuple(x.shape)}")
         widths = self.windows.widths(x)
         if not self.mean:
-            y = self._over(padded(x, widths, -np.inf))
+            y: Tensor = self._over(padded(x, widths, -np.inf))
             if self.windows.dilation != (1, 1) and (y == -np.inf).numpy().any():
                 raise ValueError("a window holds nothing but padding, or minus infinity")
             return y
         inner = self.windows.widths(x, beyond=False)
         outer = tuple((0, all_[1] - some[1]) for all_, some in zip(widths, inner, strict=True))
-        pixels = Tensor(np.ones((1, *x.shape[1:3], 1), x.dtype)).to(x.device)
+        pixels = raw(Tensor(np.ones((1, *x.shape[1:3], 1), x.dtype)).to(x.device))  # no operand
         pixels = padded(padded(pixels, inner, float(self.count_padding)), outer, 0.0)
         counted = self._over(pixels)
-        if not counted.numpy().all():
+        if not counted.all():
             raise ValueError("a window holds nothing but padding")
-        return self._over(padded(x, widths, 0.0)) / counted
+        y = self._over(padded(x, widths, 0.0)) / Tensor(counted)
+        return y
 
-    def _over(self, x: Tensor) -> Tensor:
+    def _over(self, x: Any) -> Any:
         """The largest value or the mean over windows, padding included."""
         walk = self.windows
         if walk.dilation == (1, 1):
@@ -169,8 +172,8 @@ class Pool(nn.Module):
             x[:, i : i + room[0] + 1 : walk.stride[0], j : j + room[1] + 1 : walk.stride[1]]
             for i, j in itertools.product(*steps)
         ]
-        combine: Callable[..., Tensor] = ops.add if self.mean else ops.maximum
-        whole: Tensor = functools.reduce(combine, parts)
+        combine: Callable[..., Any] = ops.add if self.mean else ops.maximum
+        whole = functools.reduce(combine, parts)
         return whole / len(parts) if self.mean else whole
 
     def extra_repr(self) -> str:

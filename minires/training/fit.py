@@ -31,6 +31,7 @@ def fit(
     label_smoothing: float = 0.0,
     max_grad_norm: float | None = None,
     precise_bn: bool = True,
+    compile: bool = True,
     amp: bool = False,
     seed: int = 0,
     out: str | Path | None = None,
@@ -69,6 +70,9 @@ def fit(
         Measure batch norm's running statistics anew (`update_bn`) before held-out images are
         evaluated, over 1,024 training images or a quarter of the epoch. Those that training leaves
         trail behind the weights, and make early epochs look like accidents.
+    compile : bool
+        Evaluate held-out images by a plan (`minires.compile`) where there are enough of them that
+        it pays: see `evaluate`.
     amp : bool
         Mixed precision: float16 activations, gradients and products, float32 sums, batch norm, loss
         and master weights, and a dynamic loss scale (`minires.training.mixed_precision`). It halves
@@ -149,6 +153,7 @@ def fit(
         label_smoothing=label_smoothing,
         max_grad_norm=max_grad_norm,
         precise_bn=precise_bn,
+        compile=compile,
         amp=amp,
         out=None if out is None else Path(out),
         progress=progress,

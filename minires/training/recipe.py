@@ -64,6 +64,7 @@ class Recipe:
     seed: int
     device: str
     amp: bool = False
+    compile: bool = False  # as in recipes of before
     weights: str | None = None
     freeze: Freeze = "none"
     replace_head: bool = False
@@ -169,6 +170,7 @@ def make_recipe(**given: Any) -> Recipe:
         "valid": 0.1,
         "seed": 0,
         "device": "cpu",
+        "compile": True,
     }
     return Recipe(**{**usual, **_DEFAULTS.get(name, _DEFAULTS["folder"]), **chosen}).checked()
 

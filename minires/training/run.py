@@ -25,10 +25,11 @@ from minires.optim import Optimizer, Schedule, clip_grad_norm_
 from minires.tensors import Tensor
 from minires.training.archive import write_archive
 from minires.training.batch_norm import update_bn
-from minires.training.evaluate import Evaluation, device_of_model, evaluate
+from minires.training.evaluate import Evaluation, device_of_model, evaluate_with
 from minires.training.history import Epoch, History, score
 from minires.training.interruption import deferred_interrupt
 from minires.training.mixed_precision import MixedPrecision, ScaleError
+from minires.training.predictor import Predictor
 from minires.training.progress import Progress
 from minires.training.state import State, read_state
 from minires.training.weights import save
@@ -64,6 +65,7 @@ class Run:
         label_smoothing: float,
         max_grad_norm: float | None,
         precise_bn: bool,
+        compile: bool,
         amp: bool,
         out: Path | None,
         progress: bool,
@@ -74,6 +76,9 @@ class Run:
         self.optimizer, self.schedule = optimizer, schedule
         self.label_smoothing, self.out, self.metadata = label_smoothing, out, metadata
         self.max_grad_norm, self.precise_bn = max_grad_norm, precise_bn
+        self.compile = compile
+        held_out, size = 0 if valid is None else len(valid), loader.batch_size
+        self.predictor = Predictor(model, held_out, times=epochs, at_once=size, compile=compile)
         self.mixed = MixedPrecision(model, optimizer, max_norm=max_grad_norm) if amp else None
         self.progress = Progress(progress)
         self.device = device_of_model(model)
@@ -200,10 +205,12 @@ class Run:
         self.progress.start_validation(len(self.valid))
         if self.precise_bn:
             self._measure_statistics()
-        result = self._evaluate(self.valid)
+        result = self._evaluate(self.predictor)
         if not math.isfinite(result.loss):
             where = f"the validation loss is {result.loss} after epoch {self.epoch + 1}"
-            raise TrainingError(self._explain(where, lambda: self._evaluate(self.valid)))
+            raise TrainingError(
+                self._explain(where, lambda: self._evaluate(Predictor(self.model, 0)))
+            )
         return result.loss, result.accuracy
 
     def _measure_statistics(self) -> None:
@@ -211,14 +218,10 @@ class Run:
         count = min(-(-STATISTICS // self.loader.batch_size), -(-len(self.loader) // 4))
         update_bn(islice(self.loader.batches(self.epoch), count), self.model)
 
-    def _evaluate(self, dataset: Any) -> Evaluation:
-        return evaluate(
-            self.model,
-            dataset,
-            transform=self.valid_transform,
-            batch_size=self.loader.batch_size,
-            on_batch=self.progress.validated,
-        )
+    def _evaluate(self, predictor: Predictor) -> Evaluation:
+        size, told = self.loader.batch_size, self.progress.validated
+        assert self.valid is not None
+        return evaluate_with(predictor, self.valid, self.valid_transform, size, told)
 
     def _explain(self, where: str, again: Callable[[], Any]) -> str:
         """How a loss became not finite: compute it again and look at every operation."""
@@ -313,6 +316,7 @@ class Run:
             "label_smoothing": self.label_smoothing,
             "max_grad_norm": self.max_grad_norm,
             "precise_bn": self.precise_bn,
+            "compile": self.compile,
             "amp": self.mixed is not None,
             "optimizer": f"{type(self.optimizer).__name__}({self.optimizer.defaults})",
             "schedule": _settings(self.schedule),

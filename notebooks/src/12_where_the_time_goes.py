@@ -373,8 +373,9 @@ print(
 # %% [markdown]
 # A pass over memory uses a percent or two of the machine's arithmetic; the rest of it waits. Hence
 # the rule behind everything in `minires.kernels`, and in every framework: **count passes over
-# memory, not operations.** A fused batch norm and ReLU is not cleverer mathematics. It is one pass
-# instead of three.
+# memory, not operations.** Batch norm and ReLU joined to the convolution before them, as
+# `minires.compile` does (notebook 15), are not cleverer mathematics. They are one pass instead of
+# three.
 #
 # ## What to keep
 #

@@ -335,6 +335,26 @@ def test_images_that_depend_on_each_other_go_through_together():
     assert_alike(plan(Tensor(x)), centred(Tensor(x)), 1e-6)
 
 
+def test_what_looks_like_a_view_and_is_a_copy_keeps_its_memory():
+    """Rows chosen by a list, and a reshape of what is transposed: read again after other steps."""
+
+    def both(x):
+        chosen, turned = x[:, [2, 0, 1]], (x + 1).transpose(0, 2, 1).reshape(4, -1)
+        y = x * 2 + 1
+        z = (y * y).reshape(4, -1) * turned
+        return y * chosen, z + turned
+
+    x = np.random.default_rng(0).standard_normal((4, 3, 5))
+    plan = minires.compile(both, Tensor(x))
+    assert_alike(plan(Tensor(x * 2)), both(Tensor(x * 2)), 1e-13)
+
+
+def test_weights_that_are_not_numbers_are_compiled():
+    network, x = settled(*NETWORKS["perceptron"])
+    next(b for n, b in network.named_buffers() if n.endswith("running_mean")).fill_(np.nan)
+    assert np.isnan(minires.compile(network, x)(Tensor(x)).numpy()).any()
+
+
 def test_functions_of_several_tensors():
     def both(x, y):
         return x @ y.T, [x.sum(), y]

@@ -9,12 +9,14 @@ import numpy as np
 import onnx
 import pytest
 from helpers import normal
+from interop.functional import Program
 from interop.onnx_graphs import CHANNELS_LAST, REFERENCE_IS_WRONG, cases, chain, model, ours
 from onnx.reference import ReferenceEvaluator
 
 import minires
-from minires import Tensor, models, nn, no_grad
+from minires import Tensor, models, nn, no_grad, ops
 from minires.interop import export_onnx, load_onnx
+from minires.nn import functional as F
 from minires.training import FileError
 
 GRAPHS = cases()
@@ -115,22 +117,36 @@ def test_other_layers_and_a_layer_called_twice(tmp_path):
     np.testing.assert_allclose(other(x), run(network, x), rtol=0, atol=1e-6)
 
 
-class Functional(nn.Module):
-    def __init__(self):
+class Looks(nn.Module):
+    """A convolution, and then what it is told."""
+
+    def __init__(self, then):
         super().__init__()
-        self.conv, self.again = nn.Conv2d(1, 1, 1), nn.Conv2d(1, 1, 1)
+        self.conv, self.then = nn.Conv2d(1, 1, 1), then
 
     def forward(self, x):
-        return self.again(self.conv(x) * 2)
+        return self.then(self.conv(x))
+
+
+@minires.engine.op
+def doubled(x):
+    return x * 2
 
 
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        (Functional(), "Conv2d again gets a tensor that came out of no layer"),
-        (nn.Sequential(nn.MinPool2d(2)), "0, a MinPool2d on shape .*, has no counterpart"),
-        (nn.Sequential(nn.Conv2d(1, 2, 1), nn.Linear(2, 3)), "1, a Linear on shape .* no counter"),
-        (nn.Sequential(nn.Identity()), "Sequential has no layer"),
+        (Looks(lambda x: doubled(x)), r"doubled on shape .*test_onnx\.py:\d+, has no counterpart"),
+        (
+            Looks(lambda x: x / len(x)),
+            r"divide .*test_onnx\.py:\d+, computes with the number of im",
+        ),
+        (Looks(lambda x: x[: len(x) - 1]), "take .*, computes with the number of images"),
+        (Looks(lambda x: x.astype(np.float16)), "astype .*, computes in float16"),
+        (Looks(lambda x: x * x.mean().item()), "looks at the numbers of a result"),
+        (Looks(lambda x: ops.conv2d(x, x[0].reshape(4, 4, 1, 1))), "weights that are computed"),
+        (Looks(lambda x: (x, x)), "returns several tensors"),
+        (nn.Sequential(nn.Identity()), "Sequential computes nothing"),
     ],
 )
 def test_what_cannot_be_exported_is_named(tmp_path, network, message):
@@ -140,6 +156,55 @@ def test_what_cannot_be_exported_is_named(tmp_path, network, message):
         export_onnx(network, path, (4, 4, 1))
     assert path.read_bytes() == b"before"
     assert network.training
+
+
+@pytest.mark.parametrize("start", range(0, 60, 20))
+def test_programs_of_functions(tmp_path, start):
+    """Whatever is written in a forward, for any number of images."""
+    for seed in range(start, start + 20):
+        program = Program(seed).eval()
+        other = exported(program, tmp_path / "x", program.shape, fold_batch_norm=bool(seed % 2))
+        for count in (1, 4):
+            x = np.random.default_rng(seed).normal(size=(count, *program.shape)).astype(np.float32)
+            wanted, got = run(program, x), other(x)
+            got = got.transpose(0, 2, 3, 1) if got.ndim == 4 else got
+            assert got.shape == wanted.shape, program.told
+            scale = max(1, abs(wanted).max(initial=0))
+            np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-4 * scale, err_msg=f"{seed}")
+
+
+class Own(nn.Module):
+    """The statistics of a batch norm, used in another way."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(3)
+
+    def forward(self, x):
+        n = self.norm
+        scale = n.weight / (n.running_var + 0.5).sqrt()
+        return ops.scale_shift(x, scale, n.bias - n.running_mean)
+
+
+def test_a_batch_norm_of_ones_own(tmp_path):
+    network, x = unusual(Own()), normal(2, 4, 4, 3, dtype=np.float32)
+    got = exported(network, tmp_path / "x", (4, 4, 3))(x).transpose(0, 2, 3, 1)
+    np.testing.assert_allclose(got, run(network, x), rtol=0, atol=1e-5)
+
+
+def test_a_weight_used_in_two_ways(tmp_path):
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(normal(4, 4, dtype=np.float32))
+
+        def forward(self, x):
+            y = F.flatten(x) @ self.weight
+            return y @ self.weight.T + self.weight[0]
+
+    x = normal(3, 2, 2, 1, dtype=np.float32)
+    other = exported(Tied().eval(), tmp_path / "x", (2, 2, 1))
+    assert other(x).shape == (3, 4)
 
 
 # ---------------------------------------------------------------------- in

@@ -7,6 +7,7 @@ import pytest
 import torch
 from helpers import normal
 from interop import light_networks, onnx_node_tests
+from interop.functional import Program
 from interop.onnx_drawn import Drawn
 from interop.onnx_graphs import cases, ours
 from interop.test_onnx import run, unusual
@@ -51,6 +52,23 @@ def test_networks_give_the_same_logits(tmp_path, name, size, fold):
     if name in ("resnet20", "resnet18"):
         again = run(load_onnx(tmp_path / "x"), x)
         np.testing.assert_allclose(again, got, rtol=0, atol=1e-5 * scale)
+
+
+@pytest.mark.parametrize("start", range(0, 300, 60))
+def test_programs_of_functions(tmp_path, start):
+    """What a forward may compute with functions, for any number of images."""
+    for seed in range(start, start + 60):
+        program = Program(seed).eval()
+        export_onnx(program, tmp_path / "x", program.shape, fold_batch_norm=bool(seed % 2))
+        runtime = session(tmp_path / "x", quiet=True)
+        for count in (1, 2, 5):
+            x = np.random.default_rng(seed).normal(size=(count, *program.shape)).astype(np.float32)
+            wanted = run(program, x)
+            (got,) = runtime.run(["logits"], {"images": x.transpose(0, 3, 1, 2)})
+            got = got.transpose(0, 2, 3, 1) if got.ndim == 4 else got
+            assert got.shape == wanted.shape, program.told
+            scale = max(1, abs(wanted).max(initial=0))
+            np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-4 * scale, err_msg=f"{seed}")
 
 
 @pytest.mark.parametrize("name", GRAPHS)

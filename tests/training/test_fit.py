@@ -324,12 +324,13 @@ def test_the_best_epoch_is_chosen_on_the_held_out_images(tmp_path, monkeypatch):
     """Their accuracy is 0.3, 0.8, 0.8, 0.5: the second epoch is the best, and not the third."""
     after, planned = [], [0.3, 0.8, 0.8, 0.5]
 
-    def told(model, dataset, **options):
-        after.append({key: value.numpy().copy() for key, value in model.state_dict().items()})
+    def told(predictor, *_):
+        state = predictor.model.state_dict()
+        after.append({key: value.numpy().copy() for key, value in state.items()})
         correct = round(planned[len(after) - 1] * 10)
         return minires.training.Evaluation(float(len(after)), correct, 10, np.zeros(10))
 
-    monkeypatch.setattr("minires.training.run.evaluate", told)
+    monkeypatch.setattr("minires.training.run.evaluate_with", told)
     history = minires.fit(
         linear(), numbered(50), 10, epochs=4, batch_size=10, out=tmp_path, progress=False
     )
