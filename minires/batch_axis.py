@@ -23,7 +23,8 @@ def independent(recording: Recording, examples: Sequence[Array]) -> bool:
     lengths = {shape[:1] for shape in shapes.values()}
     of_images = dict.fromkeys(recording.inputs, len(lengths) == 1 and () not in lengths)
     for step in recording.steps:
-        inputs = [i for i in step.inputs if type(i) is Ref and i in shapes]
+        values = (*step.inputs, *step.constants.values())
+        inputs = [i for i in values if type(i) is Ref and i in shapes]
         if not inputs:
             continue  # of constants only, and one itself
         shapes[step.out] = step.shape
@@ -101,5 +102,8 @@ _RULES: dict[str, Callable[[Recorded, list[Shape | None]], bool]] = {
     "transpose": lambda step, operands: (step.constants.get("axes") or [-1])[0] == 0,
     "pad": lambda step, operands: tuple(step.constants["width"][0]) == (0, 0),
     "_concatenate": _joined,
+    "take_along": lambda step, operands: (
+        step.constants["axis"] % len(step.shape) > 0 and type(step.constants["indices"]) is Ref
+    ),
     "take": _picked,
 }

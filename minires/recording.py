@@ -119,6 +119,10 @@ def record(model: Callable[..., Any], examples: Sequence[Array]) -> Recording:
 
     def write(op: Op, arrays: Sequence[Any], constants: dict[str, Any], out: Tensor) -> None:
         inputs = [numbers.get(id(a), names.get(id(a), a)) for a in arrays]
+        constants = {
+            name: numbers.get(id(value.array), value.array) if isinstance(value, Tensor) else value
+            for name, value in constants.items()
+        }
         taken = [a for a in (*inputs, *leaves(list(constants.values()))) if hasattr(a, "strides")]
         if any(id(writes.owner(array)) in results_of for array in taken):
             raise RecordingError(
@@ -133,9 +137,7 @@ def record(model: Callable[..., Any], examples: Sequence[Array]) -> Recording:
         out.__class__ = Traced
         alive.extend((arrays, out.array))
         where = calling_line()
-        steps.append(
-            Recorded(op, inputs, dict(constants), number, out.shape, out.array.dtype, where)
-        )
+        steps.append(Recorded(op, inputs, constants, number, out.shape, out.array.dtype, where))
 
     given = [Tensor(array) for array in examples]
     for tensor in given:

@@ -54,7 +54,7 @@ class Step:
 
     def reads(self) -> list[Ref]:
         """The values that it needs."""
-        needed = [i for i in self.inputs if type(i) is Ref]
+        needed = [i for i in (*self.inputs, *self.constants.values()) if type(i) is Ref]
         return needed if self.residual is None else [*needed, self.residual]
 
     def multiply_adds(self) -> int:
@@ -116,13 +116,14 @@ def program(recording: Recording, examples: Iterable[Array]) -> Program:
     with no_grad():
         for recorded in recording.steps:
             inputs = [_resolved(i, known) for i in recorded.inputs]
-            if any(type(i) is Ref for i in inputs):
+            constants = {name: _resolved(c, known) for name, c in recorded.constants.items()}
+            if any(type(i) is Ref for i in (*inputs, *constants.values())):
                 steps[recorded.out] = Step(
-                    recorded.op, inputs, recorded.constants, recorded.shape, recorded.dtype
+                    recorded.op, inputs, constants, recorded.shape, recorded.dtype
                 )
             else:
                 tensors = [make_tensor(i) if hasattr(i, "ndim") else i for i in inputs]
-                known[recorded.out] = raw(recorded.op(*tensors, **recorded.constants))
+                known[recorded.out] = raw(recorded.op(*tensors, **constants))
     shapes = [(array.shape, array.dtype) for array in examples]
     outputs = mapped(lambda ref: known.get(ref, ref), recording.outputs)
     return Program(recording.inputs, shapes, steps, outputs)

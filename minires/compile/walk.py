@@ -118,10 +118,11 @@ class Walk:
             function = getattr(xp, UFUNCS[name])
             return [lambda: function(*inputs, out=out)], Choice(UFUNCS[name], "one call")
         given = [make_tensor(i) if hasattr(i, "ndim") else i for i in inputs]
+        constants = {name: self._value(value) for name, value in step.constants.items()}
 
         def job() -> None:
             with no_grad():
-                out[...] = raw(step.op(*given, **step.constants))
+                out[...] = raw(step.op(*given, **constants))
 
         return [job], Choice("as it is", "no rewrite knows it")
 

@@ -154,7 +154,7 @@ def logsumexp_vjp(g: Array, x: Array, out: Array, axis: Axis) -> tuple[Array]:
 @op
 def take_along(x: Array, *, indices: Array, axis: int) -> Array:
     """`x` at integer `indices` along `axis`, other axes in step: NumPy's take_along_axis."""
-    return xp_of(x).take_along_axis(x, indices, axis)
+    return xp_of(x).take_along_axis(x, raw(indices), axis)
 
 
 @take_along.vjp
@@ -165,8 +165,7 @@ def take_along_vjp(g: Array, x_shape: tuple[int, ...], indices: Array, axis: int
 @op
 def put_along(values: Array, *, indices: Array, axis: int, size: int) -> Array:
     """Zeros with `values`, one a line, at `indices` along `axis`, which gets length `size`."""
-    xp = xp_of(values)
-    ndim = values.ndim
+    xp, ndim, indices = xp_of(values), values.ndim, raw(indices)
     positions = xp.arange(size).reshape((size,) + (1,) * (ndim - 1 - axis % ndim))
     if values.shape[axis] != 1:
         raise ValueError(f"put_along wants one index a line, got {values.shape[axis]}")
@@ -195,6 +194,7 @@ def _extreme(x: Array, axis: Axis, keepdims: bool, name: Literal["max", "min"]) 
     others = tuple(i for i in range(x.ndim) if i not in axes)
     lines = x.transpose(others + axes).reshape([x.shape[i] for i in others] + [count])
     find = argmax if name == "max" else argmin
-    indices = raw(find(lines, axis=-1))[..., None]
+    found = find(lines, axis=-1)
+    indices = found.reshape((*found.shape, 1))
     out = take_along(lines, indices=indices, axis=-1)
     return out.reshape(_kept(x.shape, axis) if keepdims else tuple(x.shape[i] for i in others))

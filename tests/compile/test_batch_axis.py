@@ -26,12 +26,14 @@ ALONE = {
     "in another order": lambda x: x[:, ::-1],
     "joined": lambda x: minires.concatenate([x[:, :2], x[:, 2:]], axis=1),
     "with axes": lambda x: x.reshape(len(x), 2, 3).transpose(0, 2, 1).reshape(len(x), 6),
+    "over its largest": lambda x: x / minires.maximum(abs(x).max(axis=1, keepdims=True), 1.0),
     "where": lambda x: minires.where(x > 0.5, x, 0.0),
     "attention": lambda x: (
         (x.reshape(len(x), 2, 3) @ x.reshape(len(x), 3, 2)) @ x.reshape(len(x), 2, 3)
     ).reshape(len(x), 6),
 }
 TOGETHER = {
+    "over the largest": lambda x: x / minires.maximum(abs(x).max(), 1.0),
     "over the sum": lambda x: x / minires.maximum(abs(x).sum() / 20, 1.0),
     "softmax of images": lambda x: F.softmax(x, dim=0),
     "less the images' mean": lambda x: x - x.mean(axis=0),
