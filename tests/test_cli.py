@@ -48,6 +48,11 @@ def real(*arguments, **options):
     )
 
 
+def write_picture(path, rng, size=(8, 8)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8)).save(path)
+
+
 SETTINGS = ("--data", "digits", "--epochs", "2", "--seed", "1")
 
 
@@ -400,6 +405,24 @@ def test_train_in_mixed_precision_and_go_on(run, no_picture, tmp_path):
     assert {a.dtype for k, a in last["model"].items() if k.endswith("weight")} == {np.dtype("f4")}
     code, out, err = run("train", "--resume", "mixed")
     assert (code, err) == (0, "")
+
+
+@pytest.mark.usefixtures("no_picture")
+def test_a_folder_that_has_changed_is_not_trained_on(run, tmp_path, rng):
+    for name in ("ant", "bee"):
+        for number in range(4):
+            write_picture(tmp_path / "insects" / name / f"{number}.png", rng)
+    settings = ("--model", "resnet8", "--epochs", 1, "--batch-size", 3)
+    assert run("train", "--data", "insects", *settings, "--out", "out")[0] == 0
+    (tmp_path / "insects" / "ant").rename(tmp_path / "insects" / "wasp")
+    code, _, err = run("train", "--resume", "out")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "classes were ant, bee, are bee, wasp" in err
+    (tmp_path / "insects" / "wasp").rename(tmp_path / "insects" / "ant")
+    (tmp_path / "insects" / "ant" / "0.png").rename(tmp_path / "insects" / "ant" / "00.png")
+    code, _, err = run("train", "--resume", "out")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "their labels have changed since" in err
 
 
 # ---------------------------------------------------------------------- stopped and resumed

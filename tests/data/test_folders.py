@@ -20,6 +20,7 @@ from minires.data import (
     read_image,
     split,
 )
+from minires.data.fingerprint import fingerprint
 
 
 def write_image(path, rng, size=(8, 6), mode="RGB", **options):
@@ -168,6 +169,32 @@ def test_without_pillow(folder, monkeypatch):
         ImageFolder(folder)
     with pytest.raises(DataError, match=r"pip install 'minires\[images\]'"):
         read_image(folder / "cat" / "0.png")
+
+
+def test_a_fingerprint_tells_folders_apart(folder, rng):
+    """Whatever comes, goes, is renamed or changes its class; a folder that moves is the same."""
+    before = fingerprint(ImageFolder(folder))
+    moved = folder.rename(folder.with_name("elsewhere"))
+    assert fingerprint(ImageFolder(moved)) == before
+    folder = moved.rename(folder)
+    for _ in range(20):
+        i, old = (int(n) for n in rng.integers((3, 5)))
+        name, other = ["cat", "dog", "Ant"][i], ["cat", "dog", "Ant"][i - 1]
+        path = folder / name / f"{old}.png"
+        for changed in (
+            folder / name / f"{old}a.png",
+            folder / other / f"{old}a.png",
+            folder / name / "deeper" / path.name,
+        ):
+            changed.parent.mkdir(exist_ok=True)
+            path.rename(changed)
+            assert fingerprint(ImageFolder(folder)) != before
+            changed.rename(path)
+        assert fingerprint(ImageFolder(folder)) == before
+        part = ImageFolder(folder).subset(np.flatnonzero(np.arange(15) != 5 * i + old))
+        assert fingerprint(part) != before
+    (folder / "cat").rename(folder / "elk")
+    assert fingerprint(ImageFolder(folder)) != before
 
 
 # --- load_dataset ---------------------------------------------------------------------------------
