@@ -1,9 +1,12 @@
 """Folders of image files, and datasets by name."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from minires.data import (
@@ -21,6 +24,7 @@ from minires.data import (
     split,
 )
 from minires.data.fingerprint import fingerprint
+from minires.data.split import split_by_name
 
 
 def write_image(path, rng, size=(8, 6), mode="RGB", **options):
@@ -214,6 +218,62 @@ def test_a_folder_is_split_the_same_way_every_time(folder):
     assert testing.labels.tolist() == [0, 1, 2]
     assert sorted(training.paths + testing.paths) == sorted(ImageFolder(folder).paths)
     assert load_dataset(folder, train=False).paths == testing.paths
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_an_image_that_comes_moves_one_other_at_most(drawn):
+    """Names and classes are drawn; the folder is made up: which files there are is all that counts.
+
+    The folder itself may be elsewhere and may list its images in another order.
+    """
+    letters = st.text("abcdefgéß日 ", min_size=1, max_size=5)
+    names = drawn.draw(
+        st.lists(st.lists(letters, min_size=1, max_size=23, unique=True), min_size=2, max_size=4)
+    )
+    sides = halves(names)
+    for members in names:
+        count = sum(sides[path] for path in sides if path[0] == names.index(members))
+        assert 1 <= count <= len(members)  # to train on
+        assert len(members) - count == max(1, round(len(members) / 5)) * (len(members) > 1)
+    label = drawn.draw(st.integers(0, len(names) - 1))
+    new = drawn.draw(letters.filter(lambda name: name not in names[label]))
+    grown = [
+        [*reversed(members), new] if k == label else members for k, members in enumerate(names)
+    ]
+    after = halves(grown, "elsewhere")
+    moved = [path for path in sides if sides[path] != after[path]]
+    assert len(moved) <= 1
+    assert all(path[0] == label for path in moved)
+    if len(names[label]) > 1 and round(len(grown[label]) / 5) <= max(
+        1, round(len(names[label]) / 5)
+    ):
+        assert not any(sides[path] for path in moved)  # no test on what was trained on
+
+
+def halves(names, root="root"):
+    """Whether each image is to train on, by its class and name."""
+    folder = object.__new__(ImageFolder)
+    folder.root, folder.classes = Path(root), tuple(f"class{k}" for k in range(len(names)))
+    pairs = [(k, name) for k, members in enumerate(names) for name in members]
+    folder.paths = [folder.root / f"class{k}" / f"{name}.png" for k, name in pairs]
+    folder.labels = np.array([k for k, _ in pairs])
+    rest, held = split_by_name(folder, 0.2)
+    assert sorted(rest.paths + held.paths) == sorted(folder.paths)
+    return {pair: path in rest.paths for pair, path in zip(pairs, folder.paths, strict=True)}
+
+
+def test_a_class_of_one_image_keeps_it_to_train_on(tmp_path, rng):
+    for k in range(6):
+        for i in range(10 if k == 5 else 1):
+            write_image(tmp_path / f"c{k}" / f"{i}.png", rng)
+    training, testing = (load_dataset(tmp_path, train=train) for train in (True, False))
+    assert np.bincount(training.labels).tolist() == [1] * 5 + [8]
+    assert testing.labels.tolist() == [5, 5]
+    rest, held = split(training, 0.3)
+    assert (np.bincount(rest.labels, minlength=6) > 0).all()
+    assert held.labels.tolist() == [5] * 4
+    assert np.bincount(split(training, 10)[0].labels).tolist() == [0, 0, 0, 1, 1, 1]
 
 
 @pytest.mark.parametrize("test_name", ["test", "val", "valid", "validation"])
