@@ -11,6 +11,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -18,6 +19,8 @@ from PIL import Image
 
 import minires
 from minires import cli, data, kernels, models
+from minires.cli.evaluate import preparation
+from minires.cli.metadata import Metadata
 from minires.data import Normalize
 from minires.kernels import ConvGeometry
 from minires.training import History, evaluate
@@ -66,7 +69,90 @@ def trained(tmp_path_factory):
     return folder / "run", out
 
 
+@pytest.fixture
+def names_and_pictures(tmp_path, rng):
+    """`names(form)`: a folder of two accented classes, its names composed or not."""
+
+    def names(form):
+        for name in ("café", "thé"):
+            for i in range(2):
+                write_picture(
+                    tmp_path / form / normalize(form, name) / f"{i}.png", rng, (20 + i, 30)
+                )
+        return form
+
+    return names
+
+
 # ---------------------------------------------------------------------- what works
+
+
+def test_accents_of_another_system_are_the_same_classes(run, names_and_pictures, tmp_path):
+    known = {"mean": [0.5] * 3, "std": [0.5] * 3, "size": [8, 8]}
+    classes = [normalize("NFC", name) for name in ("café", "thé")]
+    minires.save(models.resnet8(2), tmp_path / "w.npz", classes=classes, **known)
+    for form in ("NFC", "NFD"):
+        code, out, err = run("eval", "--weights", "w.npz", "--data", names_and_pictures(form))
+        assert (code, err) == (0, "")
+        assert "of 2)" in out
+
+
+def test_images_are_brought_to_a_size_whatever_the_weights_say(run, names_and_pictures, tmp_path):
+    """Of unequal images, for weights that say no size: as for the same weights that do."""
+    folder, normal = names_and_pictures("NFC"), ("--mean", "0.5,0.5,0.5", "--std", "1,1,1")
+    network = models.resnet8(2)
+    picture = next((tmp_path / folder).rglob("*.png"))
+    known = {"mean": [0.5] * 3, "std": [1.0] * 3}
+    minires.save(network, tmp_path / "silent.npz", **known)
+    for size, asked in (([32, 32], ()), ([12, 12], ("--size", 12))):
+        minires.save(network, tmp_path / "says.npz", **known, size=size)
+        for command in (("eval", "--data", folder, "--weights"), ("predict",)):
+            end = (picture,) if command[0] == "predict" else ()
+            code, out, err = run(*command, "silent.npz", *end, *asked, *normal)
+            assert (code, err) == (0, "")
+            assert out.replace("silent", "says") == run(*command, "says.npz", *end, *normal)[1]
+    code, _, err = run("predict", "silent.npz", picture, "--size", 4097)
+    assert code == 2
+    assert "--size" in err
+
+
+def test_a_size_that_is_not_square_is_kept_and_covered(run, tmp_path):
+    network = models.resnet8(2)
+    minires.save(network, tmp_path / "a.npz", mean=[0.5] * 3, std=[1.0] * 3, size=[8, 12])
+    code, out, _ = run("export", "b.npz", "--weights", "a.npz")
+    assert (code, out.endswith("images 8 x 12\n")) == (0, True)
+    assert minires.load(tmp_path / "b.npz").metadata["size"] == [8, 12]
+    assert "images (N, 3, 8, 12)" in run("export", "b.onnx", "--weights", "a.npz")[1]
+    white = np.full((1, 30, 20, 3), 255, np.uint8)
+    prepare = preparation(Metadata(mean=[0.0] * 3, std=[1.0] * 3, size=[160, 240]), None, None)
+    assert prepare(white).shape == (1, 160, 240, 3)
+    assert prepare(white).min() == 1.0  # no black border
+    code, _, err = run("export", "c.npz", "--weights", "a.npz", "--size", 4097)
+    assert (code, (tmp_path / "c.npz").exists()) == (2, False)
+    assert "4097" in err
+
+
+def test_a_network_that_answers_nothing_says_so(run, names_and_pictures, tmp_path):
+    network = models.resnet8(2)
+    network.conv1.weight.data[0, 0, 0, 0] = np.nan
+    known = {"mean": [0.5] * 3, "std": [1.0] * 3, "size": [8, 8]}
+    minires.save(network, tmp_path / "w.npz", **known)
+    folder = names_and_pictures("NFC")
+    picture = next((tmp_path / folder).rglob("*.png"))
+    for arguments in (
+        ("eval", "--weights", "w.npz", "--data", folder),
+        ("predict", "w.npz", picture),
+    ):
+        code, out, err = run(*arguments)
+        assert (code, out, err.count("\n")) == (1, "", 1)
+        assert "the network gives NaN or infinite numbers" in err
+
+
+def test_eval_asks_on_what(run, tmp_path):
+    minires.save(models.resnet8(10, 1), tmp_path / "w.npz", mean=[0.5], std=[0.5])
+    code, out, err = run("eval", "--weights", "w.npz")
+    assert (code, out) == (2, "")
+    assert err.endswith("w.npz does not say what its network learned on: pass --data\n")
 
 
 def test_train(trained):

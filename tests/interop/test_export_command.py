@@ -121,3 +121,24 @@ def test_predict_takes_weights_of_others(run, theirs, tmp_path):
     code, out, _ = run("predict", path, "grey.png", *options)
     assert code == 0
     assert "class" in out
+
+
+@pytest.mark.parametrize("batch", [1, 4, 7])
+def test_a_graph_that_takes_so_many_images_at_a_time(run, theirs, tmp_path, batch):
+    path, _ = theirs
+    source = ("--weights", path, "--model", "resnet8", "--size", 8)
+    normal = ("--mean", "0.5", "--std", "0.25", "--data", "digits")
+    assert run("export", "free.onnx", *source)[0] == 0
+    proto = onnx.load(tmp_path / "free.onnx")
+    proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value = batch
+    onnx.save(proto, tmp_path / "fixed.onnx")
+    network = minires.load(tmp_path / "fixed.onnx")
+    with pytest.raises(ValueError, match=f"takes {batch} images? at a time, .* got {batch + 1}"):
+        network(minires.Tensor(np.zeros((batch + 1, 8, 8, 1), np.float32)))
+    code, out, err = run("eval", "--weights", "fixed.onnx", *normal)
+    if 360 % batch:
+        assert (code, out) == (2, "")
+        assert "fixed.onnx takes 7 images at a time, digits has 360 to test" in err
+    else:
+        assert (code, err) == (0, "")
+        assert out.replace("fixed", "free") == run("eval", "--weights", "free.onnx", *normal)[1]
