@@ -81,9 +81,21 @@ def default_root() -> Path:
 
     The folder that the environment variable MINIRES_DATA names, or `.cache/minires` in the home
     folder.
+
+    Raises
+    ------
+    DataError
+        If there is no home folder.
     """
     named = os.environ.get("MINIRES_DATA")
-    return Path(named).expanduser() if named else Path.home() / ".cache" / "minires"
+    try:
+        return Path(named).expanduser() if named else Path.home() / ".cache" / "minires"
+    except RuntimeError as error:
+        if named:
+            raise DataError(f"MINIRES_DATA={named}: there is no such home folder") from error
+        raise DataError(
+            "no home folder to look for data sets in: name another in MINIRES_DATA or --data-dir"
+        ) from error
 
 
 def _image_folder(folder: Path, train: bool) -> ImageFolder:

@@ -112,6 +112,31 @@ def test_formats(tmp_path, rng, extension):
     assert image.flags.writeable
 
 
+def test_whatever_pillow_writes_and_reads_counts_in_a_folder(tmp_path, rng):
+    """Every format of the installed Pillow that holds colour is tried, under each of its names."""
+    Image.init()
+    written = 0
+    for extension, kind in Image.registered_extensions().items():
+        path = tmp_path / "a" / f"{written}{extension.upper()}"
+        if kind not in Image.OPEN or kind not in Image.SAVE or kind in ("EPS", "BLP", "IM"):
+            continue
+        try:
+            write_image(path, rng)
+            with Image.open(path) as image:
+                image.load()
+        except (OSError, ValueError):  # wants another mode, or a library that is not there
+            path.unlink(missing_ok=True)
+            continue
+        written += 1
+        assert ImageFolder(tmp_path).paths[-1].parent == path.parent
+        assert len(ImageFolder(tmp_path)) == written, extension
+        assert read_image(path).shape[2] == 3
+    assert written > 15
+    for extension in (".eps", ".h5", ".mpg", ".txt", ".pdf"):
+        (tmp_path / "a" / f"no{extension}").write_bytes(b"")
+    assert len(ImageFolder(tmp_path)) == written
+
+
 def test_modes(tmp_path, rng):
     grey = write_image(tmp_path / "grey.png", rng, mode="L")
     assert np.array_equal(read_image(tmp_path / "grey.png"), np.stack([grey] * 3, axis=-1))
@@ -163,7 +188,7 @@ def test_folders_that_are_none(tmp_path, folder):
     with pytest.raises(DataError, match="cat: no folders in it; expected one folder of images"):
         ImageFolder(folder / "cat")
     (folder / "empty").mkdir()
-    with pytest.raises(DataError, match=r"empty: no images in it \(of type .bmp"):
+    with pytest.raises(DataError, match=r"empty: no images in it \(of type .*.png, "):
         ImageFolder(folder)
 
 
@@ -330,3 +355,17 @@ def test_default_root(tmp_path, monkeypatch):
             load_dataset(name, train=True)
     monkeypatch.delenv("MINIRES_DATA")
     assert default_root().parts[-2:] == (".cache", "minires")
+
+
+def test_without_a_home_folder(monkeypatch):
+    monkeypatch.setenv("MINIRES_DATA", "~no_such_user/x")
+    with pytest.raises(DataError, match="MINIRES_DATA=~no_such_user/x: there is no such home"):
+        load_dataset("cifar10", train=True)
+
+    def nowhere():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("MINIRES_DATA")
+    monkeypatch.setattr(Path, "home", nowhere)
+    with pytest.raises(DataError, match=r"no home folder .* MINIRES_DATA or --data-dir"):
+        load_dataset("cifar10", train=True)
