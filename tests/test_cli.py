@@ -148,6 +148,28 @@ def test_a_network_that_answers_nothing_says_so(run, names_and_pictures, tmp_pat
         assert "the network gives NaN or infinite numbers" in err
 
 
+@pytest.mark.parametrize("values", [("0.5,0.5", "1,1"), ("0.5,0.5,0.5", "1,1,1")])
+def test_means_of_other_channels_leave_nothing_behind(run, tmp_path, values):
+    settings = ("--data", "digits", "--mean", values[0], "--std", values[1])
+    code, out, err = run("train", *settings, "--out", "new")
+    assert (code, out) == (2, "")
+    assert f"digits has images of 1 channel, but there are {len(values[1]) // 2 + 1} numbers" in err
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("name", ["run (1)", "a&b;c", "it's", "$HOME x"])
+def test_commands_are_printed_to_be_pasted(run, no_picture, name):
+    code, out, _ = run(
+        "train", "--data", "digits", "--epochs", 1, "--batch-size", 646, "--out", name
+    )
+    assert code == 0
+    command = next(line for line in out.splitlines() if "minires predict" in line)
+    words = shlex.split(command.partition("the weights: ")[2])
+    assert words == ["minires", "predict", f"{name}/best.npz", "IMAGE"]
+    _, _, err = run("train", "--data", "digits", "--out", name)
+    assert shlex.split(err.partition("already: ")[2].partition(", or")[0]) == ["--resume", name]
+
+
 def test_eval_asks_on_what(run, tmp_path):
     minires.save(models.resnet8(10, 1), tmp_path / "w.npz", mean=[0.5], std=[0.5])
     code, out, err = run("eval", "--weights", "w.npz")
