@@ -33,6 +33,19 @@ def whole(path: str | Path) -> Path:
     return Path(os.path.realpath(path))
 
 
+def refuse_pipe(path: str | Path) -> None:
+    """Refuse what can be read only once, such as `<(command)`: formats are read here and there.
+
+    Raises
+    ------
+    FileError
+        If it is a pipe, a socket or a device.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise FileError(f"cannot read {path}: it is a pipe or a device, and a file is wanted")
+
+
 def read_small(path: str | Path, most: int = 1 << 20) -> bytes:
     """The content of a file that cannot sensibly be large, such as settings.
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -18,6 +19,8 @@ from PIL import Image
 
 import minires
 from minires import cli, data, kernels, models
+from minires.cli.evaluate import preparation
+from minires.cli.metadata import Metadata
 from minires.data import Normalize
 from minires.kernels import ConvGeometry
 from minires.training import History, evaluate, predictor
@@ -48,6 +51,11 @@ def real(*arguments, **options):
     )
 
 
+def write_picture(path, rng, size=(8, 8)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8)).save(path)
+
+
 SETTINGS = ("--data", "digits", "--epochs", "2", "--seed", "1")
 
 
@@ -61,7 +69,112 @@ def trained(tmp_path_factory):
     return folder / "run", out
 
 
+@pytest.fixture
+def names_and_pictures(tmp_path, rng):
+    """`names(form)`: a folder of two accented classes, its names composed or not."""
+
+    def names(form):
+        for name in ("café", "thé"):
+            for i in range(2):
+                write_picture(
+                    tmp_path / form / normalize(form, name) / f"{i}.png", rng, (20 + i, 30)
+                )
+        return form
+
+    return names
+
+
 # ---------------------------------------------------------------------- what works
+
+
+def test_accents_of_another_system_are_the_same_classes(run, names_and_pictures, tmp_path):
+    known = {"mean": [0.5] * 3, "std": [0.5] * 3, "size": [8, 8]}
+    classes = [normalize("NFC", name) for name in ("café", "thé")]
+    minires.save(models.resnet8(2), tmp_path / "w.npz", classes=classes, **known)
+    for form in ("NFC", "NFD"):
+        code, out, err = run("eval", "--weights", "w.npz", "--data", names_and_pictures(form))
+        assert (code, err) == (0, "")
+        assert "of 2)" in out
+
+
+def test_images_are_brought_to_a_size_whatever_the_weights_say(run, names_and_pictures, tmp_path):
+    """Of unequal images, for weights that say no size: as for the same weights that do."""
+    folder, normal = names_and_pictures("NFC"), ("--mean", "0.5,0.5,0.5", "--std", "1,1,1")
+    network = models.resnet8(2)
+    picture = next((tmp_path / folder).rglob("*.png"))
+    known = {"mean": [0.5] * 3, "std": [1.0] * 3}
+    minires.save(network, tmp_path / "silent.npz", **known)
+    for size, asked in (([32, 32], ()), ([12, 12], ("--size", 12))):
+        minires.save(network, tmp_path / "says.npz", **known, size=size)
+        for command in (("eval", "--data", folder, "--weights"), ("predict",)):
+            end = (picture,) if command[0] == "predict" else ()
+            code, out, err = run(*command, "silent.npz", *end, *asked, *normal)
+            assert (code, err) == (0, "")
+            assert out.replace("silent", "says") == run(*command, "says.npz", *end, *normal)[1]
+    code, _, err = run("predict", "silent.npz", picture, "--size", 4097)
+    assert code == 2
+    assert "--size" in err
+
+
+def test_a_size_that_is_not_square_is_kept_and_covered(run, tmp_path):
+    network = models.resnet8(2)
+    minires.save(network, tmp_path / "a.npz", mean=[0.5] * 3, std=[1.0] * 3, size=[8, 12])
+    code, out, _ = run("export", "b.npz", "--weights", "a.npz")
+    assert (code, out.endswith("images 8 x 12\n")) == (0, True)
+    assert minires.load(tmp_path / "b.npz").metadata["size"] == [8, 12]
+    assert "images (N, 3, 8, 12)" in run("export", "b.onnx", "--weights", "a.npz")[1]
+    white = np.full((1, 30, 20, 3), 255, np.uint8)
+    prepare = preparation(Metadata(mean=[0.0] * 3, std=[1.0] * 3, size=[160, 240]), None, None)
+    assert prepare(white).shape == (1, 160, 240, 3)
+    assert prepare(white).min() == 1.0  # no black border
+    code, _, err = run("export", "c.npz", "--weights", "a.npz", "--size", 4097)
+    assert (code, (tmp_path / "c.npz").exists()) == (2, False)
+    assert "4097" in err
+
+
+def test_a_network_that_answers_nothing_says_so(run, names_and_pictures, tmp_path):
+    network = models.resnet8(2)
+    network.conv1.weight.data[0, 0, 0, 0] = np.nan
+    known = {"mean": [0.5] * 3, "std": [1.0] * 3, "size": [8, 8]}
+    minires.save(network, tmp_path / "w.npz", **known)
+    folder = names_and_pictures("NFC")
+    picture = next((tmp_path / folder).rglob("*.png"))
+    for arguments in (
+        ("eval", "--weights", "w.npz", "--data", folder),
+        ("predict", "w.npz", picture),
+    ):
+        code, out, err = run(*arguments)
+        assert (code, out, err.count("\n")) == (1, "", 1)
+        assert "the network gives NaN or infinite numbers" in err
+
+
+@pytest.mark.parametrize("values", [("0.5,0.5", "1,1"), ("0.5,0.5,0.5", "1,1,1")])
+def test_means_of_other_channels_leave_nothing_behind(run, tmp_path, values):
+    settings = ("--data", "digits", "--mean", values[0], "--std", values[1])
+    code, out, err = run("train", *settings, "--out", "new")
+    assert (code, out) == (2, "")
+    assert f"digits has images of 1 channel, but there are {len(values[1]) // 2 + 1} numbers" in err
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("name", ["run (1)", "a&b;c", "it's", "$HOME x"])
+def test_commands_are_printed_to_be_pasted(run, no_picture, name):
+    code, out, _ = run(
+        "train", "--data", "digits", "--epochs", 1, "--batch-size", 646, "--out", name
+    )
+    assert code == 0
+    command = next(line for line in out.splitlines() if "minires predict" in line)
+    words = shlex.split(command.partition("the weights: ")[2])
+    assert words == ["minires", "predict", f"{name}/best.npz", "IMAGE"]
+    _, _, err = run("train", "--data", "digits", "--out", name)
+    assert shlex.split(err.partition("already: ")[2].partition(", or")[0]) == ["--resume", name]
+
+
+def test_eval_asks_on_what(run, tmp_path):
+    minires.save(models.resnet8(10, 1), tmp_path / "w.npz", mean=[0.5], std=[0.5])
+    code, out, err = run("eval", "--weights", "w.npz")
+    assert (code, out) == (2, "")
+    assert err.endswith("w.npz does not say what its network learned on: pass --data\n")
 
 
 def test_train(trained):
@@ -445,6 +558,24 @@ def test_train_in_mixed_precision_and_go_on(run, no_picture, tmp_path):
     assert {a.dtype for k, a in last["model"].items() if k.endswith("weight")} == {np.dtype("f4")}
     code, out, err = run("train", "--resume", "mixed")
     assert (code, err) == (0, "")
+
+
+@pytest.mark.usefixtures("no_picture")
+def test_a_folder_that_has_changed_is_not_trained_on(run, tmp_path, rng):
+    for name in ("ant", "bee"):
+        for number in range(4):
+            write_picture(tmp_path / "insects" / name / f"{number}.png", rng)
+    settings = ("--model", "resnet8", "--epochs", 1, "--batch-size", 3)
+    assert run("train", "--data", "insects", *settings, "--out", "out")[0] == 0
+    (tmp_path / "insects" / "ant").rename(tmp_path / "insects" / "wasp")
+    code, _, err = run("train", "--resume", "out")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "classes were ant, bee, are bee, wasp" in err
+    (tmp_path / "insects" / "wasp").rename(tmp_path / "insects" / "ant")
+    (tmp_path / "insects" / "ant" / "0.png").rename(tmp_path / "insects" / "ant" / "00.png")
+    code, _, err = run("train", "--resume", "out")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "their labels have changed since" in err
 
 
 # ---------------------------------------------------------------------- stopped and resumed

@@ -218,6 +218,7 @@ def test_ctrl_c_while_another_program_imports_the_library(tmp_path):
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
+        ("TQDM_NCOLS=wide", "a setting of progress bars is wrong (TQDM_NCOLS=wide): "),
         ("MINIRES_NUM_THREADS=0", "MINIRES_NUM_THREADS must be a positive integer, not '0'"),
         ("MPLBACKEND=nonsense", "matplotlib cannot draw the curves: "),
     ],

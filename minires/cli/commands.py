@@ -24,6 +24,7 @@ from minires.coursework.command import (
     grade_command,
     mutants_command,
 )
+from minires.errors import NonFiniteError
 from minires.gradcheck.command import gradcheck_command
 from minires.interop import MissingLibrary
 from minires.training import TrainingError
@@ -91,7 +92,7 @@ def run(arguments: list[str]) -> tuple[int, str]:
         return 130, str(error)
     except (KeyboardInterrupt, typer.Abort):  # some versions of typer return 130 instead
         code = 130
-    except (TrainingError, ContestantError) as error:
+    except (TrainingError, ContestantError, NonFiniteError) as error:
         return 1, str(error)
     except BrokenPipeError:  # as in `minires info | head -1`
         return 1, ""

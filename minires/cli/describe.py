@@ -11,6 +11,7 @@ import typer
 import minires
 from minires import data, kernels, models, nn
 from minires.backend import DeviceError
+from minires.cli.image_size import usual_side
 from minires.cli.options import option
 
 
@@ -24,7 +25,7 @@ def summary_command(
 ) -> None:
     """Show a network layer by layer: output shapes, parameters, multiply-adds."""
     network = models.create(model, classes, channels)
-    side = size or (224 if isinstance(network.maxpool, nn.MaxPool2d) else 32)
+    side = size or usual_side(network)
     print(nn.summary(network, (side, side, channels)))
 
 

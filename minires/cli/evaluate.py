@@ -6,12 +6,14 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
+from unicodedata import normalize
 
 import numpy as np
 import typer
 
 from minires import data as datasets
 from minires.bar import bar
+from minires.cli.image_size import with_size
 from minires.cli.metadata import Metadata, fact, metadata_of
 from minires.cli.options import (
     BatchOption,
@@ -19,6 +21,7 @@ from minires.cli.options import (
     DataDirOption,
     DeviceOption,
     MeanOption,
+    SizeOption,
     StdOption,
     WeightsModelOption,
     WeightsOption,
@@ -26,19 +29,23 @@ from minires.cli.options import (
     option,
 )
 from minires.data import Compose, ImageDataset, Normalize
+from minires.data.resizing import Cover
 from minires.engine import no_grad
+from minires.errors import NonFiniteError
 from minires.nn import functional as F
 from minires.tensors import Tensor
 from minires.text import bounded
 from minires.training import Evaluation, evaluate, load
 from minires.training.predictor import Predictor
 
+_NOT_FINITE = "the network gives NaN or infinite numbers, so its answers mean nothing"
+
 
 def measure(
     network: Any, dataset: Any, transform: Any, batch_size: int, compile: bool
 ) -> Evaluation:
     with bar(total=len(dataset), desc="testing", unit="image") as images:
-        return evaluate(
+        result = evaluate(
             network,
             dataset,
             transform=transform,
@@ -46,6 +53,9 @@ def measure(
             on_batch=images.update,
             compile=compile,
         )
+    if not math.isfinite(result.loss):
+        raise NonFiniteError(f"the loss is {result.loss}: {_NOT_FINITE}")
+    return result
 
 
 def numbers(text: str | None, name: str) -> list[float] | None:
@@ -68,17 +78,28 @@ def eval_command(
     data_dir: DataDirOption = None,
     mean: MeanOption = None,
     std: StdOption = None,
+    size: SizeOption = None,
     batch_size: BatchOption = 256,
     device: DeviceOption = "cpu",
     compile: CompileOption = True,
 ) -> None:
     """Measure a trained network on a dataset's test images."""
+    means, deviations = numbers(mean, "--mean"), numbers(std, "--std")
     network = load(weights, model).to(device)
     known = metadata_of(network, weights)
-    name = data or known.data or "fashion-mini"
+    name = data or known.data
+    if name is None:
+        raise ValueError(f"{weights} does not say what its network learned on: pass --data")
     dataset = datasets.load_dataset(name, root=data_dir, train=False)
     _check_classes(network, known, dataset.classes, name)
-    transform = preparation(known, numbers(mean, "--mean"), numbers(std, "--std"), dataset)
+    known = with_size(known, network, size, usual=not isinstance(dataset, ImageDataset))
+    transform = preparation(known, means, deviations, dataset)
+    if together := getattr(network, "batch", None):  # an ONNX graph may take no other number
+        batch_size = together
+        if len(dataset) % together:
+            raise ValueError(
+                f"{weights} takes {together} images at a time, {name} has {len(dataset):,} to test"
+            )
     result = measure(network, dataset, transform, batch_size, compile)
     print(f"{weights} on the test images of {name}:")
     print(f"  accuracy  {result.accuracy:.2%} ({result.correct:,} of {result.count:,})")
@@ -89,13 +110,18 @@ def _check_classes(network: Any, known: Metadata, found: Sequence[str], name: st
     count = fact(network, "num_classes")
     if count not in (None, len(found)):
         raise ValueError(f"the weights know {count} classes, {name} has {len(found)}")
-    if known.classes and known.classes != list(found):
+    if known.classes and _composed(known.classes) != _composed(found):
         ours, theirs = (
             ", ".join(bounded(c, 30) for c in names[:3]) for names in (known.classes, found)
         )
         raise ValueError(
             f"the weights know other classes ({ours}, ...) than {name} has ({theirs}, ...)"
         )
+
+
+def _composed(names: Sequence[str]) -> list[str]:
+    """An accented letter is one character or two, which depends on the system it was typed on."""
+    return [normalize("NFC", name) for name in names]
 
 
 def preparation(
@@ -111,8 +137,8 @@ def preparation(
         height, width = known.size
         # a margin as in training on photographs, none for small images
         margin = 256 / 224 if min(height, width) >= 128 else 1
-        shorter = round(min(height, width) * margin)
-        steps = [datasets.Resize(shorter), datasets.CenterCrop((height, width))]
+        cover = Cover((round(height * margin), round(width * margin)))
+        steps = [cover, datasets.CenterCrop((height, width))]
     return Compose([*steps, Normalize(tuple(mean), tuple(std))])
 
 
@@ -124,6 +150,7 @@ def predict_command(
     model: WeightsModelOption = None,
     mean: MeanOption = None,
     std: StdOption = None,
+    size: SizeOption = None,
     top: Annotated[int, option("N", "How many classes to show.", min=1)] = 5,
     device: DeviceOption = "cpu",
     compile: CompileOption = True,
@@ -135,6 +162,7 @@ def predict_command(
     classes = known.classes or [f"class {k}" for k in range(count)]
     if not classes:
         raise ValueError(f"{weights} does not say how many classes its network knows")
+    known = with_size(known, network, size)
     prepare = preparation(known, numbers(mean, "--mean"), numbers(std, "--std"))
     same_size = known.size is not None
     predictor = Predictor(network, len(images), at_once=1, compile=compile and same_size)
@@ -146,6 +174,8 @@ def predict_command(
         with no_grad():
             logits = predictor(Tensor(prepare(pixels)).to(device))
             probabilities = F.softmax(logits).numpy()[0]
+        if not np.isfinite(probabilities).all():
+            raise NonFiniteError(f"{path}: {_NOT_FINITE}")
         print(path)
         for k in (-probabilities).argsort(kind="stable")[:top]:
             print(f"  {probabilities[k]:7.2%}  {bounded(classes[k], 100)}")

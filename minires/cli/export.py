@@ -9,10 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from minires import interop, models, nn
+from minires import interop, models
 from minires.cli.evaluate import numbers
+from minires.cli.image_size import with_size
 from minires.cli.metadata import fact, metadata_of
-from minires.cli.options import WeightsModelOption, option
+from minires.cli.options import SizeOption, WeightsModelOption, option
 from minires.files import read_small
 from minires.training import load, save
 
@@ -30,9 +31,7 @@ def export_command(
         ),
     ] = None,
     model: WeightsModelOption = None,
-    size: Annotated[
-        int | None, option("N", "Height and width of images.", "the file's, or 32 or 224", min=1)
-    ] = None,
+    size: SizeOption = None,
     keep_batch_norm: Annotated[
         bool,
         typer.Option("--keep-batch-norm", help="In .onnx, do not fold it into convolutions."),
@@ -64,15 +63,12 @@ def export_command(
     else:
         raise ValueError("export wants --weights FILE, --model NAME or both")
     network.metadata = dict(getattr(network, "metadata", {}))
-    known = metadata_of(network, weights or out)
-    shape = [n for n in getattr(network, "input_shape", ())[:2] if n]  # of Keras or ONNX
-    large = isinstance(getattr(network, "maxpool", None), nn.MaxPool2d)
-    side = size or max(known.size or shape or [0]) or (224 if large else 32)
+    known = with_size(metadata_of(network, weights or out), network, size)
+    sides = known.size or []  # there always is one
     if classes is not None:
         known = replace(known, classes=_class_names(classes, fact(network, "num_classes")))
     known = replace(
         known,
-        size=[side, side],
         mean=numbers(mean, "--mean") or known.mean,
         std=numbers(std, "--std") or known.std,
     )
@@ -81,7 +77,7 @@ def export_command(
     network.metadata = {**network.metadata, **said}
     if suffix != ".onnx" and not fact(network, "name"):
         raise ValueError(f"{out}: this network is not from minires.models; .onnx keeps any network")
-    what = writers[suffix](network, out, side, keep_batch_norm)
+    what = writers[suffix](network, out, sides, keep_batch_norm)
     parameters = sum(p.size for p in network.parameters())
     name = fact(network, "name") or type(network).__name__
     print(f"{out}: {name}, {parameters:,} parameters, {what}")
@@ -109,22 +105,22 @@ def _class_names(path: Path, count: int) -> list[str]:
     return names
 
 
-def _onnx(network: Any, out: Path, side: int, keep: bool) -> str:
+def _onnx(network: Any, out: Path, size: list[int], keep: bool) -> str:
     channels = fact(network, "in_channels")
-    interop.export_onnx(network, out, (side, side, channels), fold_batch_norm=not keep)
+    interop.export_onnx(network, out, (*size, channels), fold_batch_norm=not keep)
     opset = getattr(network, "opset", interop.OPSET)
     return (
-        f"opset {opset}, images (N, {channels}, {side}, {side}), "
+        f"opset {opset}, images (N, {channels}, {size[0]}, {size[1]}), "
         f"batch norm {'kept' if keep else 'folded'}"
     )
 
 
-def _safetensors(network: Any, out: Path, side: int, keep: bool) -> str:
+def _safetensors(network: Any, out: Path, size: list[int], keep: bool) -> str:
     described = {"architecture": network.architecture, **network.metadata}
     interop.save_torch_compatible(network, out, {k: json.dumps(v) for k, v in described.items()})
     return "in PyTorch's layout, keys as torchvision has them"
 
 
-def _npz(network: Any, out: Path, side: int, keep: bool) -> str:
+def _npz(network: Any, out: Path, size: list[int], keep: bool) -> str:
     save(network, out)
-    return f"to use with minires eval and minires predict, images {side} x {side}"
+    return f"to use with minires eval and minires predict, images {size[0]} x {size[1]}"

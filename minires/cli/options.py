@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from minires.cli.metadata import LARGEST_SIDE
+
 
 def option(metavar: str, help: str, default: str | bool = True, **more: Any) -> Any:
     return typer.Option(metavar=metavar, help=help, show_default=default, **more)
@@ -44,5 +46,9 @@ WeightsModelOption = Annotated[
 ]
 MeanOption = Annotated[
     str | None, option("X,X,X", "Per channel, of pixels in [0, 1].", "the file's")
+]
+SizeOption = Annotated[
+    int | None,
+    option("N", "Height and width of images.", "the file's, or 32 or 224", min=1, max=LARGEST_SIDE),
 ]
 StdOption = Annotated[str | None, option("X,X,X", "Likewise.", "the file's")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ import typer
 from minires import data as datasets
 from minires import kernels
 from minires.backend import parse_device
+from minires.bar import progress_bars
 from minires.cli.evaluate import measure, numbers
 from minires.cli.images import look_at_images
 from minires.cli.metadata import metadata_of
@@ -186,7 +188,9 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _check_new(out: Path) -> None:
     if (out / "recipe.json").exists():
-        raise ValueError(f"{out} holds a training already: --resume {out}, or another --out")
+        raise ValueError(
+            f"{out} holds a training already: --resume {shlex.quote(str(out))}, or another --out"
+        )
     if out.exists() and not out.is_dir():
         raise ValueError(f"{out} is no folder: name a folder for --out")
 
@@ -229,6 +233,7 @@ def _remove_empty(folder: Path) -> None:
 def _prepare(recipe: Recipe, checkpoint: Path | None = None) -> tuple[Task, ResNet]:
     parse_device(recipe.device)
     History.check_plot()
+    progress_bars()  # if their settings are wrong, before anything is written
     task = load_task(recipe)
     return task, build_model(recipe, task, checkpoint)
 
@@ -262,7 +267,7 @@ def _train(recipe: Recipe, task: Task, network: ResNet, folder: Path, resume: bo
     if not resume:
         look_at_images(recipe, task)
         recipe.write(folder / "recipe.json")
-    shown = f'"{folder}"' if " " in str(folder) else folder
+    shown = shlex.quote(str(folder))
     try:
         history = fit(
             network,
@@ -300,7 +305,7 @@ def _train(recipe: Recipe, task: Task, network: ResNet, folder: Path, resume: bo
         print(_class_table(result.predictions, task.test.labels, classes))
     print("\nwritten:")
     for name, what in (
-        ("best.npz", f"the weights: minires predict {folder / 'best.npz'} IMAGE"),
+        ("best.npz", f"the weights: minires predict {shlex.quote(str(folder / 'best.npz'))} IMAGE"),
         ("last.npz", "the whole state, to resume from"),
         ("history.csv", "loss and accuracy by epoch"),
         ("curves.png", "the same as a picture"),

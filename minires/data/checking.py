@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from tqdm import tqdm
-
+from minires.bar import bar
 from minires.data.errors import DataError
 from minires.data.folder import ImageFolder
 from minires.data.image import read_image
@@ -46,14 +45,12 @@ def check_images(
     images = [(path, transform) for folder, transform in folders for path in folder.paths]
     wrong: list[str] = []
     done, end = 0, time.monotonic() + seconds
-    with tqdm(
-        total=len(images), desc="checking images", unit="image", leave=False, disable=None
-    ) as bar:
+    with bar(total=len(images), desc="checking images", unit="image") as shown:
         while done < len(images) and len(wrong) < _ENOUGH and time.monotonic() < end:
             some = images[done : done + _TOGETHER]
             wrong += filter(None, parallel(_problem, some))
             done += len(some)
-            bar.update(len(some))
+            shown.update(len(some))
     if len(wrong) == 1:
         raise DataError(wrong[0])
     if wrong:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from minires.data.arrays import Images, IntArray, UInt8Array, check_indices, stack_if_equal
 from minires.data.errors import DataError, listed
-from minires.data.image import EXTENSIONS, pillow, read_image
+from minires.data.image import extensions, pillow, read_image
 from minires.data.parts import find_parts
 from minires.data.walk import Identity, files_below, folders_in, images_in, is_image
 
@@ -98,7 +98,8 @@ class ImageFolder:
         images = [path for path in files if is_image(path)]
         self.left_out += [path for path in files if not is_image(path)]
         if not images:
-            raise DataError(f"{folder}: no images in it (of type {', '.join(sorted(EXTENSIONS))})")
+            kinds = ", ".join(sorted(extensions()))
+            raise DataError(f"{folder}: no images in it (of type {kinds})")
         return images
 
     def __len__(self) -> int:

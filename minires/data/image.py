@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,7 @@ import numpy as np
 from minires.data.arrays import UInt8Array
 from minires.data.errors import DataError
 
-EXTENSIONS = frozenset(
-    {".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".mpo", ".pbm", ".pgm", ".png"}
-    | {".pnm", ".ppm", ".tif", ".tiff", ".webp"}
-)
-"""How the names of image files end, in any case."""
+_NO_STILL = {"EPS", "FLI", "MPEG"}  # a program, and formats of films
 
 # Tags of TIFF (revision 6.0, section 8 and 19)
 _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
@@ -59,6 +56,22 @@ def read_image(path: str | Path) -> UInt8Array:
         if isinstance(error, UnidentifiedImageError):  # whose text is about Python's file object
             reason = "of no known format, or damaged at its beginning"
         raise DataError(f"{path}: cannot be read as an image: {reason}") from error
+
+
+@cache
+def extensions() -> frozenset[str]:
+    """How the names of image files end, in lower case: what this Pillow reads of still images."""
+    Image = pillow()
+    from PIL.ImageFile import StubImageFile
+
+    Image.init()
+    found = {".mpo"}  # photographs, registered for writing only
+    for extension, name in Image.registered_extensions().items():
+        opener = Image.OPEN[name][0] if name in Image.OPEN else None
+        stub = isinstance(opener, type) and issubclass(opener, StubImageFile)  # known, not read
+        if opener is not None and not stub and name not in _NO_STILL:
+            found.add(extension)
+    return frozenset(found)
 
 
 def pillow() -> Any:

@@ -11,7 +11,7 @@ from minires.data.dataset import ImageDataset
 from minires.data.errors import DataError
 from minires.data.folder import ImageFolder
 from minires.data.parts import find_parts
-from minires.data.split import split
+from minires.data.split import split_by_name
 from minires.data.standard import CIFAR10, CIFAR100, FashionMNIST
 from minires.data.walk import folders_in
 
@@ -44,8 +44,8 @@ def load_dataset(
         `digits`, `fashion-mini`, `fashion-mnist`, `cifar10`, `cifar100`, or a folder with one
         folder of images a class. If it holds folders to train and to test on instead, by names
         such as `train` and `Test`, `training` and `val2017`, those are used, of `test` and
-        `validation` the first; otherwise a fifth of each class, always the same, is the test set,
-        and where there is nothing but `train`, a fifth of that.
+        `validation` the first; otherwise a fifth of each class, chosen by the names of its images,
+        is the test set, and where there is nothing but `train`, a fifth of that.
     root : path, optional
         Where the files of `fashion-mnist`, `cifar10` and `cifar100` are. By default
         `default_root()`.
@@ -81,9 +81,21 @@ def default_root() -> Path:
 
     The folder that the environment variable MINIRES_DATA names, or `.cache/minires` in the home
     folder.
+
+    Raises
+    ------
+    DataError
+        If there is no home folder.
     """
     named = os.environ.get("MINIRES_DATA")
-    return Path(named).expanduser() if named else Path.home() / ".cache" / "minires"
+    try:
+        return Path(named).expanduser() if named else Path.home() / ".cache" / "minires"
+    except RuntimeError as error:
+        if named:
+            raise DataError(f"MINIRES_DATA={named}: there is no such home folder") from error
+        raise DataError(
+            "no home folder to look for data sets in: name another in MINIRES_DATA or --data-dir"
+        ) from error
 
 
 def _image_folder(folder: Path, train: bool) -> ImageFolder:
@@ -92,9 +104,13 @@ def _image_folder(folder: Path, train: bool) -> ImageFolder:
     whole = ImageFolder(home, folders_in(home) or None)
     if parts is not None and parts.test is not None:
         return whole if train else _test_folder(whole, folder / parts.test)
-    if round(TEST_SHARE * len(whole)) < 1:
-        raise DataError(f"{folder}: {len(whole)} images are too few to hold some out for a test")
-    return split(whole, TEST_SHARE)[0 if train else 1]
+    rest, held = split_by_name(whole, TEST_SHARE)
+    if not len(held):
+        raise DataError(
+            f"{folder}: {len(whole)} images are too few to hold some out for a test: no class has "
+            "more than one"
+        )
+    return rest if train else held
 
 
 def _test_folder(training: ImageFolder, folder: Path) -> ImageFolder:

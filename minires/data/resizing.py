@@ -54,6 +54,24 @@ class Resize(Transform):
 
 
 @dataclass(frozen=True)
+class Cover(Transform):
+    """Scale images in proportion, so that they just cover a (height, width) to be cut out.
+
+    For a square it is `Resize` of the shorter side.
+    """
+
+    size: tuple[int, int]
+
+    def batch(self, images: UInt8Array, draws: Draws | None = None) -> UInt8Array:
+        (height, width), (rows, columns) = images.shape[1:3], self.size
+        if rows * width >= columns * height:
+            target = (rows, rows * width // height)
+        else:
+            target = (columns * height // width, columns)
+        return Resize(target).batch(images)
+
+
+@dataclass(frozen=True)
 class RandomResizedCrop(Transform):
     """Cut out a random part of an image and scale it to `size` (Szegedy et al., 2015, section 6).
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from math import isfinite
 from numbers import Integral, Real
 from typing import TypeVar
@@ -12,6 +13,8 @@ from minires.data.arrays import IntArray
 from minires.data.dataset import Dataset
 from minires.data.draws import permutation
 from minires.data.errors import DataError
+from minires.data.fingerprint import name_in
+from minires.data.folder import ImageFolder
 
 AnyDataset = TypeVar("AnyDataset", bound=Dataset)
 
@@ -20,6 +23,8 @@ def split(
     dataset: AnyDataset, held_out: int | float, seed: int = 0
 ) -> tuple[AnyDataset, AnyDataset]:
     """Divide a dataset in two, at random and with the same share of each class.
+
+    The first part keeps an image of every class as long as it can.
 
     Parameters
     ----------
@@ -58,8 +63,45 @@ def split(
 
 
 def _quotas(sizes: IntArray, count: int) -> IntArray:
-    """How many of each class make up `count`: its share rounded down, then largest remainders."""
+    """How many of each class make up `count`: its share rounded down, then largest remainders.
+
+    A class gives its last image only when no other class has more than that.
+    """
     whole, rest = np.divmod(sizes * count, sizes.sum())
     missing = count - int(whole.sum())
-    whole[np.argsort(-rest, kind="stable")[:missing]] += 1
+    order = np.argsort(-rest, kind="stable")
+    while missing:
+        most = np.maximum(sizes - 1, 0) if (whole < sizes - 1).any() else sizes
+        able = order[whole[order] < most[order]][:missing]
+        whole[able] += 1
+        missing -= len(able)
     return whole
+
+
+def split_by_name(folder: ImageFolder, share: float) -> tuple[ImageFolder, ImageFolder]:
+    """Hold a share of each class out, by the images' names: what is added later moves few others.
+
+    Within a class the images that are held out are those whose names hash lowest: one that comes
+    or goes changes the side of at most one other. Of a class with more than one image, at least one
+    is held out and one is not.
+
+    Parameters
+    ----------
+    folder : ImageFolder
+    share : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    rest, held : ImageFolder
+        Disjoint; together all images, each part in the order of the folder. The second may be
+        empty.
+    """
+    hashes = [sha256(name_in(path, folder.root)).digest() for path in folder.paths]
+    held = np.zeros(len(folder), bool)
+    for label in range(len(folder.classes)):
+        members = np.flatnonzero(folder.labels == label).tolist()
+        members.sort(key=lambda index: hashes[index])
+        count = min(max(1, round(share * len(members))), len(members) - 1)
+        held[members[: max(count, 0)]] = True
+    return folder.subset(~held), folder.subset(held)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from minires.data.errors import DataError
 from minires.data.files import damage_named
-from minires.data.image import EXTENSIONS
+from minires.data.image import extensions
 
 _OF_THE_SYSTEM = {"__macosx", "@eadir", "$recycle.bin", "lost+found", "system volume information"}
 
@@ -46,7 +46,7 @@ def has_image_below(folder: Path) -> bool:
 
 def is_image(path: Path) -> bool:
     """Whether a file is an image by its name."""
-    return path.suffix.lower() in EXTENSIONS
+    return path.suffix.lower() in extensions()
 
 
 def files_below(folder: Path, met: dict[Identity, Path] | None = None) -> Iterator[Path]:

@@ -27,7 +27,7 @@ class Source:
         return self.elem_type in (1, 10, 11, 16)
 
     def check(self, shape: tuple[int, ...]) -> None:
-        """Whether images of this shape, in the graph's order, may go in; the batch is free.
+        """Whether images of this shape, in the graph's order, may go in.
 
         Raises
         ------
@@ -37,6 +37,12 @@ class Source:
         wanted = self.lengths
         if wanted is None:
             return
+        if wanted and shape and wanted[0] not in (0, shape[0]):
+            s = "" if wanted[0] == 1 else "s"
+            raise ValueError(
+                f"this network takes {wanted[0]} image{s} at a time, as its file declares, "
+                f"got {shape[0]}"
+            )
         fits = len(shape) == len(wanted)
         fits = fits and all(w in (0, n) for n, w in zip(shape[1:], wanted[1:], strict=True))
         if not fits:

@@ -132,6 +132,11 @@ class OnnxNetwork(nn.Module):
         return tuple(n or None for n in shape)
 
     @property
+    def batch(self) -> int | None:
+        """How many images it takes at a time; None for any number."""
+        return (self.source.lengths or (0,))[0] or None
+
+    @property
     def in_channels(self) -> int | None:
         """How many channels its images have."""
         return self.input_shape[2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,38 @@ def read_safetensors(path: str | Path) -> dict[str, StoredTensor]:
         return {name: StoredTensor(file, name) for name in file.keys()}  # noqa: SIM118
     except (OSError, ValueError, library.SafetensorError) as error:
         raise FileError(f"cannot load {path}: {shown(str(error), 400)}") from error
+
+
+def own_metadata(path: str | Path) -> dict[str, Any]:
+    """What `minires export` writes in a file's head: the network's architecture, and how to use it.
+
+    Returns
+    -------
+    dict
+        Empty where somebody else wrote the file. Nothing in it is checked yet.
+
+    Raises
+    ------
+    FileError, MissingLibrary
+        As from `read_safetensors`.
+    """
+    library = optional("safetensors")
+    try:
+        with library.safe_open(str(path), framework="np") as file:
+            said = {key: _json(text) for key, text in (file.metadata() or {}).items()}
+    except (OSError, ValueError, library.SafetensorError) as error:
+        raise FileError(f"cannot load {path}: {shown(str(error), 400)}") from error
+    if not isinstance(said.get("architecture"), dict):
+        return {}
+    return {key: value for key, value in said.items() if value is not None}
+
+
+def _json(text: str) -> Any:
+    """None where it is none, as is the "pt" that PyTorch's programs look for."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def save_torch_compatible(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from minires.files import FileError
+from minires.files import FileError, refuse_pipe
 from minires.text import shown
 
 Format = Literal["torch", "safetensors", "keras", "onnx", "minires", "other"]
@@ -144,6 +144,7 @@ def file_kind(path: str | Path) -> Kind:
     FileError
         If it cannot be read.
     """
+    refuse_pipe(path)
     try:
         with Path(path).open("rb") as file:
             start = file.read(READ)

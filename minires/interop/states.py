@@ -28,15 +28,19 @@ class Stored(Protocol):
     def forget(self) -> None: ...
 
 
+_USUAL = ("state_dict", "model_state_dict", "model", "net")  # keys, the likeliest first
+
+
 def find_state(content: Any, is_tensor: Callable[[Any], bool]) -> dict[str, Any]:
     """The state dict in a checkpoint: the checkpoint itself, or one of the values in it.
 
-    Where it holds several (a model's and its moving average), the one under a usual name is taken.
+    Where it holds several (a model's and its moving average), the one under a usual name is taken:
+    which of others is the right one, nobody but its author knows.
 
     Raises
     ------
     FileError
-        If there is none; the message says what there is.
+        If there is none, or several of which none has a usual name; the message says what there is.
     """
 
     def is_state(value: Any) -> bool:
@@ -52,9 +56,14 @@ def find_state(content: Any, is_tensor: Callable[[Any], bool]) -> dict[str, Any]
     if not isinstance(content, dict):
         raise FileError(f"it holds a {type(content).__name__}, not a state dict")
     inside = {key: value for key, value in content.items() if is_state(value)}
-    for name in ("state_dict", "model_state_dict", "model", "net", *inside):
-        if name in inside:
-            return dict(inside[name])
+    usual = [name for name in _USUAL if name in inside]
+    for name in usual or (inside if len(inside) == 1 else ()):
+        return dict(inside[name])
+    if inside:
+        raise FileError(
+            f"it holds several state dicts: {listed(map(str, inside), 8)}; "
+            "save one of them by itself"
+        )
     keys = ", ".join(
         shown(key, 40) if isinstance(key, str) else f"a key of type {type(key).__name__}"
         for key in list(content)[:8]
@@ -223,7 +232,7 @@ def load_state(model: Module, state: Mapping[str, Stored], head: bool = True) ->
     missing = [name for name in own if name not in state]
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]
     unknown = [name for name in state if name not in own]
-    if missing and not unknown and {*missing} <= {"fc.weight", "fc.bias"}:
+    if "fc.weight" in missing and not unknown and {*missing} <= {"fc.weight", "fc.bias"}:
         raise FileError(_no_head(content))
     if own and own.keys().isdisjoint(state):
         raise FileError(

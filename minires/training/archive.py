@@ -12,7 +12,7 @@ import numpy as np
 
 from minires.backend import to_host
 from minires.engine import raw
-from minires.files import FileError, atomic_write
+from minires.files import FileError, atomic_write, refuse_pipe
 
 _TREE = "minires.json"
 _ARRAY = "array"  # in the JSON tree, {"array": name} stands for an array
@@ -49,6 +49,7 @@ def read_archive(path: str | Path, kind: str) -> dict[str, Any]:
         If the file is missing, damaged, or of another kind.
     """
     path = Path(path)
+    refuse_pipe(path)
     try:
         file = path.open("rb")
     except OSError as error:

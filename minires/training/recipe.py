@@ -227,6 +227,11 @@ def load_task(recipe: Recipe) -> Task:
     random_steps += [data.RandomHorizontalFlip()] if "flip" in recipe.augment else []
     mean, std = recipe.mean or mean, recipe.std or std  # type: ignore[assignment]
     normalize = data.Normalize(mean, std)
+    if len(mean) != channels:
+        raise ValueError(
+            f"{recipe.data} has images of {channels} channel{'s'[: channels - 1]}, but there are "
+            f"{len(mean)} numbers for mean and for std"
+        )
     return Task(
         train=train,
         valid=valid,

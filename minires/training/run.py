@@ -8,14 +8,18 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 
 from minires import random
 from minires.data import DataLoader, Dataset
+from minires.data.errors import listed
+from minires.data.fingerprint import fingerprint
 from minires.errors import NonFiniteError
 from minires.files import FileError, remove_parts
 from minires.nn import Module
@@ -36,6 +40,7 @@ from minires.training.weights import save
 
 SAVE_EVERY = 300.0  # seconds between checkpoints within an epoch
 FILES = ("last.npz", "best.npz", "history.csv", "curves.png", "recipe.json")  # of a run's folder
+ADDED = ("classes", "fingerprints")  # to a run's identity: older states lack them
 STATISTICS = 1024  # images over which batch norm's statistics are measured after an epoch
 
 Transform = Callable[..., Any]
@@ -278,12 +283,13 @@ class Run:
         path = self.out / "last.npz"
         state = read_state(path)
         wanted, found = self._identity(), state.run
-        different = [key for key in wanted if found.get(key) != wanted[key]]
+        different = [
+            _difference(key, found.get(key), now)
+            for key, now in wanted.items()
+            if found.get(key) != now and (key in found or key not in ADDED)
+        ]
         if different:
-            raise FileError(
-                f"{path} is from another run: "
-                + ", ".join(f"{k} was {found.get(k)}, is {wanted[k]}" for k in different)
-            )
+            raise FileError(f"{path} is from another run: {', '.join(different)}")
         try:
             self._place(state)
         except Exception as error:  # whatever values that do not fit lead to
@@ -304,6 +310,14 @@ class Run:
         self.loss_sum, self.correct = state.loss_sum, state.correct
         self.lr, self.seconds = state.lr, state.seconds
 
+    @cached_property
+    def _data(self) -> dict[str, Any]:
+        names = getattr(self.loader.dataset, "classes", ())
+        return {
+            "classes": [normalize("NFC", str(name)) for name in names],
+            "fingerprints": [fingerprint(d) for d in (self.loader.dataset, self.valid) if d],
+        }
+
     def _identity(self) -> dict[str, Any]:
         """What must be the same for a resumed run to equal an uninterrupted one."""
         return {
@@ -320,12 +334,21 @@ class Run:
             "amp": self.mixed is not None,
             "optimizer": f"{type(self.optimizer).__name__}({self.optimizer.defaults})",
             "schedule": _settings(self.schedule),
+            **self._data,
         }
 
     def _save_interrupted(self) -> str:
         self.save_state()
         where = f"stopped at epoch {self.epoch + 1}, step {self.step} of {len(self.loader)}"
         return where if self.out is None else f"{where}; saved in {self.out}"
+
+
+def _difference(key: str, was: Any, now: Any) -> str:
+    if key == "classes" and isinstance(was, list):
+        return f"classes were {listed(map(str, was))}, are {listed(now)}"
+    if key == "fingerprints":
+        return "the images, which of them are held out, or their labels have changed since"
+    return f"{key} was {was}, is {now}"
 
 
 def _settings(thing: Any) -> str:

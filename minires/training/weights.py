@@ -9,6 +9,7 @@ from typing import Any
 
 from minires import interop, models
 from minires.files import FileError
+from minires.interop.safetensors_file import read_safetensors
 from minires.nn import Module, init
 from minires.training.archive import read_archive, write_archive
 from minires.typed import build
@@ -48,7 +49,8 @@ def load(path: str | Path, model: Module | str | None = None, *, head: bool = Tr
         What it is shows in its contents, not in its name.
     model : Module or str, optional
         Load into this one; by default the network that the file describes is built. Weights of
-        PyTorch's do not describe theirs: a name such as "resnet50" says which it is.
+        PyTorch's do not describe theirs, unless minires exported them: a name such as "resnet50"
+        says which it is.
     head : bool
         For such weights, False leaves the classifier as it is, whether or not the file has one.
 
@@ -75,13 +77,22 @@ def load(path: str | Path, model: Module | str | None = None, *, head: bool = Tr
         read = interop.load_keras if kind.format == "keras" else interop.load_onnx
         return read(path).give_logits()
     if kind.format in ("torch", "safetensors"):
+        said = interop.own_metadata(path) if kind.format == "safetensors" else {}
+        architecture = said.pop("architecture", None)
+        if model is None and architecture:
+            try:
+                model = described(architecture, read_safetensors(path))
+            except FileError:
+                raise
+            except Exception as error:  # whatever a wrong type leads to
+                raise FileError(f"{path} cannot be loaded: {error}") from error
         if model is None:
             raise FileError(
                 f"{path} does not say which network its weights are of: "
                 'name it, load(path, "resnet50"), or --model on the command line'
             )
         network = interop.load_weights(path, model, head=head)
-        network.metadata = getattr(network, "metadata", {})
+        network.metadata = said or getattr(network, "metadata", {})
         return network
     content = read_archive(path, "weights")
     try:

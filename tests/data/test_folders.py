@@ -1,9 +1,12 @@
 """Folders of image files, and datasets by name."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from minires.data import (
@@ -20,6 +23,8 @@ from minires.data import (
     read_image,
     split,
 )
+from minires.data.fingerprint import fingerprint
+from minires.data.split import split_by_name
 
 
 def write_image(path, rng, size=(8, 6), mode="RGB", **options):
@@ -107,6 +112,31 @@ def test_formats(tmp_path, rng, extension):
     assert image.flags.writeable
 
 
+def test_whatever_pillow_writes_and_reads_counts_in_a_folder(tmp_path, rng):
+    """Every format of the installed Pillow that holds colour is tried, under each of its names."""
+    Image.init()
+    written = 0
+    for extension, kind in Image.registered_extensions().items():
+        path = tmp_path / "a" / f"{written}{extension.upper()}"
+        if kind not in Image.OPEN or kind not in Image.SAVE or kind in ("EPS", "BLP", "IM"):
+            continue
+        try:
+            write_image(path, rng)
+            with Image.open(path) as image:
+                image.load()
+        except (OSError, ValueError):  # wants another mode, or a library that is not there
+            path.unlink(missing_ok=True)
+            continue
+        written += 1
+        assert ImageFolder(tmp_path).paths[-1].parent == path.parent
+        assert len(ImageFolder(tmp_path)) == written, extension
+        assert read_image(path).shape[2] == 3
+    assert written > 15
+    for extension in (".eps", ".h5", ".mpg", ".txt", ".pdf"):
+        (tmp_path / "a" / f"no{extension}").write_bytes(b"")
+    assert len(ImageFolder(tmp_path)) == written
+
+
 def test_modes(tmp_path, rng):
     grey = write_image(tmp_path / "grey.png", rng, mode="L")
     assert np.array_equal(read_image(tmp_path / "grey.png"), np.stack([grey] * 3, axis=-1))
@@ -158,7 +188,7 @@ def test_folders_that_are_none(tmp_path, folder):
     with pytest.raises(DataError, match="cat: no folders in it; expected one folder of images"):
         ImageFolder(folder / "cat")
     (folder / "empty").mkdir()
-    with pytest.raises(DataError, match=r"empty: no images in it \(of type .bmp"):
+    with pytest.raises(DataError, match=r"empty: no images in it \(of type .*.png, "):
         ImageFolder(folder)
 
 
@@ -168,6 +198,32 @@ def test_without_pillow(folder, monkeypatch):
         ImageFolder(folder)
     with pytest.raises(DataError, match=r"pip install 'minires\[images\]'"):
         read_image(folder / "cat" / "0.png")
+
+
+def test_a_fingerprint_tells_folders_apart(folder, rng):
+    """Whatever comes, goes, is renamed or changes its class; a folder that moves is the same."""
+    before = fingerprint(ImageFolder(folder))
+    moved = folder.rename(folder.with_name("elsewhere"))
+    assert fingerprint(ImageFolder(moved)) == before
+    folder = moved.rename(folder)
+    for _ in range(20):
+        i, old = (int(n) for n in rng.integers((3, 5)))
+        name, other = ["cat", "dog", "Ant"][i], ["cat", "dog", "Ant"][i - 1]
+        path = folder / name / f"{old}.png"
+        for changed in (
+            folder / name / f"{old}a.png",
+            folder / other / f"{old}a.png",
+            folder / name / "deeper" / path.name,
+        ):
+            changed.parent.mkdir(exist_ok=True)
+            path.rename(changed)
+            assert fingerprint(ImageFolder(folder)) != before
+            changed.rename(path)
+        assert fingerprint(ImageFolder(folder)) == before
+        part = ImageFolder(folder).subset(np.flatnonzero(np.arange(15) != 5 * i + old))
+        assert fingerprint(part) != before
+    (folder / "cat").rename(folder / "elk")
+    assert fingerprint(ImageFolder(folder)) != before
 
 
 # --- load_dataset ---------------------------------------------------------------------------------
@@ -187,6 +243,62 @@ def test_a_folder_is_split_the_same_way_every_time(folder):
     assert testing.labels.tolist() == [0, 1, 2]
     assert sorted(training.paths + testing.paths) == sorted(ImageFolder(folder).paths)
     assert load_dataset(folder, train=False).paths == testing.paths
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_an_image_that_comes_moves_one_other_at_most(drawn):
+    """Names and classes are drawn; the folder is made up: which files there are is all that counts.
+
+    The folder itself may be elsewhere and may list its images in another order.
+    """
+    letters = st.text("abcdefgéß日 ", min_size=1, max_size=5)
+    names = drawn.draw(
+        st.lists(st.lists(letters, min_size=1, max_size=23, unique=True), min_size=2, max_size=4)
+    )
+    sides = halves(names)
+    for members in names:
+        count = sum(sides[path] for path in sides if path[0] == names.index(members))
+        assert 1 <= count <= len(members)  # to train on
+        assert len(members) - count == max(1, round(len(members) / 5)) * (len(members) > 1)
+    label = drawn.draw(st.integers(0, len(names) - 1))
+    new = drawn.draw(letters.filter(lambda name: name not in names[label]))
+    grown = [
+        [*reversed(members), new] if k == label else members for k, members in enumerate(names)
+    ]
+    after = halves(grown, "elsewhere")
+    moved = [path for path in sides if sides[path] != after[path]]
+    assert len(moved) <= 1
+    assert all(path[0] == label for path in moved)
+    if len(names[label]) > 1 and round(len(grown[label]) / 5) <= max(
+        1, round(len(names[label]) / 5)
+    ):
+        assert not any(sides[path] for path in moved)  # no test on what was trained on
+
+
+def halves(names, root="root"):
+    """Whether each image is to train on, by its class and name."""
+    folder = object.__new__(ImageFolder)
+    folder.root, folder.classes = Path(root), tuple(f"class{k}" for k in range(len(names)))
+    pairs = [(k, name) for k, members in enumerate(names) for name in members]
+    folder.paths = [folder.root / f"class{k}" / f"{name}.png" for k, name in pairs]
+    folder.labels = np.array([k for k, _ in pairs])
+    rest, held = split_by_name(folder, 0.2)
+    assert sorted(rest.paths + held.paths) == sorted(folder.paths)
+    return {pair: path in rest.paths for pair, path in zip(pairs, folder.paths, strict=True)}
+
+
+def test_a_class_of_one_image_keeps_it_to_train_on(tmp_path, rng):
+    for k in range(6):
+        for i in range(10 if k == 5 else 1):
+            write_image(tmp_path / f"c{k}" / f"{i}.png", rng)
+    training, testing = (load_dataset(tmp_path, train=train) for train in (True, False))
+    assert np.bincount(training.labels).tolist() == [1] * 5 + [8]
+    assert testing.labels.tolist() == [5, 5]
+    rest, held = split(training, 0.3)
+    assert (np.bincount(rest.labels, minlength=6) > 0).all()
+    assert held.labels.tolist() == [5] * 4
+    assert np.bincount(split(training, 10)[0].labels).tolist() == [0, 0, 0, 1, 1, 1]
 
 
 @pytest.mark.parametrize("test_name", ["test", "val", "valid", "validation"])
@@ -243,3 +355,17 @@ def test_default_root(tmp_path, monkeypatch):
             load_dataset(name, train=True)
     monkeypatch.delenv("MINIRES_DATA")
     assert default_root().parts[-2:] == (".cache", "minires")
+
+
+def test_without_a_home_folder(monkeypatch):
+    monkeypatch.setenv("MINIRES_DATA", "~no_such_user/x")
+    with pytest.raises(DataError, match="MINIRES_DATA=~no_such_user/x: there is no such home"):
+        load_dataset("cifar10", train=True)
+
+    def nowhere():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("MINIRES_DATA")
+    monkeypatch.setattr(Path, "home", nowhere)
+    with pytest.raises(DataError, match=r"no home folder .* MINIRES_DATA or --data-dir"):
+        load_dataset("cifar10", train=True)

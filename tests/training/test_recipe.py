@@ -231,7 +231,7 @@ def test_data_that_are_not_there(tmp_path):
     ("classes", "each", "message"),
     [
         (1, 10, "one class only, '0', so there is nothing to tell apart; expected one folder"),
-        (2, 2, "3 images are too few to hold a share of 0.1 out and to train on the rest"),
+        (2, 2, "2 images are too few to hold a share of 0.1 out and to train on the rest"),
     ],
 )
 def test_a_folder_that_is_not_enough(tmp_path, classes, each, message):

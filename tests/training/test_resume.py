@@ -14,10 +14,10 @@ from small_run import EPOCHS, STEPS, assert_same, before_step, outcome, settings
 
 import minires
 from minires import optim
-from minires.data import Normalize
+from minires.data import ImageDataset, Normalize
 from minires.locks import FolderInUse
 from minires.training import FileError, Interrupted, TrainingError
-from minires.training.archive import read_archive
+from minires.training.archive import read_archive, write_archive
 
 quick = pytest.fixture(small_run.quick)
 pytestmark = pytest.mark.usefixtures("quick")
@@ -302,6 +302,35 @@ def test_other_settings_are_refused(stopped, changes, message):
     with pytest.raises(FileError, match=f"last.npz is from another run: .*{message}"):
         train(stopped, resume=True, **changes)
     assert (stopped / "last.npz").read_bytes() == before
+
+
+def test_other_labels_images_or_classes_are_refused(stopped, monkeypatch, rng):
+    """Which image is changed, and how, is drawn; the counts stay as they were."""
+    original = small_run.dataset()
+    for _ in range(8):
+        i = int(rng.integers(len(original)))
+        labels, images = original.labels.copy(), original.images.copy()
+        labels[i] = (labels[i] + rng.integers(1, 10)) % 10
+        images[i, rng.integers(8), rng.integers(8)] ^= 1 << int(rng.integers(8))
+        names = [f"{name}x" for name in original.classes]
+        for arguments, message in (
+            ((original.images, labels, original.classes), ".* or their labels have changed since"),
+            ((images, original.labels, original.classes), ".* or their labels have changed since"),
+            ((original.images, original.labels, names), r"classes were 0, 1, .*, are 0x, 1x, "),
+        ):
+            changed = ImageDataset(*arguments)
+            monkeypatch.setattr(small_run, "dataset", lambda changed=changed: changed)
+            with pytest.raises(FileError, match=f"last.npz is from another run: {message}"):
+                train(stopped, resume=True)
+
+
+def test_a_state_from_before_there_were_fingerprints_goes_on(stopped, uninterrupted):
+    content = read_archive(stopped / "last.npz", "checkpoint")
+    for key in ("classes", "fingerprints"):
+        del content["run"][key]
+    write_archive(stopped / "last.npz", "checkpoint", content)
+    train(stopped, resume=True)
+    assert_same(outcome(stopped), uninterrupted["sgd"])
 
 
 @pytest.mark.parametrize(
