@@ -153,5 +153,6 @@ README_BLOCKS: Blocks = {"first training": first_training}
 def write_all() -> None:
     """The page, the README's sentence, and the curves that both show: those of the first run."""
     markdown.write(PAGE, BLOCKS)
-    markdown.write(README, README_BLOCKS)
-    history(runs_of(FIRST)[0]).write_plot(PICTURE)
+    if runs := runs_of(FIRST):
+        markdown.write(README, README_BLOCKS)
+        history(runs[0]).write_plot(PICTURE)

@@ -30,9 +30,10 @@ class Preset:
     files: Files
 
     def settings(self) -> dict[str, Any]:
-        """The whole recipe, but for the seed and where the data are."""
+        """The whole recipe, but for the seed, where the data are, and how they are evaluated."""
         recipe = asdict(make_recipe(**self.given))
-        return {key: recipe[key] for key in recipe if key not in ("seed", "data_dir", "download")}
+        left_out = ("seed", "data_dir", "download", "compile")
+        return {key: recipe[key] for key in recipe if key not in left_out}
 
 
 def inside(official: Sequence[Path], work: Path) -> tuple[dict[str, Any], str]:

@@ -49,10 +49,10 @@ def test_what_the_first_command_promises():
     assert np.median(accuracies) >= 90
 
 
-@pytest.mark.skipif(pages.FIRST not in recorded, reason="the first command is being measured")
 def test_the_pages_say_what_the_results_say():
     assert with_blocks(PAGE, pages.BLOCKS) == PAGE, AGAIN
-    assert with_blocks(README, pages.README_BLOCKS) == README, AGAIN
+    if pages.FIRST in recorded:
+        assert with_blocks(README, pages.README_BLOCKS) == README, AGAIN
     assert re.findall(r"\d[\d.,]* ?(%|s\b|seconds|minutes)", without_blocks(PAGE)) == []
 
 
