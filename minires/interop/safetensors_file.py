@@ -14,7 +14,7 @@ from minires.backend import to_host
 from minires.files import FileError, atomic_write
 from minires.interop.libraries import optional
 from minires.interop.signatures import file_kind, refusal
-from minires.interop.states import torch_axes
+from minires.interop.state_dicts import torch_axes
 from minires.nn import Module
 from minires.text import shown
 

@@ -9,10 +9,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from minires.files import FileError
-from minires.interop import states, torch_file
+from minires.interop import state_dicts, torch_file
 from minires.interop.safetensors_file import read_safetensors
 from minires.interop.signatures import Format, file_kind, refusal
-from minires.interop.states import Stored
+from minires.interop.state_dicts import Stored
 from minires.interop.stored_tensor import StoredTensor
 from minires.nn import Module
 
@@ -81,12 +81,12 @@ def load_safetensors(path: str | Path) -> dict[str, NDArray[Any]]:
     MissingLibrary
         If the library safetensors is not installed.
     """
-    return _in_our_ways(states.unwrapped(read_safetensors(path)))
+    return _in_our_ways(state_dicts.unwrapped(read_safetensors(path)))
 
 
 def _in_our_ways(state: Mapping[str, Stored]) -> dict[str, NDArray[Any]]:
-    usual = states.with_usual_names(state)
-    return {name: states.read_in_our_layout(name, tensor) for name, tensor in usual.items()}
+    usual = state_dicts.with_usual_names(state)
+    return {name: state_dicts.read_in_our_layout(name, tensor) for name, tensor in usual.items()}
 
 
 def load_weights(path: str | Path, model: Module | str, *, head: bool = True) -> Any:
@@ -120,8 +120,8 @@ def load_weights(path: str | Path, model: Module | str, *, head: bool = True) ->
     """
     state = _read_state(path)
     try:
-        network = states.build(model, state, head) if isinstance(model, str) else model
-        states.load_state(network, state, head)
+        network = state_dicts.build(model, state, head) if isinstance(model, str) else model
+        state_dicts.load_state(network, state, head)
     except FileError as error:
         raise FileError(f"cannot load {path}: {error}") from error
     return network.eval()
@@ -132,14 +132,14 @@ def _read_state(path: str | Path) -> Mapping[str, Stored]:
     if kind.format == "torch":
         return _torch_state(path)
     if kind.format == "safetensors":
-        return states.unwrapped(read_safetensors(path))
+        return state_dicts.unwrapped(read_safetensors(path))
     raise refusal(path, kind, "a PyTorch or safetensors file")
 
 
 def _torch_state(path: str | Path) -> dict[str, StoredTensor]:
     content = torch_file.read_checkpoint(path)
     try:
-        state = states.find_state(content, lambda value: isinstance(value, StoredTensor))
+        state = state_dicts.find_state(content, lambda value: isinstance(value, StoredTensor))
     except FileError as error:
         raise FileError(f"cannot load {path}: {error}") from error
-    return states.unwrapped(state)
+    return state_dicts.unwrapped(state)

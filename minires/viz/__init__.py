@@ -10,7 +10,7 @@ from minires.viz.optimizer_path_player import loss_landscape, optimizer_path
 from minires.viz.picture import Picture
 from minires.viz.player import Player, TooLargeError
 from minires.viz.rewrites_player import rewrites
-from minires.viz.stepper import step_through
+from minires.viz.step_through_player import step_through
 
 __all__ = [
     "Picture",

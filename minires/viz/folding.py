@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from minires.viz.player import TooLargeError
-from minires.viz.recording import Trace, Value
+from minires.viz.step_through_recording import Trace, Value
 
 MOST_UNITS = 40
 """Boxes that a reader can still follow."""

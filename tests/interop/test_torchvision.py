@@ -10,7 +10,7 @@ from interop.torchvision import (
 
 import minires
 from minires import models, nn
-from minires.interop.states import torch_axes
+from minires.interop.state_dicts import torch_axes
 
 
 @pytest.mark.parametrize("name", SHAPES)
