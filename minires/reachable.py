@@ -26,14 +26,18 @@ def reachable(model: Any) -> dict[str, Module | Tensor]:
         seen.add(id(value))
         if isinstance(value, Module | Tensor):
             found[name] = value
-        elif depth < DEPTH:
+        if depth < DEPTH and not isinstance(value, Tensor):
             parts = _inside(value)
             stack += [(f"{name}.{key}" if name else key, part, depth + 1) for key, part in parts]
     return found
 
 
 def _inside(value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, MethodType):
+    if isinstance(value, Module):  # which knows its parameters, buffers and modules itself
+        for name, module in value.named_modules():
+            own = {k: v for k, v in vars(module).items() if not k.startswith("_")}
+            yield from ((f"{name}.{key}" if name else key, part) for key, part in own.items())
+    elif isinstance(value, MethodType):
         yield from (("self", value.__self__), ("function", value.__func__))
     elif isinstance(value, FunctionType):
         cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=False)

@@ -109,6 +109,7 @@ def record(model: Callable[..., Any], examples: Sequence[Array]) -> Recording:
     """
     check_modules(model)
     names = {id(leaf.tensor.array): leaf for leaf in model_leaves(model)}
+    examples, time = [array.copy() for array in examples], writes.tick()  # each an array of its own
     numbers: dict[int, Ref] = {id(array): Ref(i) for i, array in enumerate(examples)}
     alive: list[Any] = [
         *examples,
@@ -155,6 +156,18 @@ def record(model: Callable[..., Any], examples: Sequence[Array]) -> Recording:
         return numbers[id(value.array)]
 
     outputs = mapped(reference, returned)
+    used = {
+        *leaves(outputs),
+        *(i for s in steps for i in (*s.inputs, *s.constants.values()) if type(i) is Ref),
+    }
+    for i, array in enumerate(examples):
+        if writes.since(array, time):
+            raise RecordingError(f"the model writes to its input {i}")
+        if array.dtype.kind != "f" and Ref(i) not in used:
+            raise RecordingError(
+                f"input {i}, of {array.dtype}, takes no part in any operation: what its numbers "
+                "say (labels, an index) a list of operations cannot repeat for others"
+            )
     return Recording([Ref(i) for i in range(len(examples))], steps, outputs, results)
 
 

@@ -577,8 +577,8 @@ def _as_array(data: Any, dtype: Any, device: str | None) -> Array:
 
 
 def _restored(kind: type[Tensor], array: Array, requires_grad: bool, grad: Tensor | None) -> Tensor:
-    tensor = kind(array)
-    tensor.requires_grad_(requires_grad)
+    tensor = kind.__new__(kind)
+    Tensor.__init__(tensor, array, requires_grad)  # a Parameter's would ask for a gradient
     if requires_grad:
         tensor.grad = grad
     return tensor

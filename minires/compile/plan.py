@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from minires import writes
 from minires.compile.variant import Variant
 from minires.engine import raw
-from minires.recording import RecordingError, check_modules
+from minires.recording import RecordingError
+from minires.scalars import as_array
 
 MOST_SHAPES = 8
 """How many input shapes a plan remembers; the one that was not used for longest goes first."""
@@ -72,24 +74,25 @@ class Plan:
                 )
             if variant.modules != writes.modules:
                 self._check(variant)
-            return variant(*map(raw, inputs))
+            return variant(*map(as_array, map(raw, inputs)))
 
     def _check(self, variant: Variant) -> None:
         """Raise a StaleError if modules are in another mode now, or have other weights."""
         try:
-            check_modules(self.model)
+            differs = variant.differs()
         except RecordingError as error:
             raise StaleError(str(error)) from None
-        if gone := variant.replaced():
-            raise StaleError(f"{gone} is another tensor now: refresh() records the model anew")
+        if differs:
+            raise StaleError("the model does something else now: refresh() records it anew")
         variant.modules = writes.modules
 
     def _variant(self, *inputs: Any) -> Variant:
         """What has been prepared for inputs of these shapes, or is now."""
-        key = tuple((x.shape, x.dtype.char) for x in inputs)
+        arrays = list(map(as_array, map(raw, inputs)))
+        key = tuple((x.shape, x.dtype.char) for x in arrays)
         with self._lock:
             if key not in self._variants:
-                self._variants[key] = Variant(self.model, list(map(raw, inputs)))
+                self._variants[key] = Variant(self.model, arrays)
                 if len(self._variants) > MOST_SHAPES:
                     self._variants.popitem(last=False)
             self._variants.move_to_end(key)
@@ -99,10 +102,11 @@ class Plan:
         """Prepare the weights as they are now; record again only if others have replaced them."""
         with self._lock:
             for key, variant in self._variants.items():
-                if variant.replaced():
-                    self._variants[key] = Variant(self.model, variant.examples)
-                else:
-                    variant.build()
+                with suppress(RecordingError):  # in training mode, say: the next call tells
+                    if variant.differs():
+                        self._variants[key] = Variant(self.model, variant.examples)
+                        continue
+                variant.build()
 
     @property
     def independent(self) -> bool:

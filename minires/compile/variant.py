@@ -18,7 +18,7 @@ from minires.engine import make_tensor
 from minires.kernels.machinery.blocks import ranges
 from minires.kernels.machinery.threads import one_blas_thread, parallel
 from minires.markup import aligned
-from minires.recording import Leaf, Recording, RecordingError, model_leaves, record, same
+from minires.recording import Leaf, Recording, RecordingError, alike, record, same
 from minires.structures import mapped
 
 PIECES = 4
@@ -48,7 +48,7 @@ class Variant:
         self._model, self.examples, self._xp = model, examples, xp_of(*examples)
         self.modules = writes.modules
         self._shapes = [(a.shape, a.dtype) for a in examples]
-        drawn = [[_drawn(a, sign) for a in examples] for sign in (1, -1)]
+        drawn = [[_drawn(a, sign, i) for i, a in enumerate(examples)] for sign in (1, -1)]
         with one_blas_thread():
             self._recording = record(model, examples)
             pairs = [(inputs, record(model, inputs)) for inputs in (examples, *drawn)]
@@ -83,10 +83,10 @@ class Variant:
             rewrite(made, partial(self._note, made))
             self._free[length] = [self._walk(length)]
 
-    def replaced(self) -> str | None:
-        """A weight that is no longer the model's, if there is one."""
-        kept = {id(leaf.tensor) for leaf in model_leaves(self._model)}
-        return next((leaf.name for leaf, _ in self._leaves if id(leaf.tensor) not in kept), None)
+    def differs(self) -> bool:
+        """Whether the model does something else now, or with other tensors."""
+        recording, examples = self._recordings[min(self._recordings)]
+        return not alike(recording, record(self._model, examples))
 
     @property
     def in_pieces(self) -> bool:
@@ -161,9 +161,12 @@ class Variant:
         worst = 0.0
         for found, right in zip(self._run(inputs), wanted, strict=True):
             if not same(found, right):
-                difference, scale = (float(abs(a).max()) for a in (found - right, right))
+                xp = xp_of(right)
+                equal = (found == right) | ((found != found) & (right != right))  # NaN both
+                difference = float(abs(xp.where(equal, 0, found - right)).max())
+                scale = float(abs(xp.where(xp.isfinite(right), right, 0)).max())
                 allowed = TOLERANCE.get(right.dtype.name, 0.0) * scale
-                worst = max(worst, difference / allowed if allowed else np.inf)
+                worst = max(worst, difference / allowed if allowed and difference >= 0 else np.inf)
         return worst
 
     def __str__(self) -> str:
@@ -186,9 +189,9 @@ def _operations(recording: Recording) -> list[tuple[str, tuple[int, ...]]]:
     return [(step.op.name, step.shape) for step in recording.steps]
 
 
-def _drawn(example: Array, sign: int) -> Array:
+def _drawn(example: Array, sign: int, seed: int) -> Array:
     """Other numbers: normal ones with the example's mean, or its integers in another order."""
-    xp, rng = xp_of(example), np.random.default_rng(0)
+    xp, rng = xp_of(example), np.random.default_rng(seed)
     if example.dtype.kind != "f":
         order = rng.permutation(example.size)
         return example.reshape(-1)[xp.asarray(order)].reshape(example.shape)

@@ -128,7 +128,8 @@ class Walk:
 
     def _mean(self, step: Step, inputs: list[Any], out: Array) -> tuple[list[Job], Choice]:
         (x,), axis = inputs, step.constants.get("axis")
-        if x.ndim != 4 or axis not in ((1, 2), [1, 2]) or x.dtype == np.float16:
+        plain = x.ndim == 4 and x.dtype in (np.float32, np.float64) and x.flags.c_contiguous
+        if not plain or axis not in ((1, 2), [1, 2]):
             return self._any(step, inputs, out)
         N, H, W, C = x.shape
         share = xp_of(x).full((1, H * W), 1 / (H * W), x.dtype)

@@ -16,7 +16,8 @@ FEW = 256
 
 def total(x: Array, axis: Any = None, keepdims: bool = False) -> Array:
     """`x.sum(axis)` in x's dtype, added up in float32 if that is float16."""
-    half = x.dtype == np.float16
+    if x.dtype == np.float16:
+        return total(x.astype(np.float32), axis, keepdims).astype(np.float16)
     axes = range(x.ndim) if axis is None else [axis] if isinstance(axis, int) else axis
     reduced = [a % x.ndim for a in axes]
     kept = [a for a in range(x.ndim) if a not in reduced]
@@ -25,8 +26,8 @@ def total(x: Array, axis: Any = None, keepdims: bool = False) -> Array:
         shape = [1 if a in reduced else n for a, n in enumerate(x.shape)]
         rows = x.transpose(*reduced, *kept).reshape(-1, prod(x.shape[a] for a in kept))
         return _of_rows(rows).reshape(shape if keepdims else [x.shape[a] for a in kept])
-    found: Array = x.sum(axis=axis, keepdims=keepdims, dtype=np.float32 if half else None)
-    return found.astype(np.float16) if half else found
+    found: Array = x.sum(axis=axis, keepdims=keepdims)
+    return found
 
 
 def _of_rows(rows: Array) -> Array:

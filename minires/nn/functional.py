@@ -149,6 +149,8 @@ def batch_norm(
     ----------
     S. Ioffe and C. Szegedy, *Batch normalization*, ICML 2015, arXiv:1502.03167.
     """
+    if input.dtype.kind != "f":
+        raise TypeError(f"batch_norm wants floating images, got {input.dtype}")
     channels = input.shape[-1]
     like = next((t for t in (weight, bias, running_mean, running_var) if t is not None), None)
     if like is not None and like.shape != (channels,):
@@ -392,6 +394,8 @@ def cross_entropy(
     """
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing must be between 0 and 1, got {label_smoothing}")
+    if input.dtype.kind != "f":
+        input = input.astype(np.float32)
     logits = raw(input)
     if logits.ndim == 0:
         raise ValueError("cross_entropy wants logits (..., classes), got a single number")
@@ -454,6 +458,8 @@ def mse_loss(input: Tensor, target: Any, reduction: str = "mean") -> Tensor:
     ValueError
         If the shapes differ, or the reduction is unknown.
     """
+    if input.dtype.kind != "f":
+        input = input.astype(np.float32)
     if not hasattr(target, "shape"):
         target = Tensor(target, dtype=input.dtype, device=input.device)
     if tuple(input.shape) != tuple(target.shape):

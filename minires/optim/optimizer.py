@@ -59,6 +59,7 @@ class Optimizer(ABC):
         self.defaults = self.check_options(options)
         self.param_groups: list[ParamGroup] = []
         self.state: list[State] = []
+        self._holders: list[Tensor] = []  # whose state each is
 
         groups = _as_list(params, "params")
         if not any(isinstance(group, Mapping) for group in groups):
@@ -89,7 +90,9 @@ class Optimizer(ABC):
         DeviceError
             If a gradient is on another device than its parameter.
         """
-        for position, (parameter, group) in enumerate(self._parameters()):
+        parameters = list(self._parameters())
+        self._follow([parameter for parameter, _ in parameters])
+        for position, (parameter, group) in enumerate(parameters):
             if parameter.grad is None:
                 continue
             x, grad = parameter.array, parameter.grad.array
@@ -100,6 +103,13 @@ class Optimizer(ABC):
                 )
             self.update(x, grad, self.state[position], group)
             writes.note(x)
+
+    def _follow(self, parameters: list[Tensor]) -> None:
+        """Let each parameter's state follow it, if groups have been changed by hand."""
+        if list(map(id, parameters)) != list(map(id, self._holders)):
+            states = dict(zip(map(id, self._holders), self.state, strict=True))
+            self.state = [states.get(id(parameter), {}) for parameter in parameters]
+            self._holders = parameters
 
     def zero_grad(self) -> None:
         """Forget every parameter's gradient: `grad` becomes None."""
@@ -147,7 +157,7 @@ class Optimizer(ABC):
             seen[id(parameter)] = position
 
         self.param_groups.append({"params": parameters, **options})
-        self.state.extend({} for _ in parameters)
+        self._follow([parameter for parameter, _ in self._parameters()])
 
     def state_dict(self) -> dict[str, Any]:
         """A snapshot of everything but the parameters' values.
@@ -161,6 +171,7 @@ class Optimizer(ABC):
             are strings and the rest is lists and numbers: the arrays fit a `.npz` file and all
             else JSON, without loss.
         """
+        self._follow([parameter for parameter, _ in self._parameters()])
         groups = []
         first = 0
         for group in self.param_groups:
@@ -231,7 +242,7 @@ class Optimizer(ABC):
 
         for group, restored in zip(self.param_groups, options, strict=True):
             group.update(restored)
-        self.state = state
+        self.state, self._holders = state, [parameter for parameter, _ in self._parameters()]
 
     def with_weight_decay(self, x: Array, grad: Array, group: ParamGroup) -> Array:
         """`grad + weight_decay * x`, in working memory; `grad` itself if there is no decay."""

@@ -1,5 +1,6 @@
 """What is assigned to `.data` and `.grad`, or written into a tensor, and its gradient then."""
 
+import copy
 from collections import OrderedDict, namedtuple
 
 import numpy as np
@@ -178,3 +179,31 @@ def test_relu_of_long_doubles():
 def test_pooling_of_truth_values_is_refused():
     with pytest.raises(TypeError, match="max_pool2d wants numbers, got bool"):
         F.max_pool2d(Tensor(np.ones((1, 4, 4, 1), bool)), 2)
+
+
+def test_an_integer_parameter_is_copied():
+    table = nn.Parameter(np.array([1, 2]), requires_grad=False)
+    again = copy.deepcopy(table)
+    assert type(again) is nn.Parameter
+    assert not again.requires_grad
+    close(again, [1, 2])
+
+
+@pytest.mark.parametrize("kind", [lambda p: optim.SGD(p, lr=0.1, momentum=0.9), optim.Adam])
+def test_a_parameters_state_follows_it(kind):
+    """A parameter's steps are those that it would have had alone."""
+    a, b, alone = (nn.Parameter(np.ones(2, np.float32)) for _ in range(3))
+    both, single = kind([a, b]), kind([alone])
+    for step in range(4):
+        if step == 2:
+            both.param_groups[0]["params"].pop(0)
+        if step == 3:
+            both.param_groups[0]["params"].insert(0, nn.Parameter(np.ones(5, np.float32)))
+        for parameter in (b, alone):
+            parameter.grad = Tensor(np.array([1.0, 3.0], np.float32))
+        a.grad = Tensor(np.full(2, 100, np.float32))
+        both.step()
+        single.step()
+        close(b, alone)
+    restored = kind([nn.Parameter(np.ones(5, np.float32)), nn.Parameter(b.data.copy())])
+    restored.load_state_dict(both.state_dict())

@@ -238,3 +238,52 @@ def test_the_norm_of_half_precision_gradients():
     p.grad = Tensor(np.array([300.0], h))
     assert float(optim.clip_grad_norm_([p], 3.0)) == pytest.approx(300)
     close(p.grad, [3.0], rtol=1e-3)
+
+
+# ---------------------------------------------------------------------- integers, long sums
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int64])
+def test_losses_of_integers_do_not_wrap_round(dtype):
+    assert F.cross_entropy(Tensor(np.array([[5, 1, 2]], dtype)), np.array([0])).item() == (
+        pytest.approx(0.0659, abs=1e-4)
+    )
+    zero, far = np.array([0], dtype), np.array([100], dtype)
+    assert F.mse_loss(Tensor(zero), far).item() == 10000
+    assert F.mse_loss(Tensor(far), zero).item() == 10000
+
+
+def test_batch_norm_of_integers_is_refused():
+    images = Tensor(np.array([[0, 1, 2], [3, 1, 1]], np.uint8))
+    with pytest.raises(TypeError, match="batch_norm wants floating images, got uint8"):
+        F.batch_norm(images, None, None, training=True)
+
+
+@pytest.mark.parametrize(("dtype", "rtol"), [(h, 1e-3), (np.float32, 1e-5)])
+@pytest.mark.parametrize("axis", [0, (0, 1), (0, 2), 1])
+def test_long_sums_keep_their_digits(axis, dtype, rtol):
+    rng = np.random.default_rng(0)
+    array = rng.uniform(0.04, 0.06, (500, 700, 2)).astype(dtype)
+    wide = array.astype(np.float64)
+    for name in ("sum", "mean", "var", "std"):
+        found = getattr(Tensor(array), name)(axis=axis).numpy()
+        np.testing.assert_allclose(found, getattr(wide, name)(axis=axis), rtol)
+    b = Tensor(np.zeros(2, dtype), requires_grad=True)
+    (Tensor(array) + b).backward(Tensor(array))
+    np.testing.assert_allclose(b.grad.numpy(), wide.sum(axis=(0, 1)), rtol)
+    x = Tensor(array, requires_grad=True)
+    x.mean().backward(Tensor(np.full((), 1000, dtype)))
+    np.testing.assert_allclose(x.grad.numpy(), np.full(array.shape, 1000 / array.size), rtol)
+
+
+@pytest.mark.parametrize("function", [F.softmax, F.log_softmax])
+def test_float16_softmax_of_many_values(function):
+    x = np.random.default_rng(0).standard_normal((2, 70_000)).astype(h)
+    wanted = function(Tensor(x.astype(np.float32))).numpy()
+    np.testing.assert_allclose(function(Tensor(x)).numpy(), wanted.astype(h), 2e-3, 1e-7)
+
+
+def test_powers_with_unsigned_exponents():
+    x = Tensor([2.0, 3.0], requires_grad=True)
+    (x ** Tensor(np.array([0, 2], np.uint8))).sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), [0, 6])
