@@ -173,6 +173,8 @@ def predict_command(
             pixels = np.rint(grey).astype(np.uint8)[..., None]
         with no_grad():
             logits = predictor(Tensor(prepare(pixels)).to(device))
+            if logits.shape[-1] == 1:
+                raise ValueError(f"{weights} gives one number for an image, not one for each class")
             probabilities = F.softmax(logits).numpy()[0]
         if not np.isfinite(probabilities).all():
             raise NonFiniteError(f"{path}: {_NOT_FINITE}")

@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from minires.coursework.archives import (
@@ -27,6 +28,9 @@ from minires.files import whole
 
 DEEPEST = 30
 """Folders in folders, archives counted."""
+
+MOST_ENTRIES = 50_000
+"""Of a class: more is the whole disk, or somebody's home."""
 
 MOST_ARCHIVES = 3
 """Archives in archives."""
@@ -105,10 +109,16 @@ def entries(place: Path, box: Path, skip: Path | None = None) -> list[Entry]:
     Raises
     ------
     ValueError
-        If there is no such place.
+        If there is no such place, or more in it than any class hands in.
     """
     if place.is_dir():
-        return list(_in_folder(place, (), box, None if skip is None else whole(skip)))
+        all_of_it = _in_folder(place, (), box, None if skip is None else whole(skip))
+        found = list(islice(all_of_it, MOST_ENTRIES + 1))
+        if len(found) > MOST_ENTRIES:
+            raise ValueError(
+                f"{place} holds more than {MOST_ENTRIES:,} files: name the class's own"
+            )
+        return found
     if not place.exists():
         raise ValueError(f"{place} does not exist")
     entry = Entry((readable(place.name),), place, changed=_changed(place))
@@ -142,6 +152,7 @@ def _in_folder(
 ) -> Iterator[Entry]:
     try:
         found = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        device = folder.stat().st_dev
     except OSError as error:
         yield Entry(parts or (folder.name,), None, f"it cannot be read: {error.strerror}")
         return
@@ -158,6 +169,8 @@ def _in_folder(
                 yield Entry(own, None, "a hidden folder")
             elif len(own) > DEEPEST:
                 yield Entry(own, None, "too deep a folder")
+            elif path.lstat().st_dev != device:  # /proc, whose files may never end
+                yield Entry(own, None, "a folder on another file system")
             else:
                 yield from _in_folder(path, own, box, skip)
         elif item.is_file(follow_symlinks=False):

@@ -73,8 +73,12 @@ def _convolution(
     return windowed(windows, make)
 
 
+def _bias(config: Config, weights: Weights) -> Any:
+    return weights["bias"] if config.get("use_bias") else weights.get("bias")
+
+
 def _conv(config: Config, weights: Weights) -> nn.Module:
-    return _convolution(config, weights["kernel"], weights.get("bias"), config.get("groups", 1))
+    return _convolution(config, weights["kernel"], _bias(config, weights), config.get("groups", 1))
 
 
 def _depthwise(config: Config, weights: Weights) -> nn.Module:
@@ -83,7 +87,7 @@ def _depthwise(config: Config, weights: Weights) -> nn.Module:
         raise ValueError(f"weights of shape {filters.shape}, wanted four axes")
     kh, kw, channels, times = filters.shape
     return _convolution(
-        config, filters.reshape(kh, kw, 1, channels * times), weights.get("bias"), channels
+        config, filters.reshape(kh, kw, 1, channels * times), _bias(config, weights), channels
     )
 
 
@@ -91,13 +95,13 @@ def _separable(config: Config, weights: Weights) -> nn.Module:
     depthwise = {"depthwise_kernel": weights["depthwise_kernel"]}
     pointwise = weights["pointwise_kernel"]
     return nn.Sequential(
-        _depthwise(config, depthwise),
-        _convolution({"kernel_size": 1}, pointwise, weights.get("bias"), 1),
+        _depthwise({**config, "use_bias": False}, depthwise),
+        _convolution({"kernel_size": 1}, pointwise, _bias(config, weights), 1),
     )
 
 
 def _dense(config: Config, weights: Weights) -> nn.Module:
-    matrix, bias = weights["kernel"], weights.get("bias")
+    matrix, bias = weights["kernel"], _bias(config, weights)
     if matrix.ndim != 2:
         raise ValueError(f"weights of shape {matrix.shape}, wanted two axes")
     return set_values(
@@ -126,8 +130,8 @@ def _batch_norm(config: Config, weights: Weights) -> nn.Module:
     layer.axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
     return set_values(
         layer,
-        weight=weights.get("gamma"),
-        bias=weights.get("beta"),
+        weight=weights["gamma"] if config.get("scale") else weights.get("gamma"),
+        bias=weights["beta"] if config.get("center") else weights.get("beta"),
         running_mean=mean,
         running_var=weights["moving_variance"],
     )

@@ -43,8 +43,10 @@ def _counts(values: Any) -> tuple[int, ...]:
     return values
 
 
-def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> StoredTensor:
+def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *others: Any) -> StoredTensor:
     """A tensor, if it lies within its storage; its gradient's flag and hooks are left out."""
+    if len(others) > 2 and others[2]:
+        raise PickleError(f"a tensor is {shown(str(others[2]), 60)}, which is not known here")
     (offset,), shape, strides = _counts((offset,)), _counts(shape), _counts(strides)
     if not isinstance(storage, Storage) or len(shape) != len(strides):
         raise PickleError("a tensor's storage, shape and strides do not fit together")

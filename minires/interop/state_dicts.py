@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import nullcontext
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -190,7 +191,7 @@ def build(name: str, state: Mapping[str, Stored], head: bool = True) -> models.R
         everywhere = f"layer1.{int(bottleneck)}.downsample.0.weight" in state
         options = {"shortcut": "C" if everywhere else "B"}
     classes = last.shape[0] if last is not None and last.shape else None
-    with init.skipped():
+    with init.skipped() if head else nullcontext():  # a new classifier is drawn
         return models.create(name, classes, first.shape[1], **options)
 
 

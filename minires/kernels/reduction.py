@@ -50,6 +50,9 @@ def _of_rows(rows: Array) -> Array:
 @computed_in_float32(on="cpu and gpu")
 def mean(x: Array, *, axis: Any, keepdims: bool) -> Array:
     """The sum over `axis` divided by the count."""
+    if xp_of(x) is not np:  # in one launch
+        by_library: Array = x.mean(axis=axis, keepdims=keepdims)
+        return by_library
     found: Array = total(x, axis, keepdims) / prod(x.shape[a] for a in axis)
     return found
 

@@ -13,6 +13,7 @@ from minires.data import DataLoader, Dataset
 from minires.engine import no_grad
 from minires.nn import Module
 from minires.nn import functional as F
+from minires.optim.options import count
 from minires.tensors import Tensor
 from minires.training.predictor import Predictor
 
@@ -80,6 +81,7 @@ def evaluate(
     -------
     Evaluation
     """
+    count("batch_size", batch_size)
     predictor = Predictor(model, len(dataset), at_once=batch_size, compile=compile)
     return evaluate_with(predictor, dataset, transform, batch_size, on_batch)
 

@@ -112,8 +112,18 @@ def fit(
     if max_grad_norm is not None:
         number("max_grad_norm", max_grad_norm, "(0, inf]")
     _check_dataset("train", train)
+    if taken := {"epoch", "path", "model"} & set(metadata or {}):
+        raise ValueError(f"metadata has {', '.join(sorted(taken))}, which is kept by itself")
+    if not isinstance(optimizer, Optimizer | None):
+        raise TypeError(f"optimizer must be an Optimizer or None, got {optimizer!r}")
+    if not isinstance(schedule, Schedule | None):
+        raise TypeError(f"schedule must be a Schedule or None, got {schedule!r}")
+    if schedule is not None and schedule.optimizer is not optimizer:
+        raise ValueError("the schedule is another optimizer's: pass that one as optimizer")
     if resume and out is None:
         raise ValueError("resume wants the folder to go on from: pass out")
+    if isinstance(valid, np.generic):
+        valid = valid.item()
     if isinstance(valid, bool):
         raise TypeError(
             f"valid must be a dataset, a share, a number of images or None, got {valid}"

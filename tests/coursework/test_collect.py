@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from minires.coursework import archives
+from minires.coursework import archives, entries
 from minires.coursework.collect import UNDECIDED, collect
 from minires.coursework.entries import Entry
 from minires.coursework.platforms import submitters
@@ -543,3 +543,11 @@ def test_a_place_that_is_not_there(tmp_path, box):
 def test_results_inside_are_no_submissions(found, tmp_path):
     files = {"ada.ipynb": OURS, "out/results/04/ada.py": PYTHON}
     assert found(files, skip=tmp_path / "class" / "out") == {"ada": "ada.ipynb"}
+
+
+def test_the_whole_disk_is_no_class(tmp_path, monkeypatch):
+    for number in range(30):
+        (tmp_path / f"{number}.txt").write_text("")
+    monkeypatch.setattr(entries, "MOST_ENTRIES", 20)
+    with pytest.raises(ValueError, match="holds over 20 files"):
+        entries.entries(tmp_path, tmp_path / "box")

@@ -139,3 +139,12 @@ def test_a_state_of_something_else_says_what_it_holds(file):
         with pytest.raises(FileError, match=wanted) as caught:
             load_weights(file(state), target)
         assert "\n" not in str(caught.value)
+
+
+def test_a_new_classifier_is_drawn_not_left_as_memory_was(tmp_path):
+    whole, _ = torch_state(models.resnet8(3))
+    path = tmp_path / "headless.pth"
+    path.write_bytes(zipped({k: t for k, t in whole.items() if not k.startswith("fc.")}))
+    head = minires.load(path, "resnet8", head=False).fc
+    assert 0.01 < head.weight.numpy().std() < 1
+    assert abs(head.bias.numpy()).max() < 1
