@@ -549,5 +549,5 @@ def test_the_whole_disk_is_no_class(tmp_path, monkeypatch):
     for number in range(30):
         (tmp_path / f"{number}.txt").write_text("")
     monkeypatch.setattr(entries, "MOST_ENTRIES", 20)
-    with pytest.raises(ValueError, match="holds over 20 files"):
+    with pytest.raises(ValueError, match="holds more than 20 files"):
         entries.entries(tmp_path, tmp_path / "box")
