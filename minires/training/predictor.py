@@ -7,10 +7,10 @@ import warnings
 import numpy as np
 
 from minires.backend import Array
-from minires.compile import Plan, RecordingError, compile
+from minires.compile import Plan, compile
 from minires.engine import raw
 from minires.nn import Module
-from minires.recording import Recording, alike, record
+from minires.recording import Recording, RecordingError, alike, record
 from minires.tensors import Tensor
 
 AT_ONCE = 64
@@ -84,7 +84,8 @@ class Predictor:
         """Make the plan, or have it take in weights; anew where the model's Python has changed."""
         self._fresh = True
         try:
-            recording = record(self.model, [raw(x)[:1].repeat(2, axis=0)])
+            some = raw(x)[:1].repeat(min(self.at_once, 2), axis=0)
+            recording = record(self.model, [some])
             if self.plan is not None and self._recording and alike(self._recording, recording):
                 self.plan.refresh()
                 return
@@ -93,9 +94,10 @@ class Predictor:
             self.plan = compile(self.model, _filled_up(raw(x), self.at_once) if on_cpu else x)
             if on_cpu and self.at_once > 1 and not self.plan.independent:
                 self.plan, self._pays = None, False  # its batches must stay as they are
-        except RecordingError as error:
+        except ValueError as error:
             self.plan, self._pays = None, False
-            warnings.warn(f"the network is evaluated without a plan: {error}", stacklevel=2)
+            if isinstance(error, RecordingError):  # else the model says so by itself
+                warnings.warn(f"the network is evaluated without a plan: {error}", stacklevel=2)
 
 
 def _filled_up(images: Array, count: int) -> Tensor:
