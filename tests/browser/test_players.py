@@ -67,6 +67,7 @@ def recorded(player, step):
             label = getattr(part, "text", None)
             classes = f"{part.cls} {state.classes.get(part.key, '')}".split()
             classes += ["curve"] if hasattr(part, "points") else []
+            classes += ["mono"] if getattr(part, "mono", False) else []
             x, y = state.shift.get(part.key, (0, 0))
             moved = f"translate({x:g}px, {y:g}px)" if part.key in state.shift else ""
             text = None if label is None else state.text.get(part.key, label)
