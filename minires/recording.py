@@ -14,7 +14,7 @@ import numpy as np  # legacy random state, and comparing buffers
 from minires import random, writes
 from minires.backend import Array
 from minires.engine import Op, no_grad, raw
-from minires.nn.module import Module, Parameter
+from minires.nn.module import Module, Parameter, dotted
 from minires.observers import observe
 from minires.reachable import reachable
 from minires.source_lines import calling_line, line_of
@@ -206,7 +206,7 @@ def model_leaves(model: Any) -> list[Leaf]:
             continue
         for name, module in value.named_modules(prefix):
             tensors = module._parameters | module._buffers
-            found += [Leaf(_dotted(name, key), t) for key, t in tensors.items() if t is not None]
+            found += [Leaf(dotted(name, key), t) for key, t in tensors.items() if t is not None]
     return found
 
 
@@ -219,10 +219,6 @@ def check_modules(model: Any) -> None:
                 raise RecordingError(f"{where} is in training mode: call eval() first")
             if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
                 raise RecordingError(f"{where} has hooks, which a list of operations does not call")
-
-
-def _dotted(prefix: str, name: str) -> str:
-    return f"{prefix}.{name}" if prefix else name
 
 
 @contextmanager

@@ -84,7 +84,6 @@ class Plan:
             raise StaleError(str(error)) from None
         if differs:
             raise StaleError("the model does something else now: refresh() records it anew")
-        variant.modules = writes.modules
 
     def _variant(self, *inputs: Any) -> Variant:
         """What has been prepared for inputs of these shapes, or is now."""

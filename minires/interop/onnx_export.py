@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import collections
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from minires.interop.libraries import optional
 from minires.interop.onnx_graph import TO_FIRST, TO_LAST, Node, graph_type
 from minires.interop.onnx_network import OnnxNetwork
 from minires.interop.onnx_operations import Writer
+from minires.nn.modes import evaluating
 from minires.recording import record
 from minires.tensors import Tensor
 
@@ -147,7 +147,7 @@ class _Graph:
 def _recorded(model: nn.Module, input_shape: Sequence[int]) -> _Graph:
     """The graph of what a model does, which is written down for two images and for three."""
     parameter = next(model.parameters(), None)
-    with _evaluation(model):
+    with evaluating(model):
         images = [Tensor(np.ones((count, *input_shape), np.float32)) for count in (2, 3)]
         arrays = [raw(x if parameter is None else x.to(parameter.device)) for x in images]
         two, three = (record(model, [array]) for array in arrays)
@@ -170,7 +170,7 @@ def _taken(network: OnnxNetwork, input_shape: Sequence[int]) -> _Graph:
     nodes, weights = network.written()
     source, last, free = network.source, network.output, network.source.channels_last
     batch = source.lengths[0] if source.lengths else 0
-    with _evaluation(network), no_grad():
+    with evaluating(network), no_grad():
         image = Tensor(np.zeros((batch or 1, *input_shape), np.float32))
         parameter = next(network.parameters(), None)
         output = network(image if parameter is None else image.to(parameter.device))
@@ -191,15 +191,3 @@ def _taken(network: OnnxNetwork, input_shape: Sequence[int]) -> _Graph:
     weights = {names.get(name, name): array for name, array in weights.items()}
     shape = [None] * output.ndim  # which runtimes find, in ways that differ in rare cases
     return _Graph(written, weights, shape, opset=network.opset, batch=batch)
-
-
-@contextmanager
-def _evaluation(model: nn.Module) -> Iterator[None]:
-    """In the block all of the model is in evaluation mode; afterwards each module in its own."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training

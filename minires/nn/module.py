@@ -161,7 +161,7 @@ class Module:
                 continue
             seen.add(id(module))
             yield name, module
-            inside = [(_join(name, child), m) for child, m in module._modules.items()]
+            inside = [(dotted(name, child), m) for child, m in module._modules.items()]
             stack += reversed(inside)
 
     def modules(self) -> Iterator[Module]:
@@ -192,7 +192,7 @@ class Module:
         for prefix, module in self.named_modules():
             for name, value in module.__dict__[table].items():
                 if value is not None:
-                    yield _join(prefix, name), value
+                    yield dotted(prefix, name), value
 
     # ------------------------------------------------------------------ state
 
@@ -208,9 +208,9 @@ class Module:
             raise ValueError(f"{prefix} is a {type(self).__name__} that contains itself")
         for name, value in (self._parameters | self._buffers).items():
             if value is not None:
-                yield _join(prefix, name), value.detach()
+                yield dotted(prefix, name), value.detach()
         for name, module in self._modules.items():
-            yield from module._state(_join(prefix, name), (*around, self))
+            yield from module._state(dotted(prefix, name), (*around, self))
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> KeyMismatch:
         """Copy values in by name; all are checked before the first is copied.
@@ -367,7 +367,8 @@ class Module:
         return 0
 
 
-def _join(prefix: str, name: str) -> str:
+def dotted(prefix: str, name: str) -> str:
+    """The name of what is inside another."""
     return f"{prefix}.{name}" if prefix else name
 
 

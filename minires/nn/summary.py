@@ -10,6 +10,7 @@ import numpy as np  # for the input of zeros
 
 from minires.engine import no_grad
 from minires.markup import aligned
+from minires.nn.modes import evaluating
 from minires.tensors import Tensor
 
 
@@ -95,7 +96,6 @@ def summary(model: _Network, input_shape: tuple[int, ...]) -> Summary:
         called twice has two rows, its parameters counted in the first.
     """
     names = {id(module): name for name, module in model.named_modules()}
-    modes = [(module, module.training) for module in model.modules()]
     rows: list[Row] = []
     counted: set[int] = set()
 
@@ -120,14 +120,11 @@ def summary(model: _Network, input_shape: tuple[int, ...]) -> Summary:
     device = "cpu" if first is None else first.device
     shape = (1, *input_shape)
     try:
-        model.eval()
-        with no_grad():
+        with evaluating(model), no_grad():
             model(Tensor(np.zeros(shape, dtype)).to(device))
     finally:
         for remove in removers:
             remove()
-        for module, training in modes:
-            module.training = training
     parameters = list(model.parameters())
     return Summary(
         type(model).__name__,

@@ -12,8 +12,9 @@ from typing import Any
 
 from minires.engine import no_grad
 from minires.nn import BatchNorm1d, BatchNorm2d, Module
+from minires.nn.modes import evaluating
 from minires.tensors import Tensor
-from minires.training.evaluate import device_of_model, evaluating
+from minires.training.evaluate import device_of_model
 
 
 def update_bn(loader: Iterable[Any], model: Module) -> None:

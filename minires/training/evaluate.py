@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ from minires.data import DataLoader, Dataset
 from minires.engine import no_grad
 from minires.nn import Module
 from minires.nn import functional as F
+from minires.nn.modes import evaluating
 from minires.optim.options import count
 from minires.tensors import Tensor
 from minires.training.predictor import Predictor
@@ -37,18 +37,6 @@ def device_of_model(model: Module) -> str:
     """Where the model's parameters are."""
     first = next(model.parameters(), None)
     return "cpu" if first is None else first.device
-
-
-@contextmanager
-def evaluating(model: Module) -> Iterator[None]:
-    """In the block all of the model is in evaluation mode; afterwards each module in its own."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 def evaluate(

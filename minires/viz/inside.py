@@ -12,6 +12,7 @@ import minires
 from minires.backend import to_host
 from minires.engine import enable_grad, no_grad
 from minires.nn import Conv2d, Identity, Module
+from minires.nn.modes import evaluating
 from minires.tensors import Tensor
 from minires.training.evaluate import device_of_model
 from minires.viz.picture import Picture, new_figure
@@ -216,14 +217,12 @@ def _run(model: Module, x: Tensor, layer: str | None) -> tuple[Tensor, Tensor, s
     leaves = [m for m in model.modules() if not m._modules and not isinstance(m, Identity)]
     watched = leaves if layer is None else [names[layer]]
     removers = [m.register_forward_hook(keep) for m in watched]
-    modes = [(module, module.training) for module in model.modules()]
     try:
-        logits = model.eval()(x)
+        with evaluating(model):
+            logits = model(x)
     finally:
         for remove in removers:
             remove()
-        for module, training in modes:
-            module.training = training
     if not seen:
         raise ValueError("no layer gave an image (N, h, w, channels): name one with layer=")
     return (logits, *seen[-1])

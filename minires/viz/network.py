@@ -15,6 +15,7 @@ import numpy as np  # for an input of zeros
 from minires.backward import topological_order
 from minires.engine import Node, enable_grad
 from minires.nn import Module
+from minires.nn.modes import evaluating
 from minires.tensors import Tensor
 from minires.viz.layout import Layout, layered
 from minires.viz.player import Frame, Player, TooLargeError
@@ -156,7 +157,6 @@ def _spans(model: Module) -> Any:
     """In evaluation mode; lists (name, kind, first, last): the nodes' order in each leaf's call."""
     spans: list[tuple[str, str, int, int]] = []
     names = {id(module): name for name, module in model.named_modules()}
-    modes = [(module, module.training) for module in model.modules()]
     starts: list[int] = []
     removers = []
 
@@ -174,12 +174,11 @@ def _spans(model: Module) -> Any:
                 module.register_forward_hook(after),
             ]
     try:
-        yield (model.eval(), spans)[1]
+        with evaluating(model):
+            yield spans
     finally:
         for remove in removers:
             remove()
-        for module, training in modes:
-            module.training = training
 
 
 def _grouped(

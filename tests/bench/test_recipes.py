@@ -56,7 +56,6 @@ def test_the_pages_say_what_the_results_say():
     assert re.findall(r"\d[\d.,]* ?(%|s\b|seconds|minutes)", without_blocks(PAGE)) == []
 
 
-@pytest.mark.skipif("digits" not in recorded, reason="digits are being measured")
 def test_the_table_by_hand():
     some = pages.runs_of("digits")
     kernel, runs_of_it = next(iter(pages.by_kernel(some).items()))
