@@ -179,7 +179,7 @@ def _disagreements(
         ):
             yield f"{cell.name}: one {BEGIN} and one {END} are wanted"
     for question in found.values():
-        if not question.cases or not any(case.visible for case in question.cases):
+        if not any(case.visible for case in question.fixed_cases):
             yield f"{question.name} needs cases, and a visible one"
 
 

@@ -3,15 +3,17 @@
     DIR/student/NAME/NAME.ipynb          without solutions and hidden tests
     DIR/student/NAME/NAME.checks         the bundle's visible cases, for `minires check`
     DIR/instructor/NAME/NAME.ipynb       everything, in nbgrader's format
+    DIR/instructor/seed.txt              of which the hidden inputs are drawn: `course_seed`
     DIR/bundle/NAME.bundle               for `minires grade`
 
-Equal sources give equal bytes: cell ids come from names, and nothing holds a date.
+Equal sources and seeds give equal bytes: cell ids come from names, and nothing holds a date.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,9 +32,36 @@ from minires.files import atomic_write
 CHECKS = ".checks"
 
 
-def build(assignment: Assignment, folder: Path) -> Bundle:
+def course_seed(folder: Path, seed: int | None = None) -> int:
+    """The seed of the course that is built in a folder, kept in the instructor's part of it.
+
+    Without one that is given or kept it is random: 128 bits, which nobody guesses.
+
+    Raises
+    ------
+    ValueError
+        If another one is kept there, or the file holds none.
+    """
+    place = folder / "instructor" / "seed.txt"
+    kept = None
+    if place.exists():
+        try:
+            kept = int(place.read_text(encoding="ascii"))
+        except ValueError as error:
+            raise ValueError(f"{place} holds no seed, which is a whole number") from error
+    if seed is not None and kept is not None and seed != kept:
+        raise ValueError(
+            f"{folder} was built with another seed ({place}); build into another folder, or remove "
+            "that file to draw other hidden inputs"
+        )
+    chosen = seed if seed is not None else kept if kept is not None else secrets.randbits(128)
+    _write(place, f"{chosen}\n")
+    return chosen
+
+
+def build(assignment: Assignment, folder: Path, seed: int) -> Bundle:
     """Write everything of an assignment below a folder; the bundle is returned too."""
-    bundle = make_bundle(assignment)
+    bundle = make_bundle(assignment, seed)
     name = assignment.name
     _write(folder / "student" / name / f"{name}.ipynb", student_notebook(assignment))
     bundle.visible_only().save(folder / "student" / name / f"{name}{CHECKS}")

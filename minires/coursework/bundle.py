@@ -28,7 +28,7 @@ from minires.coursework.sandbox import Limits
 from minires.coursework.values import plain
 from minires.files import atomic_write
 
-FORMAT = 2
+FORMAT = 3
 SUFFIX = ".bundle"
 OTHER_VERSION = (
     "a bundle of another version of minires: build it again (minires coursework build DIR)"
@@ -204,8 +204,14 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def make_bundle(assignment: Assignment) -> Bundle:
+def make_bundle(assignment: Assignment, seed: int = 0) -> Bundle:
     """Run an assignment's answers and mistakes.
+
+    Parameters
+    ----------
+    assignment : Assignment
+    seed : int
+        The course's, of which hidden inputs are drawn; 0 is known to everybody.
 
     Raises
     ------
@@ -216,11 +222,11 @@ def make_bundle(assignment: Assignment) -> Bundle:
         assignment.name,
         assignment.title,
         {cell.name: cell.source for cell in assignment.given()},
-        [_graded(assignment, question) for question in assignment.questions.values()],
+        [_graded(assignment, question, seed) for question in assignment.questions.values()],
     )
 
 
-def _graded(assignment: Assignment, question: Question) -> GradedQuestion:
+def _graded(assignment: Assignment, question: Question, seed: int) -> GradedQuestion:
     cases = [
         GradedCase(
             case.name,
@@ -229,7 +235,7 @@ def _graded(assignment: Assignment, question: Question) -> GradedQuestion:
             dict(case.arguments),
             _expected(assignment, question, case),
         )
-        for case in question.cases
+        for case in question.cases(seed)
     ]
     parts = [assignment.solution(name) for name in question.needs]
     graded = GradedQuestion(

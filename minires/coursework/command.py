@@ -17,7 +17,7 @@ from minires.coursework.assignment import (
     load_assignments,
     question_names,
 )
-from minires.coursework.build import CHECKS, build
+from minires.coursework.build import CHECKS, build, course_seed
 from minires.coursework.bundle import SUFFIX, Bundle, load_bundle, make_bundle
 from minires.coursework.collect import UNDECIDED, Collected, collect
 from minires.coursework.grade import grade_file
@@ -78,10 +78,22 @@ def build_command(
     folder: Annotated[Path, typer.Argument(help="Where to write.")],
     source: SourceOption = None,
     assignment: Annotated[str | None, typer.Option(metavar="NAME", help="Only this one.")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="The course's secret, of which hidden inputs are drawn; kept in "
+            "FOLDER/instructor. [default: the one kept there, else a random one]",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Write the students' notebooks, the instructor's, and the bundles for grading."""
-    for one in load_assignments(source, assignment):
-        bundle = build(one, folder)
+    wanted = load_assignments(source, assignment)
+    seed = course_seed(folder, seed)
+    for one in wanted:
+        bundle = build(one, folder, seed)
         count = len(bundle.questions)
         cases = sum(len(question.cases) for question in bundle.questions)
         print(f"{one.name}: {count} questions, {bundle.points:g} points, {cases} tests")

@@ -7,6 +7,11 @@
     draw = Draws(seed=2)
     relu_backward.case("both signs", draw.normal(3, 4), draw.normal(3, 4), visible=True)
 
+    @relu_backward.hidden("zeros in x")            # drawn anew for each course
+    def zeros(draw):
+        shape = draw.size(1, 4), draw.size(1, 5)
+        return draw.normal(*shape), draw.normal(*shape) * draw.integers(*shape, below=2)
+
     relu_backward.mistake(38, "identity", "...", "g * (x > 0)", "g")
 
     @relu_backward.correct("loops")
@@ -18,11 +23,12 @@ Nothing of this runs when work is graded: `bundle` runs it once and stores what 
 from __future__ import annotations
 
 import ast
+import hashlib
 import inspect
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -50,6 +56,25 @@ class Case:
     name: str
     arguments: dict[str, Any]
     visible: bool
+    weight: float
+
+
+@dataclass(frozen=True)
+class HiddenCase:
+    """A hidden test of which a course draws the inputs by itself, from its secret seed.
+
+    The hidden cases of a question together are its domain: the inputs for which it must be right.
+
+    Attributes
+    ----------
+    name : str
+    draw : callable
+        `Draws` to the arguments, in the order of the answer's parameters.
+    weight : float
+    """
+
+    name: str
+    draw: Callable[[Draws], Sequence[Any]]
     weight: float
 
 
@@ -161,14 +186,36 @@ class Question:
     limits: Limits
     needs: tuple[str, ...]
     driver: str | None = None
-    cases: list[Case] = field(default_factory=list)
+    fixed_cases: list[Case] = field(default_factory=list)
+    hidden_cases: list[HiddenCase] = field(default_factory=list)
     mistakes: list[Variant] = field(default_factory=list)
     correct_ways: list[Variant] = field(default_factory=list)
 
     def case(self, name: str, *arguments: Any, visible: bool = False, weight: float = 1.0) -> None:
         """Add a test: the arguments in the order of the answer's parameters."""
-        bound = inspect.signature(self.answer).bind(*arguments)
-        self.cases.append(Case(name, dict(bound.arguments), visible, weight))
+        self.fixed_cases.append(Case(name, self._named(arguments), visible, weight))
+
+    def hidden(self, name: str, *, weight: float = 1.0) -> Callable[[Function], Function]:
+        """Add a hidden test: the decorated function draws its arguments from a `Draws`."""
+
+        def declare(draw: Function) -> Function:
+            self.hidden_cases.append(HiddenCase(name, draw, weight))
+            return draw
+
+        return declare
+
+    def cases(self, seed: int | None) -> list[Case]:
+        """All tests of a course with this seed; None leaves those out that are drawn."""
+        drawn = [] if seed is None else [self.drawn(case, seed) for case in self.hidden_cases]
+        return self.fixed_cases + drawn
+
+    def drawn(self, case: HiddenCase, *key: int) -> Case:
+        """A hidden test as it is for a key. Each has numbers of its own, whatever stands beside."""
+        arguments = case.draw(Draws.keyed(self.name, case.name, *key))
+        return Case(case.name, self._named(arguments), visible=False, weight=case.weight)
+
+    def _named(self, arguments: Sequence[Any]) -> dict[str, Any]:
+        return dict(inspect.signature(self.answer).bind(*arguments).arguments)
 
     def mistake(self, number: int, name: str, hint: str, old: str, new: str) -> None:
         """Add a known mistake: the solution with `new` for `old`, which must occur once."""
@@ -253,6 +300,19 @@ class Draws:
 
     def __init__(self, seed: int) -> None:
         self._state = seed
+
+    @classmethod
+    def keyed(cls, *key: int | str) -> Self:
+        """A stream for each key; who knows some streams cannot tell the others."""
+        return cls(int.from_bytes(hashlib.sha256(repr(key).encode()).digest()[:8], "big"))
+
+    def size(self, least: int, most: int) -> int:
+        """A whole number from `least` to `most`, both included."""
+        return least + int(self.integers(below=most - least + 1))
+
+    def choice(self, *options: Any) -> Any:
+        """One of the options."""
+        return options[self.size(0, len(options) - 1)]
 
     def integers(self, *shape: int, below: int) -> Any:
         """Whole numbers from 0 to `below` - 1, int64."""

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from small_assignment import GRADING, SOURCE, write
 
@@ -14,7 +15,7 @@ from minires.coursework.assignment import (
     load_assignment,
     load_assignments,
 )
-from minires.coursework.build import build, instructor_notebook, student_notebook
+from minires.coursework.build import build, course_seed, instructor_notebook, student_notebook
 from minires.coursework.bundle import Bundle, make_bundle
 
 NAMES = [path.parent.name for path in sorted(assignments_folder().glob("*/grading.py"))]
@@ -25,10 +26,37 @@ def files(folder):
 
 
 def test_equal_sources_give_equal_bytes(tmp_path, assignment):
-    build(assignment, tmp_path / "a")
-    build(load_assignment(assignments_folder() / assignment.name), tmp_path / "b")
+    build(assignment, tmp_path / "a", 5)
+    build(load_assignment(assignments_folder() / assignment.name), tmp_path / "b", 5)
     assert files(tmp_path / "a") == files(tmp_path / "b")
     assert len(files(tmp_path / "a")) == 4
+
+
+def test_courses_share_no_hidden_input_but_all_that_students_see(tmp_path):
+    grading = GRADING + (
+        '\n@double.hidden("a row")\ndef row(draw):\n    return [draw.normal(draw.size(2, 5))]\n'
+    )
+    small = load_assignment(write(tmp_path / "08_new", grading=grading))
+    for seed in (5, 6):
+        build(small, tmp_path / str(seed), seed)
+    one, other = files(tmp_path / "5"), files(tmp_path / "6")
+    assert [path.name for path in one if one[path] != other[path]] == ["08_new.bundle"]
+    hidden = [make_bundle(small, seed).questions[0].cases[1] for seed in (5, 6)]
+    assert [case.name for case in hidden] == ["a row", "a row"]
+    assert not np.array_equal(hidden[0].arguments["x"], hidden[1].arguments["x"])
+    assert (hidden[0].expected[0] == 2 * hidden[0].arguments["x"]).all()
+
+
+def test_a_course_keeps_its_seed(tmp_path):
+    first = course_seed(tmp_path / "a")
+    assert course_seed(tmp_path / "a") == first != course_seed(tmp_path / "b")
+    assert first.bit_length() > 64
+    assert course_seed(tmp_path / "c", 7) == course_seed(tmp_path / "c") == 7
+    with pytest.raises(ValueError, match="was built with another seed"):
+        course_seed(tmp_path / "c", 8)
+    (tmp_path / "c" / "instructor" / "seed.txt").write_text("seven")
+    with pytest.raises(ValueError, match="holds no seed"):
+        course_seed(tmp_path / "c")
 
 
 def source_lines(cells):
@@ -83,7 +111,7 @@ def test_the_visible_checks_pass_with_the_solutions(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_questions_have_cases_mistakes_and_five_right_ways(name):
     for question in load_assignment(assignments_folder() / name).questions.values():
-        assert len(question.cases) >= 2
+        assert len(question.cases(0)) >= 2
         assert len(question.mistakes) >= 3
         assert len(question.correct_ways) >= 5
         numbers = [mistake.number for mistake in question.mistakes]
@@ -176,11 +204,11 @@ def test_students_get_visible_cases_only(bundle):
 def test_mistakes_of_authors_are_told(tmp_path, source, grading, text):
     folder = write(tmp_path / "08_new", source, grading)
     with pytest.raises(AssignmentError, match=text):
-        build(load_assignment(folder), tmp_path / "out")
+        build(load_assignment(folder), tmp_path / "out", 0)
 
 
 def test_a_new_assignment_takes_two_files(tmp_path):
-    bundle = build(load_assignment(write(tmp_path / "08_new")), tmp_path / "out")
+    bundle = build(load_assignment(write(tmp_path / "08_new")), tmp_path / "out", 0)
     assert bundle.title == "Doubling"
     # the one case cannot tell 2 * 2 from 2 + 2, which `minires coursework mutants` would say
     assert bundle.questions[0].mistakes[0].outputs[0][0].tolist() == [4.0]

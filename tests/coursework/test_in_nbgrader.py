@@ -10,7 +10,7 @@ from minires.coursework.build import build, instructor_notebook, student_noteboo
 
 @pytest.fixture
 def built(assignment, tmp_path, monkeypatch, sandboxed):
-    build(assignment, tmp_path)
+    build(assignment, tmp_path, 0)
     monkeypatch.setenv("MINIRES_COURSEWORK", str(tmp_path / "bundle"))
     if not sandboxed:
         monkeypatch.setenv("MINIRES_UNSAFE_NO_SANDBOX", "1")

@@ -37,7 +37,7 @@ def course(tmp_path_factory, request):
     """A course with four submissions: the solution, the blank, a known mistake, a faked module."""
     root = tmp_path_factory.mktemp("course")
     assignment = load_assignments(name=NAME)[0]
-    build(assignment, root / "built")
+    build(assignment, root / "built", 0)
     (root / "nbgrader_config.py").write_text(CONFIG.format(root=str(root)) + request.param)
     solved = (root / "built" / "instructor" / NAME / f"{NAME}.ipynb").read_text()
     place(root, "source", solved)
