@@ -45,7 +45,9 @@ def test_the_mean_over_the_batches_whatever_was_there(seed, count, kind, momentu
     mean = np.mean([rows.mean(axis=0) for rows in flat], axis=0)
     var = np.mean([rows.var(axis=0, ddof=1) for rows in flat], axis=0)
     np.testing.assert_allclose(norm.running_mean.numpy(), mean, rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(norm.running_var.numpy(), var, rtol=1e-4)
+    # in float32 the deviations from a mean that is far from 0 carry its rounding
+    square = np.mean([(rows**2).mean(axis=0) for rows in flat], axis=0)
+    assert (abs(norm.running_var.numpy() - var) <= 1e-4 * var + 1e-6 * square).all()
     assert (norm.momentum, norm.num_batches_tracked.item()) == (momentum, 0)
 
 
