@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 DOCS = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(DOCS.parent))
 
-from benchmarks import layers, markdown, plot, story  # noqa: E402
+from benchmarks import inference, layers, markdown, plot, story  # noqa: E402
 from benchmarks.results import Results  # noqa: E402
 from minires.bench.measure import OURS, PYTORCH  # noqa: E402
 from minires.bench.report import Row, amount  # noqa: E402
@@ -32,6 +32,7 @@ from minires.kernels.machinery import threads  # noqa: E402
 PAGE = DOCS / "where-the-time-goes.md"
 IMAGES = DOCS / "images"
 RESULTS = DOCS.parent / "benchmarks" / "results" / "xeon-2-cores.json"
+COMPILED = Results.read(DOCS.parent / "benchmarks" / "results" / "epyc-2-threads.json")
 
 BLUE, ORANGE, GREY, RED = plot.BLUE, plot.ORANGE, plot.GREY, plot.RED
 COLOURS = (BLUE, "#74b3e3", ORANGE, "#f0b878", GREY)
@@ -242,7 +243,23 @@ def growth_table() -> str:
     return "\n".join(lines)
 
 
-def machine() -> str:
+def compiled_table() -> str:
+    """Plans beside eager code, PyTorch and its compilers, and ONNX Runtime."""
+    eager, ours, torch, onnx = OURS, inference.COMPILED, PYTORCH[1], inference.ONNX_RUNTIME
+    contestants = (eager, ours, torch, inference.FROZEN, inference.TORCH_COMPILE, onnx)
+    heads = [*(c.name for c in contestants), "of eager", "of PyTorch", "of ONNX Runtime"]
+    lines = [machine(COMPILED), "", f"| | {' | '.join(heads)} |", "|---|" + "---:|" * len(heads)]
+    for row in COMPILED.rows.values():
+        if ours.name in row.figures:
+            cells = [amount(row.figures[c.name].median, row.unit) for c in contestants]
+            over = (row.over((ours.name,), (c.name,)) for c in (eager, torch, onnx))
+            cells += [f"{ratio:.2f}" for ratio in over if ratio is not None]
+            lines.append(f"| {row.words} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def machine(results: Results = results) -> str:
+    """Whose figures these are."""
     facts = results.machine
     versions = [results.contestants[c.name] for c in (OURS, PYTORCH[0])]
     dates = sorted(date[:10] for date in results.dates.values())
@@ -281,6 +298,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "networks": network_table,
     "settings": settings_table,
     "parts": parts_table,
+    "compiled": compiled_table,
     "growth": growth_table,
 }
 """What the page's marked blocks hold."""

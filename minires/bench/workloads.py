@@ -63,13 +63,13 @@ def _network(
 
 
 NETWORKS = (
-    _network("resnet20_step", "step", "resnet20", 128, "ResNet-20 training step", 1.5, 1.0),
+    _network("resnet20_step", "step", "resnet20", 128, "ResNet-20 training step", 1.35, 1.0),
     _network("resnet20_inference", "inference", "resnet20", 128, "ResNet-20 inference", 1.7, 1.0),
     _network("resnet18_inference_8", "inference", "resnet18", 8, "ResNet-18 inference", 1.15, 0.85),
     _network("resnet18_inference_1", "inference", "resnet18", 1, "ResNet-18 inference", 1.5, 1.0),
     _network("resnet50_inference_8", "inference", "resnet50", 8, "ResNet-50 inference", 1.3, 1.0),
     _network("resnet50_inference_1", "inference", "resnet50", 1, "ResNet-50 inference"),
-    _network("resnet18_step", "step", "resnet18", 8, "ResNet-18 training step", 1.4, 1.0),
+    _network("resnet18_step", "step", "resnet18", 8, "ResNet-18 training step", 1.2, 1.0),
     Workload(Task("scalars", "scalars", length=1000), "1,000 scalar ops, both ways", 1.2, 0.8),
     _network(
         "resnet20_memory",

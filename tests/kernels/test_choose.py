@@ -57,11 +57,11 @@ def test_winograd_down_the_image_alone_for_few_channels(C, O):
     assert set(names(*shapes, padding=(1, 1)).values()) == {"winograd1d"}
 
 
-def test_few_channels_in_float64_are_not_lowered():
+def test_few_channels_otherwise_are_lowered():
     shapes = (128, 32, 32, 16), (3, 3, 16, 16)
     chosen = names(*shapes, padding=(1, 1), dtype=np.float64)
-    assert set(chosen.values()) == {"interleaved"}
-    assert names((8, 32, 32, 16), (5, 5, 16, 16))["forward"] == "interleaved"
+    assert set(chosen.values()) == {"im2col"}
+    assert names((8, 32, 32, 16), (5, 5, 16, 16))["forward"] == "im2col"
 
 
 def test_few_channels_on_a_gpu_where_launches_count():
@@ -71,10 +71,7 @@ def test_few_channels_on_a_gpu_where_launches_count():
 
 def test_strides_over_few_channels():
     stem = names((8, 224, 224, 3), (7, 7, 3, 64), stride=(2, 2), padding=(3, 3))
-    assert (stem["forward"], stem["dw"]) == ("mec", "im2col")
-    low = names((8, 14, 14, 3), (7, 7, 3, 64), stride=(2, 2), padding=(3, 3))
-    apart = names((8, 224, 224, 3), (2, 2, 3, 64), stride=(2, 2))
-    assert low["forward"] == apart["forward"] == "im2col"
+    assert set(stem.values()) == {"im2col"}
 
 
 def test_every_choice_has_a_reason():
@@ -116,11 +113,6 @@ def test_an_unknown_name():
         ("winograd2", (3, 3, 4, 6), {"dilation": (2, 1)}, "a dilation of 1"),
         ("rows", (3, 3, 4, 6), {"stride": (1, 2)}, "a stride of 1"),
         ("rows", (3, 3, 2, 6), {"groups": 2}, "one group, not 2"),
-        ("interleaved", (3, 3, 4, 6), {"stride": (2, 1)}, "a stride of 1"),
-        ("interleaved", (3, 3, 4, 6), {"dilation": (1, 2)}, "without holes, not a dilation of 2"),
-        ("interleaved", (3, 3, 2, 6), {"groups": 2}, "one group, not 2"),
-        ("mec", (3, 3, 4, 6), {"dilation": (2, 1)}, "without holes down, not a dilation of 2"),
-        ("mec", (3, 3, 2, 6), {"groups": 2}, "one group, not 2"),
         ("pointwise", (3, 3, 4, 6), {}, "a 1x1 kernel, not 3x3"),
         ("depthwise", (3, 3, 4, 6), {}, "one channel and one filter to a group"),
     ],
@@ -149,6 +141,5 @@ def test_a_strided_gradient_in_parts_that_an_algorithm_cannot_do():
 
 def test_names_and_functions_go_together():
     assert set(choose.ALGORITHMS) == {
-        "im2col", "rows", "interleaved", "mec", "pointwise", "depthwise",
-        "winograd1d", "winograd2", "winograd4",
+        "im2col", "rows", "pointwise", "depthwise", "winograd1d", "winograd2", "winograd4",
     }  # fmt: skip

@@ -77,8 +77,6 @@ def there(value: Any, tensor: Tensor) -> Any:
 CONVOLUTIONS = {  # by algorithm: channels, filters, kernel, groups
     "im2col": (4, 6, (3, 2), 2),
     "rows": (4, 6, (3, 2), 1),
-    "interleaved": (4, 6, (3, 2), 1),
-    "mec": (4, 6, (3, 2), 1),
     "pointwise": (4, 6, (1, 1), 1),
     "depthwise": (4, 4, (3, 2), 4),
     "winograd1d": (4, 6, (3, 2), 1),

@@ -6,8 +6,8 @@ To read in this order:
 - `reference`: the definition, as loops;
 - `im2col`: every window a row of a matrix, which does any shape, with `grouped` and `col2im`;
 - `pointwise` and `depthwise`: 1x1 kernels, and one filter a channel;
-- `interleaved`, `mec`: less copying, or none; `gpu_rows`: few large launches, for a GPU;
-- `toom_cook`, `winograd`, `winograd_1d`: fewer multiplications;
+- `gpu_rows`: few large launches, for a GPU;
+- `toom_cook`, `winograd`, `winograd_1d` with `turns`: fewer multiplications;
 - `strided_gradient`: the gradient of the input as convolutions of stride 1;
 - `choose`: which algorithm computes what, and why;
 - `constant_weights`: the same where weights stay as they are, for `compile`;

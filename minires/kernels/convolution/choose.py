@@ -19,8 +19,6 @@ from minires.kernels.convolution import (
     depthwise,
     gpu_rows,
     im2col,
-    interleaved,
-    mec,
     pointwise,
     winograd,
     winograd_1d,
@@ -111,14 +109,6 @@ def _winograd(m: int) -> Algorithm:
 ALGORITHMS: dict[str, Algorithm] = {
     "im2col": Algorithm(im2col.correlate, im2col.weight_gradient, lambda problem: None),
     "rows": Algorithm(gpu_rows.correlate, gpu_rows.weight_gradient, _of_kernel(gpu_rows.why_not)),
-    "interleaved": Algorithm(
-        interleaved.correlate, interleaved.weight_gradient, _of_kernel(interleaved.why_not)
-    ),
-    "mec": Algorithm(
-        mec.correlate,
-        im2col.weight_gradient,  # whose products are longer: it has less to add up
-        _of_kernel(mec.why_not),
-    ),
     "pointwise": Algorithm(
         pointwise.correlate, pointwise.weight_gradient, _of_kernel(pointwise.why_not)
     ),
@@ -238,28 +228,17 @@ def _best(problem: Problem, task: Pass) -> Choice:
         share = {2: "four ninths", 4: "a quarter"}[m]
         return Choice(f"winograd{m}", f"3x3 in float32, many channels: {share} of the products")
     inner = problem.filters if task == "dx" else problem.channels
-    if problem.device == "cpu":
-        if interleaved.why_not(problem.kernel, problem.geometry) is None and inner <= 64:
-            return Choice("interleaved", "with few channels, lowering costs as much as the product")
-        if task == "forward" and _mec_pays(problem):
-            return Choice("mec", "few channels: windows above each other share their lowering")
-    elif gpu_rows.why_not(problem.kernel, problem.geometry) is None and 8 <= inner <= 32:
+    on_gpu = problem.device != "cpu"
+    if on_gpu and gpu_rows.why_not(problem.kernel, problem.geometry) is None and 8 <= inner <= 32:
         return Choice("rows", "on a GPU, few large launches; lowering as little as they allow")
     return Choice("im2col", "one product with long rows, whatever the stride")
-
-
-def _mec_pays(problem: Problem) -> bool:
-    if mec.why_not(problem.kernel, problem.geometry) is not None or problem.channels > 16:
-        return False
-    overlapping = -(-problem.kernel[0] // problem.geometry.stride[0])
-    return overlapping > 1 and problem.size[0] >= 8 * overlapping  # or the matrices are too low
 
 
 def _winograd_1d_pays(problem: Problem, task: Pass) -> bool:
     if winograd_1d.why_not(problem.kernel, problem.geometry) is not None or problem.device != "cpu":
         return False
     fewest, product = min(problem.channels, problem.filters), problem.channels * problem.filters
-    most = 64 if task == "dw" else 128  # or the matrices would be low, or copied; see `interleaved`
+    most = 64 if task == "dw" else 128  # or the matrices would be low, or copied; see `turns`
     few = fewest <= 32 or product <= most * most
     return few and problem.size[0] > 2 and np.dtype(problem.dtype) == np.float32
 

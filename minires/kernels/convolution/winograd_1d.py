@@ -6,7 +6,7 @@ Four rows of outputs, one below the other, need six input rows d and the three r
 
 where * lets each of six rows meet its own row of the kernel: six such products instead of the
 twelve of the definition. BT d are rows of an image like any others. Across them, therefore, the
-windows are taken in turns, as in `interleaved`, and nothing is gathered or spread: each transform
+windows are taken in turns, see `turns`, and nothing is gathered or spread: each transform
 is a product of a small matrix with whole rows, read and written where they lie. The tiles of
 `winograd` save twice as many multiplications and move each number twice as often; of few channels
 the moving decides. Source of the identity: Lavin and Gray 2015, arXiv:1509.09308, section 3.
@@ -22,8 +22,8 @@ from typing import Any
 
 from minires.backend import Array, device_of, xp_of
 from minires.kernels.convolution.geometry import ConvGeometry
-from minires.kernels.convolution.interleaved import Turns, in_turns, interleaved
 from minires.kernels.convolution.toom_cook import Matrices, matrices
+from minires.kernels.convolution.turns import Turns, by_turns, in_turns
 from minires.kernels.machinery.blocks import FEWEST, Block, Pair, blocks
 from minires.kernels.machinery.epilogue import Epilogue
 from minires.kernels.machinery.padding import outside
@@ -75,7 +75,7 @@ def correlate_prepared(
         turns = in_turns(KW, n * tiles * row, C * O)
         windows = _windows(x, xp, block, turns, Wo, geometry)
         products = scratch(xp, "products", (M + 2, turns.windows, O), out.dtype)
-        xp.matmul(windows, taps, out=interleaved(products, turns))
+        xp.matmul(windows, taps, out=by_turns(products, turns))
         by_tile = products[:, : n * tiles * row].reshape(M + 2, n, tiles, row * O)
         outputs = block.times(M, out.shape[1])
         _up(xp, maps.output, by_tile[..., : Wo * O], outputs.of(out))
@@ -99,7 +99,7 @@ def weight_gradient(x: Array, g: Array, kernel_size: Pair, geometry: ConvGeometr
         _down(xp, maps.output.T, block.times(M, g.shape[1]).of(g), 0, by_tile[:, :, :, :Wo])
         by_tile[:, :, :, Wo:] = 0  # nobody's windows meet zeros
         spread[:, n * tiles * row :] = 0
-        products = xp.matmul(windows.swapaxes(-1, -2), interleaved(spread, turns))
+        products = xp.matmul(windows.swapaxes(-1, -2), by_turns(spread, turns))
         total += products.sum(axis=(1, 2))
 
     pieces = _blocks(xp, g.shape, C, KW)
