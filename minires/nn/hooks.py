@@ -6,8 +6,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from minires import ops
-from minires.engine import Node
+from minires.backend import Array
+from minires.engine import Node, op
 from minires.errors import BackwardError
 from minires.structures import leaves, mapped
 from minires.tensors import Tensor
@@ -26,7 +29,8 @@ def run_with_backward_hooks(
     outputs = leaves(out)
     if not any(_wants_grad(o) for o in outputs):
         return out
-    watched = tuple(_view(o) if _wants_grad(o) else o for o in outputs)
+    gate = Tensor(np.zeros((), np.float32), requires_grad=True)
+    watched = tuple(_behind(o, gate) if _wants_grad(o) else o for o in outputs)
     grad_input: list[Tensor | None] = [None] * len(args)
     grad_output: list[Tensor | None] = [None] * len(outputs)
     behind = _inputs_behind(inside, watched)
@@ -36,7 +40,7 @@ def run_with_backward_hooks(
 
     def call() -> None:
         gradients = tuple(grad_input), tuple(grad_output)
-        grad_input[:] = [None] * len(grad_input)  # for another walk through a retained graph
+        grad_input[:] = [None] * len(grad_input)  # for another pass through a retained graph
         grad_output[:] = [None] * len(grad_output)
         waiting.clear()
         coming.update(all_outputs)
@@ -47,8 +51,8 @@ def run_with_backward_hooks(
                     "would not be used: to change a gradient, register a hook on a tensor"
                 )
 
-    # The walk is at the youngest node first, so at every output that it will come to before any
-    # input: from then on it is known which inputs to wait for.
+    # The backward pass is at the youngest node first, so at every output that it will come to
+    # before the gate, and there before any input: it is known then which inputs to wait for.
     def at_output(i: int, g: Tensor) -> None:
         grad_output[i] = g
         coming.discard(i)
@@ -62,6 +66,11 @@ def run_with_backward_hooks(
         if not waiting:
             call()
 
+    def at_gate(g: Tensor) -> None:
+        if not waiting and coming != all_outputs:  # the others are not part of what was computed
+            call()
+
+    gate.register_hook(at_gate)
     for i, o in enumerate(watched):
         if _wants_grad(o):
             o.register_hook(partial(at_output, i))
@@ -96,3 +105,14 @@ def _wants_grad(value: Any) -> bool:
 
 def _view(x: Tensor) -> Tensor:
     return ops.reshape(x, shape=x.shape)
+
+
+@op
+def _behind(x: Array, gate: Array) -> Array:
+    """`x`; a backward pass is at `gate` when it has been at all that was put behind it."""
+    return x.reshape(x.shape)
+
+
+@_behind.vjp
+def _behind_vjp(g: Array, gate: Array) -> tuple[Array, Array]:
+    return g, gate * 0

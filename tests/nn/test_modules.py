@@ -461,6 +461,23 @@ def test_a_backward_hook_of_a_module_of_whose_outputs_one_is_used():
     assert len(calls) == 3
 
 
+@pytest.mark.parametrize("used", [(0,), (1,), (0, 1)])
+def test_a_backward_hook_where_no_input_wants_a_gradient_and_not_all_outputs_are_used(used):
+    class Two(Inner):
+        def forward(self, x):
+            h = self.weight * x
+            return h * 1, h * 2
+
+    net = Two(2.0)
+    calls, _ = watch(net)
+    outputs = net(Tensor(np.array([5.0, 7.0])))
+    sum(outputs[i].sum() for i in used).backward()
+    [(grad_input, grad_output)] = calls
+    assert grad_input == [None]
+    for i in (0, 1):
+        assert (grad_output[i] is not None) == (i in used)
+
+
 def test_backward_hooks_stay_silent_under_no_grad():
     net = Inner(2.0)
     calls, _ = watch(net)
