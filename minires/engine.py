@@ -48,7 +48,7 @@ from minires.dtypes import unpromoted
 from minires.generators import each_step_inside
 from minires.observers import watching
 from minires.rule_requests import keeper
-from minires.scalars import safe_as_scalars
+from minires.scalars import operand, safe_as_scalars
 from minires.small_calls import SMALL, Call, remembered
 from minires.source_lines import calling_line, line_of
 from minires.writes import tick
@@ -196,8 +196,8 @@ class Op:
                 arrays.append(array)
                 operands.append(array[()] if scalars and node and not array.ndim else array)
                 parents.append(node)
-            else:  # a NumPy scalar would turn float32 into float64; a Python one does not
-                arg = arg.item() if isinstance(arg, np.generic) else arg
+            else:
+                arg = operand(arg)
                 arrays.append(arg)
                 operands.append(arg)
                 parents.append(None)

@@ -29,3 +29,41 @@ def safe_as_scalars(args: Sequence[Any]) -> bool:
 def as_array(value: Any) -> Any:
     """A NumPy scalar as the array of no axes that it was; anything else as it is."""
     return np.asarray(value) if isinstance(value, np.generic) else value
+
+
+def operand(value: Any) -> Any:
+    """An operation's argument that is no Tensor: a plain array, a number, or what it was.
+
+    A NumPy scalar would turn float32 into float64, a Python number does not. What `np.matrix` and
+    the like make of Python's operators is not what is documented here.
+
+    Raises
+    ------
+    TypeError
+        If it is a masked array, or another library's tensor.
+    """
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value if type(value) is np.ndarray else plain(value)
+    if hasattr(value, "dtype") and not hasattr(value.dtype, "kind"):
+        raise TypeError(f"{foreign(value)} among the operands: make it a minires.Tensor first")
+    return value
+
+
+def plain(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """An instance of a subclass of NumPy's array as such an array.
+
+    Raises
+    ------
+    TypeError
+        If it has a mask.
+    """
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError("a masked array among the operands: a Tensor has no mask; fill it first")
+    return np.asarray(array)
+
+
+def foreign(value: Any) -> str:
+    """What a tensor of another library is, for a message."""
+    return f"a {type(value).__module__}.{type(value).__name__}"

@@ -13,6 +13,7 @@ from minires.backward import run_backward
 from minires.engine import Node, Op, Variable, is_grad_enabled, raw, register_tensor
 from minires.gradient_hooks import add_hook
 from minires.ops.reduction import Axis, normalize_axes
+from minires.scalars import plain
 
 Operator = Callable[["Tensor", Any], "Tensor"]
 
@@ -564,6 +565,10 @@ class Tensor(Variable):
 def _as_array(data: Any, dtype: Any, device: str | None) -> Array:
     data = raw(data)
     is_array = hasattr(data, "dtype") and hasattr(data, "shape")
+    if is_array and not hasattr(data.dtype, "kind"):  # another library's tensor
+        data = np.asarray(data)
+    if type(data) is not np.ndarray and isinstance(data, np.ndarray):
+        data = plain(data)
     array = data if is_array and not isinstance(data, np.generic) else np.asarray(data)
     if not is_array and array.dtype.kind in "if":
         array = array.astype(np.float32)

@@ -467,6 +467,11 @@ def test_help(run, monkeypatch, command, wanted):
     assert run(*command, "-h") == (0, out, "")
 
 
+def test_a_terminal_of_no_known_width_gets_the_help_too(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "0")
+    assert "minires" in run("--help")[1]
+
+
 def test_no_command_shows_the_help(run):
     assert run() == run("--help")
 

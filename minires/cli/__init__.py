@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from minires import starting
@@ -11,6 +12,8 @@ from minires.kernels import get_num_threads
 
 def main() -> None:
     """Run the command line; a mistake of the user's gets one line."""
+    if os.environ.get("COLUMNS") == "0":  # some terminals' way to say that they do not know
+        del os.environ["COLUMNS"]
     with all_open():
         try:
             get_num_threads()  # if the environment's is wrong, before some operation says so

@@ -19,7 +19,7 @@ def total(x: Array, axis: Any = None, keepdims: bool = False) -> Array:
     if x.dtype == np.float16:
         return total(x.astype(np.float32), axis, keepdims).astype(np.float16)
     axes = range(x.ndim) if axis is None else [axis] if isinstance(axis, int) else axis
-    reduced = [a % x.ndim for a in axes]
+    reduced = [a % max(x.ndim, 1) for a in axes]
     kept = [a for a in range(x.ndim) if a not in reduced]
     many = bool(kept) and x.size > 0 and prod(x.shape[a] for a in reduced) > FEW
     if many and x.dtype == np.float32 and xp_of(x) is np:

@@ -239,7 +239,8 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
         return input
     data = raw(input)
     kept = random.generator().random(data.shape, np.float32) >= p
-    mask = kept.astype(data.dtype) * data.dtype.type(1 / (1 - p))
+    dtype = data.dtype if data.dtype.kind == "f" else np.dtype(np.float32)
+    mask = kept.astype(dtype) * dtype.type(1 / (1 - p))
     return ops.multiply(input, to_device(mask, device_of(data)))
 
 

@@ -61,6 +61,8 @@ def skipped() -> Iterator[None]:
 
 
 def _fill(tensor: Tensor, draw: Callable[[np.random.Generator], np.ndarray]) -> Tensor:
+    if tensor.dtype.kind != "f":
+        raise TypeError(f"random numbers want a floating-point tensor, not one of {tensor.dtype}")
     if not _skipping.get():
         values = draw(random.generator()).astype(tensor.dtype)
         tensor.copy_(values)
@@ -74,7 +76,14 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
 
 def uniform_(tensor: Tensor, low: float = 0.0, high: float = 1.0) -> Tensor:
     """Draw uniformly from [low, high); in place, returns the tensor."""
-    return _fill(tensor, lambda rng: rng.uniform(low, high, tensor.shape))
+
+    def draw(rng: np.random.Generator) -> np.ndarray:
+        values = rng.uniform(low, high, tensor.shape).astype(tensor.dtype)
+        end = tensor.dtype.type(high)  # which float16 and float32 are rounded to
+        below: np.ndarray = np.minimum(values, np.nextafter(end, tensor.dtype.type(low)))
+        return below
+
+    return _fill(tensor, draw)
 
 
 def constant_(tensor: Tensor, value: float) -> Tensor:
@@ -96,7 +105,7 @@ def ones_(tensor: Tensor) -> Tensor:
 def _he_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
     if mode not in ("fan_in", "fan_out"):
         raise ValueError(f'mode must be "fan_in" or "fan_out", got {mode!r}')
-    return gain(nonlinearity, a) / math.sqrt(fans(tensor)[mode == "fan_out"])
+    return gain(nonlinearity, a) / math.sqrt(fans(tensor)[mode == "fan_out"] or 1)
 
 
 def kaiming_normal_(
@@ -149,10 +158,10 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     X. Glorot and Y. Bengio, *Understanding the difficulty of training deep feedforward neural
     networks*, AISTATS 2010, equation 12.
     """
-    return normal_(tensor, 0.0, gain * math.sqrt(2 / sum(fans(tensor))))
+    return normal_(tensor, 0.0, gain * math.sqrt(2 / max(sum(fans(tensor)), 1)))
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     """Glorot initialisation, uniform with that of `xavier_normal_` (equation 16 of the paper)."""
-    bound = gain * math.sqrt(6 / sum(fans(tensor)))
+    bound = gain * math.sqrt(6 / max(sum(fans(tensor)), 1))
     return uniform_(tensor, -bound, bound)

@@ -230,7 +230,13 @@ class Module:
         ------
         ValueError
             Naming every key that does not fit; nothing has been loaded then.
+        TypeError
+            If `state` is no mapping.
         """
+        if not isinstance(state, Mapping):
+            raise TypeError(
+                f"a state is a dict of arrays by their names, not a {type(state).__name__}"
+            )
         own = self.state_dict()
         missing = [name for name in own if name not in state]
         unexpected = [name for name in state if name not in own]
@@ -240,7 +246,9 @@ class Module:
         if strict and unexpected:
             problems.append(f"unexpected: {', '.join(unexpected)}")
         for name, tensor in own.items():
-            if name in state and tuple(state[name].shape) != tensor.shape:
+            if name in state and not hasattr(state[name], "shape"):
+                problems.append(f"{name}: a {type(state[name]).__name__}, which is no array")
+            elif name in state and tuple(state[name].shape) != tensor.shape:
                 got = tuple(state[name].shape)
                 hint = ""
                 if sorted(got) == sorted(tensor.shape):

@@ -73,6 +73,8 @@ def tanh_vjp(g: Array, out: Array) -> tuple[Array]:
 def softmax(x: Array, *, axis: int = -1) -> Array:
     """`exp(x) / sum(exp(x))` along `axis`; the maximum is subtracted first, against overflow."""
     x = as_floating(x)
+    if not x.size:  # nothing has no largest
+        return xp_of(x).empty_like(x)
     e = xp_of(x).exp(x - x.max(axis=axis, keepdims=True))
     return e / kernels.total(e, axis, keepdims=True)
 
@@ -88,6 +90,8 @@ def softmax_vjp(g: Array, out: Array, axis: int) -> tuple[Array]:
 def log_softmax(x: Array, *, axis: int = -1) -> Array:
     """`log(softmax(x))` along `axis`, without the underflow of taking the two in turn."""
     xp, x = xp_of(x), as_floating(x)
+    if not x.size:
+        return xp.empty_like(x)
     shifted = x - x.max(axis=axis, keepdims=True)
     return shifted - xp.log(kernels.total(xp.exp(shifted), axis, keepdims=True))
 

@@ -258,7 +258,25 @@ class Optimizer(ABC):
         """The array `name` of a parameter's state, zeros when it is first asked for."""
         if name not in state:
             state[name] = xp_of(x).zeros_like(x)
-        return state[name]
+        kept = self.kept(name, x, state)
+        assert kept is not None
+        return kept
+
+    def kept(self, name: str, x: Array, state: State) -> Array | None:
+        """The array `name` of a parameter's state, if there is one.
+
+        Raises
+        ------
+        ValueError
+            If it was made for data of another shape.
+        """
+        kept: Array | None = state.get(name)
+        if kept is not None and kept.shape != x.shape:
+            raise ValueError(
+                f"{type(self).__name__}.step: a parameter's shape is {x.shape} now, and its {name} "
+                f"is for {kept.shape}: make a new optimiser for other data"
+            )
+        return kept
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__}("]

@@ -112,7 +112,7 @@ class SGD(Optimizer):
 
         momentum = group["momentum"]
         if momentum:
-            velocity = state.get("momentum_buffer")
+            velocity = self.kept("momentum_buffer", x, state)
             if velocity is None:
                 velocity = state["momentum_buffer"] = direction.astype(x.dtype)  # a copy
             else:

@@ -131,3 +131,27 @@ def test_batch_norm_starts_as_plain_normalisation():
     assert layer.running_mean.tolist() == [0, 0, 0]
     assert layer.running_var.tolist() == [1, 1, 1]
     assert layer.num_batches_tracked.dtype == np.int64
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_uniform_never_reaches_its_upper_end(dtype):
+    minires.manual_seed(0)
+    for low, high in [(0, 1), (-3, -2.5), (0, 2**-14), (5, 5)]:
+        drawn = init.uniform_(Tensor(np.empty(200_000, dtype)), low, high).numpy()
+        assert drawn.min() >= dtype(low)
+        assert drawn.max() < dtype(high) or low == high == drawn.max()
+
+
+@pytest.mark.parametrize("fill", [init.normal_, init.uniform_])
+def test_whole_numbers_are_not_drawn(fill):
+    for dtype in (np.int64, np.uint8, bool):
+        with pytest.raises(TypeError, match="want a floating-point tensor, not one of"):
+            fill(Tensor(np.zeros(3, dtype)))
+
+
+@pytest.mark.parametrize(
+    "fill", [init.kaiming_normal_, init.kaiming_uniform_, init.xavier_normal_, init.xavier_uniform_]
+)
+def test_weights_without_inputs_or_outputs(fill):
+    for shape in [(0, 3), (3, 0), (0, 0), (3, 3, 0, 4)]:
+        assert fill(empty(*shape)).shape == shape

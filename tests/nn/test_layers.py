@@ -455,3 +455,12 @@ def test_layers_and_losses_differentiate_twice_through_a_small_network():
     check_gradients(
         loss, normal(2, 3, 3, 2), conv.weight.data, norm.weight.data + 1.5, norm.bias.data
     )
+
+
+def test_dropout_of_whole_numbers_gives_floats(rng):
+    minires.manual_seed(0)
+    x = Tensor(np.arange(1, 1001))
+    y = nn.functional.dropout(x, 0.25)
+    kept = y.numpy() != 0
+    assert 0.6 < kept.mean() < 0.9
+    np.testing.assert_allclose(y.numpy()[kept], np.arange(1, 1001)[kept] / 0.75, rtol=1e-6)

@@ -729,3 +729,15 @@ def test_without_momentum_batch_norm_averages_over_all_batches(batches):
     assert "momentum=None" in repr(layer)
     layer.eval()(Tensor(drawn[0]))
     assert layer.num_batches_tracked.item() == batches
+
+
+def test_a_state_that_holds_no_arrays_is_told_by_its_names():
+    layer = nn.Linear(2, 2)
+    before = layer.weight.numpy().copy()
+    with pytest.raises(ValueError, match="weight: a str, which is no array"):
+        layer.load_state_dict({"weight": "abc", "bias": np.zeros(2)})
+    with pytest.raises(ValueError, match="bias: a list, which is no array"):
+        layer.load_state_dict({"weight": np.zeros((2, 2)), "bias": [0.0, 0.0]})
+    with pytest.raises(TypeError, match="a dict of arrays by their names, not a list"):
+        layer.load_state_dict([np.zeros(2)])
+    assert np.array_equal(layer.weight.numpy(), before)

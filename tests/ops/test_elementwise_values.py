@@ -291,3 +291,18 @@ def test_a_gradient_passes_relu_where_the_input_is_nan():
         x = Tensor(np.array([np.nan, -1, 0, 2], dtype), requires_grad=True)
         ops.relu(x).backward(np.array([3, np.inf, np.nan, 5], dtype))
         np.testing.assert_array_equal(x.grad.numpy(), [3, 0, 0, 5])
+
+
+@pytest.mark.parametrize("softmax", [ops.softmax, ops.log_softmax])
+def test_softmax_of_nothing_and_of_one_number(softmax):
+    for shape, axis in [((2, 0), 1), ((0, 3), 1), ((0,), 0)]:
+        x = leaf(np.zeros(shape))
+        y = softmax(x, axis=axis)
+        assert y.shape == shape
+        y.sum().backward()
+        assert x.grad.shape == shape
+    number = leaf(3.0)
+    y = softmax(number, axis=-1)
+    assert (y.shape, y.item()) == ((), 1.0 if softmax is ops.softmax else 0.0)
+    y.backward()
+    assert number.grad.item() == 0

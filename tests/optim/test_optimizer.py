@@ -453,3 +453,18 @@ def test_an_optimizer_of_ones_own():
         {**optimizer.state_dict(), "param_groups": [{"lr": 1, "params": [0]}]}
     )
     assert optimizer.param_groups[0] == {"params": [parameter], "lr": 1.0}
+
+
+@pytest.mark.parametrize(
+    "make", [lambda p: SGD(p, 0.1, momentum=0.9), lambda p: Adam(p, 0.1), lambda p: RMSprop(p, 0.1)]
+)
+def test_data_of_another_shape_needs_another_optimiser(make):
+    p = Tensor(np.zeros(3), requires_grad=True)
+    optimizer = make([p])
+    (p * 1).sum().backward()
+    optimizer.step()
+    p.data = np.zeros(4)
+    p.grad = None
+    (p * 1).sum().backward()
+    with pytest.raises(ValueError, match=r"a parameter's shape is \(4,\) now, and its"):
+        optimizer.step()
