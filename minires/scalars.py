@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 _LISTS = {list, tuple}
+_NUMBERS = {float, int, bool}
 
 
 def safe_as_scalars(args: Sequence[Any]) -> bool:
@@ -42,6 +43,8 @@ def operand(value: Any) -> Any:
     TypeError
         If it is a masked array, or another library's tensor.
     """
+    if type(value) in _NUMBERS:  # nearly always
+        return value
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):

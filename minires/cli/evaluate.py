@@ -175,7 +175,8 @@ def predict_command(
             logits = predictor(Tensor(prepare(pixels)).to(device))
             if logits.shape[-1] == 1:
                 raise ValueError(f"{weights} gives one number for an image, not one for each class")
-            probabilities = F.softmax(logits).numpy()[0]
+            known_already = getattr(network, "ends_in_sigmoid", False)
+            probabilities = (logits if known_already else F.softmax(logits)).numpy()[0]
         if not np.isfinite(probabilities).all():
             raise NonFiniteError(f"{path}: {_NOT_FINITE}")
         print(path)

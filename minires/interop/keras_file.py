@@ -75,6 +75,11 @@ class KerasNetwork(nn.Module):
             values[call.output] = module(*(values[name] for name in call.inputs))
         return values[self.output]
 
+    @property
+    def ends_in_sigmoid(self) -> bool:
+        """Whether it gives a probability of each class by itself, so that these are no logits."""
+        return isinstance(getattr(self, self.calls[-1].layer), nn.Sigmoid)
+
     def give_logits(self) -> KerasNetwork:
         """Leave out a softmax at the end, if there is one."""
         last = getattr(self, self.calls[-1].layer)

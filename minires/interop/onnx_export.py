@@ -190,4 +190,4 @@ def _taken(network: OnnxNetwork, input_shape: Sequence[int]) -> _Graph:
         written.append(Node("Transpose", [names[last]], "logits", {"perm": TO_FIRST}))
     weights = {names.get(name, name): array for name, array in weights.items()}
     shape = [None] * output.ndim  # which runtimes find, in ways that differ in rare cases
-    return _Graph(written, weights, shape, opset=network.opset, batch=batch)
+    return _Graph(written, weights, shape, output.dtype, network.opset, batch)

@@ -141,6 +141,12 @@ class OnnxNetwork(nn.Module):
         """How many channels its images have."""
         return self.input_shape[2]
 
+    @property
+    def ends_in_sigmoid(self) -> bool:
+        """Whether it gives a probability of each class by itself, so that these are no logits."""
+        last = self.steps[-1] if self.steps else None
+        return last is not None and last.kind == "Sigmoid" and self.output in last.outputs
+
     def give_logits(self) -> OnnxNetwork:
         """Leave out a softmax over classes at the end, if there is one."""
         last = self.steps[-1] if self.steps else None

@@ -40,6 +40,15 @@ def write_archive(path: str | Path, kind: str, content: dict[str, Any]) -> None:
                 np.lib.format.write_array(record, np.asanyarray(array), allow_pickle=False)
 
 
+def check_writable(content: dict[str, Any]) -> None:
+    """Raise a TypeError that names the first entry which an archive cannot hold."""
+    for key, value in content.items():
+        try:
+            json.dumps(_flatten(value, {}, ""))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise TypeError(f"{key!r} cannot be written to a file: {error}") from error
+
+
 def read_archive(path: str | Path, kind: str) -> dict[str, Any]:
     """Read what `write_archive` wrote, arrays as NumPy arrays.
 

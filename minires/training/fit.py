@@ -13,6 +13,7 @@ from minires.locks import hold
 from minires.nn import Module
 from minires.optim import SGD, OneCycleLR, Optimizer, Schedule
 from minires.optim.options import count, number
+from minires.training.archive import check_writable
 from minires.training.history import History
 from minires.training.run import Run, Transform
 
@@ -114,6 +115,7 @@ def fit(
     _check_dataset("train", train)
     if taken := {"epoch", "path", "model"} & set(metadata or {}):
         raise ValueError(f"metadata has {', '.join(sorted(taken))}, which is kept by itself")
+    check_writable(metadata or {})
     if not isinstance(optimizer, Optimizer | None):
         raise TypeError(f"optimizer must be an Optimizer or None, got {optimizer!r}")
     if not isinstance(schedule, Schedule | None):

@@ -4,6 +4,7 @@ tests/parity compares with onnxruntime.
 """
 
 import json
+import sys
 
 import numpy as np
 import onnx
@@ -12,9 +13,10 @@ from helpers import normal
 from interop.functional import Program
 from interop.onnx_graphs import CHANNELS_LAST, REFERENCE_IS_WRONG, cases, chain, model, ours
 from onnx.reference import ReferenceEvaluator
+from PIL import Image
 
 import minires
-from minires import Tensor, models, nn, no_grad, ops
+from minires import Tensor, cli, models, nn, no_grad, ops
 from minires.interop import export_onnx, load_onnx
 from minires.nn import functional as F
 from minires.training import FileError
@@ -365,3 +367,35 @@ def test_neighbouring_channels_by_the_definition(tmp_path, size):
         squares[:, c] = (x[:, first : last + 1] ** 2).sum(axis=1)
     wanted = x / (1.5 + 0.5 / size * squares) ** 0.6
     np.testing.assert_allclose(ours(load_onnx(tmp_path / "x"), "", x), wanted, rtol=1e-5)
+
+
+def test_probabilities_of_each_class_by_itself_are_shown_as_they_are(tmp_path, capsys, monkeypatch):
+    """Not a softmax of them, which would say nearly the same of every class."""
+    net = nn.Sequential(nn.Flatten(), nn.Linear(48, 3), nn.Sigmoid()).eval()
+    export_onnx(net, tmp_path / "x.onnx", (4, 4, 3))
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 4, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "image.png")
+    command = ["predict", tmp_path / "x.onnx", tmp_path / "image.png", "--mean", "0,0,0"]
+    command += ["--std", "1,1,1"]
+    monkeypatch.setattr(sys, "argv", ["minires", *map(str, command)])
+    with pytest.raises(SystemExit):
+        cli.main()
+    printed = capsys.readouterr()
+    shown = [line.split() for line in printed.out.splitlines()[1:]]
+    assert shown, printed.err
+    wanted = sorted(net(Tensor(pixels[None] / np.float32(255))).numpy()[0], reverse=True)
+    assert [float(words[0].rstrip("%")) for words in shown] == pytest.approx(
+        [100 * p for p in wanted], abs=0.01
+    )
+
+
+def test_the_largest_of_a_file_is_exported_as_whole_numbers_again(tmp_path):
+    graph = model(
+        [onnx.helper.make_node("ArgMax", ["x"], ["out"], axis=1, keepdims=0)], {}, (1, 3, 4, 4), 3
+    )
+    onnx.save(graph, tmp_path / "x")
+    export_onnx(load_onnx(tmp_path / "x"), tmp_path / "y", (4, 4, 3))
+    written = onnx.load(tmp_path / "y")
+    assert written.graph.output[0].type.tensor_type.elem_type == onnx.TensorProto.INT64
+    x = normal(1, 4, 4, 3, dtype=np.float32)
+    np.testing.assert_array_equal(run(load_onnx(tmp_path / "y"), x), x.argmax(axis=3))

@@ -365,6 +365,18 @@ def test_what_is_written(tmp_path):
         assert [float(v) for v in line.split(",")] == [getattr(row, c) for c in columns.split(",")]
 
 
+@pytest.mark.parametrize(
+    "value", [object(), {1, 2}, [1, {"a": len}], 1 + 2j, np.datetime64("2020-01-01")]
+)
+def test_metadata_that_no_file_can_hold_are_told_before_the_training(tmp_path, value):
+    metadata = {"classes": ["a"], "note": value}
+    with pytest.raises(TypeError, match="'note' cannot be written to a file"):
+        minires.fit(
+            linear(), numbered(20), epochs=1, out=tmp_path, progress=False, metadata=metadata
+        )
+    assert not list(tmp_path.iterdir())
+
+
 # ---------------------------------------------------------------------- what is not finite
 
 
