@@ -5,14 +5,49 @@ import sys
 from minires import starting  # noqa: F401
 
 # isort: split
+from numpy import float16, float32, float64, int32, int64, uint8  # dtypes, as they are
+
 from minires import data, models, nn, ops, optim, training, viz
 from minires.backend import use
 from minires.compile import compile
+from minires.creation import (
+    arange,
+    cat,
+    empty,
+    empty_like,
+    eye,
+    from_numpy,
+    full,
+    full_like,
+    linspace,
+    ones,
+    ones_like,
+    rand,
+    rand_like,
+    randint,
+    randn,
+    randn_like,
+    randperm,
+    stack,
+    tensor,
+    zeros,
+    zeros_like,
+)
 from minires.engine import enable_grad, no_grad
 from minires.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from minires.gradients import grad
+from minires.nn.functional import relu, sigmoid, softmax, tanh
 from minires.nonfinite import detect_nonfinite
-from minires.ops import concatenate, exp, log, matmul, maximum, minimum, sqrt, stack, where
+from minires.ops import (
+    concatenate,
+    exp,
+    log,
+    matmul,
+    maximum,
+    minimum,
+    sqrt,
+    where,
+)
 from minires.overwrites import detect_overwrites
 from minires.profiler import profile
 from minires.random import manual_seed
@@ -27,17 +62,31 @@ __all__ = [
     "GradcheckError",
     "Tensor",
     "__version__",
+    "arange",
+    "cat",
     "compile",
     "concatenate",
     "data",
     "detect_nonfinite",
     "detect_overwrites",
+    "empty",
+    "empty_like",
     "enable_grad",
     "exp",
+    "eye",
     "fit",
+    "float16",
+    "float32",
+    "float64",
+    "from_numpy",
+    "full",
+    "full_like",
     "grad",
     "gradcheck",
     "gradgradcheck",
+    "int32",
+    "int64",
+    "linspace",
     "load",
     "log",
     "manual_seed",
@@ -47,14 +96,30 @@ __all__ = [
     "models",
     "nn",
     "no_grad",
+    "ones",
+    "ones_like",
     "ops",
     "optim",
     "profile",
+    "rand",
+    "rand_like",
+    "randint",
+    "randn",
+    "randn_like",
+    "randperm",
+    "relu",
     "save",
+    "sigmoid",
+    "softmax",
     "sqrt",
     "stack",
+    "tanh",
+    "tensor",
     "training",
+    "uint8",
     "use",
     "viz",
     "where",
+    "zeros",
+    "zeros_like",
 ]

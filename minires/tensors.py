@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
@@ -14,6 +15,15 @@ from minires.engine import Node, Op, Variable, is_grad_enabled, raw, register_te
 from minires.gradient_hooks import add_hook
 from minires.ops.reduction import Axis, normalize_axes
 from minires.scalars import plain
+from minires.torch_methods import (
+    Count,
+    TorchMethods,
+    numpys,
+    numpys_axes,
+    numpys_ddof,
+    torchs_pair,
+    torchs_places,
+)
 
 Operator = Callable[["Tensor", Any], "Tensor"]
 
@@ -69,11 +79,11 @@ def _kind(array: Array) -> tuple[Any, ...]:
     return array.shape, array.dtype, backend.device_of(array)
 
 
-class Tensor(Variable):
+class Tensor(TorchMethods, Variable):
     """An array that remembers what it was computed from.
 
     Methods follow NumPy's (`axis`, `keepdims`, `transpose(0, 2, 1)`), since gradient rules run on
-    arrays and Tensors alike.
+    arrays and Tensors alike; PyTorch's names for them are in `torch_methods`.
 
     Parameters
     ----------
@@ -155,9 +165,9 @@ class Tensor(Variable):
         return len(self.shape)
 
     @property
-    def size(self) -> int:
-        """The number of elements."""
-        return int(self.array.size)
+    def size(self) -> Count:
+        """The number of elements; called, as in PyTorch, the shape or the length of one axis."""
+        return Count.of(self.shape, self.array.size)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -300,8 +310,15 @@ class Tensor(Variable):
 
     # ------------------------------------------------------------------ moving and converting
 
-    def to(self, device: str) -> Tensor:
-        """This tensor on `device`: itself if it is there, else a copy that passes gradients on."""
+    def to(self, device: Any, dtype: Any = None) -> Tensor:
+        """This tensor on `device`: itself if it is there, else a copy that passes gradients on.
+
+        With a dtype, or a dtype alone, its values in that dtype.
+        """
+        if dtype is not None:
+            return self.to(device).astype(dtype)
+        if not isinstance(device, str):
+            return self.astype(device)
         kind, number = backend.parse_device(device)
         if self.device == (kind if kind == "cpu" else f"cuda:{number}"):
             return self
@@ -352,6 +369,14 @@ class Tensor(Variable):
 
     def __int__(self) -> int:
         return int(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iub":
+            raise TypeError(f"only whole numbers are an index, this tensor is {self.dtype}")
+        return operator.index(self.item())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec and self.size == 1 else format(str(self), spec)
 
     def __bool__(self) -> bool:
         if self.size != 1:
@@ -426,6 +451,11 @@ class Tensor(Variable):
 
     def transpose(self, *axes: Any) -> Tensor:
         """The axes in another order, by default reversed: `x.transpose(0, 2, 1)`."""
+        if len(axes) == 2 and (self.ndim != 2 or axes[0] % 2 < axes[1] % 2):
+            raise ValueError(
+                f"transpose{axes} exchanges two axes in PyTorch, and in NumPy it says the order of "
+                f"all: write swapaxes{axes} for the one, transpose of a tuple for the other"
+            )
         return ops.transpose(self, axes=_unpacked(axes) or None)
 
     @property
@@ -439,13 +469,17 @@ class Tensor(Variable):
         axes[first], axes[second] = axes[second], axes[first]
         return self.transpose(*axes)
 
-    def flatten(self, start_axis: int = 0) -> Tensor:
-        """All axes from `start_axis` on in one."""
-        flat: Tensor = ops.flatten(self, start_axis=start_axis)
+    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+        """The axes from `start_dim` to `end_dim` in one."""
+        first, last = (dim + self.ndim * (dim < 0) for dim in (start_dim, end_dim))
+        if last + 1 < self.ndim:
+            return self.reshape(*self.shape[:first], -1, *self.shape[last + 1 :])
+        flat: Tensor = ops.flatten(self, start_axis=start_dim)
         return flat
 
-    def squeeze(self, axis: Axis = None) -> Tensor:
+    def squeeze(self, axis: Axis = None, **torch: Any) -> Tensor:
         """Axes of length one dropped: all, or those named."""
+        axis = numpys_axes("squeeze", axis, False, torch)["axis"]
         axes = [i for i in range(self.ndim) if axis is None and self.shape[i] == 1]
         if axis is not None:
             axes = list(normalize_axes(axis, self.ndim, "squeeze"))
@@ -455,39 +489,62 @@ class Tensor(Variable):
 
     # ------------------------------------------------------------------ reductions
 
-    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    # `**torch`: PyTorch's `dim` and `keepdim`, and what NumPy's functions pass; see `numpys`.
+
+    def sum(self, axis: Axis = None, keepdims: bool = False, **torch: Any) -> Tensor:
         """The sum over `axis` (an integer, a tuple, or None for all)."""
-        return ops.sum(self, axis=axis, keepdims=keepdims)
+        x, axes = numpys(self, torch), numpys_axes("sum", axis, keepdims, torch)
+        total: Tensor = ops.sum(x, **axes)
+        return total
 
-    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def mean(self, axis: Axis = None, keepdims: bool = False, **torch: Any) -> Tensor:
         """The mean over `axis`; of no values it is an error."""
-        return ops.mean(self, axis=axis, keepdims=keepdims)
+        x, axes = numpys(self, torch), numpys_axes("mean", axis, keepdims, torch)
+        average: Tensor = ops.mean(x, **axes)
+        return average
 
-    def var(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
-        """The variance over `axis`, divided by the count less `ddof`."""
-        return ops.var(self, axis=axis, ddof=ddof, keepdims=keepdims)
+    def var(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False, **torch: Any) -> Tensor:
+        """The variance over `axis`, divided by the count less `ddof`; with `dim`, less 1."""
+        less = numpys_ddof(ddof, torch)
+        variance: Tensor = ops.var(self, ddof=less, **numpys_axes("var", axis, keepdims, torch))
+        return variance
 
-    def std(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
-        """The standard deviation over `axis`."""
-        return ops.std(self, axis=axis, ddof=ddof, keepdims=keepdims)
+    def std(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False, **torch: Any) -> Tensor:
+        """The standard deviation over `axis`; see `var`."""
+        less = numpys_ddof(ddof, torch)
+        deviation: Tensor = ops.std(self, ddof=less, **numpys_axes("std", axis, keepdims, torch))
+        return deviation
 
-    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """The largest value over `axis`; in a tie the first gets the gradient."""
-        largest: Tensor = ops.max(self, axis=axis, keepdims=keepdims)
-        return largest
+    def max(self, *args: Any, axis: Axis = None, keepdims: bool = False, **torch: Any) -> Any:
+        """The largest value over `axis`; in a tie the first gets the gradient.
 
-    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """The smallest value over `axis`; in a tie the first gets the gradient."""
-        smallest: Tensor = ops.min(self, axis=axis, keepdims=keepdims)
-        return smallest
+        With `dim`, as in PyTorch, a pair: the values, and where they are.
+        """
+        if args or "dim" in torch:
+            return torchs_pair("max", self, self.argmax, args, **torch)
+        return ops.max(self, **numpys_axes("max", axis, keepdims, torch))
 
-    def argmax(self, axis: int | None = None) -> Tensor:
+    def min(self, *args: Any, axis: Axis = None, keepdims: bool = False, **torch: Any) -> Any:
+        """The smallest value over `axis`; see `max`."""
+        if args or "dim" in torch:
+            return torchs_pair("min", self, self.argmin, args, **torch)
+        return ops.min(self, **numpys_axes("min", axis, keepdims, torch))
+
+    def argmax(self, axis: int | None = None, **torch: Any) -> Tensor:
         """Where the largest value is; no gradient."""
-        return ops.argmax(self, axis=axis)
+        return torchs_places(self, ops.argmax, numpys_axes("argmax", axis, False, torch))
 
-    def argmin(self, axis: int | None = None) -> Tensor:
+    def argmin(self, axis: int | None = None, **torch: Any) -> Tensor:
         """Where the smallest value is; no gradient."""
-        return ops.argmin(self, axis=axis)
+        return torchs_places(self, ops.argmin, numpys_axes("argmin", axis, False, torch))
+
+    def softmax(self, dim: int) -> Tensor:
+        """Probabilities along an axis: `exp(x) / sum(exp(x))`."""
+        return ops.softmax(self, axis=dim)
+
+    def log_softmax(self, dim: int) -> Tensor:
+        """The logarithms of `softmax`."""
+        return ops.log_softmax(self, axis=dim)
 
     # ------------------------------------------------------------------ element by element
 

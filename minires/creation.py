@@ -1,0 +1,122 @@
+"""Tensors made from nothing or from others, with PyTorch's names and dtypes.
+
+Floating-point numbers become float32, whole numbers int64. Random ones come from `minires.random`,
+drawn on the host, so that a seed gives the same on every device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np  # for what is made on the host
+
+from minires import ops, random
+from minires.engine import raw
+from minires.tensors import Tensor
+
+FLOAT = np.float32
+
+
+def tensor(
+    data: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False
+) -> Tensor:
+    """A tensor with a copy of `data`: whole numbers become int64, where `Tensor` makes float32."""
+    array = raw(data)
+    if not hasattr(array, "dtype"):
+        array = np.asarray(array)
+        array = array.astype(FLOAT) if array.dtype == np.float64 else array
+    return Tensor(array.copy(), requires_grad, dtype=dtype, device=device)
+
+
+def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
+    """A tensor that shares the array."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"from_numpy wants a NumPy array, got {type(array).__name__}")
+    return Tensor(array)
+
+
+def _filled(name: str, fill: Callable[..., Any]) -> Callable[..., Tensor]:
+    def make(
+        *size: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False
+    ) -> Tensor:
+        shape = size[0] if len(size) == 1 and isinstance(size[0], Sequence) else size
+        return Tensor(fill(shape).astype(dtype or FLOAT), requires_grad, device=device)
+
+    make.__name__ = make.__qualname__ = name
+    return make
+
+
+def _alike(name: str, make: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def make_alike(x: Tensor, **options: Any) -> Tensor:
+        return make(x.shape, **{"dtype": x.dtype, "device": x.device, **options})
+
+    make_alike.__name__ = make_alike.__qualname__ = name
+    make_alike.__doc__ = f"`{make.__name__}` in a tensor's shape, dtype and place."
+    return make_alike
+
+
+zeros = _filled("zeros", np.zeros)
+zeros.__doc__ = "Zeros of this shape: `zeros(2, 3)` or `zeros((2, 3))`."
+ones = _filled("ones", np.ones)
+ones.__doc__ = "Ones of this shape."
+empty = _filled("empty", np.zeros)
+empty.__doc__ = "A tensor to be filled; zeros, so that no run depends on what was in memory."
+rand = _filled("rand", lambda shape: random.generator().random(shape, FLOAT))
+rand.__doc__ = "Uniform random numbers in [0, 1)."
+randn = _filled("randn", lambda shape: random.generator().standard_normal(shape, FLOAT))
+randn.__doc__ = "Standard normal random numbers."
+
+zeros_like, ones_like = _alike("zeros_like", zeros), _alike("ones_like", ones)
+empty_like = _alike("empty_like", empty)
+rand_like, randn_like = _alike("rand_like", rand), _alike("randn_like", randn)
+
+
+def full(size: Sequence[int], fill_value: Any, dtype: Any = None, **options: Any) -> Tensor:
+    """One number everywhere; its dtype is the number's."""
+    return tensor(np.full(size, tensor(fill_value).numpy()), dtype, **options)
+
+
+def full_like(x: Tensor, fill_value: Any, **options: Any) -> Tensor:
+    """One number everywhere, in a tensor's shape, dtype and place."""
+    return full(x.shape, fill_value, **{"dtype": x.dtype, "device": x.device, **options})
+
+
+def eye(n: int, m: int | None = None, dtype: Any = FLOAT, **options: Any) -> Tensor:
+    """Ones on the diagonal, zeros beside it."""
+    return Tensor(np.eye(n, m, dtype=dtype), **options)
+
+
+def arange(start: Any, end: Any = None, step: Any = 1, dtype: Any = None, **options: Any) -> Tensor:
+    """The numbers from `start` (0, if only one is given) to before `end`, in steps."""
+    start, end = (0, start) if end is None else (start, end)
+    numbers = np.arange(start, end, step)
+    kind = FLOAT if numbers.dtype.kind == "f" else np.int64
+    return Tensor(numbers, dtype=dtype or kind, **options)
+
+
+def linspace(start: float, end: float, steps: int, dtype: Any = FLOAT, **options: Any) -> Tensor:
+    """So many numbers from `start` to `end`, both included."""
+    return Tensor(np.linspace(start, end, steps, dtype=dtype), **options)
+
+
+def randint(low: int, high: int, size: Sequence[int], **options: Any) -> Tensor:
+    """Random whole numbers from `low` to before `high`, int64."""
+    return Tensor(random.generator().integers(low, high, tuple(size)), **options)
+
+
+def randperm(n: int, **options: Any) -> Tensor:
+    """The numbers from 0 to n - 1 in a random order, int64."""
+    return Tensor(random.generator().permutation(n), **options)
+
+
+def cat(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Tensor:
+    """Tensors joined along an axis that they have: `concatenate`."""
+    joined: Tensor = ops.concatenate(tensors, axis=dim if axis is None else axis)
+    return joined
+
+
+def stack(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Tensor:
+    """Tensors of one shape side by side along a new axis."""
+    joined: Tensor = ops.stack(tensors, axis=dim if axis is None else axis)
+    return joined

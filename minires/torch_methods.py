@@ -1,0 +1,229 @@
+"""What PyTorch's users type, as methods of Tensor: other names, and where NumPy has none.
+
+Each is a line in terms of what `Tensor` has. Where a name means something else there, see
+docs/conventions.md.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np  # for dtypes
+
+from minires import ops
+
+if TYPE_CHECKING:
+    from minires.engine import Op
+    from minires.tensors import Tensor
+
+
+class ValuesIndices(NamedTuple):
+    """The largest or smallest values along an axis, and where they are."""
+
+    values: Tensor
+    indices: Tensor
+
+
+class Count(int):
+    """A number of elements, as NumPy's `x.size`; called, PyTorch's `x.size()` and `x.size(0)`."""
+
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...], size: int) -> Count:
+        """The count of an array of this shape."""
+        count = cls(size)
+        count.shape = shape
+        return count
+
+    def __call__(self, dim: int | None = None) -> Any:
+        """The shape, or the length of one axis."""
+        return self.shape if dim is None else self.shape[dim]
+
+    def __reduce__(self) -> Any:
+        return int, (int(self),)
+
+
+def _named(operation: Op) -> Any:
+    def apply(self: Tensor, other: Any) -> Tensor:
+        result: Tensor = operation(self, other)
+        return result
+
+    apply.__doc__ = f"`minires.ops.{operation.name}` of this tensor and another."
+    return apply
+
+
+def numpys(x: Tensor, torch: dict[str, Any]) -> Tensor:
+    """The tensor, in the dtype that a sum shall have; what NumPy's functions pass is taken out."""
+    if torch.pop("out", None) is not None:
+        raise TypeError("out= is for arrays: a Tensor is never written into")
+    dtype = torch.pop("dtype", None)
+    return x if dtype is None else x.astype(dtype)
+
+
+def numpys_axes(
+    name: str, axis: Any, keepdims: builtins.bool, torch: dict[str, Any]
+) -> dict[str, Any]:
+    """`axis` and `keepdims` of a reduction, whichever library's names they were given by.
+
+    Raises
+    ------
+    TypeError
+        If both are given, or a keyword is neither's.
+    """
+    given = dict(torch)
+    dim, keepdim = given.pop("dim", None), given.pop("keepdim", False)
+    if given.pop("out", None) is not None or given.pop("dtype", None) is not None or given:
+        raise TypeError(f"{name} does not know {', '.join(torch)}")
+    if axis is not None and dim is not None:
+        raise TypeError(f"{name}: axis and dim are two names for the same, give one of them")
+    axis = axis if dim is None else tuple(dim) if isinstance(dim, list) else dim
+    return {"axis": axis, "keepdims": keepdims or keepdim}
+
+
+def numpys_ddof(ddof: builtins.int, torch: dict[str, Any]) -> builtins.int:
+    """What the count is lessened by: 1 where PyTorch's names are used and nothing else is said."""
+    less = [torch.pop(name) for name in ("correction", "unbiased") if name in torch]
+    if len(less) > 1 or (less and ddof):
+        raise TypeError("ddof, correction and unbiased say the same: give one of them")
+    return builtins.int(less[0]) if less else 1 if "dim" in torch and not ddof else ddof
+
+
+def torchs_pair(
+    name: str,
+    x: Tensor,
+    places: Any,
+    args: tuple[Any, ...],
+    dim: builtins.int | None = None,
+    keepdim: builtins.bool = False,
+) -> ValuesIndices:
+    """The largest or smallest values along an axis, and where they are.
+
+    Raises
+    ------
+    TypeError
+        If the axis is not named: NumPy's users expect values, PyTorch's the pair.
+    """
+    if args or dim is None:
+        raise TypeError(
+            f"{name} wants to know which is meant: {name}(axis=1) gives values, as in NumPy, and "
+            f"{name}(dim=1) the pair (values, indices), as in PyTorch; minires.{name}imum is for "
+            "two tensors"
+        )
+    found = places(dim)
+    values = x
+    if x.ndim:
+        at: list[Any] = list(np.indices(found.shape, sparse=True))
+        at.insert(dim % x.ndim, found)
+        values = x[tuple(at)]
+        if keepdim:
+            values, found = values.unsqueeze(dim), found.unsqueeze(dim)
+    return ValuesIndices(values, found)
+
+
+def torchs_places(x: Tensor, operation: Any, axes: dict[str, Any]) -> Tensor:
+    """`argmax` or `argmin`, with `keepdim`."""
+    places: Tensor = operation(x, axis=axes["axis"])
+    kept = axes["keepdims"] and axes["axis"] is not None
+    return places.unsqueeze(axes["axis"]) if kept else places
+
+
+class TorchMethods:
+    """The methods, for `Tensor` to inherit."""
+
+    __slots__ = ()
+
+    add, sub, mul, div = map(_named, (ops.add, ops.subtract, ops.multiply, ops.divide))
+    pow, matmul, mm, bmm = map(_named, (ops.power, ops.matmul, ops.matmul, ops.matmul))
+    eq, ne, lt, le = map(_named, (ops.equal, ops.not_equal, ops.less, ops.less_equal))
+    gt, ge = map(_named, (ops.greater, ops.greater_equal))
+    maximum, minimum = map(_named, (ops.maximum, ops.minimum))
+
+    def dim(self: Any) -> builtins.int:
+        """The number of axes."""
+        return len(self.shape)
+
+    def numel(self: Any) -> builtins.int:
+        """The number of elements."""
+        return builtins.int(self.array.size)
+
+    def clone(self: Any) -> Tensor:
+        """A copy that passes gradients on."""
+        copied: Tensor = self * 1 if self.dtype.kind == "f" else self.copy()
+        return copied
+
+    def contiguous(self: Any) -> Tensor:
+        """This tensor itself: no operation here asks for an order in memory."""
+        itself: Tensor = self
+        return itself
+
+    def float(self: Any) -> Tensor:
+        """The values in float32."""
+        return self.astype(np.float32)  # type: ignore[no-any-return]
+
+    def double(self: Any) -> Tensor:
+        """The values in float64."""
+        return self.astype(np.float64)  # type: ignore[no-any-return]
+
+    def half(self: Any) -> Tensor:
+        """The values in float16."""
+        return self.astype(np.float16)  # type: ignore[no-any-return]
+
+    def long(self: Any) -> Tensor:
+        """The values in int64."""
+        return self.astype(np.int64)  # type: ignore[no-any-return]
+
+    def int(self: Any) -> Tensor:
+        """The values in int32."""
+        return self.astype(np.int32)  # type: ignore[no-any-return]
+
+    def bool(self: Any) -> Tensor:
+        """Where values are not 0."""
+        return self.astype(np.bool_)  # type: ignore[no-any-return]
+
+    def view(self: Any, *shape: Any) -> Tensor:
+        """`reshape`, which copies where it must."""
+        return self.reshape(*shape)  # type: ignore[no-any-return]
+
+    def view_as(self: Any, other: Tensor) -> Tensor:
+        """The same values in another tensor's shape."""
+        return self.reshape(other.shape)  # type: ignore[no-any-return]
+
+    def permute(self: Any, *dims: Any) -> Tensor:
+        """The axes in another order: NumPy's `transpose`."""
+        return self.transpose(*dims)  # type: ignore[no-any-return]
+
+    def t(self: Any) -> Tensor:
+        """A matrix transposed."""
+        if self.ndim > 2:
+            raise ValueError(f"t wants at most 2 axes, got shape {self.shape}: use swapaxes")
+        return self.T  # type: ignore[no-any-return]
+
+    def unsqueeze(self: Any, dim: builtins.int) -> Tensor:
+        """An axis of length one more, at `dim`."""
+        if not -self.ndim - 1 <= dim <= self.ndim:
+            raise IndexError(f"unsqueeze: no place {dim} among {self.ndim} axes")
+        shape = list(self.shape)
+        shape.insert(dim if dim >= 0 else dim + self.ndim + 1, 1)
+        return self.reshape(shape)  # type: ignore[no-any-return]
+
+    def expand(self: Any, *sizes: Any) -> Tensor:
+        """Stretched to these sizes, of which -1 keeps an axis as it is."""
+        wanted = list(sizes[0] if len(sizes) == 1 and isinstance(sizes[0], Sequence) else sizes)
+        own = [1] * (len(wanted) - self.ndim) + list(self.shape)
+        shape = tuple(n if w == -1 else w for w, n in zip(wanted, own, strict=True))
+        return ops.broadcast_to(self, shape=shape)  # type: ignore[no-any-return]
+
+    def expand_as(self: Any, other: Tensor) -> Tensor:
+        """Stretched to another tensor's shape."""
+        return ops.broadcast_to(self, shape=other.shape)  # type: ignore[no-any-return]
+
+    def clamp(self: Any, min: Any = None, max: Any = None) -> Tensor:
+        """The values held between two bounds: `clip`."""
+        return self.clip(min, max)  # type: ignore[no-any-return]
+
+    def masked_fill(self: Any, mask: Any, value: Any) -> Tensor:
+        """The values, and `value` where `mask` is true."""
+        return ops.where(mask, value, self)  # type: ignore[no-any-return]
