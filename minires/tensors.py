@@ -18,6 +18,7 @@ from minires.scalars import plain
 from minires.torch_methods import (
     Count,
     TorchMethods,
+    check_transpose,
     numpys,
     numpys_axes,
     numpys_ddof,
@@ -451,11 +452,7 @@ class Tensor(TorchMethods, Variable):
 
     def transpose(self, *axes: Any) -> Tensor:
         """The axes in another order, by default reversed: `x.transpose(0, 2, 1)`."""
-        if len(axes) == 2 and (self.ndim != 2 or axes[0] % 2 < axes[1] % 2):
-            raise ValueError(
-                f"transpose{axes} exchanges two axes in PyTorch, and in NumPy it says the order of "
-                f"all: write swapaxes{axes} for the one, transpose of a tuple for the other"
-            )
+        check_transpose(axes, self.ndim)
         return ops.transpose(self, axes=_unpacked(axes) or None)
 
     @property
@@ -537,14 +534,6 @@ class Tensor(TorchMethods, Variable):
     def argmin(self, axis: int | None = None, **torch: Any) -> Tensor:
         """Where the smallest value is; no gradient."""
         return torchs_places(self, ops.argmin, numpys_axes("argmin", axis, False, torch))
-
-    def softmax(self, dim: int) -> Tensor:
-        """Probabilities along an axis: `exp(x) / sum(exp(x))`."""
-        return ops.softmax(self, axis=dim)
-
-    def log_softmax(self, dim: int) -> Tensor:
-        """The logarithms of `softmax`."""
-        return ops.log_softmax(self, axis=dim)
 
     # ------------------------------------------------------------------ element by element
 

@@ -55,6 +55,15 @@ def _named(operation: Op) -> Any:
     return apply
 
 
+def check_transpose(axes: tuple[Any, ...], ndim: builtins.int) -> None:
+    """Raise a ValueError if `transpose(*axes)` would be something else in PyTorch."""
+    if len(axes) == 2 and (ndim != 2 or axes[0] % 2 < axes[1] % 2):
+        raise ValueError(
+            f"transpose{axes} exchanges two axes in PyTorch, and in NumPy it says the order of all: "
+            f"write swapaxes{axes} for the one, transpose of a tuple for the other"
+        )
+
+
 def numpys(x: Tensor, torch: dict[str, Any]) -> Tensor:
     """The tensor, in the dtype that a sum shall have; what NumPy's functions pass is taken out."""
     if torch.pop("out", None) is not None:
@@ -126,7 +135,7 @@ def torchs_pair(
 def torchs_places(x: Tensor, operation: Any, axes: dict[str, Any]) -> Tensor:
     """`argmax` or `argmin`, with `keepdim`."""
     places: Tensor = operation(x, axis=axes["axis"])
-    kept = axes["keepdims"] and axes["axis"] is not None
+    kept = axes["keepdims"] and axes["axis"] is not None and x.ndim > 0
     return places.unsqueeze(axes["axis"]) if kept else places
 
 
@@ -226,4 +235,12 @@ class TorchMethods:
 
     def masked_fill(self: Any, mask: Any, value: Any) -> Tensor:
         """The values, and `value` where `mask` is true."""
-        return ops.where(mask, value, self)  # type: ignore[no-any-return]
+        return ops.where(mask, value, self).astype(self.dtype)  # type: ignore[no-any-return]
+
+    def softmax(self: Any, dim: builtins.int) -> Tensor:
+        """Probabilities along an axis: `exp(x) / sum(exp(x))`."""
+        return ops.softmax(self, axis=dim)  # type: ignore[no-any-return]
+
+    def log_softmax(self: Any, dim: builtins.int) -> Tensor:
+        """The logarithms of `softmax`."""
+        return ops.log_softmax(self, axis=dim)  # type: ignore[no-any-return]
