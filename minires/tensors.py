@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
@@ -370,14 +369,6 @@ class Tensor(TorchMethods, Variable):
 
     def __int__(self) -> int:
         return int(self.item())
-
-    def __index__(self) -> int:
-        if self.dtype.kind not in "iub":
-            raise TypeError(f"only whole numbers are an index, this tensor is {self.dtype}")
-        return operator.index(self.item())
-
-    def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec and self.size == 1 else format(str(self), spec)
 
     def __bool__(self) -> bool:
         if self.size != 1:

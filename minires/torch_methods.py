@@ -7,6 +7,7 @@ docs/conventions.md.
 from __future__ import annotations
 
 import builtins
+import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -59,7 +60,7 @@ def check_transpose(axes: tuple[Any, ...], ndim: builtins.int) -> None:
     """Raise a ValueError if `transpose(*axes)` would be something else in PyTorch."""
     if len(axes) == 2 and (ndim != 2 or axes[0] % 2 < axes[1] % 2):
         raise ValueError(
-            f"transpose{axes} exchanges two axes in PyTorch, and in NumPy it says the order of all: "
+            f"transpose{axes} exchanges two axes in PyTorch, in NumPy it says the order of all: "
             f"write swapaxes{axes} for the one, transpose of a tuple for the other"
         )
 
@@ -149,6 +150,14 @@ class TorchMethods:
     eq, ne, lt, le = map(_named, (ops.equal, ops.not_equal, ops.less, ops.less_equal))
     gt, ge = map(_named, (ops.greater, ops.greater_equal))
     maximum, minimum = map(_named, (ops.maximum, ops.minimum))
+
+    def __format__(self: Any, spec: str) -> str:
+        return format(self.item(), spec) if spec and self.size == 1 else format(str(self), spec)
+
+    def __index__(self: Any) -> builtins.int:
+        if self.dtype.kind not in "iub":
+            raise TypeError(f"only whole numbers are an index, this tensor is {self.dtype}")
+        return operator.index(self.item())
 
     def dim(self: Any) -> builtins.int:
         """The number of axes."""
