@@ -298,7 +298,10 @@ def outputs_of(result: Any, count: int) -> list[Any] | None:
     """A function's result as `count` outputs, None if it is not so many."""
     if count == 1:
         return [result]
-    return list(result) if isinstance(result, list | tuple) and len(result) == count else None
+    if isinstance(result, np.ndarray) and result.ndim == 0:
+        return None
+    several = isinstance(result, list | tuple | np.ndarray) and len(result) == count
+    return list(result) if several else None
 
 
 def _outputs(question: GradedQuestion, given: Sequence[str], source: str) -> list[list[Any] | None]:
@@ -339,6 +342,6 @@ def task_of(
 
 def _cells(name: str, sources: Iterable[str]) -> list[dict[str, Any]]:
     return [
-        {"name": f"{name} {i}", "source": source, "definitions": False}
+        {"name": f"{name} {i}", "source": source, "how": "all"}
         for i, source in enumerate(sources, 1)
     ]

@@ -72,9 +72,9 @@ def test_a_missing_function_is_named(graded):
     [
         ("None", "you returned None, wanted is an array of shape (5, 3)"),
         ("x.T", "your shape is (3, 5), wanted is (5, 3)"),
-        ("x.tolist()", "you returned a sequence of 5, wanted is"),
-        ("x.astype(object)", "something of type array of object"),
-        ("np.matrix(x)", "something of type numpy.matrix"),
+        ("x.tolist()[:-1] + [[1]]", "you returned a sequence of 5, wanted is"),
+        ("x.astype(str)", "something of type array of str"),
+        ("{'y': x}", "you returned a dict"),
         ("x.astype(complex)", "array of complex128"),
         ("'text'", "you returned a str"),
     ],
