@@ -19,7 +19,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from minires.coursework import child, wire
+from minires.coursework import child, mixed, wire
 from minires.coursework.assignment import Assignment, AssignmentError
 from minires.coursework.compare import compare
 from minires.coursework.guard import Direct
@@ -268,7 +268,35 @@ def _graded(assignment: Assignment, question: Question, seed: int) -> GradedQues
         )
         for mistake in question.mistakes
     ]
+    if comparable:
+        mistakes += _mixed_channels(assignment, question, graded)
     return replace(graded, mistakes=mistakes)
+
+
+def _mixed_channels(
+    assignment: Assignment, question: Question, graded: GradedQuestion
+) -> list[KnownMistake]:
+    """See `mixed`: one argument's channels are mixed, or those of all, and of what is returned."""
+
+    def outputs(case: GradedCase, names: list[str], back: bool) -> list[Any] | None:
+        if not set(names) <= set(mixed.images(case.arguments)):
+            return None
+        arguments = {k: mixed.mixed(v) if k in names else v for k, v in case.arguments.items()}
+        try:
+            found = _expected(
+                assignment, question, Case(case.name, arguments, case.visible, case.weight)
+            )
+        except Exception:  # an answer that cannot take them has no such mistake
+            return None
+        return [mixed.unmixed(value) for value in found] if back else found
+
+    names = list(dict.fromkeys(n for case in graded.cases for n in mixed.images(case.arguments)))
+    forms = [(f"{name}.reshape(C, -1).T", [name], False) for name in names]
+    forms += [("reshape(C, -1).T", names, True)] if names else []
+    return [
+        KnownMistake(0, form, mixed.HINT, [outputs(case, own, back) for case in graded.cases])
+        for form, own, back in forms
+    ]
 
 
 def _expected(assignment: Assignment, question: Question, case: Case) -> list[Any]:

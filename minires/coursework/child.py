@@ -93,7 +93,7 @@ class Session:
                 self.failed.append((one, self._told(error)))
 
     def _run_again(self, names: dict[str, Any]) -> None:
-        """What used a name that only a later cell gives, as where cells were run in another order."""
+        """Run again what failed for a name that only a later cell gives."""
         early = [one for one, told in self.failed if told["type"] == "NameError"]
         early = [one for one in early if not one.gives <= {k for k in names if type(k) is str}]
         self.failed = [pair for pair in self.failed if pair[0] not in early]
@@ -141,9 +141,7 @@ class Session:
         self.hands.release()
 
 
-def refused(
-    told: dict[str, Any], error: BaseException, modules: list[str]
-) -> dict[str, Any]:
+def refused(told: dict[str, Any], error: BaseException, modules: list[str]) -> dict[str, Any]:
     """An error as it is told; of a module that is not here it is said which ones are."""
     if type(error) is ModuleNotFoundError and type(error.name) is str:
         module = error.name.partition(".")[0]

@@ -26,7 +26,15 @@ from minires.coursework.outputs import not_graded_csv, write_class, write_csv
 from minires.coursework.roster import compare, read_roster
 from minires.coursework.run import grade_all
 from minires.coursework.sandbox import isolation_problem
-from minires.coursework.show import changes, checked, compared, failures, feedback, not_graded, table
+from minires.coursework.show import (
+    changes,
+    checked,
+    compared,
+    failures,
+    feedback,
+    not_graded,
+    table,
+)
 from minires.coursework.store import Store
 from minires.coursework.temporary import TemporaryFolder
 from minires.files import whole

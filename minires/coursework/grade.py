@@ -16,7 +16,7 @@ from minires.coursework.bundle import Bundle, GradedCase, GradedQuestion, output
 from minires.coursework.cells import MAX_FILE, Cell, SubmissionError, read_submission, runnable
 from minires.coursework.compare import RTOL_FLOAT32, Verdict, changed, compare, described
 from minires.coursework.discretion import without_text, without_texts
-from minires.coursework.feedback import heat_maps, pattern, recognised
+from minires.coursework.feedback import exchanged, heat_maps, other_shape, pattern, recognised
 from minires.coursework.result import FAILED, CaseResult, OutputResult, QuestionResult, Result
 from minires.coursework.sandbox import TIMED_OUT, Child, ChildLost
 
@@ -242,7 +242,13 @@ def _hint(
     mistake = recognised(question, answers, case, output)
     if mistake is not None:
         return f"your {name} equals that of a known mistake: {mistake.name}. {mistake.hint}"
-    looks = pattern(verdict, question.cases[case].arguments)
+    values, graded = answers[case], question.cases[case]
+    assert values is not None
+    looks = (
+        exchanged(question, values, graded.expected, output)
+        or other_shape(values[output], graded.expected[output], question.rtol)
+        or pattern(verdict, graded.arguments)
+    )
     return f"your {name}: {looks}" if looks else ""
 
 
@@ -272,7 +278,9 @@ def left_out(answers: Sequence[dict[str, Any]], results: Sequence[CaseResult]) -
 def told(error: dict[str, Any]) -> str:
     """An exception as text, with the student's own line."""
     told = {key: v for key, v in error.items() if isinstance(v, str | int)}  # whatever was sent
-    text = f"{_short(told.get('type'), 100)}: {_short(told.get('text'), 500)}"
+    text = _short(told.get("type"), 100)
+    if told.get("text"):
+        text += f": {_short(told['text'], 500)}"
     if told.get("where"):
         text += f"\n  {_short(told['where'], 50)}, line {_short(told.get('line'), 10)}"
         if told.get("source"):

@@ -96,7 +96,9 @@ def gradescope(result: Result) -> dict[str, Any]:
         for question in result.questions
         for case in question.cases
     ]
-    output = plain(result.problem) or f"{result.title}: {result.earned:g} of {result.points:g} points"
+    output = (
+        plain(result.problem) or f"{result.title}: {result.earned:g} of {result.points:g} points"
+    )
     return {"score": result.earned, "output": output, "output_format": "text", "tests": tests}
 
 

@@ -1,17 +1,18 @@
 """Cells as statements: which of a notebook's run when one question is graded.
 
-Of the answer's own cell ("all") every statement runs. Of other cells ("needed") those that the answer
-needs: imports, functions and classes, and what gives or changes a name that the answer uses, directly
-or through others. So an experiment costs nothing, however long it takes. Of cells that were given, whose
-right text runs already ("missing"), only what gives a name that nothing else gives.
+Of the answer's own cell ("all") every statement runs. Of other cells ("needed") those run that the
+answer needs: imports, functions and classes, and what gives or changes a name that the answer uses,
+directly or through others. So an experiment costs nothing, however long it takes. Of cells that had
+been given ("missing"), whose right text runs already, only what gives a name that nothing else
+does.
 
-What IPython takes and Python does not, such as `%time` and `!ls`, is left out where the parser trips
-over it.
+What IPython takes and Python does not, such as `%time` and `!ls`, is left out where the parser
+trips over it.
 """
 
 from __future__ import annotations
-
 import __future__
+
 import ast
 import dis
 import re
@@ -222,8 +223,10 @@ def is_blank(node: ast.AST) -> bool:
 
 
 def _ends_blank(body: list[ast.stmt], name: str) -> bool:
-    return bool(body) and isinstance(body[-1], ast.Raise) and ast.unparse(body[-1]) == (
-        f"raise NotImplementedError({name!r})"
+    return (
+        bool(body)
+        and isinstance(body[-1], ast.Raise)
+        and ast.unparse(body[-1]) == (f"raise NotImplementedError({name!r})")
     )
 
 
@@ -247,7 +250,9 @@ def chosen(
     """
     written = {name for one in own if not one.blank for name in one.gives}
     own = [one for one in own if not (one.blank and one.gives <= written)]
-    elsewhere = {name for one in (*given, *(o for o in own if o.how != "missing")) for name in one.gives}
+    elsewhere = {
+        name for one in (*given, *(o for o in own if o.how != "missing")) for name in one.gives
+    }
     modules = {name for one in (*given, *own) if one.is_import for name in one.gives}
     functions = {name: one.gives for one in own if one.is_definition for name in one.gives}
 

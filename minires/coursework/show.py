@@ -14,7 +14,7 @@ from minires.text import plain
 def table(results: Sequence[Result]) -> str:
     """A line a submission, a column a question."""
     names = list(dict.fromkeys(q.name for result in results for q in result.questions))
-    rows = [["student", *names, "points"]]
+    rows = [["student", *map(_line, names), "points"]]
     for result in results:
         earned = {q.name: q for q in result.questions}
         cells = [_points(earned[n].earned, earned[n].points) if n in earned else "-" for n in names]

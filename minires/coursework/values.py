@@ -73,7 +73,9 @@ def plain(value: Any, room: Room | None = None) -> Any:
 
 def _plain(value: Any, room: Room, depth: int) -> Any:
     kind = type(value)
-    if kind is not ndarray and issubclass(kind, ndarray):  # np.matrix; no method of its own is asked
+    if kind is not ndarray and issubclass(
+        kind, ndarray
+    ):  # np.matrix; no method of its own is asked
         value, kind = _view(value, ndarray), ndarray
     if kind is not tuple and issubclass(kind, tuple):  # with names
         value, kind = (*_items_of(value),), tuple
