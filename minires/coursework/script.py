@@ -46,7 +46,9 @@ class Statement:
     how : str
         Of the cell: "all", "needed" or "missing".
     gives : set of str
-        The names that it binds, or of which it changes the objects.
+        The names that it binds.
+    changes, touches : set of str
+        The names of whose objects it sets attributes or items; that it perhaps changes by a call.
     uses : set of str
         Of all that it reads, when it runs and when its functions are called.
     calls : str
@@ -63,6 +65,8 @@ class Statement:
     error: BaseException | None = None
     how: str = "all"
     gives: set[str] = field(default_factory=set)
+    changes: set[str] = field(default_factory=set)
+    touches: set[str] = field(default_factory=set)
     uses: set[str] = field(default_factory=set)
     calls: str = ""
     is_import: bool = False
@@ -146,7 +150,9 @@ def _statement(node: ast.stmt, name: str, how: str) -> Statement:
         name,
         code,
         how=how,
-        gives=gives | set(() if definition else _changed(node)),
+        gives=gives,
+        changes=set() if definition else set(_changed(node)),
+        touches=set() if definition else {*_touched(node), *_named(code, uses)},
         uses=uses,
         calls=_called(node),
         is_import=isinstance(node, ast.Import | ast.ImportFrom),
@@ -180,16 +186,27 @@ def names(code: CodeType) -> tuple[set[str], set[str]]:
 
 
 def _changed(node: ast.AST) -> Iterator[str]:
-    """Whose attributes and items are set in a statement, or whose methods are called for that."""
     for inner in _outside_functions(node):
         if isinstance(inner, ast.Attribute | ast.Subscript) and not isinstance(inner.ctx, ast.Load):
             yield from _root(inner)
-        elif isinstance(inner, ast.Expr) and isinstance(inner.value, ast.Call):
-            call = inner.value
-            if isinstance(call.func, ast.Attribute):
-                yield from _root(call.func)
-            elif isinstance(call.func, ast.Name) and call.func.id == "setattr" and call.args:
-                yield from _root(call.args[0])
+        elif isinstance(inner, ast.Call) and getattr(inner.func, "id", "") == "setattr":
+            yield from (name for one in inner.args[:1] for name in _root(one))
+
+
+def _touched(node: ast.AST) -> Iterator[str]:
+    """Of calls whose values nobody takes: `table.append(1)`, `np.copyto(table, 1)`."""
+    for inner in _outside_functions(node):
+        if isinstance(inner, ast.Expr) and isinstance(inner.value, ast.Call):
+            for part in (inner.value.func, *inner.value.args):
+                yield from _root(part)
+
+
+def _named(code: CodeType, uses: set[str]) -> Iterator[str]:
+    """Names in texts, where a statement can bind what it says in a text: `globals()["x"] = 1`."""
+    if uses & {"globals", "locals", "vars", "exec"}:
+        for constant in code.co_consts:
+            if isinstance(constant, str):
+                yield from re.findall(r"\w+", constant)
 
 
 def _called(node: ast.stmt) -> str:
@@ -200,8 +217,8 @@ def _called(node: ast.stmt) -> str:
 
 
 def _root(node: ast.expr) -> Iterator[str]:
-    while isinstance(node, ast.Attribute | ast.Subscript):
-        node = node.value
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
+        node = node.func if isinstance(node, ast.Call) else node.value
     if isinstance(node, ast.Name):
         yield node.id
 
@@ -250,19 +267,21 @@ def chosen(
     """
     written = {name for one in own if not one.blank for name in one.gives}
     own = [one for one in own if not (one.blank and one.gives <= written)]
-    elsewhere = {
-        name for one in (*given, *(o for o in own if o.how != "missing")) for name in one.gives
-    }
-    modules = {name for one in (*given, *own) if one.is_import for name in one.gives}
-    functions = {name: one.gives for one in own if one.is_definition for name in one.gives}
+    everything = (*given, *own)
+    elsewhere = {name for one in everything if one.how != "missing" for name in one.gives}
+    modules = {name for one in everything if one.is_import for name in one.gives}
+    functions = {name: one.gives for one in everything if one.is_definition for name in one.gives}
 
     def gives(one: Statement) -> set[str]:
-        names = one.gives if one.is_import else one.gives - modules
-        names = names | functions.get(one.calls, set()) - {one.calls}
+        if one.is_import:
+            names = one.gives
+        else:
+            names = (one.gives | one.changes | one.touches - functions.keys()) - modules
+            names |= functions.get(one.calls, set()) - {one.calls}
         return names - elsewhere if one.how == "missing" else names
 
     needed = set(wanted)
-    waiting = [one for one in (*given, *own) if one.code is not None]
+    waiting = [one for one in everything if one.code is not None]
     while found := [one for one in waiting if gives(one) & needed]:
         waiting = [one for one in waiting if not gives(one) & needed]
         needed.update(*(one.uses for one in found))
