@@ -23,7 +23,7 @@ from minires.coursework import child, mixed, wire
 from minires.coursework.assignment import Assignment, AssignmentError
 from minires.coursework.compare import compare
 from minires.coursework.guard import Direct
-from minires.coursework.question import Accuracy, Case, Order, Question, Separate
+from minires.coursework.question import Accuracy, Case, Order, Question, ResNet8, Separate
 from minires.coursework.sandbox import Limits
 from minires.coursework.values import plain
 from minires.files import atomic_write
@@ -232,7 +232,7 @@ def _graded(assignment: Assignment, question: Question, seed: int) -> GradedQues
             case.name,
             case.visible,
             case.weight,
-            dict(case.arguments),
+            {k: v for k, v in case.arguments.items() if k not in question.withheld},
             _expected(assignment, question, case),
         )
         for case in question.cases(seed)
@@ -255,7 +255,9 @@ def _graded(assignment: Assignment, question: Question, seed: int) -> GradedQues
     given = [cell.source for cell in assignment.given()]
     # what was trained wrongly is recognised by nothing, and takes long
     comparable = not any(
-        isinstance(v, dict) and "$accuracy" in v for case in cases for v in case.expected
+        isinstance(v, dict) and v.keys() & {"$accuracy", "$resnet8"}
+        for case in cases
+        for v in case.expected
     )
     mistakes = [
         KnownMistake(
@@ -311,7 +313,7 @@ def _expected(assignment: Assignment, question: Question, case: Case) -> list[An
 
 
 def _expectation(value: Any) -> Any:
-    if isinstance(value, Accuracy | Separate | Order):
+    if isinstance(value, Accuracy | ResNet8 | Separate | Order):
         return {f"${type(value).__name__.lower()}": asdict(value)}
     return plain(value)
 
