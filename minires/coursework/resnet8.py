@@ -8,6 +8,7 @@ judged is a residual network of this structure, whatever the student's code is.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -20,13 +21,16 @@ from minires.tensors import Tensor
 
 CHANNELS = (16, 16, 32, 64)
 """Of the stem, and of each block; where they change the stride is 2, and the shortcut projects."""
-BLOCKS = tuple(enumerate(zip(CHANNELS, CHANNELS[1:], strict=False), 1))
+BLOCKS = tuple(enumerate(pairwise(CHANNELS), 1))
 TRAINED = 1e-4
 """How much of an array must be new, beside what a mere factor does to the old one."""
 MATTERS = 0.02
 """By how much of itself the output must change without one of a block's two ways."""
 LOGITS, GRADIENTS = 1e-3, 1e-2
 """The largest errors, relative to the largest right entry, also for work in float32."""
+FAILING = (
+    "your network gets nowhere with images that are (images - mean) / deviation, in floating point"
+)
 OUTLINE = {"before", "after", "mean", "deviation", "logits", "other_logits", "gradients"}
 
 Way = tuple[int, str]
@@ -91,7 +95,7 @@ def gradients(arrays: dict[str, Array], images: Array, g: Array) -> dict[str, Ar
     """Of the parameters, in training mode, for a gradient g of the logits."""
     tensors = {n: Tensor(a, requires_grad=is_parameter(n)) for n, a in arrays.items()}
     forward(tensors, images, training=True).backward(Tensor(g))
-    return {n: np.asarray(t.grad.numpy()) for n, t in tensors.items() if is_parameter(n)}
+    return {n: t.grad.numpy() for n, t in tensors.items() if t.grad is not None}
 
 
 def judged(
@@ -117,12 +121,18 @@ def judged(
     if not np.isfinite(found).all():
         return Verdict(0.0, "your network's output on the test images is not finite")
     other = {n: a * f for (n, a), f in zip(after.items(), factors, strict=True)}
-    for verdict in (*_untrained(before, after), *_unlike(got, after, other, probe, g)):
-        return verdict
-    for verdict in _idle(after, scaled, found):
+    faults = chain(
+        _untrained(before, after),
+        _unlike(got, after, other, probe, g),
+        _idle(after, scaled, found),
+    )
+    for verdict in faults:  # the first will do
         return verdict
     goal = {"labels": labels, "at_least": at_least, "none_below": none_below}
-    return compare(found.argmax(axis=1), {"$accuracy": goal}, 0.0)
+    verdict = compare(found.argmax(axis=1), {"$accuracy": goal}, 0.0)
+    if verdict.share == 0:
+        return _prefixed(f"{FAILING}, computed from your network's weights", verdict)
+    return verdict
 
 
 def _named(values: list[Array], wanted: dict[str, tuple[int, ...]]) -> dict[str, Array]:
@@ -215,7 +225,7 @@ def _unlike(
             "it does not come from its parameters",
         ),
     ):
-        verdict = _close(got[key], logits(arrays, probe), LOGITS)
+        verdict = compare(got[key], logits(arrays, probe), LOGITS)
         if verdict.text:
             yield _prefixed(text, verdict)
     right = gradients(other, probe, g)
@@ -226,19 +236,13 @@ def _unlike(
     largest = {n: np.abs(v).max() for n, v in right.items()}
     for (name, value), one in zip(right.items(), mine, strict=True):
         if largest[name] > 1e-8 * max(largest.values()):  # else it is nothing but rounding
-            verdict = _close(one, value, GRADIENTS)
+            verdict = compare(one, value, GRADIENTS)
             if verdict.text:
                 yield _prefixed(f"the gradient of {name} after model.backward is wrong", verdict)
 
 
-def _close(got: Any, expected: Array, rtol: float) -> Verdict:
-    return compare(got, expected, rtol)
-
-
 def _prefixed(text: str, verdict: Verdict) -> Verdict:
-    return Verdict(
-        0.0, f"{text}: {verdict.text}", verdict.got, verdict.expected, verdict.tolerance
-    )
+    return Verdict(0.0, f"{text}: {verdict.text}", verdict.got, verdict.expected, verdict.tolerance)
 
 
 def _idle(after: dict[str, Array], scaled: Array, found: Array) -> Iterator[Verdict]:
@@ -259,4 +263,5 @@ def _idle(after: dict[str, Array], scaled: Array, found: Array) -> Iterator[Verd
 
 def _centred(values: Array) -> Array:
     """Logits, of which only the differences matter."""
-    return values - values.mean(axis=1, keepdims=True)
+    means: Array = values.mean(axis=1, keepdims=True)
+    return values - means
