@@ -121,7 +121,19 @@ def block_inputs(draw, c_in, c_out, stride, images, height, width, kinks=False):
 
 
 def drawn(draw, c_in, c_out, stride, **options):
-    """Of a height and a width that differ, one of them odd and one even, in either order."""
+    """Of a height and a width that differ, odd and even, in either order.
+
+    Drawn anew where the weights hardly matter, so that their gradient would be little but rounding:
+    behind one channel a projection's never matter, since batch norm undoes its only factor.
+    """
+    inputs = sized(draw, c_in, c_out, stride, **options)
+    _, dx, *gradients = Block.answer(*inputs)[:5]
+    if any(abs(dw).max() < 0.05 * abs(dx).max() for dw in gradients if dw is not None):
+        return drawn(draw, c_in, c_out, stride, **options)
+    return inputs
+
+
+def sized(draw, c_in, c_out, stride, **options):
     sizes = {1: [(3, 4), (5, 4), (3, 6)], 2: [(5, 6), (7, 4), (5, 8)], 3: [(7, 8), (9, 5), (7, 6)]}
     height, width = draw.choice(*sizes[stride])
     if draw.choice(True, False):
@@ -156,25 +168,25 @@ def because_of_the_stride(draw):
 
 @Block.hidden("a projection because of more channels")
 def more_channels(draw):
-    channels = draw.size(1, 2)
+    channels = draw.size(2, 3)
     return drawn(draw, channels, channels + draw.size(1, 2), 1)
 
 
 @Block.hidden("a projection because of fewer channels")
 def fewer_channels(draw):
-    channels = draw.size(1, 2)
+    channels = draw.size(1, 3)
     return drawn(draw, channels + draw.size(1, 2), channels, 1)
 
 
 @Block.hidden("stride and channels both")
 def both(draw):
-    c_in, c_out = draw.choice((1, 3), (2, 4), (3, 2), (4, 3))
+    c_in, c_out = draw.choice((2, 4), (3, 2), (4, 3))
     return drawn(draw, c_in, c_out, draw.choice(2, 3))
 
 
 @Block.hidden("one image, one channel")
 def one(draw):
-    return drawn(draw, 1, 1, draw.choice(1, 2), images=1)
+    return drawn(draw, 1, 1, 1, images=1)
 
 
 @Block.hidden("zeros before each ReLU")
@@ -304,7 +316,7 @@ train.case("two halves", *training(draw, *HALVES, 2, *HALVES_TEST, 0.9, 0.6), vi
 def small_patterns(draw):
     images, labels = patterns(draw, 2000)
     test = np.arange(len(labels)) % 5 == 0
-    return training(draw, images[~test], labels[~test], 3, images[test], labels[test], 0.8, 0.7)
+    return training(draw, images[~test], labels[~test], 3, images[test], labels[test], 0.9, 0.75)
 
 
 @train.hidden("Fashion-MNIST", weight=8)
