@@ -121,18 +121,15 @@ def judged(
     if not np.isfinite(found).all():
         return Verdict(0.0, "your network's output on the test images is not finite")
     other = {n: a * f for (n, a), f in zip(after.items(), factors, strict=True)}
-    faults = chain(
-        _untrained(before, after),
-        _unlike(got, after, other, probe, g),
-        _idle(after, scaled, found),
-    )
-    for verdict in faults:  # the first will do
-        return verdict
+    for verdict in chain(_untrained(before, after), _unlike(got, after, other, probe, g)):
+        return verdict  # the first will do
     goal = {"labels": labels, "at_least": at_least, "none_below": none_below}
-    verdict = compare(found.argmax(axis=1), {"$accuracy": goal}, 0.0)
-    if verdict.share == 0:
-        return _prefixed(f"{FAILING}, computed from your network's weights", verdict)
-    return verdict
+    accuracy = compare(found.argmax(axis=1), {"$accuracy": goal}, 0.0)
+    if accuracy.share == 0:
+        return _prefixed(FAILING, accuracy)
+    for verdict in _idle(after, scaled, found):
+        return verdict
+    return accuracy
 
 
 def _named(values: list[Array], wanted: dict[str, tuple[int, ...]]) -> dict[str, Array]:

@@ -278,7 +278,7 @@ def test_a_dodge_gets_none(earned, name):
 
 def test_a_frozen_trunk_behind_noise_learns_no_patterns(earned):
     """On two halves a head on random layers is enough; hence the task with patterns."""
-    source = FUNCTION + SCALE + NOISE + "    for _ in range(10): model.forward(x[::5])\n" + FEATURES
+    source = FUNCTION + SCALE + NOISE + "    for _ in range(20): model.forward(x[::9])\n" + FEATURES
     share, text = earned(source + END, "patterns, sorted by class", most=None)
     assert share == 0
     assert "are right" in text
