@@ -259,7 +259,7 @@ def drive_train(student, images, labels, classes, seed, probe, g, factors):
 
 
 ARRAYS = 47
-"""Of a ResNet-8: ten convolutions with batch norm, of five arrays each less three, and a head."""
+"""Of a ResNet-8: nine convolutions with batch norm, of five arrays each, and a head of two."""
 
 
 def half_size(images):
