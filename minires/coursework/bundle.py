@@ -302,7 +302,7 @@ def _mixed_channels(
 
 
 def _expected(assignment: Assignment, question: Question, case: Case) -> list[Any]:
-    answer = question.answer(*(_copied(v) for v in case.arguments.values()))
+    answer = question.answer(*(copied(v) for v in case.arguments.values()))
     values = outputs_of(answer, len(question.returns))
     if values is None:
         raise AssignmentError(
@@ -318,9 +318,12 @@ def _expectation(value: Any) -> Any:
     return plain(value)
 
 
-def _copied(value: Any) -> Any:
+def copied(value: Any) -> Any:
+    """Arguments that may be changed without harm."""
+    if isinstance(value, dict):
+        return {k: copied(v) for k, v in value.items()}
     if isinstance(value, list):
-        return [_copied(v) for v in value]
+        return [copied(v) for v in value]
     return value.copy() if isinstance(value, np.ndarray) else value
 
 
@@ -340,7 +343,7 @@ def _outputs(question: GradedQuestion, given: Sequence[str], source: str) -> lis
     with np.errstate(all="ignore"):
         session = child.Session(task_of(question, given, _cells("own", [source])), Direct())
         for case in question.cases:
-            answer = session.answer({k: _copied(v) for k, v in case.arguments.items()})
+            answer = session.answer(copied(case.arguments))
             session.release()
             found = outputs_of(answer.get("result"), len(question.returns))
             pairs = zip(found, case.expected, strict=True) if found else ()

@@ -21,7 +21,7 @@ from minires.coursework.build import CHECKS, build, course_seed
 from minires.coursework.bundle import SUFFIX, Bundle, load_bundle, make_bundle
 from minires.coursework.collect import UNDECIDED, Collected, collect
 from minires.coursework.grade import grade_file
-from minires.coursework.mutants import kill_matrix, run_trials, summary
+from minires.coursework.mechanical import judge_mechanical
 from minires.coursework.outputs import not_graded_csv, write_class, write_csv
 from minires.coursework.roster import compare, read_roster
 from minires.coursework.run import grade_all
@@ -37,6 +37,7 @@ from minires.coursework.show import (
 )
 from minires.coursework.store import Store
 from minires.coursework.temporary import TemporaryFolder
+from minires.coursework.trials import kill_matrix, run_trials, summary
 from minires.files import whole
 from minires.locks import hold
 
@@ -108,16 +109,93 @@ def build_command(
     print(f"written: {folder}/student, {folder}/instructor, {folder}/bundle")
 
 
+MECHANICAL = "Mechanical mutants"
+
+
 def mutants_command(
     source: SourceOption = None,
     assignment: Annotated[str | None, typer.Option(metavar="NAME", help="Only this one.")] = None,
     jobs: JobsOption = PROCESSORS,
     unsafe_no_sandbox: UnsafeOption = False,
+    mechanical: Annotated[
+        bool,
+        typer.Option(
+            "--mechanical",
+            help="Judge every small change of the solutions instead, and print a table; exit code "
+            "1 if less than 99% of those lose points that are not equivalent.",
+            rich_help_panel=MECHANICAL,
+        ),
+    ] = False,
+    question: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Only this question.", rich_help_panel=MECHANICAL),
+    ] = None,
+    sample: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Only so many, drawn by the seed.",
+            rich_help_panel=MECHANICAL,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="Of the course whose hidden tests are tried.",
+            show_default="0",
+            rich_help_panel=MECHANICAL,
+        ),
+    ] = None,
+    inputs: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="On so many drawn inputs an equivalent mutant must agree with the solution.",
+            show_default="10000",
+            rich_help_panel=MECHANICAL,
+        ),
+    ] = None,
+    results: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.json",
+            help="Keep what was found here, and judge only what is not there.",
+            rich_help_panel=MECHANICAL,
+        ),
+    ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.md",
+            help="Write the table and the survivors as a page too.",
+            rich_help_panel=MECHANICAL,
+        ),
+    ] = None,
 ) -> int:
     """Grade every known mistake and print which test catches it; exit code 1 if one survives.
 
     Blanks, solutions and other right ways are graded too: none may get what it should not.
     """
+    if mechanical:
+        return judge_mechanical(
+            source,
+            assignment,
+            question,
+            jobs=jobs,
+            sample=sample,
+            seed=seed or 0,
+            inputs=inputs or 10_000,
+            results=results,
+            page=page,
+        )
+    if any(value is not None for value in (question, sample, seed, inputs, results, page)):
+        raise ValueError(
+            "--question, --sample, --seed, --inputs, --results and --page go with --mechanical"
+        )
     sandboxed = require_isolation(unsafe_no_sandbox)
     with bar(unit="form") as shown:
 

@@ -206,6 +206,8 @@ class Question:
     driver : str or None
         Source of a function `drive(student, **arguments)` that runs in the child in the place of a
         plain call; it holds no answers.
+    slow_cases, mutant_inputs
+        See `mutants_quickly`.
     """
 
     name: str
@@ -223,6 +225,8 @@ class Question:
     hidden_cases: list[HiddenCase] = field(default_factory=list)
     mistakes: list[Variant] = field(default_factory=list)
     correct_ways: list[Variant] = field(default_factory=list)
+    slow_cases: Sequence[str] = ()
+    mutant_inputs: int | None = None
 
     def case(self, name: str, *arguments: Any, visible: bool = False, weight: float = 1.0) -> None:
         """Add a test: the arguments in the order of the answer's parameters."""
@@ -249,6 +253,10 @@ class Question:
 
     def _named(self, arguments: Sequence[Any]) -> dict[str, Any]:
         return dict(inspect.signature(self.answer).bind(*arguments).arguments)
+
+    def mutants_quickly(self, *, without: Sequence[str], inputs: int) -> None:
+        """Judge mutants by other cases than these, and by so few drawn inputs: each takes long."""
+        self.slow_cases, self.mutant_inputs = without, inputs
 
     def mistake(self, number: int, name: str, hint: str, old: str, new: str) -> None:
         """Add a known mistake: the solution with `new` for `old`, which must occur once."""
@@ -334,7 +342,7 @@ class Draws:
     """
 
     def __init__(self, seed: int) -> None:
-        self._state = seed
+        self._state = seed % (1 << 64)
 
     @classmethod
     def keyed(cls, *key: int | str) -> Self:
@@ -351,14 +359,12 @@ class Draws:
 
     def integers(self, *shape: int, below: int) -> Any:
         """Whole numbers from 0 to `below` - 1, int64."""
-        mask, found = (1 << 64) - 1, []
-        for _ in range(int(np.prod(shape))):
-            self._state = (self._state + 0x9E3779B97F4A7C15) & mask
-            z = self._state
-            z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 & mask
-            z = (z ^ (z >> 27)) * 0x94D049BB133111EB & mask
-            found.append((z ^ (z >> 31)) % below)
-        return np.array(found, dtype=np.int64).reshape(shape)
+        count, step, whole = int(np.prod(shape)), 0x9E3779B97F4A7C15, np.uint64  # modulo 2**64
+        z = whole(self._state) + np.arange(1, count + 1, dtype=whole) * whole(step)
+        self._state = (self._state + count * step) % (1 << 64)
+        z = (z ^ (z >> whole(30))) * whole(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> whole(27))) * whole(0x94D049BB133111EB)
+        return ((z ^ (z >> whole(31))) % whole(below)).astype(np.int64).reshape(shape)
 
     def normal(self, *shape: int, mean: float = 0.0, scale: float = 1.0) -> Any:
         """About normally distributed multiples of 1/64 (before `mean` and `scale`), float64.
