@@ -233,7 +233,7 @@ def _graded(assignment: Assignment, question: Question, seed: int) -> GradedQues
             case.visible,
             case.weight,
             dict(case.arguments),
-            _expected(assignment, question, case),
+            expected_of(assignment, question, case),
         )
         for case in question.cases(seed)
     ]
@@ -271,8 +271,9 @@ def _graded(assignment: Assignment, question: Question, seed: int) -> GradedQues
     return replace(graded, mistakes=mistakes)
 
 
-def _expected(assignment: Assignment, question: Question, case: Case) -> list[Any]:
-    answer = question.answer(*(_copied(v) for v in case.arguments.values()))
+def expected_of(assignment: Assignment, question: Question, case: Case) -> list[Any]:
+    """What is right for a case, one value for each output."""
+    answer = question.answer(*(copied(v) for v in case.arguments.values()))
     values = outputs_of(answer, len(question.returns))
     if values is None:
         raise AssignmentError(
@@ -288,9 +289,12 @@ def _expectation(value: Any) -> Any:
     return plain(value)
 
 
-def _copied(value: Any) -> Any:
+def copied(value: Any) -> Any:
+    """Arguments that may be changed without harm."""
+    if isinstance(value, dict):
+        return {k: copied(v) for k, v in value.items()}
     if isinstance(value, list):
-        return [_copied(v) for v in value]
+        return [copied(v) for v in value]
     return value.copy() if isinstance(value, np.ndarray) else value
 
 
@@ -307,7 +311,7 @@ def _outputs(question: GradedQuestion, given: Sequence[str], source: str) -> lis
     with np.errstate(all="ignore"):
         session = child.Session(task_of(question, given, _cells("own", [source])), Direct())
         for case in question.cases:
-            answer = session.answer({k: _copied(v) for k, v in case.arguments.items()})
+            answer = session.answer(copied(case.arguments))
             session.release()
             found = outputs_of(answer.get("result"), len(question.returns))
             pairs = zip(found, case.expected, strict=True) if found else ()

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from minires.bar import bar
+from minires.coursework import mechanical as mechanical_mutants
 from minires.coursework.assignment import (
     find_assignments,
     load_assignment,
@@ -21,7 +22,6 @@ from minires.coursework.build import CHECKS, build, course_seed
 from minires.coursework.bundle import SUFFIX, Bundle, load_bundle, make_bundle
 from minires.coursework.collect import UNDECIDED, Collected, collect
 from minires.coursework.grade import grade_file
-from minires.coursework.mutants import kill_matrix, run_trials, summary
 from minires.coursework.outputs import not_graded_csv, write_class, write_csv
 from minires.coursework.roster import compare, read_roster
 from minires.coursework.run import grade_all
@@ -29,6 +29,7 @@ from minires.coursework.sandbox import isolation_problem
 from minires.coursework.show import changes, compared, failures, feedback, not_graded, table
 from minires.coursework.store import Store
 from minires.coursework.temporary import TemporaryFolder
+from minires.coursework.trials import kill_matrix, run_trials, summary
 from minires.files import whole
 from minires.locks import hold
 
@@ -105,11 +106,60 @@ def mutants_command(
     assignment: Annotated[str | None, typer.Option(metavar="NAME", help="Only this one.")] = None,
     jobs: JobsOption = PROCESSORS,
     unsafe_no_sandbox: UnsafeOption = False,
+    mechanical: Annotated[
+        bool,
+        typer.Option(
+            "--mechanical",
+            help="Judge every small change of the solutions instead, and print a table; exit code "
+            "1 if less than 99% of those lose points that are not equivalent.",
+        ),
+    ] = False,
+    question: Annotated[
+        str | None, typer.Option(metavar="NAME", help="With --mechanical: only this question.")
+    ] = None,
+    sample: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="With --mechanical: only so many, drawn by --seed."),
+    ] = None,
+    seed: Annotated[
+        int,
+        typer.Option(metavar="N", min=0, help="With --mechanical: the course's, and the sample's."),
+    ] = 0,
+    inputs: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="With --mechanical: on so many inputs an equivalent mutant must agree.",
+        ),
+    ] = 10_000,
+    results: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.json",
+            help="With --mechanical: keep what was found here, and judge only what is not there.",
+        ),
+    ] = None,
 ) -> int:
     """Grade every known mistake and print which test catches it; exit code 1 if one survives.
 
     Blanks, solutions and other right ways are graded too: none may get what it should not.
     """
+    if mechanical:
+        works = mechanical_mutants.works(source, assignment, question, seed)
+        if sample is not None:
+            works = mechanical_mutants.sampled(works, sample, seed)
+        with bar(total=sum(len(work.mutants) for work in works), unit="mutant") as shown:
+            found = mechanical_mutants.run(
+                works,
+                seed=seed,
+                inputs=inputs,
+                jobs=jobs,
+                results=mechanical_mutants.Results(results),
+                progress=shown.update,
+            )
+        print(mechanical_mutants.report(found))
+        return 0 if mechanical_mutants.share_killed(found) >= mechanical_mutants.ENOUGH else 1
     sandboxed = require_isolation(unsafe_no_sandbox)
     with bar(unit="form") as shown:
 
