@@ -299,7 +299,7 @@ class Draws:
     """
 
     def __init__(self, seed: int) -> None:
-        self._state = seed
+        self._state = seed % (1 << 64)
 
     @classmethod
     def keyed(cls, *key: int | str) -> Self:
@@ -316,14 +316,12 @@ class Draws:
 
     def integers(self, *shape: int, below: int) -> Any:
         """Whole numbers from 0 to `below` - 1, int64."""
-        mask, found = (1 << 64) - 1, []
-        for _ in range(int(np.prod(shape))):
-            self._state = (self._state + 0x9E3779B97F4A7C15) & mask
-            z = self._state
-            z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 & mask
-            z = (z ^ (z >> 27)) * 0x94D049BB133111EB & mask
-            found.append((z ^ (z >> 31)) % below)
-        return np.array(found, dtype=np.int64).reshape(shape)
+        count, step, whole = int(np.prod(shape)), 0x9E3779B97F4A7C15, np.uint64  # modulo 2**64
+        z = whole(self._state) + np.arange(1, count + 1, dtype=whole) * whole(step)
+        self._state = (self._state + count * step) % (1 << 64)
+        z = (z ^ (z >> whole(30))) * whole(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> whole(27))) * whole(0x94D049BB133111EB)
+        return ((z ^ (z >> whole(31))) % whole(below)).astype(np.int64).reshape(shape)
 
     def normal(self, *shape: int, mean: float = 0.0, scale: float = 1.0) -> Any:
         """About normally distributed multiples of 1/64 (before `mean` and `scale`), float64.
