@@ -1,4 +1,4 @@
-"""Call a function in a copy of this process, which ends by itself when its time is over.
+"""Call functions in a copy of this process, one by one; each ends when its time is over.
 
 For code that is the project's own but may loop, crash or take memory, such as mutants. Students'
 code runs in a `sandbox.Child`, which costs more and holds more.
@@ -12,52 +12,65 @@ import resource
 import select
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 WALL = 4
 """A call may take so many times its processor seconds by the clock on the wall."""
 
-
-class LostError(RuntimeError):
-    """The call did not return; the text says why."""
+Call = Callable[[], Any]
 
 
-def forked(function: Callable[[], Any], *, seconds: float, memory: int) -> Any:
-    """What a function returns, as JSON keeps it.
+@dataclass(frozen=True)
+class Lost:
+    """What stands for the result of a call that did not return."""
+
+    why: str
+
+
+def forked(calls: Sequence[Call], *, seconds: float, memory: int) -> Iterator[Any]:
+    """What each call returns, as JSON keeps it; `Lost` where one takes too long or crashes.
 
     Parameters
     ----------
-    function : callable
+    calls : sequence of callable
     seconds : float
-        Of processor time.
+        Of processor time, for each.
     memory : int
-        Bytes of address space beside what this process has.
-
-    Raises
-    ------
-    LostError
-        If it takes too long, crashes or fails.
+        Bytes of address space beside what this process has, for all.
     """
+    done = 0
+    while done < len(calls):
+        for result in _until_one_is_lost(calls[done:], seconds, memory):
+            done += 1
+            yield result
+
+
+def _until_one_is_lost(calls: Sequence[Call], seconds: float, memory: int) -> Iterator[Any]:
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _serve(function, writer, seconds, memory)
+        _serve(calls, writer, seconds, memory)
     os.close(writer)
+    count = 0
+    status = None
     try:
-        text = _read(reader, time.monotonic() + WALL * seconds + 1)
+        with os.fdopen(reader, "rb", buffering=0) as lines:
+            while count < len(calls) and (line := _line(lines, WALL * seconds + 1)):
+                count += 1
+                yield json.loads(line)
     finally:
-        os.close(reader)
         os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
-    if text:
-        return json.loads(text)
-    code = os.waitstatus_to_exitcode(status)
-    raise LostError("it took too long" if code in (-signal.SIGPROF, -signal.SIGKILL) else "a crash")
+    if count < len(calls):
+        code = os.waitstatus_to_exitcode(status)
+        late = code in (-signal.SIGPROF, -signal.SIGKILL)
+        yield Lost("it takes too long" if late else f"a crash (exit code {code})")
 
 
-def _serve(function: Callable[[], Any], writer: int, seconds: float, memory: int) -> None:
+def _serve(calls: Sequence[Call], writer: int, seconds: float, memory: int) -> None:
     """In the copy: never returns."""
     try:
         null = os.open(os.devnull, os.O_RDWR)
@@ -67,20 +80,22 @@ def _serve(function: Callable[[], Any], writer: int, seconds: float, memory: int
         used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
         resource.setrlimit(resource.RLIMIT_AS, (used + memory, used + memory))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        signal.setitimer(signal.ITIMER_PROF, seconds)  # whose signal ends it
-        with os.fdopen(writer, "w") as file:
-            file.write(json.dumps(function()))
+        for call in calls:
+            signal.setitimer(signal.ITIMER_PROF, seconds)  # whose signal ends the process
+            os.write(writer, json.dumps(call()).encode() + b"\n")
+        os._exit(0)
     finally:
         os._exit(1)
 
 
-def _read(reader: int, until: float) -> bytes:
-    """All that is written, nothing if that takes too long."""
-    parts = []
-    while (left := until - time.monotonic()) > 0:
-        ready, _, _ = select.select([reader], [], [], left)
-        part = os.read(reader, 1 << 16) if ready else b""
+def _line(stream: BinaryIO, seconds: float) -> bytes:
+    """The next line, short of its end where that is not there in time or never."""
+    parts = b""
+    until = time.monotonic() + seconds
+    while not parts.endswith(b"\n") and (left := until - time.monotonic()) > 0:
+        ready, _, _ = select.select([stream], [], [], left)
+        part = stream.readline() if ready else b""
         if not part:
-            break
-        parts.append(part)
-    return b"".join(parts)
+            return b""
+        parts += part
+    return parts

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from minires.coursework.bundle import (
     outputs_of,
     task_of,
 )
-from minires.coursework.forked import LostError, forked
+from minires.coursework.forked import Lost, forked
 from minires.coursework.grade import is_right
 from minires.coursework.guard import Direct
 from minires.coursework.mutants import Mutant
@@ -35,6 +35,9 @@ from minires.coursework.question import Case
 from minires.text import bounded
 
 KILLED, EQUIVALENT, SURVIVES = "killed", "equivalent", "SURVIVES"
+
+SHOWN = 500
+"""So many characters of an input are told."""
 
 
 @dataclass(frozen=True)
@@ -80,52 +83,54 @@ class Judge:
             raise ValueError(f"{self.assignment.name}, {name}: the solution loses points")
         self.seconds = min(self.question.seconds, 1 + 20 * (time.process_time() - begin))
 
-    def judge(self, mutant: Mutant) -> Judgement:
-        """Try the tests; if it passes them, drawn inputs."""
-        failed = self._tried(mutant, lambda: self.question.cases, self.seconds)
-        if failed is not None:
-            return Judgement(KILLED, failed)
+    def by_tests(self, mutants: Sequence[Mutant]) -> list[Judgement | None]:
+        """Those that lose points, None for each that does not."""
+        cases = self.question.cases
+        return [
+            None if why is None else Judgement(KILLED, cases[why].name if type(why) is int else why)
+            for why in self._first_wrong(mutants, lambda: cases, self.seconds)
+        ]
+
+    def by_drawn_inputs(self, mutant: Mutant) -> Judgement:
+        """Whether a mutant that passes the tests does what the solution does everywhere else."""
         if not self.declared.hidden_cases:
             return Judgement(SURVIVES, "no domain is declared")
-        begin = time.process_time()
-        drawn = self.drawn
-        seconds = 30 + 20 * (time.process_time() - begin + self.taken)
-        failed = self._tried(mutant, lambda: drawn, seconds)
-        if failed is None:
+        cases, seconds = self.drawn
+        (why,) = self._first_wrong([mutant], lambda: cases, 30 + 20 * seconds)
+        if why is None:
             return Judgement(EQUIVALENT, f"agrees on {self.inputs} drawn inputs")
-        return Judgement(SURVIVES, failed)
+        if type(why) is int:
+            arguments = bounded(repr(cases[why].arguments), SHOWN)
+            why = f"differs on drawn input {why}, {cases[why].name}: {arguments}"
+        return Judgement(SURVIVES, why)
 
-    def _tried(
-        self, mutant: Mutant, cases: Callable[[], list[GradedCase]], seconds: float
-    ) -> str | None:
-        """The first case that a mutant fails, None if there is none."""
+    def _first_wrong(
+        self, mutants: Sequence[Mutant], cases: Callable[[], list[GradedCase]], seconds: float
+    ) -> Iterator[Any]:
+        """For each mutant the first case that it fails, or why it is lost."""
 
-        def first() -> str | None:
-            return next(_wrong(self._session(mutant.source), self.question, cases()), None)
+        def call(mutant: Mutant) -> Callable[[], int | None]:
+            return lambda: next(_wrong(self._session(mutant.source), self.question, cases()), None)
 
-        try:
-            found: str | None = forked(first, seconds=seconds, memory=self.question.limits.memory)
-        except LostError as lost:
-            return str(lost)
-        return found
+        memory = self.question.limits.memory
+        for found in forked([call(m) for m in mutants], seconds=seconds, memory=memory):
+            yield found.why if isinstance(found, Lost) else found
 
     def _session(self, source: str) -> child.Session:
         cells = [{"name": "mutant", "source": source, "definitions": False}]
         return child.Session(task_of(self.question, self.given, cells), Direct())
 
     @functools.cached_property
-    def drawn(self) -> list[GradedCase]:
-        """Inputs of the domain, with what the solution makes of them."""
+    def drawn(self) -> tuple[list[GradedCase], float]:
+        """Inputs of the domain, with what the solution makes of them, and in how many seconds."""
         begin = time.process_time()
         session, hidden = self._session(self.solution), self.declared.hidden_cases
         cases = []
         for i in range(self.inputs):
             case = self.declared.drawn(hidden[i % len(hidden)], self.seed, i)
             expected = self._expected(case, session)
-            name = f"input {i}, {case.name}: {bounded(repr(case.arguments), 600)}"
-            cases.append(GradedCase(name, False, 1.0, case.arguments, expected))
-        self.taken = time.process_time() - begin
-        return cases
+            cases.append(GradedCase(case.name, False, 1.0, case.arguments, expected))
+        return cases, time.process_time() - begin
 
     def _expected(self, case: Case, session: child.Session) -> list[Any]:
         """The solution's results; where they are judged otherwise than by equality, the answer."""
@@ -142,12 +147,12 @@ class Judge:
 
 def _wrong(
     session: child.Session, question: GradedQuestion, cases: list[GradedCase]
-) -> Iterator[str]:
-    """The cases that code fails."""
+) -> Iterator[int]:
+    """The numbers of the cases that code fails."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        for case in cases:
+        for i, case in enumerate(cases):
             answer = session.answer(copied(case.arguments))
             session.release()
             if not is_right(question, case, answer):
-                yield case.name
+                yield i

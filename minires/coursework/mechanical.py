@@ -11,7 +11,7 @@ import json
 import multiprocessing
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -26,6 +26,9 @@ from minires.files import atomic_write
 
 ENOUGH = 0.99
 """The share of mutants that are not equivalent that must lose points."""
+
+BATCH = 25
+"""So many mutants are tried in one process."""
 
 
 @dataclass(frozen=True)
@@ -149,11 +152,14 @@ def run(
         if not todo:
             return
         start = (work.folder, work.question, seed, inputs)
-        spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(1, spawn) as worker:
-            for mutant in todo:
-                results.put(key(work, mutant), worker.submit(_judged, *start, mutant).result())
-                progress()
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as worker:
+            for several in batched(todo, BATCH):
+                verdicts = worker.submit(_by_tests, *start, several).result()
+                for mutant, verdict in zip(several, verdicts, strict=True):
+                    if verdict is None:
+                        verdict = worker.submit(_by_drawn_inputs, *start, mutant).result()
+                    results.put(key(work, mutant), verdict)
+                    progress()
 
     with ThreadPoolExecutor(jobs) as pool:
         try:
@@ -175,9 +181,24 @@ def _judge(folder: Path, question: str, seed: int, inputs: int) -> Judge:
     return Judge(folder, question, seed, inputs)
 
 
-def _judged(folder: Path, question: str, seed: int, inputs: int, mutant: Mutant) -> Judgement:
+def _by_tests(
+    folder: Path, question: str, seed: int, inputs: int, several: list[Mutant]
+) -> list[Judgement | None]:
     """In a worker."""
-    return _judge(folder, question, seed, inputs).judge(mutant)
+    return _judge(folder, question, seed, inputs).by_tests(several)
+
+
+def _by_drawn_inputs(
+    folder: Path, question: str, seed: int, inputs: int, mutant: Mutant
+) -> Judgement:
+    """In a worker."""
+    return _judge(folder, question, seed, inputs).by_drawn_inputs(mutant)
+
+
+def batched(items: Sequence[Mutant], size: int) -> Iterator[list[Mutant]]:
+    """Runs of so many, the last one shorter."""
+    for i in range(0, len(items), size):
+        yield list(items[i : i + size])
 
 
 def share_killed(found: Sequence[Judged]) -> float:

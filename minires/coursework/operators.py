@@ -339,8 +339,8 @@ def value(place: Place) -> Iterator[Change]:
         return
     if not isinstance(node, ast.Name | ast.Attribute | ast.BinOp | ast.Call):
         return
-    own = isinstance(node, ast.Name) and node.id != "self"
-    if not isinstance(node, ast.Name) or own:
+    own = not isinstance(node, ast.Name) or (node.id != "self" and node.id not in loop_names(place))
+    if own and not is_size(place):
         for name, text in WHOLE.items():
             yield name, parsed(text, a=node)
     if isinstance(node, ast.Name) and node.id in place.parameters:
@@ -348,6 +348,34 @@ def value(place: Place) -> Iterator[Change]:
             yield "another parameter", ast.Name(other, _LOAD)
         for number in (0, 1):
             yield "a constant for a parameter", ast.Constant(number)
+
+
+def is_size(place: Place) -> bool:
+    """Whether it is a part of an index, or of the size of an array or of a loop."""
+    inner: ast.AST = place.node
+    for owner in reversed(place.owners):
+        if isinstance(owner, ast.Subscript) and owner.value is not inner:
+            return True
+        if isinstance(owner, ast.Call) and called_name(owner) in OF_SIZES:
+            return True
+        inner = owner
+    return isinstance(place.node, ast.Call) and called_name(place.node) in OF_SIZES
+
+
+OF_SIZES = ("range", "slice", "zeros", "ones", "empty", "ndindex", "arange", "len", "reshape", "id")
+
+
+def called_name(node: ast.Call) -> str:
+    """The last part of what is called."""
+    return str(getattr(node.func, "attr", getattr(node.func, "id", "")))
+
+
+def loop_names(place: Place) -> set[str]:
+    """What the loops around it count."""
+    loops = [owner for owner in place.owners if isinstance(owner, ast.For)]
+    for owner in place.owners:
+        loops += getattr(owner, "generators", [])
+    return {n.id for loop in loops for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
 
 
 OPERATORS: tuple[Callable[[Place], Iterator[Change]], ...] = (
