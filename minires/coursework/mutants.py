@@ -1,7 +1,7 @@
 """Mechanical mutants of a solution: every small change of its syntax tree, without duplicates.
 
 Nobody chose them, so they say whether the tests go with the meaning of a question or only with a
-list of mistakes. `operators` has the changes; here they are applied one at a time.
+list of mistakes. Expressions, statements and state are each changed in a module of that name.
 
 See DeMillo, Lipton and Sayward 1978, "Hints on test data selection".
 """
@@ -12,9 +12,12 @@ import ast
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 
-from minires.coursework import operators
-from minires.coursework.operators import Place
+from minires.coursework.expression_mutants import expressions
+from minires.coursework.state_mutants import state
+from minires.coursework.statement_mutants import blocks, statements
+from minires.coursework.syntax import places, whole_numbers
 
 
 @dataclass(frozen=True)
@@ -89,38 +92,31 @@ def _is_code(text: str) -> bool:
 
 
 def difference(old: str, new: str) -> tuple[str, str]:
-    """The lines of each that the other has not, from the first that differs to the last."""
-    a, b = old.splitlines(), new.splitlines()
-    first = 0
-    while first < min(len(a), len(b)) and a[first] == b[first]:
-        first += 1
-    last = 0
-    while last < min(len(a), len(b)) - first and a[-1 - last] == b[-1 - last]:
-        last += 1
-    parts = a[first : len(a) - last], b[first : len(b) - last]
-    old_lines, new_lines = ("\n".join(line.strip() for line in part) for part in parts)
-    return old_lines, new_lines
+    """The lines of each that the other has not, without indentation."""
+    a, b = ([line.strip() for line in text.splitlines() if line.strip()] for text in (old, new))
+    changed = [c for c in SequenceMatcher(None, a, b, False).get_opcodes() if c[0] != "equal"]
+    before = [line for _, i, j, _, _ in changed for line in a[i:j]]
+    after = [line for _, _, _, i, j in changed for line in b[i:j]]
+    return "\n".join(before), "\n".join(after)
 
 
 def _changes(tree: ast.Module) -> Iterator[tuple[str, int]]:
     """Change the tree, yield what was changed, and change it back, again and again."""
-    for place in operators.places(tree):
+    whole = whole_numbers(tree)
+    for place in places(tree, whole):
         old = place.node
-        for change, new in operators.expressions(place):
+        for change, new in expressions(place):
             place.put(new)
             yield change, old.lineno
             place.put(old)
-    for block, function in operators.blocks(tree):
+    for block, function in blocks(tree):
         kept = list(block)
-        for change, line, new_block in operators.statements(block, function, tree):
+        for change, line, new_block in statements(block, function, whole):
             block[:] = new_block
             yield change, line
             block[:] = kept
     kept = list(tree.body)
-    for change, line, extra in operators.additions(tree):
-        tree.body[:] = extra
+    for change, line, body in state(tree):
+        tree.body[:] = body
         yield change, line
         tree.body[:] = kept
-
-
-__all__ = ["Mutant", "Place", "difference", "mutants"]
