@@ -159,7 +159,8 @@ def mutants_command(
                 progress=shown.update,
             )
         print(mechanical_mutants.report(found))
-        return 0 if mechanical_mutants.share_killed(found) >= mechanical_mutants.ENOUGH else 1
+        enough = mechanical_mutants.share_killed(found) >= mechanical_mutants.ENOUGH
+        return 0 if enough and not mechanical_mutants.contradictions(found) else 1
     sandboxed = require_isolation(unsafe_no_sandbox)
     with bar(unit="form") as shown:
 

@@ -34,7 +34,7 @@ from minires.coursework.mutants import Mutant
 from minires.coursework.question import Case
 from minires.text import bounded
 
-KILLED, EQUIVALENT, SURVIVES = "killed", "equivalent", "SURVIVES"
+KILLED, PASSES, EQUIVALENT, SURVIVES = "killed", "passes", "equivalent", "SURVIVES"
 
 SHOWN = 500
 """So many characters of an input are told."""
@@ -47,9 +47,10 @@ class Judgement:
     Attributes
     ----------
     verdict : str
-        `KILLED`, `EQUIVALENT` or `SURVIVES`.
+        `KILLED` by a test; where none does it is `EQUIVALENT`, `SURVIVES`, or only `PASSES` as long
+        as it has not been compared with the solution.
     why : str
-        Which case killed it, or on which input it differs.
+        Which test killed it, or on which input it differs.
     """
 
     verdict: str
@@ -76,24 +77,27 @@ class Judge:
         self.declared = self.assignment.questions[name]
         bundle = make_bundle(self.assignment, seed)
         self.question, self.given = bundle.question(name), list(bundle.given.values())
-        self.seed, self.inputs = seed, inputs
+        slow = self.declared.slow_cases
+        self.cases = [case for case in self.question.cases if case.name not in slow]
+        self.hidden = [case for case in self.declared.hidden_cases if case.name not in slow]
+        self.seed, self.inputs = seed, min(inputs, self.declared.mutant_inputs or inputs)
         self.solution = self.assignment.solution(name)
         begin = time.process_time()
-        if list(_wrong(self._session(self.solution), self.question, self.question.cases)):
+        if list(_wrong(self._session(self.solution), self.question, self.cases)):
             raise ValueError(f"{self.assignment.name}, {name}: the solution loses points")
         self.seconds = min(self.question.seconds, 1 + 20 * (time.process_time() - begin))
 
-    def by_tests(self, mutants: Sequence[Mutant]) -> list[Judgement | None]:
-        """Those that lose points, None for each that does not."""
-        cases = self.question.cases
-        return [
-            None if why is None else Judgement(KILLED, cases[why].name if type(why) is int else why)
-            for why in self._first_wrong(mutants, lambda: cases, self.seconds)
-        ]
+    def by_tests(self, mutants: Sequence[Mutant]) -> list[Judgement]:
+        """Which of them lose points."""
+        found = []
+        for why in self._first_wrong(mutants, lambda: self.cases, self.seconds):
+            reason = self.cases[why].name if type(why) is int else why
+            found.append(Judgement(PASSES if why is None else KILLED, reason or ""))
+        return found
 
     def by_drawn_inputs(self, mutant: Mutant) -> Judgement:
         """Whether a mutant that passes the tests does what the solution does everywhere else."""
-        if not self.declared.hidden_cases:
+        if not self.hidden:
             return Judgement(SURVIVES, "no domain is declared")
         cases, seconds = self.drawn
         (why,) = self._first_wrong([mutant], lambda: cases, 30 + 20 * seconds)
@@ -124,7 +128,7 @@ class Judge:
     def drawn(self) -> tuple[list[GradedCase], float]:
         """Inputs of the domain, with what the solution makes of them, and in how many seconds."""
         begin = time.process_time()
-        session, hidden = self._session(self.solution), self.declared.hidden_cases
+        session, hidden = self._session(self.solution), self.hidden
         cases = []
         for i in range(self.inputs):
             case = self.declared.drawn(hidden[i % len(hidden)], self.seed, i)

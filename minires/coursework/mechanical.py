@@ -19,13 +19,16 @@ from threading import Lock
 
 from minires.coursework.assignment import find_assignments, load_assignment
 from minires.coursework.bundle import make_bundle
-from minires.coursework.judging import EQUIVALENT, KILLED, SURVIVES, Judge, Judgement
+from minires.coursework.judging import EQUIVALENT, KILLED, PASSES, SURVIVES, Judge, Judgement
 from minires.coursework.mutants import Mutant, mutants
+from minires.coursework.notes import Note, matched, read_notes
 from minires.coursework.question import Draws
 from minires.files import atomic_write
 
 ENOUGH = 0.99
 """The share of mutants that are not equivalent that must lose points."""
+
+PROVED = "proved"
 
 BATCH = 25
 """So many mutants are tried in one process."""
@@ -39,6 +42,19 @@ class Judged:
     question: str
     mutant: Mutant
     judgement: Judgement
+    note: Note | None
+
+    @property
+    def kind(self) -> str:
+        """The column of the table that it counts in."""
+        if self.note is None or self.judgement.verdict == KILLED:
+            return self.judgement.verdict
+        return PROVED if self.note.equivalent else SURVIVES
+
+    @property
+    def why(self) -> str:
+        """Why it survives, or is no mistake."""
+        return self.judgement.why if self.note is None else self.note.why
 
 
 class Results:
@@ -86,12 +102,25 @@ class Results:
 
 @dataclass(frozen=True)
 class Work:
-    """The mutants of a question that are to be judged."""
+    """The mutants of a question that are to be judged.
+
+    Attributes
+    ----------
+    folder : Path
+        The assignment's.
+    question : str
+    digest : str
+        Of all that decides about the question's points.
+    mutants : list of Mutant
+    notes : dict of Note
+        By a mutant's key.
+    """
 
     folder: Path
     question: str
     digest: str
     mutants: list[Mutant]
+    notes: dict[str, Note]
 
 
 def works(
@@ -110,10 +139,12 @@ def works(
     found = []
     for name, place in places.items():
         if assignment in (None, name):
-            loaded = load_assignment(place)
+            loaded, notes = load_assignment(place), read_notes(place)
+            every = {one: mutants(loaded.solution(one)) for one in loaded.questions}
+            known = matched(notes, every)
             digests = make_bundle(loaded, seed).question_digests
             found += [
-                Work(place, one, digests[one].hex()[:16], mutants(loaded.solution(one)))
+                Work(place, one, digests[one].hex()[:16], every[one], known[one])
                 for one in loaded.questions
                 if question in (None, one)
             ]
@@ -145,8 +176,12 @@ def run(
     def key(work: Work, mutant: Mutant) -> str:
         return f"{work.digest}-{inputs}-{mutant.key}"
 
+    def undecided(work: Work, mutant: Mutant) -> bool:
+        judgement = results.get(key(work, mutant))
+        return judgement is None or (judgement.verdict == PASSES and mutant.key not in work.notes)
+
     def judge(work: Work) -> None:
-        todo = [mutant for mutant in work.mutants if results.get(key(work, mutant)) is None]
+        todo = [mutant for mutant in work.mutants if undecided(work, mutant)]
         for _ in range(len(work.mutants) - len(todo)):
             progress()
         if not todo:
@@ -156,7 +191,7 @@ def run(
             for several in batched(todo, BATCH):
                 verdicts = worker.submit(_by_tests, *start, several).result()
                 for mutant, verdict in zip(several, verdicts, strict=True):
-                    if verdict is None:
+                    if verdict.verdict == PASSES and mutant.key not in work.notes:
                         verdict = worker.submit(_by_drawn_inputs, *start, mutant).result()
                     results.put(key(work, mutant), verdict)
                     progress()
@@ -172,7 +207,11 @@ def run(
         for mutant in work.mutants:
             judgement = results.get(key(work, mutant))
             assert judgement is not None
-            found.append(Judged(work.folder.name, work.question, mutant, judgement))
+            found.append(
+                Judged(
+                    work.folder.name, work.question, mutant, judgement, work.notes.get(mutant.key)
+                )
+            )
     return found
 
 
@@ -183,7 +222,7 @@ def _judge(folder: Path, question: str, seed: int, inputs: int) -> Judge:
 
 def _by_tests(
     folder: Path, question: str, seed: int, inputs: int, several: list[Mutant]
-) -> list[Judgement | None]:
+) -> list[Judgement]:
     """In a worker."""
     return _judge(folder, question, seed, inputs).by_tests(several)
 
@@ -203,28 +242,40 @@ def batched(items: Sequence[Mutant], size: int) -> Iterator[list[Mutant]]:
 
 def share_killed(found: Sequence[Judged]) -> float:
     """Of those that are not equivalent."""
-    counts = Counter(one.judgement.verdict for one in found)
+    counts = Counter(one.kind for one in found)
     return counts[KILLED] / ((counts[KILLED] + counts[SURVIVES]) or 1)
+
+
+def contradictions(found: Sequence[Judged]) -> list[str]:
+    """Mutants that lose points though a note says that they cannot, or do not."""
+    return [
+        f"{one.assignment}, {one.question}: {one.mutant} is noted and yet loses points, by "
+        f"{one.judgement.why!r}"
+        for one in found
+        if one.note is not None and one.judgement.verdict == KILLED
+    ]
 
 
 def report(found: Sequence[Judged]) -> str:
     """A table by question in Markdown, then every survivor."""
-    rows: list[tuple[str, ...]] = [("question", "mutants", "killed", "equivalent", "survive")]
+    rows: list[tuple[str, ...]] = [
+        ("question", "mutants", "killed", "equal on drawn inputs", "proved equal", "survive"),
+        ("---", *["--:"] * 5),
+    ]
     for name in dict.fromkeys((one.assignment, one.question) for one in found):
         mine = [one for one in found if (one.assignment, one.question) == name]
         rows.append((f"{name[0]}: {name[1]}", *_counts(mine)))
     rows.append(("all", *_counts(found)))
     lines = ["| " + " | ".join(row) + " |" for row in rows]
-    lines.insert(1, "|---|--:|--:|--:|--:|")
-    lines += ["", f"{share_killed(found):.2%} of those that are not equivalent lose points", ""]
+    lines += ["", f"{share_killed(found):.2%} of those that are not equivalent lose points.", ""]
     lines += [
-        f"- {one.assignment}, {one.question}: {one.mutant} ({one.judgement.why})"
+        f"- {one.assignment}, {one.question}: {one.mutant} ({one.why})"
         for one in found
-        if one.judgement.verdict == SURVIVES
+        if one.kind == SURVIVES
     ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *contradictions(found)])
 
 
 def _counts(found: Sequence[Judged]) -> tuple[str, ...]:
-    counts = Counter(one.judgement.verdict for one in found)
-    return (str(len(found)), *(str(counts[v]) for v in (KILLED, EQUIVALENT, SURVIVES)))
+    counts = Counter(one.kind for one in found)
+    return (str(len(found)), *(str(counts[v]) for v in (KILLED, EQUIVALENT, PROVED, SURVIVES)))

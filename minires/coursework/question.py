@@ -174,6 +174,8 @@ class Question:
     driver : str or None
         Source of a function `drive(student, **arguments)` that runs in the child in the place of a
         plain call; it holds no answers.
+    slow_cases, mutant_inputs
+        See `mutants_quickly`.
     """
 
     name: str
@@ -190,6 +192,8 @@ class Question:
     hidden_cases: list[HiddenCase] = field(default_factory=list)
     mistakes: list[Variant] = field(default_factory=list)
     correct_ways: list[Variant] = field(default_factory=list)
+    slow_cases: Sequence[str] = ()
+    mutant_inputs: int | None = None
 
     def case(self, name: str, *arguments: Any, visible: bool = False, weight: float = 1.0) -> None:
         """Add a test: the arguments in the order of the answer's parameters."""
@@ -216,6 +220,10 @@ class Question:
 
     def _named(self, arguments: Sequence[Any]) -> dict[str, Any]:
         return dict(inspect.signature(self.answer).bind(*arguments).arguments)
+
+    def mutants_quickly(self, *, without: Sequence[str], inputs: int) -> None:
+        """Judge mutants by other cases than these, and by so few drawn inputs: each takes long."""
+        self.slow_cases, self.mutant_inputs = without, inputs
 
     def mistake(self, number: int, name: str, hint: str, old: str, new: str) -> None:
         """Add a known mistake: the solution with `new` for `old`, which must occur once."""
