@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 
 from minires.bar import bar
-from minires.coursework import mechanical as mechanical_mutants
 from minires.coursework.assignment import (
     find_assignments,
     load_assignment,
@@ -22,6 +21,7 @@ from minires.coursework.build import CHECKS, build, course_seed
 from minires.coursework.bundle import SUFFIX, Bundle, load_bundle, make_bundle
 from minires.coursework.collect import UNDECIDED, Collected, collect
 from minires.coursework.grade import grade_file
+from minires.coursework.mechanical import judge_mechanical
 from minires.coursework.outputs import not_graded_csv, write_class, write_csv
 from minires.coursework.roster import compare, read_roster
 from minires.coursework.run import grade_all
@@ -101,6 +101,9 @@ def build_command(
     print(f"written: {folder}/student, {folder}/instructor, {folder}/bundle")
 
 
+MECHANICAL = "Mechanical mutants"
+
+
 def mutants_command(
     source: SourceOption = None,
     assignment: Annotated[str | None, typer.Option(metavar="NAME", help="Only this one.")] = None,
@@ -112,32 +115,56 @@ def mutants_command(
             "--mechanical",
             help="Judge every small change of the solutions instead, and print a table; exit code "
             "1 if less than 99% of those lose points that are not equivalent.",
+            rich_help_panel=MECHANICAL,
         ),
     ] = False,
     question: Annotated[
-        str | None, typer.Option(metavar="NAME", help="With --mechanical: only this question.")
+        str | None,
+        typer.Option(metavar="NAME", help="Only this question.", rich_help_panel=MECHANICAL),
     ] = None,
     sample: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="With --mechanical: only so many, drawn by --seed."),
-    ] = None,
-    seed: Annotated[
-        int,
-        typer.Option(metavar="N", min=0, help="With --mechanical: the course's, and the sample's."),
-    ] = 0,
-    inputs: Annotated[
-        int,
         typer.Option(
             metavar="N",
             min=1,
-            help="With --mechanical: on so many inputs an equivalent mutant must agree.",
+            help="Only so many, drawn by the seed.",
+            rich_help_panel=MECHANICAL,
         ),
-    ] = 10_000,
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="Of the course whose hidden tests are tried.",
+            show_default="0",
+            rich_help_panel=MECHANICAL,
+        ),
+    ] = None,
+    inputs: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="On so many drawn inputs an equivalent mutant must agree with the solution.",
+            show_default="10000",
+            rich_help_panel=MECHANICAL,
+        ),
+    ] = None,
     results: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE.json",
-            help="With --mechanical: keep what was found here, and judge only what is not there.",
+            help="Keep what was found here, and judge only what is not there.",
+            rich_help_panel=MECHANICAL,
+        ),
+    ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.md",
+            help="Write the table and the survivors as a page too.",
+            rich_help_panel=MECHANICAL,
         ),
     ] = None,
 ) -> int:
@@ -146,21 +173,21 @@ def mutants_command(
     Blanks, solutions and other right ways are graded too: none may get what it should not.
     """
     if mechanical:
-        works = mechanical_mutants.works(source, assignment, question, seed)
-        if sample is not None:
-            works = mechanical_mutants.sampled(works, sample, seed)
-        with bar(total=sum(len(work.mutants) for work in works), unit="mutant") as shown:
-            found = mechanical_mutants.run(
-                works,
-                seed=seed,
-                inputs=inputs,
-                jobs=jobs,
-                results=mechanical_mutants.Results(results),
-                progress=shown.update,
-            )
-        print(mechanical_mutants.report(found))
-        enough = mechanical_mutants.share_killed(found) >= mechanical_mutants.ENOUGH
-        return 0 if enough and not mechanical_mutants.contradictions(found) else 1
+        return judge_mechanical(
+            source,
+            assignment,
+            question,
+            jobs=jobs,
+            sample=sample,
+            seed=seed or 0,
+            inputs=inputs or 10_000,
+            results=results,
+            page=page,
+        )
+    if any(value is not None for value in (question, sample, seed, inputs, results, page)):
+        raise ValueError(
+            "--question, --sample, --seed, --inputs, --results and --page go with --mechanical"
+        )
     sandboxed = require_isolation(unsafe_no_sandbox)
     with bar(unit="form") as shown:
 

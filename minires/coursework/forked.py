@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import select
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
+
+if sys.platform != "win32":
+    import resource
 
 WALL = 4
 """A call may take so many times its processor seconds by the clock on the wall."""

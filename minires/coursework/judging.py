@@ -104,7 +104,7 @@ class Judge:
         if why is None:
             return Judgement(EQUIVALENT, f"agrees on {self.inputs} drawn inputs")
         if type(why) is int:
-            arguments = bounded(repr(cases[why].arguments), SHOWN)
+            arguments = bounded(" ".join(repr(cases[why].arguments).split()), SHOWN)
             why = f"differs on drawn input {why}, {cases[why].name}: {arguments}"
         return Judgement(SURVIVES, why)
 

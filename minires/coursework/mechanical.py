@@ -9,52 +9,31 @@ from __future__ import annotations
 import functools
 import json
 import multiprocessing
+import signal
+import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 
+from minires.bar import bar
 from minires.coursework.assignment import find_assignments, load_assignment
 from minires.coursework.bundle import make_bundle
-from minires.coursework.judging import EQUIVALENT, KILLED, PASSES, SURVIVES, Judge, Judgement
+from minires.coursework.judging import PASSES, Judge, Judgement
 from minires.coursework.mutants import Mutant, mutants
 from minires.coursework.notes import Note, matched, read_notes
 from minires.coursework.question import Draws
-from minires.files import atomic_write
+from minires.coursework.survivors import ENOUGH, Judged, contradictions, report, share_killed
+from minires.coursework.survivors import page as page_of
+from minires.files import atomic_write, read_small, refuse_pipe
 
-ENOUGH = 0.99
-"""The share of mutants that are not equivalent that must lose points."""
-
-PROVED = "proved"
+LARGEST = 1 << 26
+"""Bytes of a file with results."""
 
 BATCH = 25
 """So many mutants are tried in one process."""
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A mutant and what became of it."""
-
-    assignment: str
-    question: str
-    mutant: Mutant
-    judgement: Judgement
-    note: Note | None
-
-    @property
-    def kind(self) -> str:
-        """The column of the table that it counts in."""
-        if self.note is None or self.judgement.verdict == KILLED:
-            return self.judgement.verdict
-        return PROVED if self.note.equivalent else SURVIVES
-
-    @property
-    def why(self) -> str:
-        """Why it survives, or is no mistake."""
-        return self.judgement.why if self.note is None else self.note.why
 
 
 class Results:
@@ -64,15 +43,22 @@ class Results:
     ----------
     path : Path or None
         None keeps nothing.
+
+    Raises
+    ------
+    ValueError, OSError
+        If there is a file that holds something else, or cannot be read.
     """
 
     def __init__(self, path: Path | None) -> None:
         self.path, self._lock, self._saved = path, Lock(), time.monotonic()
         self._found: dict[str, dict[str, str]] = {}
         if path is not None and path.exists():
+            refuse_pipe(path)
             try:
-                self._found = dict(json.loads(path.read_text(encoding="utf-8"))["mutants"])
-            except (ValueError, TypeError, KeyError) as error:
+                data = json.loads(read_small(path, LARGEST))
+                self._found = {key: asdict(Judgement(**v)) for key, v in data["mutants"].items()}
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
                 raise ValueError(f"{path} holds no results of mutants: {error}") from error
 
     def get(self, key: str) -> Judgement | None:
@@ -176,6 +162,8 @@ def run(
     def key(work: Work, mutant: Mutant) -> str:
         return f"{work.digest}-{inputs}-{mutant.key}"
 
+    stopped = Event()
+
     def undecided(work: Work, mutant: Mutant) -> bool:
         judgement = results.get(key(work, mutant))
         return judgement is None or (judgement.verdict == PASSES and mutant.key not in work.notes)
@@ -184,13 +172,16 @@ def run(
         todo = [mutant for mutant in work.mutants if undecided(work, mutant)]
         for _ in range(len(work.mutants) - len(todo)):
             progress()
-        if not todo:
+        if not todo or stopped.is_set():
             return
         start = (work.folder, work.question, seed, inputs)
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as worker:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(1, context, initializer=_no_interrupt) as worker:
             for several in batched(todo, BATCH):
                 verdicts = worker.submit(_by_tests, *start, several).result()
                 for mutant, verdict in zip(several, verdicts, strict=True):
+                    if stopped.is_set():
+                        return
                     if verdict.verdict == PASSES and mutant.key not in work.notes:
                         verdict = worker.submit(_by_drawn_inputs, *start, mutant).result()
                     results.put(key(work, mutant), verdict)
@@ -200,6 +191,7 @@ def run(
         try:
             list(pool.map(judge, sorted(every, key=lambda work: -len(work.mutants))))
         finally:
+            stopped.set()
             pool.shutdown(cancel_futures=True)
             results.save()
     found = []
@@ -213,6 +205,11 @@ def run(
                 )
             )
     return found
+
+
+def _no_interrupt() -> None:
+    """In a worker: whoever started it ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @functools.lru_cache(maxsize=1)
@@ -240,42 +237,30 @@ def batched(items: Sequence[Mutant], size: int) -> Iterator[list[Mutant]]:
         yield list(items[i : i + size])
 
 
-def share_killed(found: Sequence[Judged]) -> float:
-    """Of those that are not equivalent."""
-    counts = Counter(one.kind for one in found)
-    return counts[KILLED] / ((counts[KILLED] + counts[SURVIVES]) or 1)
-
-
-def contradictions(found: Sequence[Judged]) -> list[str]:
-    """Mutants that lose points though a note says that they cannot, or do not."""
-    return [
-        f"{one.assignment}, {one.question}: {one.mutant} is noted and yet loses points, by "
-        f"{one.judgement.why!r}"
-        for one in found
-        if one.note is not None and one.judgement.verdict == KILLED
-    ]
-
-
-def report(found: Sequence[Judged]) -> str:
-    """A table by question in Markdown, then every survivor."""
-    rows: list[tuple[str, ...]] = [
-        ("question", "mutants", "killed", "equal on drawn inputs", "proved equal", "survive"),
-        ("---", *["--:"] * 5),
-    ]
-    for name in dict.fromkeys((one.assignment, one.question) for one in found):
-        mine = [one for one in found if (one.assignment, one.question) == name]
-        rows.append((f"{name[0]}: {name[1]}", *_counts(mine)))
-    rows.append(("all", *_counts(found)))
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    lines += ["", f"{share_killed(found):.2%} of those that are not equivalent lose points.", ""]
-    lines += [
-        f"- {one.assignment}, {one.question}: {one.mutant} ({one.why})"
-        for one in found
-        if one.kind == SURVIVES
-    ]
-    return "\n".join([*lines, *contradictions(found)])
-
-
-def _counts(found: Sequence[Judged]) -> tuple[str, ...]:
-    counts = Counter(one.kind for one in found)
-    return (str(len(found)), *(str(counts[v]) for v in (KILLED, EQUIVALENT, PROVED, SURVIVES)))
+def judge_mechanical(
+    source: Path | None,
+    assignment: str | None,
+    question: str | None,
+    *,
+    jobs: int,
+    sample: int | None,
+    seed: int,
+    inputs: int,
+    results: Path | None,
+    page: Path | None,
+) -> int:
+    """The command: see `command.mutants_command`."""
+    if not sys.platform.startswith("linux"):
+        raise ValueError(f"mutants may loop and take memory: that needs Linux, not {sys.platform}")
+    kept = Results(results)
+    kept.save()
+    every = works(source, assignment, question, seed)
+    if sample is not None:
+        every = sampled(every, sample, seed)
+    with bar(total=sum(len(work.mutants) for work in every), unit="mutant") as shown:
+        found = run(every, seed=seed, inputs=inputs, jobs=jobs, results=kept, progress=shown.update)
+    print(report(found))
+    if page is not None:
+        with atomic_write(page) as file:
+            file.write(page_of(found, seed, inputs).encode())
+    return 0 if share_killed(found) >= ENOUGH and not contradictions(found) else 1

@@ -6,7 +6,7 @@ import os
 import pytest
 from small_assignment import GRADING, write
 
-from minires.coursework import mechanical
+from minires.coursework import mechanical, survivors
 from minires.coursework.assignment import load_assignments
 from minires.coursework.forked import Lost, forked
 from minires.coursework.mutants import difference, mutants
@@ -249,9 +249,9 @@ def test_survivors_and_equivalent_ones_are_told_apart(folder):
     (survivor,) = [one for one in found if one.mutant.after == "return 2 + x"]
     assert "drawn input" in survivor.why
     assert "array([" in survivor.why
-    text = mechanical.report(found)
+    text = survivors.report(found)
     assert f"- 08_new, double: {survivor.mutant} ({survivor.why})" in text
-    assert mechanical.share_killed(found) < 0.99
+    assert survivors.share_killed(found) < 0.99
 
 
 def test_a_question_without_a_domain_has_no_equivalent_mutants(tmp_path):
@@ -304,10 +304,10 @@ def test_notes_say_what_is_equivalent_and_what_is_accepted(folder):
     )
     found = judged(folder)
     assert kinds(found)["return abs(2 * x)"] == "proved"
-    assert "(for the test's sake)" in mechanical.report(found)
-    assert mechanical.contradictions(found) == []
+    assert "(for the test's sake)" in survivors.report(found)
+    assert survivors.contradictions(found) == []
     path.write_text(NOTE.format("x", 'equal = "a wrong proof"'))
-    (text,) = mechanical.contradictions(judged(folder))
+    (text,) = survivors.contradictions(judged(folder))
     assert "is noted and yet loses points" in text
 
 
