@@ -84,11 +84,11 @@ def page(found: Sequence[Judged], seed: int, inputs: int) -> str:
     """The report as a page of its own."""
     return f"""# Which small changes of a solution keep their points
 
-`minires coursework mutants --mechanical` tries every small change of the solutions of all questions
-as if a student had handed it in, on the hidden tests of a course with seed {seed}. One that keeps all
-points is compared with the solution on {inputs:,} inputs drawn from the question's domain: it is
-equal, or the first difference is told. What is proved equal, and why a survivor is let be, stands in
-`mutants.toml` beside each assignment.
+`minires coursework mutants --mechanical` tries every small change of the solutions of all
+questions as if a student had handed it in, on the hidden tests of a course with seed {seed}. One
+that keeps all points is compared with the solution on {inputs:,} inputs drawn from the question's
+domain: it is equal, or the first difference is told. What is proved equal, and why a survivor is
+let be, stands in `mutants.toml` beside each assignment.
 
 {report(found)}
 """
