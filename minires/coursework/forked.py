@@ -20,8 +20,8 @@ from typing import Any, BinaryIO
 if sys.platform != "win32":
     import resource
 
-WALL = 4
-"""A call may take so many times its processor seconds by the clock on the wall."""
+WALL = 20
+"""A call may take so many times its processor seconds by the clock: machines are busy."""
 
 Call = Callable[[], Any]
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import functools
 import json
 import multiprocessing
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from threading import Event, Lock
@@ -25,6 +27,7 @@ from minires.coursework.judging import PASSES, Judge, Judgement
 from minires.coursework.mutants import Mutant, mutants
 from minires.coursework.notes import Note, matched, read_notes
 from minires.coursework.question import Draws
+from minires.coursework.sandbox import ENVIRONMENT
 from minires.coursework.survivors import ENOUGH, Judged, contradictions, report, share_killed
 from minires.coursework.survivors import page as page_of
 from minires.files import atomic_write, read_small, refuse_pipe
@@ -187,7 +190,7 @@ def run(
                     results.put(key(work, mutant), verdict)
                     progress()
 
-    with ThreadPoolExecutor(jobs) as pool:
+    with one_thread_each(), ThreadPoolExecutor(jobs) as pool:
         try:
             list(pool.map(judge, sorted(every, key=lambda work: -len(work.mutants))))
         finally:
@@ -205,6 +208,22 @@ def run(
                 )
             )
     return found
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Processes that are started meanwhile reckon with one thread, as a student's child does."""
+    names = [name for name in ENVIRONMENT if name.endswith("_NUM_THREADS")]
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _no_interrupt() -> None:

@@ -87,8 +87,8 @@ def page(found: Sequence[Judged], seed: int, inputs: int) -> str:
 `minires coursework mutants --mechanical` tries every small change of the solutions of all
 questions as if a student had handed it in, on the hidden tests of a course with seed {seed}. One
 that keeps all points is compared with the solution on {inputs:,} inputs drawn from the question's
-domain: it is equal, or the first difference is told. What is proved equal, and why a survivor is
-let be, stands in `mutants.toml` beside each assignment.
+domain (a few where each is a training): it is equal, or the first difference is told. What is
+proved equal, and why a survivor is let be, stands in `mutants.toml` beside each assignment.
 
 {report(found)}
 """
