@@ -50,6 +50,8 @@ def arithmetic(place: Place) -> Iterator[Change]:
         yield "operands exchanged", copied(node, left=node.right, right=node.left)
     if isinstance(node.op, ast.FloorDiv):
         yield "rounded up", parsed("-(-a // b)", a=node.left, b=node.right)
+    if isinstance(node.op, ast.Div | ast.Mult) and not is_whole(node, place.whole):
+        yield "rounded down", parsed("np.floor(a)", a=node)
     yield "a term dropped", node.left
     yield "a term dropped", node.right
 
@@ -127,6 +129,9 @@ def keyword(place: Place) -> Iterator[Change]:
     if isinstance(place.owner, ast.keyword) and place.owner.arg in ("axis", "axes"):
         for axis in AXES:
             yield "another axis", parsed(axis)
+        if isinstance(node, ast.Name | ast.Call):
+            yield "only the first axis", parsed("a[:1]", a=node)
+            yield "only the last axis", parsed("a[-1:]", a=node)
         if isinstance(node, ast.Tuple) and len(node.elts) > 1:
             for i in range(len(node.elts)):
                 yield "an axis dropped", copied(node, elts=without(node.elts, i))

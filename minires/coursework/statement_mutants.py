@@ -111,6 +111,7 @@ CHANGES = {
     "within 100": "np.clip({}, -100, 100)",
     "within 1000": "np.clip({}, -1000, 1000)",
     "without a fraction": "np.trunc({})",
+    "only its first row": "{}[:1]",
 }
 """What is done to a variable for good."""
 

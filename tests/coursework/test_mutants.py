@@ -22,6 +22,8 @@ def changed(source):
     ("line", "expected"),
     [
         ("return x - y", ["return x + y", "return x * y", "return y - x", "return x", "return y"]),
+        ("return x / y", ["return np.floor(x / y)", "return x * y", "return y / x"]),
+        ("return x.sum(axis=y)", ["return x.sum(axis=y[:1])", "return x.sum(axis=y[-1:])"]),
         ("return x // y", ["return -(-x // y)", "return x / y", "return x % y"]),
         ("return x @ y", ["return y @ x", "return x * y"]),
         ("return x > y", ["return x >= y", "return x < y", "return x != y"]),
@@ -101,6 +103,7 @@ def f(x, n):
         ("total = total - x", "total -= x\ntotal = total"),
         ("", "x = np.clip(x, -100, 100)"),
         ("", "x = abs(x)"),
+        ("", "x = x[:1]"),
         ("", "n = np.minimum(n, 1)"),
         ("", "total = np.maximum(total, 0)"),
         ("", "return total"),
