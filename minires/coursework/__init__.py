@@ -6,11 +6,6 @@ code through `guard` and `handles` and tells with `values` and `wire` what came 
 `feedback` judge that; `grade` puts them together. `collect` finds what a class handed in (`entries`
 what there is, `platforms` and `folders` whose it is), `run` grades it, and `store` keeps the
 results. The commands are `minires coursework`, `minires grade` and `minires check`.
-
-Whether an assignment's tests are any good is found out by `trials`, of what authors wrote down, and
-by `mechanical`, of all small changes of the solutions: `mutants` makes them with
-`expression_mutants`, `statement_mutants` and `state_mutants` on `syntax`, `judging` judges each in
-a `forked` process, `survivors` tells the rest, and `notes` what authors know of them.
 """
 
 from minires.coursework.question import Accuracy, Draws, Order, Question, Separate, question

@@ -233,7 +233,7 @@ def _graded(assignment: Assignment, question: Question, seed: int) -> GradedQues
             case.visible,
             case.weight,
             dict(case.arguments),
-            expected_of(assignment, question, case),
+            _expected(assignment, question, case),
         )
         for case in question.cases(seed)
     ]
@@ -271,8 +271,7 @@ def _graded(assignment: Assignment, question: Question, seed: int) -> GradedQues
     return replace(graded, mistakes=mistakes)
 
 
-def expected_of(assignment: Assignment, question: Question, case: Case) -> list[Any]:
-    """What is right for a case, one value for each output."""
+def _expected(assignment: Assignment, question: Question, case: Case) -> list[Any]:
     answer = question.answer(*(copied(v) for v in case.arguments.values()))
     values = outputs_of(answer, len(question.returns))
     if values is None:

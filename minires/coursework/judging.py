@@ -10,7 +10,7 @@ import functools
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ from minires.coursework.bundle import (
     GradedCase,
     GradedQuestion,
     copied,
-    expected_of,
     make_bundle,
     outputs_of,
     task_of,
@@ -126,27 +125,37 @@ class Judge:
 
     @functools.cached_property
     def drawn(self) -> tuple[list[GradedCase], float]:
-        """Inputs of the domain, with what the solution makes of them, and in how many seconds."""
+        """Inputs of the domain, with what is right, and in how many seconds that was found."""
         begin = time.process_time()
-        session, hidden = self._session(self.solution), self.hidden
-        cases = []
-        for i in range(self.inputs):
-            case = self.declared.drawn(hidden[i % len(hidden)], self.seed, i)
-            expected = self._expected(case, session)
-            cases.append(GradedCase(case.name, False, 1.0, case.arguments, expected))
-        return cases, time.process_time() - begin
+        count = len(self.hidden)
+        cases = [
+            self.declared.drawn(self.hidden[i % count], self.seed, i) for i in range(self.inputs)
+        ]
+        tagged = any(isinstance(value, dict) for value in self.question.cases[0].expected)
+        found = self._answered(cases) if tagged else self._solved(cases)
+        return found, time.process_time() - begin
 
-    def _expected(self, case: Case, session: child.Session) -> list[Any]:
-        """The solution's results; where they are judged otherwise than by equality, the answer."""
-        tagged = any(isinstance(v, dict) for v in self.question.cases[0].expected)
-        if tagged:
-            return expected_of(self.assignment, self.declared, case)
-        answer = session.answer(copied(case.arguments))
-        session.release()
-        values = outputs_of(answer.get("result"), len(self.question.returns))
-        if values is None:
-            raise ValueError(f"{self.declared.name}: the solution fails on {case.name}: {answer}")
-        return [copied(value) for value in values]
+    def _answered(self, cases: list[Case]) -> list[GradedCase]:
+        """With answers, for questions that do not judge by equality with the solution."""
+        question = replace(self.declared, fixed_cases=cases, hidden_cases=[], mistakes=[])
+        alone = replace(self.assignment, questions={question.name: question})
+        return make_bundle(alone, self.seed).question(question.name).cases
+
+    def _solved(self, cases: list[Case]) -> list[GradedCase]:
+        """With what the solution returns."""
+        session, given = self._session(self.solution), self.question.cases[0].arguments
+        found = []
+        for case in cases:
+            arguments = {k: v for k, v in case.arguments.items() if k in given}
+            answer = session.answer(copied(arguments))
+            session.release()
+            values = outputs_of(answer.get("result"), len(self.question.returns))
+            if values is None:
+                raise ValueError(
+                    f"{self.declared.name}: the solution fails on {case.name}: {answer}"
+                )
+            found.append(GradedCase(case.name, False, 1.0, arguments, copied(values)))
+        return found
 
 
 def _wrong(

@@ -338,6 +338,25 @@ def test_slow_cases_are_left_out(tmp_path):
     assert "two" not in {one.why for one in found}
 
 
+def test_what_is_judged_by_accuracy_is_equal_where_the_judge_says_so(tmp_path):
+    grading = """import numpy as np
+from minires.coursework import Accuracy, question
+
+@question(points=1, returns="classes")
+def double(x):
+    return Accuracy(2 * x, 1.0, 0.5)
+
+double.case("two", np.array([2, 5]), visible=True)
+
+@double.hidden("numbers")
+def numbers(draw):
+    return (draw.integers(6, below=9),)
+"""
+    kind = kinds(judged(write(tmp_path / "08_new", grading=grading).parent))
+    assert kind["return abs(2 * x)"] == "equivalent"
+    assert kind["return 2 + x"] == kind["return 2 / x"] == "killed"
+
+
 def test_samples_are_drawn_by_a_seed(folder):
     works = mechanical.works(folder, None, None, 5)
     one, same, other = (mechanical.sampled(works, 5, seed) for seed in (1, 1, 2))
