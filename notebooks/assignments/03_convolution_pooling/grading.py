@@ -80,6 +80,12 @@ def numbers(draw):
     return {"n": n, "c": c, "o": o}
 
 
+@domain("stride 2, padding 2")
+def same_shapes(draw):
+    """In shapes as the first test has them, with another stride and padding."""
+    return Windows((3, 3), (3, 4), 2, 2, left=(1, 0))
+
+
 @domain("a remainder, no padding")
 def remainder(draw):
     stride = draw.size(2, 3)
@@ -101,8 +107,8 @@ def large_stride(draw):
 
 @domain("padding as large as the kernel, or larger")
 def large_padding(draw):
-    padding, kernel = draw.size(2, 3), draw.choice((1, 2), (2, 1), (2, 2))
-    rows, columns = either(draw, 2, 3)
+    padding, kernel = draw.size(3, 4), draw.choice((1, 2), (2, 1), (2, 2))
+    rows, columns = either(draw, 1, 2)
     places = rows + 2 * padding + 1 - kernel[0], columns + 2 * padding + 1 - kernel[1]
     return Windows(kernel, places, padding=padding)
 
@@ -317,7 +323,7 @@ def pool_large_stride(draw):
 @pooling("negative values only")
 def pool_negative(draw):
     windows = squares(draw.size(2, 3), either(draw, 2, 3), draw.size(1, 2))
-    return windows, -1 - abs(draw.normal(*windows.shape))
+    return windows, -2000 - abs(draw.normal(*windows.shape, scale=1000.0))
 
 
 @pooling("one image, one row")
