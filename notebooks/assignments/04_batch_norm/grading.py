@@ -357,9 +357,7 @@ def images_inputs(draw, shape, eps, scale=1.0):
     return cotangent(draw, x - mean), x, gamma, mean, var, eps
 
 
-batch_norm_eval_backward.case(
-    "two images", *images_inputs(draw, (2, 3, 4, 3), EPS), visible=True
-)
+batch_norm_eval_backward.case("two images", *images_inputs(draw, (2, 3, 4, 3), EPS), visible=True)
 
 
 def some_images(draw, channels):
@@ -437,7 +435,7 @@ def BatchNorm(batches, images, gamma, beta, options, passes, before, beside):
 
 @BatchNorm.drive
 def drive(student, batches, images, gamma, beta, options, passes, before, beside):
-    """Evaluate the images after so many batches; layers of other options stand `beside` this one."""
+    """Evaluate the images after so many batches; `beside` has other layers' options."""
     channels, outputs, evaluated = images.shape[-1], [], None
     layer, *others = [student.BatchNorm(channels, *each) for each in [options, *beside]]
     if gamma is not None:
