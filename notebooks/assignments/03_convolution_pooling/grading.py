@@ -102,34 +102,34 @@ def remainder_and_padding(draw):
 
 @domain("stride larger than the kernel")
 def large_stride(draw):
-    return Windows(either(draw, 1, 2), either(draw, 2, 3), draw.size(3, 4), **numbers(draw))
+    return Windows(either(draw, 1, 2), either(draw, 2, 3), draw.size(7, 8), **numbers(draw))
 
 
 @domain("padding as large as the kernel, or larger")
 def large_padding(draw):
-    padding, kernel = draw.size(3, 4), draw.choice((1, 2), (2, 1), (2, 2))
+    padding, kernel = draw.size(7, 8), draw.choice((1, 2), (2, 1), (2, 2))
     rows, columns = either(draw, 1, 2)
     places = rows + 2 * padding + 1 - kernel[0], columns + 2 * padding + 1 - kernel[1]
-    return Windows(kernel, places, padding=padding)
+    return Windows(kernel, places, padding=padding, n=1, c=2, o=1)
 
 
 @domain("one image, one row")
 def one_row(draw):
     stride, padding = draw.size(1, 2), draw.size(0, 1)
     kernel = 1 + 2 * padding, draw.size(2, 3)
-    return Windows(kernel, (1, draw.size(3, 5)), stride, padding, n=1, c=2, o=3)
+    return Windows(kernel, (1, draw.size(8, 9)), stride, padding, n=1, c=7, o=8)
 
 
 @domain("one column, one channel, one filter")
 def one_column(draw):
     stride, padding = draw.size(1, 2), draw.size(0, 1)
     kernel = draw.size(2, 3), 1 + 2 * padding
-    return Windows(kernel, (draw.size(3, 5), 1), stride, padding, n=3, c=1, o=1)
+    return Windows(kernel, (draw.size(8, 9), 1), stride, padding, n=8, c=1, o=1)
 
 
 @domain("a single window, larger than the image")
 def single_window(draw):
-    return Windows(either(draw, 3, 4), (1, 1), draw.size(1, 2), 1, **numbers(draw))
+    return Windows(either(draw, 7, 8), (1, 1), draw.size(1, 2), 3, **numbers(draw))
 
 
 @domain("all sizes equal")
@@ -141,6 +141,12 @@ def equal_sizes(draw):
 @domain("values in the thousands")
 def thousands(draw):
     return replace(SHOWN["3x3, stride 1, padding 1"], scale=1000.0)
+
+
+def upstream(draw, windows, channels):
+    """An upstream gradient; its sum is far from 0 in each channel, above and below by turns."""
+    means = (-1.0) ** (np.arange(channels) + draw.size(0, 1))
+    return (draw.normal(windows.n, *windows.places, channels) + means) * windows.scale
 
 
 def ask(question, inputs):
@@ -160,8 +166,9 @@ def conv_forward(x, w, b, stride, padding):
 
 
 def forward_inputs(draw, windows):
-    x, w = draw.normal(*windows.shape, scale=windows.scale), draw.normal(*windows.weights)
-    b = draw.normal(windows.o, scale=windows.scale)
+    x = draw.normal(*windows.shape, scale=windows.scale)
+    w = draw.normal(*windows.weights, scale=windows.scale)
+    b = draw.normal(windows.o, scale=windows.scale**2)
     return x, w, b, windows.stride, windows.padding
 
 
@@ -182,8 +189,9 @@ def conv_backward(g, x, w, stride, padding):
 
 
 def backward_inputs(draw, windows):
-    g = draw.normal(windows.n, *windows.places, windows.o, mean=0.5, scale=windows.scale)
-    x, w = draw.normal(*windows.shape, scale=windows.scale), draw.normal(*windows.weights)
+    g = upstream(draw, windows, windows.o)
+    x = draw.normal(*windows.shape, scale=windows.scale)
+    w = draw.normal(*windows.weights, scale=windows.scale)
     return g, x, w, windows.stride, windows.padding
 
 
@@ -269,11 +277,6 @@ def squares(size, *rest, **options):
     return Windows((size, size), *rest, **options)
 
 
-def cotangent(draw, windows):
-    """A gradient of pooling's output, of as many channels."""
-    return draw.normal(windows.n, *windows.places, windows.c, mean=0.5, scale=windows.scale)
-
-
 POOLS = {
     "2x2, stride 2": squares(2, (2, 3), 2),
     "3x3, stride 2, overlapping": squares(3, (3, 2), 2, c=2),
@@ -281,7 +284,7 @@ POOLS = {
 for name, windows in POOLS.items():
     x = draw.normal(*windows.shape)
     pool_forward.case(name, x, *windows.square, visible=True)
-    pool_backward.case(name, cotangent(draw, windows), x, *windows.square, visible=True)
+    pool_backward.case(name, upstream(draw, windows, windows.c), x, *windows.square, visible=True)
 
 
 def pooling(name, *, both=True):
@@ -294,7 +297,7 @@ def pooling(name, *, both=True):
 
         def backward(draw):
             windows, x = values(draw)
-            return cotangent(draw, windows), x, *windows.square
+            return upstream(draw, windows, windows.c), x, *windows.square
 
         if both:
             pool_forward.hidden(name)(forward)
@@ -317,7 +320,7 @@ def pool_overlapping(draw):
 
 @pooling("stride larger than the window")
 def pool_large_stride(draw):
-    return with_numbers(draw, squares(2, either(draw, 2, 3), draw.size(3, 4)))
+    return with_numbers(draw, squares(2, either(draw, 2, 3), draw.size(7, 8)))
 
 
 @pooling("negative values only")
@@ -328,17 +331,19 @@ def pool_negative(draw):
 
 @pooling("one image, one row")
 def pool_one_row(draw):
-    return with_numbers(draw, squares(1, (1, draw.size(3, 5)), draw.size(1, 2), n=1))
+    return with_numbers(draw, squares(1, (1, draw.size(8, 9)), draw.size(1, 2), n=1, c=8))
 
 
 @pooling("one column, one channel")
 def pool_one_column(draw):
-    return with_numbers(draw, squares(1, (draw.size(3, 5), 1), draw.size(1, 2), c=1))
+    return with_numbers(draw, squares(1, (draw.size(8, 9), 1), draw.size(1, 2), n=8, c=1))
 
 
 @pooling("a single window")
 def pool_single_window(draw):
-    return with_numbers(draw, squares(draw.size(2, 3), (1, 1), draw.size(1, 2)))
+    windows, x = with_numbers(draw, squares(draw.size(8, 9), (1, 1), draw.size(1, 2)))
+    x[0, -1, -1, 0] = 10  # the last place is the largest
+    return windows, x
 
 
 @pooling("all sizes equal")

@@ -15,7 +15,7 @@
 #
 # **What must work:** every size from 1 on, equal or not; only the running statistics need two values of
 # each channel. $\gamma$ and $\beta$ may be negative or 0, all values of a channel may be equal, and
-# values may go into the thousands. $\varepsilon$ is above 0, and may be 2 or $10^{-10}$. Each call
+# values may go into the thousands. $\varepsilon$ is above 0, and may be 8 or $10^{-10}$. Each call
 # stands alone. An entry may be off by a ten-thousandth of the largest in its array, so computing in
 # float32 is fine, also inside the layer of question 6.
 

@@ -16,8 +16,8 @@ draw = Draws(seed=4)
 
 
 def nonzero(draw, channels, scale=1.0):
-    """A value for each channel that is far from 0 and from 1, positive or negative."""
-    sign = 1 - 2 * draw.integers(channels, below=2)
+    """A value for each channel that is far from 0 and from 1; positive and negative by turns."""
+    sign = (-1) ** (np.arange(channels) + draw.size(0, 1))
     return sign * (draw.integers(channels, below=32) / 16 + 1.25) * scale
 
 
@@ -61,13 +61,13 @@ batch_norm_train.case(
 
 
 def train_inputs(draw, rows, channels, eps, scale=1.0):
-    x = draw.normal(rows, channels, mean=scale, scale=scale)
+    x = draw.normal(rows, channels, scale=scale) + nonzero(draw, channels, scale)
     return x, nonzero(draw, channels), nonzero(draw, channels), eps
 
 
 @batch_norm_train.hidden("a small variance, a large eps", weight=2)
 def train_large_eps(draw):
-    return train_inputs(draw, draw.size(3, 6), 2, draw.choice(0.25, 0.5, 2.0), scale=0.25)
+    return train_inputs(draw, draw.size(3, 6), 2, draw.choice(7.0, 8.0), scale=0.25)
 
 
 @batch_norm_train.hidden("a tiny eps")
@@ -92,9 +92,16 @@ def train_one_row(draw):
     return train_inputs(draw, 1, draw.size(2, 4), draw.choice(EPS, 0.25))
 
 
-@batch_norm_train.hidden("one channel")
+def far_out(draw, inputs):
+    """Inputs of which the last value lies beyond six standard deviations of its many rows."""
+    x = inputs[0]
+    x[-1] = draw.choice(-50, 50)
+    return inputs
+
+
+@batch_norm_train.hidden("one channel of many rows, one far out")
 def train_one_channel(draw):
-    return train_inputs(draw, draw.size(2, 6), 1, EPS)
+    return far_out(draw, train_inputs(draw, draw.size(45, 50), 1, EPS))
 
 
 @batch_norm_train.hidden("as many rows as channels")
@@ -105,7 +112,7 @@ def train_square(draw):
 
 @batch_norm_train.hidden("values in the thousands")
 def train_thousands(draw):
-    x = draw.normal(6, 3, mean=1000.0, scale=1000.0)
+    x, *_ = train_inputs(draw, 6, 3, EPS, 1000.0)
     return x, nonzero(draw, 3, 1000.0), nonzero(draw, 3, 1000.0), EPS
 
 
@@ -133,14 +140,15 @@ def a_momentum(draw):
 
 
 def statistics_inputs(draw, rows, channels, momentum, scale=1.0):
-    x = draw.normal(rows, channels, mean=-scale, scale=scale)
+    x = draw.normal(rows, channels, scale=scale) + nonzero(draw, channels, scale)
     mean, var = nonzero(draw, channels, scale), abs(nonzero(draw, channels, scale**2))
     return mean, var, x, momentum
 
 
 @update_statistics.hidden("a later batch")
 def statistics_later(draw):
-    return statistics_inputs(draw, draw.size(4, 6), 3, a_momentum(draw))
+    mean, var, x, momentum = statistics_inputs(draw, draw.size(4, 6), 3, a_momentum(draw))
+    return mean, var / 4, x, momentum
 
 
 @update_statistics.hidden("two rows")
@@ -212,7 +220,7 @@ def eval_inputs(draw, rows, channels, eps, scale=1.0):
 
 @batch_norm_eval.hidden("a large eps")
 def eval_large_eps(draw):
-    return eval_inputs(draw, draw.size(2, 6), 2, draw.choice(0.25, 0.5, 2.0))
+    return eval_inputs(draw, draw.size(2, 6), 2, draw.choice(7.0, 8.0))
 
 
 @batch_norm_eval.hidden("a tiny eps")
@@ -251,7 +259,7 @@ def eval_square(draw):
 @batch_norm_eval.hidden("values in the thousands")
 def eval_thousands(draw):
     x, gamma, beta, mean, var, eps = eval_inputs(draw, 5, 3, EPS, scale=1000.0)
-    return x, gamma * 1000, beta * 1000, mean, var, eps
+    return x, gamma * 1000, beta * 1000, mean, var / 1000**2, eps
 
 
 # ---------------------------------------------------------------------- 4 backward, in training
@@ -287,7 +295,7 @@ def backward_inputs(draw, rows, channels, eps, scale=1.0):
 
 @batch_norm_train_backward.hidden("a small variance, a large eps")
 def backward_large_eps(draw):
-    return backward_inputs(draw, draw.size(4, 6), 2, draw.choice(0.25, 0.5, 2.0), scale=0.25)
+    return backward_inputs(draw, draw.size(4, 6), 2, draw.choice(7.0, 8.0), scale=0.25)
 
 
 @batch_norm_train_backward.hidden("a tiny eps")
@@ -317,9 +325,10 @@ def backward_one_row(draw):
     return backward_inputs(draw, 1, 3, 0.25)
 
 
-@batch_norm_train_backward.hidden("one channel")
+@batch_norm_train_backward.hidden("one channel of many rows, one far out")
 def backward_one_channel(draw):
-    return backward_inputs(draw, draw.size(4, 6), 1, EPS)
+    x, gamma, _, eps = far_out(draw, train_inputs(draw, draw.size(45, 50), 1, EPS))
+    return cotangent(draw, x), x, gamma, eps
 
 
 @batch_norm_train_backward.hidden("as many rows as channels")
@@ -330,7 +339,7 @@ def backward_square(draw):
 
 @batch_norm_train_backward.hidden("values in the thousands")
 def backward_thousands(draw):
-    x = draw.normal(6, 3, mean=1000.0, scale=1000.0)
+    x, *_ = train_inputs(draw, 6, 3, EPS, 1000.0)
     return cotangent(draw, x, 1000.0), x, nonzero(draw, 3, 1000.0), EPS
 
 
@@ -366,7 +375,7 @@ def some_images(draw, channels):
 
 @batch_norm_eval_backward.hidden("a large eps")
 def images_large_eps(draw):
-    return images_inputs(draw, some_images(draw, 2), draw.choice(0.25, 0.5, 2.0))
+    return images_inputs(draw, some_images(draw, 2), draw.choice(7.0, 8.0))
 
 
 @batch_norm_eval_backward.hidden("a tiny eps")
@@ -402,8 +411,8 @@ def images_equal_sizes(draw):
 
 @batch_norm_eval_backward.hidden("values in the thousands")
 def images_thousands(draw):
-    g, x, gamma, *rest = images_inputs(draw, (2, 3, 4, 3), EPS, scale=1000.0)
-    return g * 1000, x, gamma * 1000, *rest
+    g, x, gamma, mean, var, eps = images_inputs(draw, (2, 3, 4, 3), EPS, scale=1000.0)
+    return g * 1000, x, gamma * 1000, mean, var / 1000**2, eps
 
 
 # ---------------------------------------------------------------------- 6 the layer
@@ -455,31 +464,19 @@ def drive(student, batches, images, gamma, beta, options, passes, before, beside
 
 
 def layer_inputs(
-    draw,
-    shapes,
-    images,
-    *,
-    gamma=None,
-    options=(EPS, 0.1),
-    passes=1,
-    before=None,
-    beside=(),
-    mean=1.0,
-    scale=1.0,
+    draw, shapes, images, *, options=(EPS, 0.1), passes=1, before=None, beside=(), scale=1.0
 ):
     """What `drive` is given; the images are evaluated last if not said otherwise."""
-    batches = [draw.normal(*shape, mean=mean, scale=scale) for shape in shapes]
     channels = images[-1]
-    gamma = nonzero(draw, channels) if gamma is None else gamma
-    before = passes * len(batches) if before is None else before
+    mean = nonzero(draw, channels, scale)
     return (
-        batches,
-        draw.normal(*images, mean=mean, scale=scale),
-        gamma,
+        [draw.normal(*shape, scale=scale) + mean for shape in shapes],
+        draw.normal(*images, scale=scale) + mean,
+        nonzero(draw, channels),
         nonzero(draw, channels),
         list(options),
         passes,
-        before,
+        passes * len(shapes) if before is None else before,
         list(beside),
     )
 
@@ -498,7 +495,7 @@ BatchNorm.case(
 
 @BatchNorm.hidden("a large momentum and eps")
 def layer_large(draw):
-    options = draw.choice(0.25, 0.5, 2.0), draw.choice(0.5, 0.75)
+    options = draw.choice(7.0, 8.0), draw.choice(0.5, 0.75)
     return layer_inputs(draw, [a_shape(draw, 2)] * 2, a_shape(draw, 2), options=options)
 
 
@@ -507,13 +504,25 @@ def layer_momentum_0(draw):
     return layer_inputs(draw, [a_shape(draw, 2)] * 2, a_shape(draw, 2), options=(EPS, 0.0))
 
 
-@BatchNorm.hidden("a new layer as it is made: evaluation, then training")
-def layer_as_made(draw):
-    inputs = layer_inputs(
-        draw, [a_shape(draw, 3)] * 2, a_shape(draw, 3), before=0, mean=TINY, scale=TINY
-    )
+def as_made(inputs):
+    """With a layer of which nothing is set."""
     batches, images, _, _, _, *rest = inputs
     return batches, images, None, None, [], *rest
+
+
+@BatchNorm.hidden("a layer as it is made")
+def layer_as_made(draw):
+    return as_made(layer_inputs(draw, [a_shape(draw, 3)] * 2, a_shape(draw, 3), scale=TINY))
+
+
+@BatchNorm.hidden("a new layer, evaluated only")
+def layer_new(draw):
+    return as_made(layer_inputs(draw, [], a_shape(draw, 7)))
+
+
+@BatchNorm.hidden("evaluation, then training")
+def layer_evaluated_first(draw):
+    return layer_inputs(draw, [a_shape(draw, 3)] * 2, a_shape(draw, 3), before=0)
 
 
 @BatchNorm.hidden("training, evaluation, training again")
@@ -550,11 +559,13 @@ def layer_equal_sizes(draw):
 
 @BatchNorm.hidden("negative gammas and a gamma of 0")
 def layer_negative(draw):
-    gamma = negative_and_zero(draw)
-    return layer_inputs(draw, [a_shape(draw, 3)] * 2, a_shape(draw, 3), gamma=gamma)
+    batches, images, _, *rest = layer_inputs(draw, [a_shape(draw, 3)] * 2, a_shape(draw, 3))
+    return batches, images, negative_and_zero(draw), *rest
 
 
 @BatchNorm.hidden("values in the thousands")
 def layer_thousands(draw):
-    shapes, gamma = [a_shape(draw, 3)] * 2, nonzero(draw, 3, 1000.0)
-    return layer_inputs(draw, shapes, a_shape(draw, 3), gamma=gamma, mean=1000.0, scale=1000.0)
+    batches, images, gamma, beta, *rest = layer_inputs(
+        draw, [a_shape(draw, 3)] * 2, a_shape(draw, 3), scale=1000.0
+    )
+    return batches, images, gamma * 1000, beta * 1000, *rest
