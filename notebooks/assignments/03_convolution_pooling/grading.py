@@ -102,7 +102,7 @@ def remainder_and_padding(draw):
 
 @domain("stride larger than the kernel")
 def large_stride(draw):
-    return Windows((1, 2), either(draw, 2, 3), draw.size(7, 8), **numbers(draw))
+    return Windows((1, 2), either(draw, 2, 3), draw.size(12, 13), **numbers(draw))
 
 
 @domain("padding as large as the kernel, or larger")
@@ -129,7 +129,7 @@ def one_column(draw):
 
 @domain("a single window, larger than the image")
 def single_window(draw):
-    return Windows(either(draw, 7, 8), (1, 1), draw.size(1, 2), 3, **numbers(draw))
+    return Windows(either(draw, 7, 8), (1, 1), padding=3, **numbers(draw))
 
 
 @domain("all sizes equal")
@@ -143,10 +143,15 @@ def thousands(draw):
     return replace(SHOWN["3x3, stride 1, padding 1"], scale=1000.0)
 
 
+def by_turns(draw, channels):
+    """1 and -1 by turns, either first."""
+    return (-1.0) ** (np.arange(channels) + draw.size(0, 1))
+
+
 def upstream(draw, windows, channels):
-    """An upstream gradient; its sum is far from 0 in each channel, above and below by turns."""
-    means = (-1.0) ** (np.arange(channels) + draw.size(0, 1))
-    return (draw.normal(windows.n, *windows.places, channels) + means) * windows.scale
+    """An upstream gradient; its sum over a channel is not near 0, and of both signs."""
+    noise = draw.normal(windows.n, *windows.places, channels)
+    return (noise + by_turns(draw, channels)) * windows.scale
 
 
 def ask(question, inputs):
@@ -168,7 +173,7 @@ def conv_forward(x, w, b, stride, padding):
 def forward_inputs(draw, windows):
     x = draw.normal(*windows.shape, scale=windows.scale)
     w = draw.normal(*windows.weights, scale=windows.scale)
-    b = draw.normal(windows.o, scale=windows.scale**2)
+    b = (draw.normal(windows.o, scale=0.25) + by_turns(draw, windows.o)) * windows.scale**2
     return x, w, b, windows.stride, windows.padding
 
 
@@ -320,7 +325,7 @@ def pool_overlapping(draw):
 
 @pooling("stride larger than the window")
 def pool_large_stride(draw):
-    return with_numbers(draw, squares(2, either(draw, 2, 3), draw.size(7, 8)))
+    return with_numbers(draw, squares(2, either(draw, 2, 3), draw.size(12, 13)))
 
 
 @pooling("negative values only")
@@ -341,7 +346,7 @@ def pool_one_column(draw):
 
 @pooling("a single window")
 def pool_single_window(draw):
-    windows, x = with_numbers(draw, squares(draw.size(8, 9), (1, 1), draw.size(1, 2)))
+    windows, x = with_numbers(draw, squares(draw.size(8, 9), (1, 1), draw.size(1, 2), n=8, c=8))
     x[0, -1, -1, 0] = 10  # the last place is the largest
     return windows, x
 
