@@ -129,7 +129,7 @@ def one_column(draw):
 
 @domain("a single window, larger than the image")
 def single_window(draw):
-    return Windows(either(draw, 7, 8), (1, 1), padding=3, **numbers(draw))
+    return Windows(either(draw, 9, 10), (1, 1), padding=1, **numbers(draw))
 
 
 @domain("all sizes equal")
@@ -323,9 +323,15 @@ def pool_overlapping(draw):
     return with_numbers(draw, squares(size, either(draw, 2, 3), size - 1, left=left, c=2))
 
 
+@pooling("windows side by side, a remainder")
+def pool_side_by_side(draw):
+    size = draw.size(2, 3)
+    return with_numbers(draw, squares(size, either(draw, 2, 3), size, left=(1, size - 1), c=2))
+
+
 @pooling("stride larger than the window")
 def pool_large_stride(draw):
-    return with_numbers(draw, squares(2, either(draw, 2, 3), draw.size(12, 13)))
+    return with_numbers(draw, squares(2, either(draw, 2, 3), draw.choice(12, 14)))
 
 
 @pooling("negative values only")
