@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -112,7 +113,7 @@ def grade_question(
     return QuestionResult(
         question.name,
         question.points,
-        sum(case.earned for case in results),
+        math.fsum(case.earned for case in results),
         results,
         list(hints),
         printed,

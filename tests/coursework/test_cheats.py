@@ -116,10 +116,13 @@ def test_sleeping_does_not_help(bundle, sandboxed):
     assert result.cases[0].text == "time-out: it took more than 1 s by the clock"
 
 
-def test_a_crash_loses_its_case_only(graded, right):
-    crash = right.replace("    return", "    if len(x) == 5: import os; os._exit(3)\n    return")
+def test_a_crash_loses_its_case_only(graded, bundle, right):
+    first = float(bundle.question("batch_norm_eval").cases[0].arguments["x"][0, 0])
+    crash = right.replace(
+        "    return", f"    if x[0, 0] == {first}: import os; os._exit(3)\n    return"
+    )
     result = graded(crash)
-    assert [case.passed for case in result.cases] == [False, True, True]
+    assert [case.passed for case in result.cases] == [False] + [True] * 8
     assert "ended before it answered (exit code 3)" in result.cases[0].text
 
 

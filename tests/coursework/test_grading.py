@@ -95,9 +95,9 @@ def test_partial_credit_by_output(graded):
     source = (
         "def batch_norm_train_backward(g, x, gamma, eps):\n"
         "    normal = (x - x.mean(0)) / np.sqrt(x.var(0) + eps)\n"
-        "    return 0 * x, (g * normal).sum(0), g.sum(0)"
+        "    return 0 * x + 1, (g * normal).sum(0), g.sum(0)"
     )
-    assert graded(source, "batch_norm_train_backward").earned == 2
+    assert graded(source, "batch_norm_train_backward").earned == pytest.approx(2)
 
 
 def test_changed_arguments_lose_the_case(graded, right):

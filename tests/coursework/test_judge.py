@@ -87,9 +87,9 @@ def value(random, depth=0):
 def near(random, expected):
     """What is nearly right: the right value, disturbed."""
     if isinstance(expected, np.ndarray):
-        got = expected.astype(random.choice(["f2", "f4", "f8", "g", "i8"]))
         how = random.randrange(6)
         with np.errstate(all="ignore"):
+            got = expected.astype(random.choice(["f2", "f4", "f8", "g", "i8"]))
             if how == 0:
                 return got * number_of(random)
             if how == 1 and got.size:

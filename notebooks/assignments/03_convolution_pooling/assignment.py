@@ -6,9 +6,15 @@
 # product, which is how it gets fast. And you write both backwards.
 #
 # Images are `(N, H, W, C)`: N images of height H and width W with C channels, last. Weights are
-# `(KH, KW, C, O)` for O output channels. KH and KW may differ, and so may H and W. `stride` and
-# `padding` are whole numbers, the same for both directions. Use NumPy only, and leave the arrays that
-# you are given as they are.
+# `(KH, KW, C, O)` for O output channels. `stride` and `padding` are whole numbers, the same for both
+# directions. Use NumPy only, and leave the arrays that you are given as they are.
+#
+# **What must work:** every size from 1 on, equal or not, as long as one window fits into the padded
+# image: a single image, row, column, channel or filter, a kernel that is larger than the image, a
+# stride larger than the kernel. The padding may be 0, 1 or more, also more than the kernel's size, and
+# there may be rows and columns at the lower and right edge that no window reaches, with padding and
+# without. Values may be negative, and go into the thousands. Each call stands alone. An entry may be
+# off by a ten-thousandth of the largest in its array, so computing in float32 is fine.
 
 # %% given="imports"
 import numpy as np
@@ -39,7 +45,7 @@ def numerical_gradient(function, x, g, h=1e-6):
 #
 # The kernel is not flipped (strictly, this is a cross-correlation). There are as many places as whole
 # windows fit, $\lfloor (H + 2p - K_H) / s \rfloor + 1$; what is left over at the lower and right edge
-# is not looked at.
+# is not looked at. Only `w` says how large the kernel is, and only `padding` how many zeros there are.
 
 
 # %% question="conv_forward"
@@ -85,7 +91,8 @@ assert conv_forward(image, kernel, np.zeros(1), stride=2, padding=1).shape == (1
 # - to the weights: the window times $g$, added over all places and images;
 # - to $b_o$: $g$, added over all places and images.
 #
-# The gradient of the padding is thrown away: crop it.
+# The gradient of the padding is thrown away: crop it. `dx` has the shape of `x` always: what no window
+# looked at has gradient 0.
 
 
 # %% question="conv_backward"
@@ -146,7 +153,8 @@ for name, got, expected in (
 # is **one matrix product**, and those are fast.
 #
 # Return the windows as an array `(N, Ho, Wo, KH * KW * C)`. In each row the channels of a pixel stand
-# together, then come the pixels of a row of the window, then the rows: as `window.ravel()` has it.
+# together, then come the pixels of a row of the window, then the rows: as `window.ravel()` has it. All
+# that a convolution may be given must work here too.
 
 
 # %% question="lower"
@@ -179,7 +187,8 @@ print(
 #
 # Lowering copies; a pixel that lies in several windows is copied several times. The backward of a
 # copy is a **sum**: each pixel gets everything that arrives at any of its copies. (So this does not
-# undo lowering: a pixel in four windows comes back four times as large.)
+# undo lowering: a pixel in four windows comes back four times as large.) `x_shape` is a list of four
+# numbers; a pixel in no window gets 0.
 
 
 # %% question="raise_back"
@@ -199,7 +208,7 @@ def raise_back(rows, x_shape, kh, kw, stride, padding):
 
 # %% check="raise_back"
 ones = np.ones((1, 2, 3, 4))
-counts = raise_back(ones, (1, 3, 4, 1), 2, 2, stride=1, padding=0)
+counts = raise_back(ones, [1, 3, 4, 1], 2, 2, stride=1, padding=0)
 print("in how many 2x2 windows is each pixel?", counts[0, :, :, 0], sep="\n")
 assert counts[0, :, :, 0].tolist() == [[1, 2, 2, 1], [2, 4, 4, 2], [1, 2, 2, 1]]
 
@@ -207,7 +216,8 @@ assert counts[0, :, :, 0].tolist() == [[1, 2, 2, 1], [2, 4, 4, 2], [1, 2, 2, 1]]
 # ## 5. Max pooling, forward
 #
 # Each channel's largest value in each window of `size` by `size`, without padding. As many windows as
-# fit.
+# fit: they may overlap, lie apart, or leave rows and columns over. All values may be negative, and a
+# window may be a single pixel or the whole image.
 
 
 # %% question="pool_forward"
@@ -234,8 +244,8 @@ assert pool_forward(-image, 2, 2).tolist() == [[[[-1], [-3]]]]
 # ## 6. Max pooling, backward
 #
 # Only the place of the maximum moved the output, so it gets the whole gradient. Where several values
-# tie, the **first** gets it, going through the window row by row. Windows may overlap: then a pixel
-# can be the maximum of several, and gets the sum.
+# tie, the **first** gets it, going through the window row by row, even where all are equal. Windows may
+# overlap, also where values tie: then a pixel can be the maximum of several, and gets the sum.
 
 
 # %% question="pool_backward"

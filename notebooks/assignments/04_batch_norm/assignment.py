@@ -10,7 +10,14 @@
 # course, and the one that most people get wrong in the same few ways.
 #
 # Arrays have their channels last: `x` is `(M, C)`, M values of each of C channels. An image batch
-# `(N, H, W, C)` is used as `(N * H * W, C)`, as in question 5. Use NumPy only.
+# `(N, H, W, C)` is used as `(N * H * W, C)`, as in question 5. Use NumPy only, and leave the arrays that
+# you are given as they are.
+#
+# **What must work:** every size from 1 on, equal or not; only the running statistics need two values of
+# each channel. $\gamma$ and $\beta$ may be negative or 0, all values of a channel may be equal, and
+# values may go into the thousands. $\varepsilon$ is above 0, and may be 8 or $10^{-10}$. Each call
+# stands alone. An entry may be off by a ten-thousandth of the largest in its array, so computing in
+# float32 is fine, also inside the layer of question 6.
 
 # %% given="imports"
 import numpy as np
@@ -41,7 +48,7 @@ def numerical_gradient(function, x, g, h=1e-5):
 # y_i = \gamma \hat x_i + \beta .$$
 #
 # The variance is the *biased* one, divided by M. The small $\varepsilon$ stands inside the root: it
-# keeps a channel whose values are all equal from dividing by zero.
+# keeps a channel whose values are all equal from dividing by zero. With a single row, `y` is $\beta$.
 #
 # Return `y`, of the shape of `x`.
 
@@ -81,7 +88,8 @@ assert np.abs(y.std(axis=0) - [2, 0.5]).max() < 1e-4
 # The factor $M / (M - 1)$ makes the variance *unbiased*: on average it is then that of all data.
 # Normalising uses the biased one, the running average the unbiased one.
 #
-# Return the new running mean and variance, and leave the old arrays as they were.
+# Return the new running mean and variance, and leave the old arrays as they were. There are two rows
+# or more; the momentum is a number from 0 to 1, both included.
 
 
 # %% question="update_statistics"
@@ -111,7 +119,8 @@ assert update_statistics(old_mean, old_var, x, 1.0)[0] == 3.0
 # ## 3. Forward, in evaluation
 #
 # The same formula, with the running statistics in the place of the batch's. They are constants now:
-# a row's output no longer depends on the other rows.
+# a row's output no longer depends on the other rows, and there may be only one. A running variance may
+# be 0.
 
 
 # %% question="batch_norm_eval"
@@ -147,7 +156,8 @@ assert np.array_equal(alone[0], together[0]), "a row must not depend on the othe
 # \frac1M - \frac{\hat x_i \hat x_j}{M} \right),$$
 #
 # derive $\partial L / \partial x_j = \sum_i h_i \, \partial \hat x_i / \partial x_j$ on paper
-# first. You should find a line with two means in it.
+# first. You should find a line with two means in it. It holds for one row or two as well, and for a
+# channel whose values are all equal.
 
 
 # %% question="batch_norm_train_backward"
@@ -188,7 +198,7 @@ assert np.abs(dx - expected).max() < 1e-6
 # ## 5. Backward, in evaluation, for images
 #
 # The statistics are constants, so two of the three paths are gone. Here `g` and `x` are images
-# `(N, H, W, C)`: `dgamma` and `dbeta` sum over all axes but the last.
+# `(N, H, W, C)`: `dgamma` and `dbeta` sum over all axes but the last. Each of the four sizes may be 1.
 
 
 # %% question="batch_norm_eval_backward"
@@ -219,6 +229,10 @@ assert np.abs(dx - expected).max() < 1e-6
 # batch's places, `(N * H * W, C)`, keeps its statistics while it is training, and uses them when it
 # is not. When this question is graded, your first three functions are replaced by right ones, so
 # call them freely.
+#
+# `training` may be switched at any time: a layer may be evaluated before it is trained, and trained on
+# after it was evaluated. Batches may differ in size and come twice, $\gamma$ and $\beta$ may be set anew,
+# and several layers do not know of each other.
 
 
 # %% question="BatchNorm"

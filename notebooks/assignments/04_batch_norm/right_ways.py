@@ -47,6 +47,12 @@ def train_channels_first(x, gamma, beta, eps):
     return (columns + beta[:, None]).T
 
 
+@batch_norm_train.correct("float32 inside only")
+def train_float32_inside(x, gamma, beta, eps):
+    x = x.astype(np.float32)
+    return gamma * ((x - x.mean(0)) / np.sqrt(x.var(0) + np.float32(eps))) + beta
+
+
 # ---------------------------------------------------------------------- 2 running statistics
 
 
@@ -54,7 +60,7 @@ def train_channels_first(x, gamma, beta, eps):
 def statistics_difference(running_mean, running_var, x, momentum):
     return (
         running_mean + momentum * (x.mean(0) - running_mean),
-        running_var + momentum * (np.cov(x.T).diagonal() - running_var),
+        running_var + momentum * (np.atleast_2d(np.cov(x.T)).diagonal() - running_var),
     )
 
 
@@ -93,6 +99,16 @@ def statistics_average(running_mean, running_var, x, momentum):
     return list(np.average([old, new], axis=0, weights=weights))
 
 
+@update_statistics.correct("float32 inside only")
+def statistics_float32_inside(running_mean, running_var, x, momentum):
+    x = x.astype(np.float32)
+    mean, var = x.mean(axis=0).astype(float), x.var(axis=0, ddof=1).astype(float)
+    return (
+        running_mean + momentum * (mean - running_mean),
+        running_var + momentum * (var - running_var),
+    )
+
+
 # ---------------------------------------------------------------------- 3 forward, in evaluation
 
 
@@ -128,6 +144,12 @@ def eval_float32(x, gamma, beta, running_mean, running_var, eps):
 def eval_fortran(x, gamma, beta, running_mean, running_var, eps):
     normal = (x - running_mean[None]) / np.sqrt(running_var[None] + eps)
     return np.asfortranarray(normal * gamma[None] + beta[None])
+
+
+@batch_norm_eval.correct("float32 inside only")
+def eval_float32_inside(x, gamma, beta, running_mean, running_var, eps):
+    deviation = np.sqrt(running_var.astype(np.float32) + np.float32(eps))
+    return gamma * ((x.astype(np.float32) - running_mean.astype(np.float32)) / deviation) + beta
 
 
 # ---------------------------------------------------------------------- 4 backward, in training
@@ -205,6 +227,17 @@ def backward_channels_first(g, x, gamma, eps):
     return dx.T, (g * normal).sum(axis=1), g.sum(axis=1)
 
 
+@batch_norm_train_backward.correct("float32 inside only")
+def backward_float32_inside(g, x, gamma, eps):
+    dtype = x.dtype
+    g, x, gamma = (a.astype(np.float32) for a in (g, x, gamma))
+    deviation = np.sqrt(x.var(axis=0) + np.float32(eps))
+    normal = (x - x.mean(axis=0)) / deviation
+    h = g * gamma
+    dx = (h - h.mean(axis=0) - normal * (h * normal).mean(axis=0)) / deviation
+    return tuple(a.astype(dtype) for a in (dx, (g * normal).sum(axis=0), g.sum(axis=0)))
+
+
 # ---------------------------------------------------------------------- 5 backward, in evaluation
 
 
@@ -249,6 +282,15 @@ def eval_backward_fortran(g, x, gamma, running_mean, running_var, eps):
     moved = np.moveaxis(g, -1, 0) * np.reshape(gamma * inverse, (-1, 1, 1, 1))
     centred = (x - running_mean) * inverse
     return np.moveaxis(moved, 0, -1), np.sum(centred * g, axis=axes), np.sum(g, axis=axes)
+
+
+@batch_norm_eval_backward.correct("float32 inside only")
+def eval_backward_float32_inside(g, x, gamma, running_mean, running_var, eps):
+    deviation = np.sqrt(running_var + eps).astype(np.float32)
+    normal = (x.astype(np.float32) - running_mean.astype(np.float32)) / deviation
+    single = g.astype(np.float32)
+    dgamma = (single * normal).sum(axis=(0, 1, 2)).astype(float)
+    return gamma * (single / deviation), dgamma, single.sum(axis=(0, 1, 2)).astype(float)
 
 
 # ---------------------------------------------------------------------- 6 the layer
@@ -350,3 +392,23 @@ class ChannelsFirst:
             scale = self.gamma / np.sqrt(self.running_var + self.eps)
             normalised = ((columns - self.running_mean[:, None]) * scale[:, None]).T + self.beta
         return normalised.reshape(x.shape)
+
+
+@BatchNorm.correct("float32 inside only")
+class Float32Inside:
+    def __init__(self, channels, eps=1e-5, momentum=0.1):
+        self.gamma, self.beta = np.ones(channels), np.zeros(channels)
+        self.running_mean, self.running_var = np.zeros(channels), np.ones(channels)
+        self.eps, self.momentum, self.training = eps, momentum, True
+
+    def forward(self, x):
+        rows = x.astype(np.float32).reshape(-1, x.shape[-1])
+        if self.training:
+            out = batch_norm_train(rows, self.gamma, self.beta, self.eps)
+            self.running_mean, self.running_var = update_statistics(
+                self.running_mean, self.running_var, rows, self.momentum
+            )
+        else:
+            normal = (rows - self.running_mean) / np.sqrt(self.running_var + self.eps)
+            out = self.gamma * normal + self.beta
+        return out.reshape(x.shape)
