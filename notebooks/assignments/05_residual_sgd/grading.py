@@ -6,7 +6,7 @@ from minires.coursework import Draws, Separate, question
 
 draw = Draws(seed=5)
 
-LARGE, TINY = 2.0**11, 2.0**-24
+LARGE, TINY = 2.0**11, 2.0**-60
 """Scales of values beyond 6, 100 and 1000, and of values that are nearly 0."""
 
 
@@ -117,6 +117,12 @@ def _(draw):
 def _(draw):
     shape = 1, draw.size(2, 4), draw.size(2, 4), 1
     return draw.normal(*shape), *summands(draw, shape)
+
+
+@add_backward.hidden("no sum that the ReLU stops")
+def _(draw):
+    shape = draw.size(2, 4), draw.size(2, 4)
+    return [draw.normal(*shape), *(draw.normal(*shape, mean=8.0) for _ in range(2))]
 
 
 @add_backward.hidden("sums that are 0")
@@ -423,7 +429,7 @@ def _(draw):
 @SGD.hidden("Nesterov and weight decay")
 def _(draw):
     options = {"momentum": momentum(draw), "weight_decay": decay(draw), "nesterov": True}
-    return training(draw, RATES, (2, draw.size(1, 3)), (2,), **options)
+    return training(draw, RATES, (2, 1, draw.size(1, 3), 2), (2,), **options)
 
 
 @SGD.hidden("momentum, parameters of one shape")
@@ -491,8 +497,7 @@ def _(draw):
 @SGD.hidden("gradients written into the same arrays")
 def _(draw):
     shapes = (draw.size(1, 3), 2), (2,)
-    options = {"momentum": momentum(draw), "weight_decay": draw.choice(0.0, 0.25)}
-    script = [["make", [0, 1], 0.25, options]]
+    script = [["make", [0, 1], 0.25, {"momentum": momentum(draw)}]]
     for step in range(4):
         script += [["fill" if step else "grads", weights(draw, *shapes)], ["step", 0]]
     return weights(draw, *shapes), [*script, ["step", 0], ["zero", 0]]
