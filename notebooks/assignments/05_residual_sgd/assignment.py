@@ -174,7 +174,8 @@ assert out[0, :, :, 0].tolist() == [[1, 3, 5], [11, 13, 15]]
 # \end{cases}$$
 #
 # This is PyTorch's form. The learning rate stands outside of the velocity, so that a change of it
-# acts at once; `lr` may be set anew between steps.
+# acts at once; `lr` may be set anew between steps. None of the numbers is negative, and momentum is
+# below 1; the learning rate may be 0.
 #
 # - Each parameter has a velocity of its own, kept from step to step, also over `zero_grad()`.
 # - Change `parameter.data` **in place**: others hold the same array.

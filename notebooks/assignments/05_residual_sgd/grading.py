@@ -6,8 +6,12 @@ from minires.coursework import Draws, Separate, question
 
 draw = Draws(seed=5)
 
-LARGE, TINY = 2.0**11, 2.0**-60
+LARGE, TINY = 2.0**14, 2.0**-60
 """Scales of values beyond 6, 100 and 1000, and of values that are nearly 0."""
+
+
+def small(values):
+    return np.minimum(values, 1000.0)
 
 
 def axes(draw):
@@ -33,6 +37,15 @@ def summands(draw, shape, scale=1.0):
     while True:
         x, f = draw.normal(*shape, scale=scale), draw.normal(*shape, scale=scale)
         if mixed(x + f):
+            return x, f
+
+
+def large_summands(draw, shape):
+    """As `summands`; without what is beyond 1000, of either, other sums would be positive."""
+    while True:
+        x, f = summands(draw, shape, LARGE)
+        masks = [x + f > 0, small(x) + f > 0, x + small(f) > 0]
+        if (masks[0] != masks[1]).any() and (masks[0] != masks[2]).any():
             return x, f
 
 
@@ -71,7 +84,7 @@ def _(draw):
 
 @add_forward.hidden("values beyond 6, 100 and 1000")
 def _(draw):
-    return summands(draw, (2, draw.size(3, 5), 3), LARGE)
+    return large_summands(draw, (2, draw.size(3, 5), 3))
 
 
 @add_forward.hidden("values that are nearly 0")
@@ -134,7 +147,7 @@ def _(draw):
 @add_backward.hidden("sums beyond 6, 100 and 1000")
 def _(draw):
     shape = draw.size(2, 4), 8
-    return draw.normal(*shape), *summands(draw, shape, LARGE)
+    return draw.normal(*shape), *large_summands(draw, shape)
 
 
 @add_backward.hidden("an upstream gradient beyond 6, 100 and 1000")
@@ -236,8 +249,26 @@ def _(draw):
 
 @block_backward.hidden("values beyond 6, 100 and 1000")
 def _(draw):
-    g, *inputs = block_inputs(draw, (1, 3, draw.size(2, 3), 2), draw.size(2, 4), LARGE)
-    return g * LARGE, *inputs
+    while True:  # until either ReLU's mask would be another without what is beyond 1000
+        g, x, w1, w2 = block_inputs(draw, (1, 3, draw.size(2, 3), 2), draw.size(2, 4), LARGE)
+        hidden = np.maximum(x @ w1, 0)
+        sums = [
+            x + hidden @ w2,
+            small(x) + hidden @ w2,
+            x + small(hidden @ w2),
+            x + small(hidden) @ w2,
+        ]
+        if all(((one > 0) != (sums[0] > 0)).any() for one in sums[1:]):
+            return g * LARGE, x, w1, w2
+
+
+@block_backward.hidden("weights beyond 6, 100 and 1000")
+def _(draw):
+    def change(x, w1, w2):
+        w1 *= LARGE
+        w2 *= LARGE
+
+    return block_inputs(draw, (2, 2, draw.size(2, 3), 2), draw.size(2, 4), change=change)
 
 
 @block_backward.hidden("values that are nearly 0")
@@ -287,7 +318,7 @@ def _(draw):
 
 @shortcut.hidden("one image, one channel, many new ones")
 def _(draw):
-    return draw.normal(1, draw.size(3, 6), 4, 1), draw.size(5, 9)
+    return draw.normal(1, draw.size(2, 4), 3, 1), draw.size(1010, 1030)
 
 
 @shortcut.hidden("one row")
@@ -434,7 +465,7 @@ def _(draw):
 
 @SGD.hidden("momentum, parameters of one shape")
 def _(draw):
-    shapes = [(draw.size(1, 3), 2)] * 3
+    shapes = [(draw.size(1, 2), 2)] * draw.size(8, 9)
     return training(draw, [0.25] * 3, *shapes, momentum=momentum(draw))
 
 
@@ -505,13 +536,16 @@ def _(draw):
 
 @SGD.hidden("numbers beyond 1000, and others nearly 0")
 def _(draw):
-    shapes = (draw.size(2, 3), 2), (draw.size(2, 4),)
-    start, script = training(draw, RATES, *shapes, momentum=momentum(draw))
-    scales = LARGE, TINY
-    for action, what, *_ in script:
-        if action == "grads":
-            what[:] = [g * scale for g, scale in zip(what, scales, strict=True)]
-    return [w * scale for w, scale in zip(start, scales, strict=True)], script
+    shapes, scales = ((2, 2), (draw.size(2, 4),)) * 2, (LARGE, TINY) * 2
+
+    def scaled():
+        return [w * scale for w, scale in zip(weights(draw, *shapes), scales, strict=True)]
+
+    options = {"momentum": momentum(draw), "weight_decay": LARGE, "nesterov": True}
+    script = [["make", [0, 1], LARGE, options], ["make", [2, 3], 0.25, {"momentum": 0.5}]]
+    for _step in range(3):
+        script += [["grads", scaled()], ["step", 0], ["step", 1]]
+    return scaled(), [*script, ["zero", 0]]
 
 
 VELOCITY = "v[...] = self.momentum * v + g"
