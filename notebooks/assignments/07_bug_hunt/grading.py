@@ -7,8 +7,12 @@ from minires.kernels import reference
 
 draw = Draws(seed=7)
 
-LARGE = 2.0**11
+LARGE = 2.0**14
 """A scale of values beyond 6, 100 and 1000."""
+
+
+def small(values):
+    return np.minimum(values, 1000.0)
 
 
 def mixed(values):
@@ -63,8 +67,7 @@ def _(draw):
 
 @block.hidden("all axes of one length")
 def _(draw):
-    size = 3
-    return block_inputs(draw, (size,) * 4, draw.choice(None, size))
+    return block_inputs(draw, (3, 3, 3, 3), draw.choice(None, 3))
 
 
 @block.hidden("a projection, stride 2, odd sizes")
@@ -90,9 +93,9 @@ def _(draw):
     return block_inputs(draw, (2, 3, draw.choice(2, 4), c), c)
 
 
-@block.hidden("a projection, stride 3, fewer channels")
+@block.hidden("a projection, stride 7, fewer channels")
 def _(draw):
-    return block_inputs(draw, (1, draw.choice(5, 6), draw.choice(4, 7), 3), 2, 3)
+    return block_inputs(draw, (1, draw.choice(8, 9), draw.choice(7, 8), 3), 2, 7)
 
 
 @block.hidden("one row or column, two images")
@@ -107,9 +110,15 @@ def _(draw):
     return block_inputs(draw, (1, 4, 5, 2), draw.choice(None, 2), kernels=kernels)
 
 
-@block.hidden("values beyond 6, 100 and 1000")
+@block.hidden("an identity shortcut, values beyond 6, 100 and 1000")
 def _(draw):
-    return block_inputs(draw, (1, 3, 4, 2), draw.choice(None, 3), scale=LARGE)
+    return block_inputs(draw, (1, 3, draw.size(2, 4), 2), scale=LARGE)
+
+
+@block.hidden("a projection, values and weights beyond 6, 100 and 1000")
+def _(draw):
+    x, *weights, stride = block_inputs(draw, (1, 3, draw.size(2, 4), 2), 3, scale=LARGE)
+    return [x, *(w * LARGE for w in weights), stride]
 
 
 OUT = "out = conv(relu(conv(x, w1, stride)), w2)"
@@ -172,8 +181,10 @@ def _(draw):
 
 @head.hidden("values beyond 6, 100 and 1000")
 def _(draw):
-    features, w, b = head_inputs(draw, (2, 3, draw.size(2, 4), 3), draw.size(2, 5), LARGE)
-    return features, w, b * LARGE
+    while True:
+        features, w, b = head_inputs(draw, (2, 3, draw.size(2, 4), 3), draw.size(2, 5), LARGE)
+        if mixed(b):
+            return features, w * LARGE, b * LARGE**2
 
 
 MEAN = "features.mean(axis=(1, 2)) @ w + b"
@@ -284,9 +295,14 @@ def _(draw):
     return whole(*range(1, 8))
 
 
-@learning_rate.hidden("hundreds of epochs")
+@learning_rate.hidden("hundreds and thousands of epochs")
 def _(draw):
-    return whole(draw.size(100, 200), 4 * draw.size(50, 100))
+    calls = []
+    for epochs in (draw.size(200, 300), draw.size(2000, 4000), 4 * draw.size(500, 1000)):
+        for quarter in range(5):
+            near = [epochs * quarter // 4 + k for k in range(-2, 3)]
+            calls += [[epoch, epochs] for epoch in near if 0 <= epoch < epochs]
+    return [calls]
 
 
 @learning_rate.hidden("not in order")
@@ -319,28 +335,30 @@ def drive_accuracy(student, images, labels, w, mean, var, batch_size):
     return shares, [images, array(rows), w, mean, var]
 
 
-def accuracy_inputs(draw, count, channels, classes, batch_size, *, scale=1.0, var=None):
-    """Images, three rows of labels, and a model; no image's two best scores are nearly equal.
+def labelled(draw, images, w, mean, var, batch_size, gap=1e-3):
+    """With three rows of labels: all right, all but the last, and as it comes.
 
-    Of the rows each is right at random; the last image's label is right in the first row and wrong
-    in the second, so that nobody leaves it out unseen.
+    None if the two best scores of an image are nearly equal.
     """
+    scores = (images - mean) / np.sqrt(var + 1e-5) @ w
+    if np.diff(np.sort(scores, axis=1)[:, -2:]).min() < gap:
+        return None
+    best, classes = scores.argmax(axis=1), w.shape[1]
+    wrong = draw.integers(3, len(images), below=2)
+    wrong[0], wrong[1] = 0, 0
+    wrong[1, -1] = 1
+    shift = 1 + draw.integers(3, len(images), below=classes - 1)
+    return images, (best + wrong * shift) % classes, w, mean, var, batch_size
+
+
+def accuracy_inputs(draw, count, channels, classes, batch_size):
+    """Several classes are best for some image, unless there is only one image."""
     while True:
-        images = draw.normal(count, channels, mean=1.5 * scale, scale=scale)
-        w = draw.normal(channels, classes)
-        mean = draw.normal(channels, scale=scale)
-        spread = draw.integers(channels, below=16) / 4 + 0.25 if var is None else var
-        if var is not None:  # a channel that never varies, whatever it is multiplied by
-            images[:, 0] = mean[0]
-        scores = (images - mean) / np.sqrt(spread + 1e-5) @ w
-        best = scores.argmax(axis=1)
-        gap = np.diff(np.sort(scores, axis=1)[:, -2:])
-        if gap.min() > 1e-3 * scale and len(set(best)) >= min(2, count):
-            break
-    right = draw.integers(3, count, below=2)
-    right[0, -1], right[1, -1] = 1, 0
-    other = (best + 1 + draw.integers(3, count, below=classes - 1)) % classes
-    return images, np.where(right == 1, best, other), w, mean, spread, batch_size
+        images, w = draw.normal(count, channels, mean=1.5), draw.normal(channels, classes)
+        mean, var = draw.normal(channels), draw.integers(channels, below=16) / 4 + 0.25
+        found = labelled(draw, images, w, mean, var, batch_size)
+        if found is not None and (count == 1 or len(set(found[1][0])) > 1):
+            return found
 
 
 accuracy.case("batches that fit", *accuracy_inputs(draw, 24, 4, 5, 6), visible=True)
@@ -390,14 +408,40 @@ def _(draw):
 
 @accuracy.hidden("a channel that never varies")
 def _(draw):
-    var = draw.integers(3, below=8) / 4 + 0.25
-    var[0] = 0.0
-    return accuracy_inputs(draw, draw.size(16, 20), 3, 4, draw.size(4, 6), var=var)
+    while True:
+        images, _, w, mean, var, size = accuracy_inputs(draw, draw.size(16, 20), 3, 4, 5)
+        images[:, 0], var[0] = mean[0], 0.0
+        found = labelled(draw, images, w, mean, var, size)
+        if found is not None:
+            return found
 
 
 @accuracy.hidden("values beyond 6, 100 and 1000")
 def _(draw):
-    return accuracy_inputs(draw, draw.size(16, 20), 3, 4, draw.size(4, 6), scale=LARGE)
+    count = draw.size(16, 20)
+    while True:  # until each of the numbers beyond 1000 decides about some image
+        images = draw.normal(count, 3, mean=1.5 * LARGE, scale=LARGE)
+        w, mean = draw.normal(3, 4, scale=LARGE), draw.normal(3, scale=LARGE)
+        var = (draw.integers(3, below=16) / 4 + 0.25) * LARGE**2
+        found = labelled(draw, images, w, mean, var, draw.size(4, 6), LARGE / 1000)
+        others = [
+            (small(images) - mean) / np.sqrt(var) @ w,
+            (images - small(mean)) / np.sqrt(var) @ w,
+            (images - mean) / np.sqrt(small(var)) @ w,
+            (images - mean) / np.sqrt(var) @ small(w),
+        ]
+        if found and all((other.argmax(axis=1) != found[1][0]).any() for other in others):
+            return found
+
+
+@accuracy.hidden("more than a thousand classes")
+def _(draw):
+    count = draw.size(11, 13)
+    while True:
+        images, w = draw.normal(count, 2), draw.integers(2, 1500, below=4096) / 1024 - 2
+        found = labelled(draw, images, w, draw.normal(2), draw.integers(2, below=4) + 0.5, 4)
+        if found and found[1][0].max() > 1000:
+            return found
 
 
 BATCH = "normalise(images[start : start + batch_size], mean, var)"
