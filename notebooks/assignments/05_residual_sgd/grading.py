@@ -187,15 +187,22 @@ def block_backward(g, x, w1, w2):
 
 
 def block_inputs(draw, images, hidden, scale=1.0, change=lambda x, w1, w2: None):
-    """Inputs for which each ReLU passes some values and stops some."""
+    """Inputs for which each ReLU passes some values and stops some, and some pass both."""
     c = images[-1]
     while True:
         x = draw.normal(*images, scale=scale)
         w1, w2 = draw.normal(c, hidden), draw.normal(hidden, c)
         change(x, w1, w2)
-        before = x @ w1
-        if mixed(before) and mixed(x + np.maximum(before, 0) @ w2):
+        before, total = sums(x, w1, w2)
+        both = (before > 0)[..., None] & (total > 0)[..., None, :]
+        if mixed(before) and mixed(total) and both.any():
             return draw.normal(*images), x, w1, w2
+
+
+def sums(x, w1, w2):
+    """What goes into either ReLU."""
+    before = x @ w1
+    return before, x + np.maximum(before, 0) @ w2
 
 
 block_backward.case("two images", *block_inputs(draw, (2, 3, 4, 2), 5), visible=True)
@@ -252,13 +259,9 @@ def _(draw):
     while True:  # until either ReLU's mask would be another without what is beyond 1000
         g, x, w1, w2 = block_inputs(draw, (1, 3, draw.size(2, 3), 2), draw.size(2, 4), LARGE)
         hidden = np.maximum(x @ w1, 0)
-        sums = [
-            x + hidden @ w2,
-            small(x) + hidden @ w2,
-            x + small(hidden @ w2),
-            x + small(hidden) @ w2,
-        ]
-        if all(((one > 0) != (sums[0] > 0)).any() for one in sums[1:]):
+        branch = hidden @ w2
+        others = [small(x) + branch, x + small(branch), x + small(hidden) @ w2]
+        if all(((other > 0) != (x + branch > 0)).any() for other in others):
             return g * LARGE, x, w1, w2
 
 
@@ -268,7 +271,14 @@ def _(draw):
         w1 *= LARGE
         w2 *= LARGE
 
-    return block_inputs(draw, (2, 2, draw.size(2, 3), 2), draw.size(2, 4), change=change)
+    while True:  # until such weights, of either sort, decide about a mask and stand on a path
+        inputs = block_inputs(draw, (2, 2, draw.size(2, 3), 2), draw.size(2, 4), change=change)
+        before, total = sums(*inputs[1:])
+        path = (before > 0)[..., None] & (total > 0)[..., None, :] & (inputs[3] > 1000)
+        path &= (inputs[2].max(axis=0) > 1000)[:, None]
+        other = sums(*inputs[1:3], small(inputs[3]))[1]
+        if path.any() and ((total > 0) != (other > 0)).any():
+            return inputs
 
 
 @block_backward.hidden("values that are nearly 0")
