@@ -174,12 +174,13 @@ assert out[0, :, :, 0].tolist() == [[1, 3, 5], [11, 13, 15]]
 # \end{cases}$$
 #
 # This is PyTorch's form. The learning rate stands outside of the velocity, so that a change of it
-# acts at once; `lr` may be set anew between steps. None of the numbers is negative, and momentum is
-# below 1; the learning rate may be 0.
+# acts at once; `lr` may be set anew between steps, also to 0. Learning rate, momentum and weight
+# decay are never negative, and momentum is below 1.
 #
-# - Each parameter has a velocity of its own, kept from step to step, also over `zero_grad()`.
+# - Each parameter has a velocity of its own, kept from step to step: `zero_grad()` leaves it.
 # - Change `parameter.data` **in place**: others hold the same array.
-# - Leave `parameter.grad` as it is, and keep no hold on it: the next may come in the same array.
+# - Leave `parameter.grad` as it is, and keep a copy of what you need later: the next gradient may be
+#   written into the same array.
 # - A parameter whose `grad` is None is left alone, its velocity too. A `grad` of zeros is a gradient
 #   as any other.
 # - `zero_grad()` sets every parameter's `grad` to None.
