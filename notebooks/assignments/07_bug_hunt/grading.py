@@ -419,15 +419,17 @@ def _(draw):
 @accuracy.hidden("values beyond 6, 100 and 1000")
 def _(draw):
     count = draw.size(16, 20)
+    scale = 16 * LARGE  # so that what is normalised is beyond 1000 as well as its variance
     while True:  # until each of the numbers beyond 1000 decides about some image
-        images = draw.normal(count, 3, mean=1.5 * LARGE, scale=LARGE)
-        w, mean = draw.normal(3, 4, scale=LARGE), draw.normal(3, scale=LARGE)
-        var = (draw.integers(3, below=16) / 4 + 0.25) * LARGE**2
-        found = labelled(draw, images, w, mean, var, draw.size(4, 6), LARGE / 1000)
+        images = draw.normal(count, 3, mean=1.5 * scale, scale=scale)
+        w, mean = draw.normal(3, 4, scale=LARGE), draw.normal(3, scale=scale)
+        var = (draw.integers(3, below=16) + 1) * 1024.0
+        found = labelled(draw, images, w, mean, var, draw.size(4, 6), LARGE)
         others = [
             (small(images) - mean) / np.sqrt(var) @ w,
             (images - small(mean)) / np.sqrt(var) @ w,
             (images - mean) / np.sqrt(small(var)) @ w,
+            small((images - mean) / np.sqrt(var)) @ w,
             (images - mean) / np.sqrt(var) @ small(w),
         ]
         if found and all((other.argmax(axis=1) != found[1][0]).any() for other in others):
