@@ -208,6 +208,11 @@ def sums(x, w1, w2):
 block_backward.case("two images", *block_inputs(draw, (2, 3, 4, 2), 5), visible=True)
 
 
+@block_backward.hidden("other values of the same shapes")
+def _(draw):
+    return block_inputs(draw, (2, 3, 4, 2), 5)
+
+
 @block_backward.hidden("one image, a narrow branch")
 def _(draw):
     return block_inputs(draw, (1, draw.choice(2, 4), 3, 4), 2)
@@ -300,6 +305,11 @@ def shortcut(x, channels):
 
 
 shortcut.case("even sizes", draw.normal(2, 4, 6, 3), 6, visible=True)
+
+
+@shortcut.hidden("other values of the same shapes")
+def _(draw):
+    return draw.normal(2, 4, 6, 3), 6
 
 
 @shortcut.hidden("odd height and width")

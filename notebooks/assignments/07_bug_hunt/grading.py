@@ -60,6 +60,11 @@ block.case("an identity shortcut", *block_inputs(draw, (2, 4, 3, 2)), visible=Tr
 block.case("a projection, stride 2", *block_inputs(draw, (2, 4, 6, 2), 3, 2), visible=True)
 
 
+@block.hidden("other values of the same shapes")
+def _(draw):
+    return block_inputs(draw, (2, 4, 3, 2))
+
+
 @block.hidden("an identity shortcut, one image, one channel")
 def _(draw):
     return block_inputs(draw, (1, draw.choice(3, 5), draw.choice(2, 4), 1))
@@ -145,6 +150,11 @@ def head_inputs(draw, images, classes, scale=1.0):
 
 
 head.case("random", *head_inputs(draw, (2, 3, 4, 3), 5), visible=True)
+
+
+@head.hidden("other values of the same shapes")
+def _(draw):
+    return head_inputs(draw, (2, 3, 4, 3), 5)
 
 
 @head.hidden("one place")
@@ -364,6 +374,11 @@ def accuracy_inputs(draw, count, channels, classes, batch_size):
 accuracy.case("batches that fit", *accuracy_inputs(draw, 24, 4, 5, 6), visible=True)
 
 
+@accuracy.hidden("other values of the same shapes")
+def _(draw):
+    return accuracy_inputs(draw, 24, 4, 5, 6)
+
+
 @accuracy.hidden("a last batch that is smaller")
 def _(draw):
     return accuracy_inputs(draw, 5 * draw.size(3, 5) + draw.size(2, 3), 3, draw.size(3, 5), 5)
@@ -474,6 +489,11 @@ def through_inputs(draw, size, count, scale=0.5):
 
 
 through.case("two blocks", *through_inputs(draw, 3, 2), visible=True)
+
+
+@through.hidden("other values of the same shapes")
+def _(draw):
+    return through_inputs(draw, 3, 2)
 
 
 @through.hidden("no block")
