@@ -6,6 +6,9 @@
 #
 # Images are `(N, H, W, C)`, channels last. A 1x1 convolution is then `x @ w`, with `w` of shape
 # `(C in, C out)`. Use NumPy only, and do not change the arrays that you are given.
+#
+# Arrays are float64. Every axis may have any length from 1 on, and several the same; numbers may be
+# of either sign, 0, large or tiny.
 
 # %% given="imports"
 import numpy as np
@@ -40,7 +43,7 @@ class Parameter:
 #
 # A block computes $y = \mathrm{ReLU}(x + f)$, where $f = F(x)$ comes from its branch, a few layers.
 # The ReLU stands **after** the sum: $f$ must be able to be negative, or the block could only ever
-# add.
+# add. Arrays may have any number of axes here, images or not.
 
 
 # %% question="add_forward"
@@ -65,8 +68,9 @@ assert add_forward(x, f)[2] == 1, "-1 + 2 is positive, though x is not"
 # sum hands the same gradient to both. That is the whole trick: however small the branch's
 # derivatives are, $\partial L/\partial x$ keeps the term that came along the shortcut.
 #
-# ReLU's derivative at 0 is 0. Return **two arrays**: if both were one and the same, whoever adds to
-# the one later would change the other.
+# ReLU's derivative at 0 is 0, exactly there and nowhere else. Return **two arrays**, new ones in
+# each call: if both were one and the same, or one that you were given, whoever adds to the one
+# later would change the other. Arrays may have any number of axes again.
 
 
 # %% question="add_backward"
@@ -93,7 +97,8 @@ assert df.max() == 10, "adding to dx changed df: they are one array"
 # $$y = \mathrm{ReLU}\bigl(x + \mathrm{ReLU}(x\,W_1)\,W_2\bigr).$$
 #
 # $x$ is used **twice**, so its gradient is a sum of two. $W_1$ and $W_2$ are used at every place of
-# every image, so theirs are sums over N, H and W.
+# every image, so theirs are sums over N, H and W. The branch may be narrower than $x$ or wider, and
+# either ReLU may get values that are exactly 0: its derivative there is 0.
 
 
 # %% question="block_backward"
@@ -138,7 +143,8 @@ for name, got, expected in zip(
 #
 # Where a stage halves the image and widens the channels, $x$ and $f$ have different shapes. The
 # shortcut without parameters (option A of the paper) takes every second row and column, beginning
-# with the first, and fills the new channels with zeros, *behind* the old ones.
+# with the first, and fills the new channels with zeros, *behind* the old ones. Height and width may
+# be odd, or 1; there may be no new channels, one, or many.
 
 
 # %% question="shortcut"
@@ -168,13 +174,19 @@ assert out[0, :, :, 0].tolist() == [[1, 3, 5], [11, 13, 15]]
 # \end{cases}$$
 #
 # This is PyTorch's form. The learning rate stands outside of the velocity, so that a change of it
-# acts at once; `lr` may be set anew between steps.
+# acts at once; `lr` may be set anew between steps, also to 0. Learning rate, momentum and weight
+# decay are never negative, and momentum is below 1.
 #
-# - Each parameter has a velocity of its own, kept from step to step.
+# - Each parameter has a velocity of its own, kept from step to step: `zero_grad()` leaves it.
 # - Change `parameter.data` **in place**: others hold the same array.
-# - Leave `parameter.grad` as it is.
-# - A parameter whose `grad` is None is left alone, its velocity too.
+# - Leave `parameter.grad` as it is, and keep a copy of what you need later: the next gradient may be
+#   written into the same array.
+# - A parameter whose `grad` is None is left alone, its velocity too. A `grad` of zeros is a gradient
+#   as any other.
 # - `zero_grad()` sets every parameter's `grad` to None.
+# - Between steps, others may put another array of the same shape into `parameter.data`.
+# - There may be several optimisers, each with its own parameters and options; one made anew for the
+#   same parameters, after which the old one is not used any more, begins with velocities of 0.
 
 
 # %% question="SGD"

@@ -9,7 +9,11 @@
 # A bug that raises an exception is a kind one. The others train, print an accuracy, and are wrong.
 #
 # Images are `(N, H, W, C)`, weights of a convolution `(KH, KW, C in, C out)`. Use NumPy only, and
-# leave the arrays that you are given as they are. The layers below are right.
+# leave the arrays that you are given as they are, and lists too. The layers below are right.
+#
+# Arrays are float64. Every axis may have any length from 1 on, and several the same; numbers may be
+# of either sign, 0 or large. What a function returns depends on its arguments only, not on earlier
+# calls.
 
 # %% given="layers"
 import numpy as np
@@ -55,8 +59,12 @@ def normalise(x, mean, var):
 # ```
 #
 # A basic block (He et al. 2015, figure 2; batch norm left out here) has two convolutions, the first
-# with the stride. The *block's input* is added to what they make, or, where shapes differ, the
-# input after a projection (a 1x1 convolution with the same stride). Then comes the second ReLU.
+# with the stride. The *block's input* is added to what they make, or, where `w_shortcut` is given,
+# the input after a projection (a 1x1 convolution with the same stride). Then comes the second ReLU.
+#
+# A projection is used whenever it is given, also where only the channels change, only the size, or
+# neither; without one the stride is 1. The stride may be larger than 2, and kernels may have any
+# odd height and width, each its own.
 
 
 # %% question="block"
@@ -131,7 +139,8 @@ assert out.tolist() == [[3, 104], [11, 112]]
 # The networks for CIFAR-10 of the paper (section 4.2) have depth $6n + 2$: a first convolution,
 # three stages of $n$ blocks with two convolutions each, and the last layer. The stages have 16, 32
 # and 64 channels; the first block of the second and of the third stage halves the image (stride 2),
-# all other blocks have stride 1. A depth that is not $6n + 2$ with $n \ge 1$ is a `ValueError`.
+# all other blocks have stride 1. A depth that is not $6n + 2$ with $n \ge 1$ is a `ValueError`,
+# whichever whole number it is, 0 and negative ones too.
 
 
 # %% question="plan"
@@ -172,6 +181,8 @@ assert [stride for _, stride in plan(20)].count(2) == 2
 #
 # The paper's rate is 0.1, a tenth of that from half of the training on, and a hundredth from three
 # quarters on. Epochs count from 0, so the first epoch with the lower rate is number `epochs / 2`.
+# `epochs` is any whole number from 1 on, odd ones too: of 5 epochs number 3 is the first that begins
+# when half is over. Epochs may be asked for in any order.
 
 
 # %% question="learning_rate"
@@ -209,6 +220,9 @@ assert [learning_rate(epoch, 8) for epoch in range(8)] == [0.1] * 4 + [0.01] * 2
 # The model is one batch norm and one linear layer; images are rows `(N, C)`. In evaluation batch
 # norm uses its *running* statistics `mean` and `var` and does not change them, so the accuracy is
 # the same for every batch size. Each image counts once, those of the last, smaller batch too.
+#
+# A batch may be one image, or larger than all there are. A variance may be 0, where all images have
+# the mean; no two classes of an image share the highest score.
 
 
 # %% question="accuracy"
@@ -250,7 +264,7 @@ for batch_size in (1, 2, 3, 5):
 # $$\frac{\partial L}{\partial h_0} = g\,(I + J_{L-1}) \cdots (I + J_1)(I + J_0).$$
 #
 # The $I$ is the point of it all: small Jacobians leave the gradient as it is, they do not shrink
-# it.
+# it. There may be any number of blocks, one or none too.
 
 
 # %% question="through"
