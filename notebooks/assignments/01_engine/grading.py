@@ -9,6 +9,9 @@ from minires.coursework import Draws, Order, Separate, question
 
 draw = Draws(seed=1)
 
+LARGE, SMALL = 2.0**13, 2.0**-40
+"""Factors that make numbers of about 1 larger than 1000, and next to nothing."""
+
 # ---------------------------------------------------------------------- 1 unbroadcast
 
 
@@ -81,9 +84,14 @@ def unbroadcast_number(draw):
     return draw.signed(), []
 
 
-@unbroadcast.hidden("large and small numbers")
+@unbroadcast.hidden("large numbers")
 def unbroadcast_large(draw):
-    return draw.signed(4, 3, scale=draw.choice(2.0**13, 2.0**-40)), [4, 1]
+    return draw.signed(4, 3, scale=LARGE), [4, 1]
+
+
+@unbroadcast.hidden("small numbers")
+def unbroadcast_small(draw):
+    return draw.signed(4, 3, scale=SMALL), [4, 1]
 
 
 LEADING = "g = g.sum(axis=tuple(range(g.ndim - len(shape))))"
@@ -186,10 +194,14 @@ def multiply_after(draw):
     return draw.signed(n, m), draw.signed(n, m), draw.signed(n, m), draw.size(1, 3)
 
 
-@multiply.hidden("large and small numbers")
+@multiply.hidden("large numbers")
 def multiply_large(draw):
-    scale = draw.choice(2.0**13, 2.0**-40)
-    return draw.signed(3, 4, scale=scale), draw.signed(3, 4), draw.signed(3, 4, scale=scale)
+    return [draw.signed(3, 4, scale=LARGE) for _ in range(3)]
+
+
+@multiply.hidden("small numbers")
+def multiply_small(draw):
+    return [draw.signed(3, 4, scale=SMALL) for _ in range(3)]
 
 
 DA, DB = "unbroadcast(g * b.data, a.data.shape)", "unbroadcast(g * a.data, b.data.shape)"

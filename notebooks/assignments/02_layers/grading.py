@@ -14,9 +14,8 @@ def different(draw, count):
     return (2 + draw.shuffled(count)).tolist()
 
 
-def far_from_1(draw):
-    """A factor that makes numbers of about 1 very large or very small."""
-    return draw.choice(2.0**13, 2.0**-40)
+LARGE, SMALL = 2.0**13, 2.0**-40
+"""Factors that make numbers of about 1 larger than 1000, and next to nothing."""
 
 
 # ---------------------------------------------------------------------- 1 linear, forward
@@ -34,7 +33,8 @@ linear_forward.case("random", draw.normal(3, 4), draw.normal(4, 2), draw.normal(
 
 
 def rows_weights_biases(draw, n, c, o, scale=1.0):
-    return draw.signed(n, c, scale=scale), draw.signed(c, o), draw.signed(o, scale=scale)
+    x, w = draw.signed(n, c, scale=scale), draw.signed(c, o, scale=scale)
+    return x, w, draw.signed(o, scale=scale**2)
 
 
 @linear_forward.hidden("the same shapes, other numbers")
@@ -62,9 +62,14 @@ def linear_one(draw):
     return rows_weights_biases(draw, draw.size(2, 4), 1, 1)
 
 
-@linear_forward.hidden("large and small numbers")
+@linear_forward.hidden("large numbers")
 def linear_large(draw):
-    return rows_weights_biases(draw, 3, 3, 3, scale=far_from_1(draw))
+    return rows_weights_biases(draw, 3, 2, 4, scale=LARGE)
+
+
+@linear_forward.hidden("small numbers")
+def linear_small(draw):
+    return rows_weights_biases(draw, 3, 2, 4, scale=SMALL)
 
 
 # ---------------------------------------------------------------------- 2 linear, backward
@@ -87,7 +92,7 @@ linear_backward.case(
 
 
 def upstream_rows_weights(draw, n, c, o, scale=1.0):
-    return draw.signed(n, o, scale=scale), draw.signed(n, c), draw.signed(c, o)
+    return [draw.signed(*shape, scale=scale) for shape in ((n, o), (n, c), (c, o))]
 
 
 @linear_backward.hidden("the same shapes, other numbers")
@@ -115,9 +120,14 @@ def linear_backward_one(draw):
     return upstream_rows_weights(draw, draw.size(2, 4), 1, 1)
 
 
-@linear_backward.hidden("large and small numbers")
+@linear_backward.hidden("large numbers")
 def linear_backward_large(draw):
-    return upstream_rows_weights(draw, 3, 3, 3, scale=far_from_1(draw))
+    return upstream_rows_weights(draw, 3, 2, 4, scale=LARGE)
+
+
+@linear_backward.hidden("small numbers")
+def linear_backward_small(draw):
+    return upstream_rows_weights(draw, 3, 2, 4, scale=SMALL)
 
 
 # ---------------------------------------------------------------------- 3 ReLU, backward
@@ -172,17 +182,22 @@ def relu_backward_negative(draw):
 
 @relu_backward.hidden("x beyond 1000")
 def relu_backward_large(draw):
-    return draw.signed(3, 4), draw.signed(3, 4, scale=2.0**13)
+    return draw.signed(3, 4), draw.signed(3, 4, scale=LARGE)
 
 
 @relu_backward.hidden("x close to 0")
 def relu_backward_small(draw):
-    return draw.signed(3, 4), draw.signed(3, 4, scale=2.0**-40)
+    return draw.signed(3, 4), draw.signed(3, 4, scale=SMALL)
 
 
-@relu_backward.hidden("a large and a small g")
-def relu_backward_upstream(draw):
-    return draw.signed(3, 4, scale=far_from_1(draw)), draw.signed(3, 4)
+@relu_backward.hidden("g beyond 1000")
+def relu_backward_large_g(draw):
+    return draw.signed(3, 4, scale=LARGE), draw.signed(3, 4)
+
+
+@relu_backward.hidden("g close to 0")
+def relu_backward_small_g(draw):
+    return draw.signed(3, 4, scale=SMALL), draw.signed(3, 4)
 
 
 # ---------------------------------------------------------------------- 4 ReLU, forward
@@ -237,12 +252,12 @@ def relu_line(draw):
 
 @relu_forward.hidden("values beyond 1000")
 def relu_large(draw):
-    return (draw.signed(3, 4, scale=2.0**13),)
+    return (draw.signed(3, 4, scale=LARGE),)
 
 
 @relu_forward.hidden("values close to 0")
 def relu_small(draw):
-    return (draw.signed(3, 4, scale=2.0**-40),)
+    return (draw.signed(3, 4, scale=SMALL),)
 
 
 # ---------------------------------------------------------------------- 5 cross-entropy, forward
@@ -276,6 +291,17 @@ def same_shape(draw):
 
 def wide(draw):
     return signed_and_labels(draw, draw.size(2, 3), draw.size(5, 8))
+
+
+def many_rows(draw):
+    return signed_and_labels(draw, draw.size(8, 12), draw.size(2, 4))
+
+
+def many_classes(draw):
+    """All about equally likely, and the label of the first row is the last."""
+    z, y = signed_and_labels(draw, 2, draw.size(1050, 1100), scale=1 / 16)
+    y[0] = z.shape[1] - 1
+    return z, y
 
 
 def square(draw):
@@ -327,7 +353,9 @@ def rows_apart(draw):
 ENTROPIES = {
     "the same shape, other numbers": same_shape,
     "more classes than rows": wide,
+    "more rows than classes": many_rows,
     "as many rows as classes": square,
+    "more than 1000 classes": many_classes,
     "one row": one_row,
     "one class": one_class,
     "one label for all rows": one_label,
@@ -371,9 +399,14 @@ def minus(draw):
     return draw.choice(-0.5, -1.0, -2.0), *signed_and_labels(draw, 4, 3)
 
 
-@cross_entropy_backward.hidden("of a very large or small multiple")
-def far_multiple(draw):
-    return far_from_1(draw), *signed_and_labels(draw, 4, 3)
+@cross_entropy_backward.hidden("of a very large multiple")
+def large_multiple(draw):
+    return LARGE, *signed_and_labels(draw, 4, 3)
+
+
+@cross_entropy_backward.hidden("of a very small multiple")
+def small_multiple(draw):
+    return SMALL, *signed_and_labels(draw, 4, 3)
 
 
 P = "p = e / e.sum(axis=1, keepdims=True)"
