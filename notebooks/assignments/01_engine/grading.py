@@ -39,10 +39,15 @@ def unbroadcast_again(draw):
     return draw.signed(4, 3), [3]
 
 
-@unbroadcast.hidden("three axes added in front, all of one size")
+@unbroadcast.hidden("two axes added in front, all of one size")
 def unbroadcast_in_front(draw):
-    n = draw.size(2, 3)
-    return draw.signed(n, n, n, n), [n]
+    n = draw.size(2, 4)
+    return draw.signed(n, n, n), [n]
+
+
+@unbroadcast.hidden("many axes added in front")
+def unbroadcast_many_in_front(draw):
+    return draw.signed(*[2] * draw.size(9, 10)), [2]
 
 
 @unbroadcast.hidden("an axis in the middle stretched")
@@ -59,7 +64,8 @@ def unbroadcast_ends(draw):
 
 @unbroadcast.hidden("every axis stretched")
 def unbroadcast_every(draw):
-    return draw.signed(*(2 + draw.shuffled(3))), [1, 1, 1]
+    count = draw.size(8, 9)
+    return draw.signed(*[2] * count), [1] * count
 
 
 @unbroadcast.hidden("axes in front and an axis stretched")
@@ -475,6 +481,18 @@ def backward_earlier(draw):
     earlier = [*[draw.signed(3), None][:: draw.choice(1, -1)], draw.signed(3)]
     values = [draw.signed(3) for _ in range(3)]
     return values, [["multiply", 0, 1], ["add", 3, 1]], draw.signed(3), earlier
+
+
+@backward.hidden("large numbers")
+def backward_large(draw):
+    values = [draw.signed(2, 3, scale=LARGE) for _ in range(2)]
+    return values, [["multiply", 0, 1], ["add", 2, 0]], draw.signed(2, 3, scale=LARGE)
+
+
+@backward.hidden("small numbers")
+def backward_small(draw):
+    values = [draw.signed(2, 3, scale=SMALL) for _ in range(2)]
+    return values, [["multiply", 0, 1], ["multiply", 2, 0]], draw.signed(2, 3, scale=SMALL)
 
 
 @backward.hidden("1,000 nodes deep, with 2**60 ways")
