@@ -56,7 +56,7 @@ def unbroadcast_middle(draw):
     return draw.signed(n, draw.size(2, 4), n), [n, 1, n]
 
 
-@unbroadcast.hidden("the first and the last axis stretched")
+@unbroadcast.hidden("the first and the last axis stretched", weight=2)
 def unbroadcast_ends(draw):
     n = draw.size(2, 3)
     return draw.signed(draw.size(2, 4), n, n), [1, n, 1]
@@ -68,7 +68,7 @@ def unbroadcast_every(draw):
     return draw.signed(*[2] * count), [1] * count
 
 
-@unbroadcast.hidden("axes in front and an axis stretched")
+@unbroadcast.hidden("axes in front and an axis stretched", weight=2)
 def unbroadcast_both(draw):
     n = draw.size(2, 3)
     return draw.signed(2, n, draw.size(2, 4), n), [1, n]
@@ -109,7 +109,7 @@ STRETCHED = "return g.sum(axis=stretched, keepdims=True)"
 
 @question(
     points=4,
-    returns={"data": 1, "da": 1, "db": 1, "parents": 1, "without_recording": 1, "arguments": 1},
+    returns={"data": 1, "da": 3, "db": 3, "parents": 1, "without_recording": 1, "arguments": 1},
     needs=["unbroadcast"],
 )
 def multiply(a, b, g, before=0):
@@ -154,19 +154,19 @@ def multiply_again(draw):
     return [draw.signed(2, 3) for _ in range(3)]
 
 
-@multiply.hidden("a row and a matrix")
+@multiply.hidden("a row and a matrix", weight=2)
 def multiply_first(draw):
     n = draw.size(2, 4)
     return draw.signed(n), draw.signed(n, n), draw.signed(n, n)
 
 
-@multiply.hidden("a matrix and a row")
+@multiply.hidden("a matrix and a row", weight=2)
 def multiply_second(draw):
     n, m = (2 + draw.shuffled(3))[:2]
     return draw.signed(n, m), draw.signed(m), draw.signed(n, m)
 
 
-@multiply.hidden("a row and a column")
+@multiply.hidden("a row and a column", weight=2)
 def multiply_crosswise(draw):
     n, m = (2 + draw.shuffled(3))[:2]
     return draw.signed(1, m), draw.signed(n, 1), draw.signed(n, m)
@@ -281,21 +281,26 @@ def two_ways(draw):
     return [[], [0], [1], *below(chain, 2)], [2 + chain, 2]
 
 
-@order.hidden("a long way and a short one, the long one first")
+@order.hidden("a long way and a short one, the long one first", weight=2)
 def order_long_first(draw):
     parents, root = two_ways(draw)
     return ([*parents, root],)
 
 
-@order.hidden("a long way and a short one, the short one first")
+@order.hidden("a long way and a short one, the short one first", weight=2)
 def order_short_first(draw):
     parents, root = two_ways(draw)
     return ([*parents, root[::-1]],)
 
 
-@order.hidden("a graph of nodes with up to four parents")
+@order.hidden("a graph of nodes with up to four parents", weight=2)
 def order_random(draw):
-    return (random_graph(draw, draw.size(10, 14), 4),)
+    """At last some with the one that leads on at the end, in the middle and at the beginning."""
+    parents = random_graph(draw, draw.size(6, 9), 4)
+    for place in (3, 1, 0):
+        own = draw.integers(3, below=len(parents) - 1).tolist()
+        parents.append([*own[:place], len(parents) - 1, *own[place:]])
+    return (parents,)
 
 
 @order.hidden("nodes that the root does not need")
@@ -313,16 +318,12 @@ def order_twice(draw):
     return parents, len(parents) - draw.size(1, 3)
 
 
-@order.hidden("60 diamonds in a row, which are 2**60 ways")
-def order_diamonds(draw):
-    parents = [[]]
-    for _ in range(60):
-        top = len(parents) - 1
-        parents += [[top], [top], [top + 1, top + 2][:: draw.choice(1, -1)]]
-    return (parents,)
+@order.hidden("a ladder of 90 nodes, of 10**18 ways")
+def order_ladder(draw):
+    return ([[], [0], *([i - 1, i - 2][:: draw.choice(1, -1)] for i in range(2, 90))],)
 
 
-# ---------------------------------------------------------------------- 4 the walk
+# ---------------------------------------------------------------------- 4 the backward pass
 
 
 def slope(values, operations, which, index):
@@ -336,6 +337,10 @@ def slope(values, operations, which, index):
             nodes.append((a * b, da * b + a * db))
         elif kind == "turn":
             nodes.append((a.T, da.T))
+        elif kind == "turned sum":
+            nodes.append((a.T + b.T, da.T + db.T))
+        elif kind == "mean":
+            nodes.append(((a + b) / 2, (da + db) / 2))
         elif kind == "total":
             nodes.append((a.sum(), da.sum()))
         else:
@@ -374,7 +379,9 @@ def drive_backward(student, values, operations, g, earlier=None):
         "(g * b.data, g * a.data)), 'add': lambda a, b: Node(a.data + b.data, (a, b), lambda g: "
         "(g, g)), 'add three': lambda a, b, c: Node(a.data + b.data + c.data, (a, b, c), lambda g: "
         "(g, g, g)), 'turn': lambda a: Node(a.data.T, (a,), lambda g: (g.T,)), 'total': lambda a: "
-        "Node(a.data.sum(), (a,), lambda g: (g + 0 * a.data,))}.get"
+        "Node(a.data.sum(), (a,), lambda g: (g + 0 * a.data,)), 'turned sum': lambda a, b: "
+        "Node((a.data + b.data).T, (a, b), lambda g: (g.T, g.T)), 'mean': lambda a, b: "
+        "Node((a.data + b.data) / 2, (a, b), lambda g: (g / 2,) * 2)}.get"
     )
     operation = operations_of(student.Node)
     leaves = [student.Node(value) for value in values]
@@ -429,7 +436,7 @@ def backward_leaf(draw):
     return [draw.signed(*shape), draw.signed(*shape)], [], draw.signed(*shape)
 
 
-@backward.hidden("a graph of products and sums")
+@backward.hidden("a graph of products and sums", weight=2)
 def backward_random(draw):
     values = [abs(draw.signed(3, scale=0.5)) for _ in range(2)]
     program = random_program(draw, 2, draw.size(7, 9), ["add", "multiply", "add"])
@@ -459,14 +466,17 @@ def backward_two(draw):
     return [draw.signed(n), draw.signed(n)], [["add", 0, 1]], draw.signed(n)
 
 
-@backward.hidden("rules of one parent that give a view")
+@backward.hidden("a mean of two leaves, whose rule gives one new array twice")
+def backward_mean(draw):
+    n = draw.size(1, 4)
+    return [draw.signed(n), draw.signed(n)], [["mean", 0, 1]], draw.signed(n)
+
+
+@backward.hidden("rules that give views, and of one parent")
 def backward_views(draw):
     n, m = 2 + draw.shuffled(2)
-    return (
-        [draw.signed(n, m), draw.signed(n, m)],
-        [["turn", 0], ["turn", 1], ["add", 2, 3]],
-        draw.signed(m, n),
-    )
+    program = [["turn", 0], ["turn", 1], ["add", 4, 5], ["turned sum", 2, 3], ["add", 6, 7]]
+    return [draw.signed(n, m) for _ in range(4)], program, draw.signed(m, n)
 
 
 @backward.hidden("a root that is a number, leaves that are none")

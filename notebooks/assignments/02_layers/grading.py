@@ -47,7 +47,7 @@ def linear_shapes(draw):
     return rows_weights_biases(draw, *different(draw, 3))
 
 
-@linear_forward.hidden("as many rows as numbers in and out")
+@linear_forward.hidden("as many rows as numbers in and out", weight=2)
 def linear_square(draw):
     return rows_weights_biases(draw, *[draw.size(2, 4)] * 3)
 
@@ -105,7 +105,7 @@ def linear_backward_shapes(draw):
     return upstream_rows_weights(draw, *different(draw, 3))
 
 
-@linear_backward.hidden("as many rows as numbers in and out")
+@linear_backward.hidden("as many rows as numbers in and out", weight=2)
 def linear_backward_square(draw):
     return upstream_rows_weights(draw, *[draw.size(2, 4)] * 3)
 
@@ -147,10 +147,16 @@ def relu_backward_again(draw):
     return draw.signed(3, 4), draw.signed(3, 4)
 
 
-@relu_backward.hidden("zeros in x")
+@relu_backward.hidden("zeros in x", weight=2)
 def relu_backward_zeros(draw):
     """So many that both a positive and a negative g meet one."""
     return draw.signed(12), np.where(draw.shuffled(12) < 8, 0.0, draw.signed(12))
+
+
+@relu_backward.hidden("one number, negative")
+def relu_backward_number(draw):
+    shape = [1] * draw.size(1, 2)
+    return draw.signed(*shape), -abs(draw.signed(*shape))
 
 
 @relu_backward.hidden("zeros only")
@@ -232,6 +238,11 @@ def relu_positive(draw):
 @relu_forward.hidden("negative values only")
 def relu_negative(draw):
     return (-abs(draw.signed(2, draw.size(2, 4))),)
+
+
+@relu_forward.hidden("one number, negative")
+def relu_number(draw):
+    return (-abs(draw.signed(*[1] * draw.size(1, 2))),)
 
 
 @relu_forward.hidden("zeros, and nothing negative")
@@ -364,9 +375,10 @@ ENTROPIES = {
     "large logits": large,
     "rows that lie far apart": rows_apart,
 }
+WEIGHTS = {"large logits": 4, "rows that lie far apart": 2}
 
 for name, draw_entropy in ENTROPIES.items():
-    cross_entropy_forward.hidden(name, weight=2 if draw_entropy is large else 1)(draw_entropy)
+    cross_entropy_forward.hidden(name, weight=WEIGHTS.get(name, 1))(draw_entropy)
 
 
 # ---------------------------------------------------------------------- 6 cross-entropy, backward
@@ -386,10 +398,12 @@ def cross_entropy_backward(g, z, y):
 cross_entropy_backward.case("of the loss itself", 1.0, *logits_and_labels(4, 3), visible=True)
 
 for name, draw_entropy in ENTROPIES.items():
-    cross_entropy_backward.hidden(name)(lambda draw, own=draw_entropy: (1.0, *own(draw)))
+    cross_entropy_backward.hidden(name, weight=WEIGHTS.get(name, 1))(
+        lambda draw, own=draw_entropy: (1.0, *own(draw))
+    )
 
 
-@cross_entropy_backward.hidden("of a multiple of the loss")
+@cross_entropy_backward.hidden("of a multiple of the loss", weight=2)
 def multiple(draw):
     return draw.choice(3.0, 2.5, 1.5), *signed_and_labels(draw, 4, 3)
 
