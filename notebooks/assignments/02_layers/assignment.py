@@ -146,7 +146,7 @@ assert x.tolist() == [-3, 2], "x was changed, so the gradient of x * x would be 
 # probability, and take the logarithm on paper: $\log p_c = z_c - \log \sum_k e^{z_k}$.
 #
 # **For which inputs:** any N and C from 1 on, also equal ones and more than 1000 classes. Labels may
-# repeat, logits may be equal, as large as 10,000 or as small as -10,000, and lie far apart within a
+# repeat, logits may be equal, beyond 10,000 and below -10,000, and lie far apart within a
 # row or from row to row; the loss is finite always.
 
 
