@@ -513,6 +513,8 @@ def backward_deep(draw):
     return values, doubled + [["add", 61 + i, 1] for i in range(1000)], draw.signed(2)
 
 
+backward.mutants_quickly(without=["1,000 nodes deep, with 2**60 ways"], inputs=10_000)
+
 SUM = "gradients[id(parent)] = gradients[id(parent)] + part"
 
 
