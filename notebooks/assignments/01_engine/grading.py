@@ -352,7 +352,7 @@ def slope(values, operations, which, index):
     points=6,
     returns={"grads": 3, "again": 1, "others": 1, "separate": 1},
     needs=["order"],
-    seconds=15,
+    seconds=10,
 )
 def backward(values, operations, g, earlier=None):
     """By each entry of each leaf, one at a time; `earlier` are the leaves' gradients at first."""
@@ -522,18 +522,19 @@ SUM = "gradients[id(parent)] = gradients[id(parent)] + part"
 
 
 @question(points=1, returns={"cleared": 2, "data": 1})
-def zero_grad(grads, chosen):
+def zero_grad(grads, chosen, times=1):
     """The gradients of all leaves afterwards, if those of the numbers in `chosen` are passed."""
     kept = [None if i in chosen else grad for i, grad in enumerate(grads)]
     return kept, [np.array(float(i)) for i in range(len(grads))]
 
 
 @zero_grad.drive
-def drive_zero(student, grads, chosen):
+def drive_zero(student, grads, chosen, times=1):
     leaves = [student.Node(float(i)) for i in range(len(grads))]
-    for leaf, grad in zip(leaves, grads, strict=True):
-        leaf.grad = grad
-    student.zero_grad([leaves[i] for i in chosen])
+    for _ in range(times):
+        for leaf, grad in zip(leaves, grads, strict=True):
+            leaf.grad = grad
+        student.zero_grad([leaves[i] for i in chosen])
     return [leaf.grad for leaf in leaves], [leaf.data for leaf in leaves]
 
 
@@ -564,6 +565,11 @@ def zero_without(draw):
 @zero_grad.hidden("gradients of zeros")
 def zero_zeros(draw):
     return given(draw, *"0g0"), [0, 1, 2]
+
+
+@zero_grad.hidden("the same leaves again, with new gradients")
+def zero_again(draw):
+    return given(draw, *"gg"), [0, 1], draw.size(2, 3)
 
 
 @zero_grad.hidden("a leaf that is named twice")
