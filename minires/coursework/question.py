@@ -373,3 +373,13 @@ class Draws:
         """
         sums = self.integers(*shape, 12, below=64).sum(axis=-1) - 6 * 63
         return sums / 64 * scale + mean
+
+    def shuffled(self, count: int) -> Any:
+        """The whole numbers from 0 to `count` - 1 in any order, int64."""
+        return self.integers(count, below=1 << 62).argsort(kind="stable")
+
+    def signed(self, *shape: int, scale: float = 1.0) -> Any:
+        """Numbers at least a quarter of `scale` from 0, half of them negative, float64."""
+        count = int(np.prod(shape))
+        signs = 2.0 * ((self.shuffled(count) + self.size(0, 1)) % 2) - 1
+        return np.asarray(signs.reshape(shape) * (abs(self.normal(*shape)) + 0.25) * scale)

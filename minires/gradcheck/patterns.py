@@ -13,6 +13,9 @@ from minires.gradcheck.alike import CLOSE, Alike, HostArray, factor_of, simple_r
 
 Shapes = Sequence[tuple[int, ...]]
 
+MOST_AXES = 6
+"""Of arrays with more, not all orders of the axes are tried, which are too many."""
+
 
 def multiple(a: HostArray, n: HostArray, alike: Alike, shapes: Shapes) -> str | None:
     """`a = factor * n`: a sign, a mean in place of a sum, a forgotten constant."""
@@ -89,7 +92,8 @@ def _meaning(size: int, shapes: Shapes) -> str | None:
 
 def moved(a: HostArray, n: HostArray, alike: Alike) -> str | None:
     """The right numbers in the wrong places: transposed, or back to front."""
-    for axes in itertools.permutations(range(a.ndim)):
+    orders = itertools.permutations(range(a.ndim)) if a.ndim <= MOST_AXES else ()
+    for axes in orders:
         if axes == tuple(range(a.ndim)):
             continue
         if tuple(a.shape[i] for i in axes) == a.shape and alike(a, n.transpose(axes)):

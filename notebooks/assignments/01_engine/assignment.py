@@ -1,14 +1,19 @@
 # %% [markdown]
 # # An engine
 #
-# An engine of automatic differentiation remembers what was computed, and walks back over it. You
-# write one in five small functions. It is all that PyTorch's `backward` does, but for speed.
+# An engine of automatic differentiation remembers what was computed, and goes back over it: the
+# *backward pass*. You write one in five small functions. It is all that PyTorch's `backward` does,
+# but for speed.
 #
 # A `Node` holds an array, the nodes that it was made from (its *parents*; a node that was made from
-# others is their *consumer*), and a *rule*: a function that takes the gradient $g$ of the loss by
-# this node and returns a tuple with what arrives at each parent. A *leaf* has no parents and no rule.
+# others is their *consumer*), and a *rule*: a function that takes the gradient $g$ of the loss with
+# respect to this node and returns a tuple with what arrives at each parent. A *leaf* has no parents
+# and no rule.
 #
-# Use NumPy only, and leave the arrays that you are given as they are.
+# Use NumPy only, and leave the arrays that you are given as they are. Each question says for which
+# inputs your function must be right; hidden tests go no further. All arrays are of float64, of any
+# values that are finite: negative, zero, very large and very small. Functions are called any number
+# of times, with other inputs each time.
 
 # %% given="Node"
 import numpy as np
@@ -47,6 +52,10 @@ def add(a, b):
 # NumPy stretches a `(3,)` or a `(2, 1)` to fit a `(2, 3)`: it uses one number several times. What is
 # used several times gets the **sum** of what arrives at each use. So the gradient has to be summed
 # over every axis that was stretched or added, until it has the shape that there was.
+#
+# **For which inputs:** `shape` is any tuple that NumPy stretches to `g.shape`: with none, one or
+# several axes added in front, with none, one or several of the others stretched, also the shape `()`
+# of a number. Sizes are 1 or more and may be equal. `g` stays as it is.
 
 
 # %% question="unbroadcast"
@@ -76,6 +85,11 @@ assert unbroadcast(g, ()) == 66
 # `unbroadcast` (graded with a right one) does the rest.
 #
 # Inside `with no_grad():`, when `Node.recording` is False, the result is a leaf: no parents, no rule.
+#
+# **For which inputs:** any two nodes whose shapes NumPy broadcasts, each smaller or larger than the
+# other, also numbers; both may be one and the same node. A rule may be asked several times, with
+# another `g` each time, and after other products were made. `a.data`, `b.data` and `g` stay as they
+# are.
 
 
 # %% question="multiply"
@@ -105,7 +119,7 @@ with no_grad():
     assert multiply(a, b).parents == (), "nothing is remembered here"
 
 # %% [markdown]
-# ## 3. The order of the walk
+# ## 3. The order of the backward pass
 #
 # A node may only hand its gradient on when it has all of it, that is, after **all of its consumers**.
 # Return every node that the root was made from, the root included, each once, in such an order. The
@@ -113,6 +127,10 @@ with no_grad():
 #
 # Take care: a node may have the same parent twice (`x * x`), and a graph may be 20,000 nodes deep,
 # too deep for recursion in Python.
+#
+# **For which inputs:** any graph. A root may be a leaf; a node may have any number of parents, the
+# same one several times; ways from the root to a node may be of different lengths, and too many to
+# be gone one by one. The same graph may be asked again, or a part of it: leave nothing behind.
 
 
 # %% question="order"
@@ -151,7 +169,7 @@ print("order:", [names[id(node)] for node in order(top)], "should be top, z, y, 
 assert [names[id(node)] for node in order(top)] == ["top", "z", "y", "x"]
 
 # %% [markdown]
-# ## 4. The walk
+# ## 4. The backward pass
 #
 # Go through the nodes in `order` (graded with a right one), ask each one's rule, and add up what
 # arrives at each parent. `g` is the gradient of the root itself.
@@ -161,12 +179,17 @@ assert [names[id(node)] for node in order(top)] == ["top", "z", "y", "x"]
 # - Other nodes' `grad` stays None: a second `backward` through the same graph must not find anything
 #   that the first one left there.
 # - Each leaf has an array **of its own**. A rule may return one and the same array for both parents,
-#   as `add` does: do not write into it, and do not keep it twice.
+#   as `add` does, or views of one: do not write into it, and do not keep it twice.
+#
+# **For which inputs:** any graph that `order` can do. Nodes may be of different shapes, rules of one,
+# two or three parents; `g` is an array of the root's shape, also `()`, and the root may be a leaf.
+# Leaves may have a gradient from before or not, some this and some that, and what root does not
+# depend on keeps what it has. `g` and all `data` stay as they are.
 
 
 # %% question="backward"
 def backward(root, g):
-    """Walk back from root, whose gradient is g, and fill the leaves' `grad`."""
+    """Go back from root, whose gradient is g, and fill the leaves' `grad`."""
     ### BEGIN SOLUTION
     gradients = {id(root): np.array(g, dtype=float)}
     for node in order(root):
@@ -183,7 +206,7 @@ def backward(root, g):
 
 
 # %% [markdown]
-# `top` above is 5x, so its derivative is 5. And after a second walk it is 10, since leaves add up.
+# `top` above is 5x, so its derivative is 5. And after a second backward pass it is 10, since leaves add up.
 
 # %% check="backward"
 backward(top, np.array(1.0))
@@ -201,6 +224,9 @@ assert b.grad.tolist() == [1], "a.grad and b.grad are one array"
 # ## 5. Start again
 #
 # Leaves add up, so before each training step their gradients are set back to None: all of them.
+#
+# **For which inputs:** a list of any number of leaves, also none; some may have no gradient, and one
+# may be in it twice. Their `data` and all other leaves stay as they are.
 
 
 # %% question="zero_grad"

@@ -246,17 +246,15 @@ def backward_attribute(root, g):
 @backward.correct("path by path, from the leaves' consumers")
 def backward_pull(root, g):
     nodes = order(root)
+    consumers = {}
+    for node in nodes:
+        for place, parent in enumerate(node.parents):
+            consumers.setdefault(id(parent), []).append((id(node), place))
     total = {id(root): np.array(g)}
     handed = {}
     for node in nodes:
         if node is not root:
-            pieces = [
-                piece
-                for consumer in nodes
-                if id(consumer) in handed
-                for parent, piece in zip(consumer.parents, handed[id(consumer)], strict=True)
-                if parent is node
-            ]
+            pieces = [handed[consumer][place] for consumer, place in consumers[id(node)]]
             total[id(node)] = sum(pieces[1:], start=np.array(pieces[0]))
         if node.rule is not None:
             handed[id(node)] = node.rule(total[id(node)])

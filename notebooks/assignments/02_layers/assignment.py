@@ -2,12 +2,16 @@
 # # Layers I: linear, ReLU, softmax cross-entropy
 #
 # A layer is a pair of functions. The *forward* computes its output. The *backward* gets $g$, the
-# gradient of the loss by that output, and returns the gradients of the loss by the layer's inputs. It
-# never asks what comes after the layer: $g$ holds all of that. (It is called upstream gradient, or
-# cotangent.)
+# gradient of the loss with respect to that output, and returns the gradients of the loss with respect
+# to the layer's inputs. It never asks what comes after the layer: $g$ holds all of that. (It is
+# called upstream gradient, or cotangent.)
 #
 # Inputs are rows: `x` is `(N, C)`, N examples of C numbers. Use NumPy only, and leave the arrays that
 # you are given as they are.
+#
+# Each question says for which inputs your function must be right; hidden tests go no further. Arrays
+# are of float64 (labels of int64), of any values that are finite: negative, zero, very large and very
+# small. Functions are called any number of times, with other inputs each time.
 
 # %% given="imports"
 import numpy as np
@@ -15,7 +19,7 @@ import numpy as np
 
 # %% given="numerical_gradient"
 def numerical_gradient(function, x, g, h=1e-6):
-    """The gradient of sum(g * function(x)) by x, from central differences."""
+    """The gradient of sum(g * function(x)) with respect to x, from central differences."""
     gradient = np.zeros_like(x)
     for i in np.ndindex(x.shape):
         old = x[i]
@@ -32,6 +36,8 @@ def numerical_gradient(function, x, g, h=1e-6):
 # ## 1. Linear, forward
 #
 # $y = xW + b$, with `w` of shape `(C, O)`: input first.
+#
+# **For which inputs:** any N, C and O from 1 on, which may also be equal.
 
 
 # %% question="linear_forward"
@@ -54,6 +60,8 @@ assert out.tolist() == [[2, 3, 31]]
 #
 # Think in shapes: `g` is `(N, O)`, and each gradient has the shape of what it belongs to. There is
 # only one way to multiply that fits. `b` was added to every row, so what arrives at it is a sum.
+#
+# **For which inputs:** any N, C and O from 1 on, which may also be equal; then more than one way fits.
 
 
 # %% question="linear_backward"
@@ -83,11 +91,13 @@ assert np.abs(dw - numerical_gradient(lambda w: x @ w, w.copy(), g)).max() < 1e-
 #
 # A test with a single $g$ of ones cannot tell this from many wrong ones. What would
 # `return g` get past?
+#
+# **For which inputs:** `x` and `g` of one shape, of one axis or more; `x` with zeros anywhere.
 
 
 # %% question="relu_backward"
 def relu_backward(g, x):
-    """The gradient by x of max(x, 0), for arrays of any shape."""
+    """The gradient of max(x, 0) with respect to x, for arrays of any shape."""
     ### BEGIN SOLUTION
     return g * (x > 0)
     ### END SOLUTION
@@ -104,6 +114,9 @@ assert relu_backward(g, x).tolist() == [0, 0, 0, -10, 10]
 # Memory is short, so one may want ReLU to overwrite its input. That is a trap: somebody else may
 # still need it. Here `y = x * x` was computed before, and its backward needs `x`. Write ReLU so that
 # it returns a **new** array.
+#
+# **For which inputs:** any of one axis or more, also where nothing has to change because nothing is
+# negative. What was returned stays as it is when the function is called again.
 
 
 # %% question="relu_forward"
@@ -131,6 +144,10 @@ assert x.tolist() == [-3, 2], "x was changed, so the gradient of x * x would be 
 #
 # $e^{1000}$ is infinite in floating point. Subtract each row's maximum from it first, which changes no
 # probability, and take the logarithm on paper: $\log p_c = z_c - \log \sum_k e^{z_k}$.
+#
+# **For which inputs:** any N and C from 1 on, also equal ones and more than 1000 classes. Labels may
+# repeat, logits may be equal, beyond 10,000 and below -10,000, and lie far apart within a
+# row or from row to row; the loss is finite always.
 
 
 # %% question="cross_entropy_forward"
@@ -158,11 +175,13 @@ assert large == 0, "large logits must give neither NaN nor infinity"
 #
 # Derive it once on paper; the answer is short. `g` is a number here, the gradient of whatever is made
 # of the loss: 1 for `L` itself, 3 for `3 * L`.
+#
+# **For which inputs:** the same logits and labels as above, and any number `g`, also a negative one.
 
 
 # %% question="cross_entropy_backward"
 def cross_entropy_backward(g, z, y):
-    """The gradient by z (N, C) of the mean loss, times the number g."""
+    """The gradient of the mean loss with respect to z (N, C), times the number g."""
     ### BEGIN SOLUTION
     e = np.exp(z - z.max(axis=1, keepdims=True))
     p = e / e.sum(axis=1, keepdims=True)
