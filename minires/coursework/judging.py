@@ -120,7 +120,7 @@ class Judge:
             yield found.why if isinstance(found, Lost) else found
 
     def _session(self, source: str) -> child.Session:
-        cells = [{"name": "mutant", "source": source, "definitions": False}]
+        cells = [{"name": "mutant", "source": source, "how": "all"}]
         return child.Session(task_of(self.question, self.given, cells), Direct())
 
     @functools.cached_property

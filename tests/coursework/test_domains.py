@@ -46,7 +46,7 @@ def lost(name, question, source, seed):
     """The tests by which code that is trusted loses points, in this process."""
     bundle = graded(name, seed)
     own = bundle.question(question)
-    cells = [{"name": "own", "source": source, "definitions": False}]
+    cells = [{"name": "own", "source": source, "how": "all"}]
     answers = []
     with np.errstate(all="ignore"):
         session = child.Session(task_of(own, bundle.given.values(), cells), Direct())
