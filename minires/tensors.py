@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np  # for dtypes, and for arrays that come from or go to the host
 
@@ -12,6 +12,7 @@ from minires import backend, markup, ops, writes
 from minires.backend import Array
 from minires.backward import run_backward
 from minires.engine import Node, Op, Variable, is_grad_enabled, raw, register_tensor
+from minires.from_pytorch import no_attribute
 from minires.gradient_hooks import add_hook
 from minires.ops.reduction import Axis, normalize_axes
 from minires.scalars import plain
@@ -127,6 +128,11 @@ class Tensor(TorchMethods, Variable):
         super().__init__(_as_array(data, dtype, device))
         if requires_grad:
             self.requires_grad_()
+
+    if not TYPE_CHECKING:  # a type checker knows that an unknown name is wrong
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise no_attribute("Tensor", self, name)
 
     # ------------------------------------------------------------------ what it is
 

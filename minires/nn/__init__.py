@@ -1,5 +1,8 @@
 """Layers: Modules with PyTorch's names, on images with channels last."""
 
+from typing import TYPE_CHECKING
+
+from minires.from_pytorch import module_getattr
 from minires.nn import functional, init
 from minires.nn.activation import LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
 from minires.nn.container import ModuleList, Sequential
@@ -11,6 +14,9 @@ from minires.nn.normalization import BatchNorm1d, BatchNorm2d
 from minires.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d, MinPool2d
 from minires.nn.structure import Add, Dropout, Flatten, Identity
 from minires.nn.summary import Summary, summary
+
+if not TYPE_CHECKING:
+    __getattr__ = module_getattr("nn", __name__)
 
 __all__ = [
     "AdaptiveAvgPool2d",

@@ -5,17 +5,21 @@ Images are (N, H, W, C); convolution weights (KH, KW, C / groups, O); linear wei
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np  # for label checks, pooling matrices and dropout masks, all made on the host
 
 from minires import kernels, ops, random, writes
 from minires.backend import Array, device_of, to_device, xp_of
 from minires.engine import raw
+from minires.from_pytorch import module_getattr
 from minires.kernels import ConvGeometry
 from minires.tensors import Tensor
 
 Size = int | tuple[int, int]
+
+if not TYPE_CHECKING:
+    __getattr__ = module_getattr("nn.functional", __name__)
 
 
 def pair(value: Size, name: str = "value") -> tuple[int, int]:

@@ -10,6 +10,9 @@ A training step is
 >>> schedule.step()  # after each batch, or each epoch, as its numbers count
 """
 
+from typing import TYPE_CHECKING
+
+from minires.from_pytorch import module_getattr
 from minires.optim.adam import Adam, AdamW
 from minires.optim.clipping import clip_grad_norm_, clip_grad_value_
 from minires.optim.optimizer import Optimizer
@@ -23,6 +26,9 @@ from minires.optim.schedules import (
     StepLR,
 )
 from minires.optim.sgd import SGD
+
+if not TYPE_CHECKING:
+    __getattr__ = module_getattr("optim", __name__)
 
 __all__ = [
     "SGD",
