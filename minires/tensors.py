@@ -13,7 +13,7 @@ from minires.backend import Array
 from minires.backward import run_backward
 from minires.engine import Node, Op, Variable, is_grad_enabled, raw, register_tensor
 from minires.from_pytorch import no_attribute
-from minires.gradient_hooks import add_hook
+from minires.gradient_hooks import HookHandle
 from minires.ops.reduction import Axis, normalize_axes
 from minires.scalars import plain
 from minires.torch_methods import (
@@ -276,20 +276,20 @@ class Tensor(TorchMethods, Variable):
         self.node.retains_grad = True
         return self
 
-    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> HookHandle:
         """Call `hook(gradient)` when this tensor's gradient is known; it may return another one.
 
         Returns
         -------
-        callable
-            Removes the hook.
+        HookHandle
+            Its `remove()` removes the hook.
         """
         node = self.node
         if node is None:
             raise ValueError("this tensor does not require a gradient, so a hook would never run")
         hooks: list[Any] = node.hooks if node.hooks is not None else []
         node.hooks = hooks
-        return add_hook(hooks, hook)
+        return HookHandle(hooks, hook)
 
     def zero_grad(self) -> None:
         """Forget the gradient."""

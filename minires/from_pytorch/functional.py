@@ -84,10 +84,10 @@ depth
 avg_pool1d | F.avg_pool1d(sequences, 2) | F.avg_pool2d(sequences[:, None], (1, 2))[:, 0]
 max_pool1d | F.max_pool1d(sequences, 2) | F.max_pool2d(sequences[:, None], (1, 2))[:, 0]
 avg_pool3d adaptive_avg_pool3d || volumes.reshape(1, 2, 2, 4, 2, 4, 2, 3).mean((2, 4, 6))
-max_pool3d adaptive_max_pool3d || volumes.reshape(1, 2, 2, 4, 2, 4, 2, 3).max((2, 4, 6))
+max_pool3d adaptive_max_pool3d || volumes.reshape(1, 2, 2, 4, 2, 4, 2, 3).max(axis=(2, 4, 6))
 adaptive_avg_pool1d | F.adaptive_avg_pool1d(sequences, 1) | sequences.mean(1, keepdims=True)
-adaptive_max_pool1d | F.adaptive_max_pool1d(sequences, 1) | sequences.max(1, keepdims=True)
-adaptive_max_pool2d | F.adaptive_max_pool2d(images, 1) | images.max((1, 2), keepdims=True)
+adaptive_max_pool1d | F.adaptive_max_pool1d(sequences, 1) | sequences.max(axis=1, keepdims=True)
+adaptive_max_pool2d | F.adaptive_max_pool2d(images, 1) | images.max(axis=(1, 2), keepdims=True)
 max_pool2d_with_indices max_pool1d_with_indices max_pool3d_with_indices \
 adaptive_max_pool1d_with_indices adaptive_max_pool2d_with_indices adaptive_max_pool3d_with_indices \
 || F.max_pool2d(images, 2) | values only

@@ -82,10 +82,10 @@ ConvTranspose1d || nn.Conv2d(3, 5, (1, 3), padding=(0, 2))(sequences[:, None])[:
 AvgPool1d | nn.AvgPool1d(2)(sequences) | F.avg_pool2d(sequences[:, None], (1, 2))[:, 0]
 MaxPool1d | nn.MaxPool1d(2)(sequences) | F.max_pool2d(sequences[:, None], (1, 2))[:, 0]
 AvgPool3d AdaptiveAvgPool3d || volumes.reshape(1, 2, 2, 4, 2, 4, 2, 3).mean((2, 4, 6))
-MaxPool3d AdaptiveMaxPool3d || volumes.reshape(1, 2, 2, 4, 2, 4, 2, 3).max((2, 4, 6))
+MaxPool3d AdaptiveMaxPool3d || volumes.reshape(1, 2, 2, 4, 2, 4, 2, 3).max(axis=(2, 4, 6))
 AdaptiveAvgPool1d | nn.AdaptiveAvgPool1d(1)(sequences) | sequences.mean(1, keepdims=True)
-AdaptiveMaxPool1d | nn.AdaptiveMaxPool1d(1)(sequences) | sequences.max(1, keepdims=True)
-AdaptiveMaxPool2d | nn.AdaptiveMaxPool2d(1)(images) | images.max((1, 2), keepdims=True)
+AdaptiveMaxPool1d | nn.AdaptiveMaxPool1d(1)(sequences) | sequences.max(axis=1, keepdims=True)
+AdaptiveMaxPool2d | nn.AdaptiveMaxPool2d(1)(images) | images.max(axis=(1, 2), keepdims=True)
 LPPool2d LPPool1d LPPool3d | nn.LPPool2d(2, 2)(images ** 2) | (4 * F.avg_pool2d(images ** 4, \
 2)).sqrt()
 FractionalMaxPool2d FractionalMaxPool3d || nn.MaxPool2d(2) | with windows of one size
@@ -132,7 +132,7 @@ Bilinear || ((x @ tall[0]) * y).sum(1, keepdims=True)
 Embedding || nn.Parameter(np.zeros((10, 4), "float32"))[labels]
 EmbeddingBag || nn.Parameter(np.zeros((10, 4), "float32"))[n].mean(1)
 Unflatten | nn.Unflatten(1, (2, 2))(x) | x.reshape(3, 2, 2)
-RNN RNNCell RNNBase RNNCellBase || (nn.Linear(4, 5)(x) + nn.Linear(5, 5)(h)).tanh() | a step, in a loop
+RNN RNNCell RNNBase RNNCellBase || (nn.Linear(4, 5)(x) + nn.Linear(5, 5)(h)).tanh() | a step
 GRU GRUCell || (1 - z) * g + z * h | a step: the gate z is a sigmoid and g a tanh of linear layers
 LSTM LSTMCell || o * (f * c + i * g).tanh() | a step: gates i, f, o are sigmoids of linear layers
 MultiheadAttention || F.softmax(a @ a.swapaxes(1, 2) / 4 ** 0.5) @ a | for one head

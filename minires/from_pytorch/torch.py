@@ -20,9 +20,6 @@ squeeze | torch.squeeze(x[:, :1]) | x[:, :1].squeeze()
 transpose | torch.transpose(a, 1, 2) | a.swapaxes(1, 2)
 swapaxes | torch.swapaxes(a, 1, 2) | a.swapaxes(1, 2)
 detach | torch.detach(x) | x.detach()
-relu | torch.relu(y) | y.relu()
-sigmoid | torch.sigmoid(y) | y.sigmoid()
-tanh | torch.tanh(y) | y.tanh()
 fill | torch.fill(x, 2.0) | x.copy().fill_(2.0)
 rsub | torch.rsub(x, y) | y - x
 t_copy permute_copy transpose_copy | torch.t_copy(x) | x.T.copy()
@@ -30,26 +27,15 @@ squeeze_copy unsqueeze_copy view_copy expand_copy detach_copy alias_copy as_stri
 diagonal_copy select_copy slice_copy split_copy split_with_sizes_copy unbind_copy unfold_copy \
 || x.copy() | of what the name without _copy gives
 
-# Creation: Tensor around NumPy's function of that name
-tensor as_tensor scalar_tensor | torch.tensor([1.0, 2.0]) | Tensor([1.0, 2.0])
-from_numpy asarray || Tensor(np.zeros((2, 3))) | arrays are shared, not copied
+# Creation: in NumPy's functions, whose arrays Tensor takes
+as_tensor scalar_tensor | torch.as_tensor([1.0, 2.0]) | minires.tensor([1.0, 2.0])
+asarray || minires.from_numpy(np.zeros((2, 3)))
 from_dlpack to_dlpack frombuffer from_file || Tensor(np.from_dlpack(x.numpy()))
-zeros | torch.zeros(2, 3) | Tensor(np.zeros((2, 3), "float32"))
-ones | torch.ones(2, 3) | Tensor(np.ones((2, 3), "float32"))
-empty empty_strided empty_permuted || Tensor(np.empty((2, 3), "float32"))
-full | torch.full((2, 3), 0.5) | Tensor(np.full((2, 3), 0.5, "float32"))
-zeros_like | torch.zeros_like(x) | Tensor(np.zeros_like(x))
-ones_like | torch.ones_like(x) | Tensor(np.ones_like(x))
-empty_like || Tensor(np.empty_like(x))
-full_like | torch.full_like(x, 2.0) | Tensor(np.full_like(x, 2.0))
-eye | torch.eye(3) | Tensor(np.eye(3, dtype="float32"))
-arange range | torch.arange(5) | Tensor(np.arange(5))
-linspace | torch.linspace(0, 1, 5) | Tensor(np.linspace(0, 1, 5, dtype="float32"))
+empty_strided empty_permuted || minires.empty(2, 3)
+range || minires.arange(5)
 logspace | torch.logspace(0, 1, 5) | Tensor(np.logspace(0, 1, 5, dtype="float32"))
-rand rand_like || Tensor(minires.random.generator().random((2, 3), np.float32))
-randn randn_like normal || Tensor(minires.random.generator().normal(0, 1, (2, 3)), dtype="float32")
-randint randint_like || Tensor(minires.random.generator().integers(0, 10, (2, 3)))
-randperm || Tensor(minires.random.generator().permutation(10))
+normal || 1.5 + 2 * minires.randn(2, 3)
+randint_like || minires.randint(0, 10, x.shape)
 poisson binomial || Tensor(minires.random.generator().poisson(2.0, (2, 3)))
 tril_indices triu_indices | torch.tril_indices(3, 3) | np.array(np.tril_indices(3))
 vander | torch.vander(v) | np.vander(v)
@@ -59,13 +45,13 @@ complex polar view_as_complex view_as_complex_copy view_as_real view_as_real_cop
 || minires.stack([x, y], axis=-1) | a real and an imaginary part
 
 # Joining and comparing
-cat concat | torch.cat([x, y], dim=1) | minires.concatenate([x, y], axis=1)
+concat | torch.concat([x, y], dim=1) | minires.cat([x, y], dim=1)
 hstack column_stack | torch.hstack([x, y]) | minires.concatenate([x, y], axis=1)
 vstack row_stack | torch.vstack([x, y]) | minires.concatenate([x, y])
 dstack | torch.dstack([x, y]) | minires.stack([x, y], axis=2)
 block_diag || minires.concatenate([ops.pad(m, width=((0, 0), (0, 4))), ops.pad(m, width=((0, 0), \
 (4, 0)))])
-atleast_1d atleast_2d atleast_3d | torch.atleast_2d(v) | v[None]
+atleast_2d atleast_1d atleast_3d | torch.atleast_2d(v) | v[None]
 meshgrid | torch.meshgrid(v, w, indexing="ij")[0] | np.meshgrid(v, w, indexing="ij")[0]
 cartesian_prod || [[p, q] for p in v for q in w]
 combinations || [[v[i], v[j]] for i in range(4) for j in range(i)]
@@ -113,14 +99,13 @@ lstm lstm_cell || o * (f * c + i * g).tanh() | a step: gates i, f, o are sigmoid
 grid_sampler grid_sampler_2d grid_sampler_3d affine_grid_generator || images[:, ::-1] | by indices
 
 # Dtypes: their NumPy names
-float16 half bfloat16 || x.astype("float16")
-float32 float || x.astype("float32")
-float64 double || x.astype("float64")
+half bfloat16 || x.astype("float16")
+float || x.astype("float32")
+double || x.astype("float64")
 int8 || x.astype("int8")
 int16 short || x.astype("int16")
-int32 int || x.astype("int32")
-int64 long || x.astype("int64")
-uint8 || x.astype("uint8")
+int || x.astype("int32")
+long || x.astype("int64")
 uint16 uint32 uint64 || x.numpy().astype("uint16")
 bool || x != 0
 dtype || np.dtype("float32")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from minires.from_pytorch import module_getattr
 from minires.nn import functional, init
 from minires.nn.activation import LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
-from minires.nn.container import ModuleList, Sequential
+from minires.nn.container import ModuleDict, ModuleList, Sequential
 from minires.nn.convolution import Conv2d
 from minires.nn.linear import Linear
 from minires.nn.loss import CrossEntropyLoss, MSELoss
@@ -36,6 +36,7 @@ __all__ = [
     "MaxPool2d",
     "MinPool2d",
     "Module",
+    "ModuleDict",
     "ModuleList",
     "Parameter",
     "ReLU",
