@@ -291,9 +291,12 @@ class Tensor(TorchMethods, Variable):
         node.hooks = hooks
         return HookHandle(hooks, hook)
 
-    def zero_grad(self) -> None:
-        """Forget the gradient."""
-        self.grad = None
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradient, or fill it with zeros if there is one."""
+        if set_to_none or self.grad is None:
+            self.grad = None
+        else:
+            self.grad.fill_(0)
 
     def detach(self) -> Tensor:
         """The same array, outside the graph."""

@@ -39,7 +39,7 @@ def test_what_a_hint_says_runs(namespace, hint):
         (
             minires,
             "quantize_per_tensor",
-            "minires has no `quantize_per_tensor`: it does without quantisation and",
+            "minires has no `quantize_per_tensor`: it does without",
         ),
         (nn, "ELU", r"minires.nn has no `ELU`: write minires.where\(y > 0"),
         (F, "elu", r"minires.nn.functional has no `elu`: write minires.where\(y > 0"),

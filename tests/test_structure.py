@@ -54,6 +54,7 @@ NUMPY_IN_OPS_AND_NN = {
     "nn/module.py": {"dtype"},
     "nn/summary.py": {"zeros", "float32"},  # the input of zeros
     "nn/init.py": {"random", "ndarray"},  # draws on the host
+    "nn/losses.py": {"arange", "asarray", "float32", "int64"},  # labels, on the host
     "nn/functional.py": {
         "integer",  # sizes that are NumPy integers
         "float32",  # dropout's draws

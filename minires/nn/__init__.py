@@ -8,11 +8,18 @@ from minires.nn.activation import LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
 from minires.nn.container import ModuleDict, ModuleList, Sequential
 from minires.nn.convolution import Conv2d
 from minires.nn.linear import Linear
-from minires.nn.loss import CrossEntropyLoss, MSELoss
+from minires.nn.loss import (
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    L1Loss,
+    MSELoss,
+    NLLLoss,
+    SmoothL1Loss,
+)
 from minires.nn.module import KeyMismatch, Module, Parameter
 from minires.nn.normalization import BatchNorm1d, BatchNorm2d
 from minires.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d, MinPool2d
-from minires.nn.structure import Add, Dropout, Flatten, Identity
+from minires.nn.structure import Add, Dropout, Dropout2d, Flatten, Identity
 from minires.nn.summary import Summary, summary
 
 if not TYPE_CHECKING:
@@ -22,14 +29,17 @@ __all__ = [
     "AdaptiveAvgPool2d",
     "Add",
     "AvgPool2d",
+    "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
     "Conv2d",
     "CrossEntropyLoss",
     "Dropout",
+    "Dropout2d",
     "Flatten",
     "Identity",
     "KeyMismatch",
+    "L1Loss",
     "LeakyReLU",
     "Linear",
     "MSELoss",
@@ -38,10 +48,12 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "NLLLoss",
     "Parameter",
     "ReLU",
     "Sequential",
     "Sigmoid",
+    "SmoothL1Loss",
     "Softmax",
     "Summary",
     "Tanh",

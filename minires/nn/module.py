@@ -297,7 +297,7 @@ class Module:
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget every parameter's gradient, or fill it with zeros."""
         for parameter in self.parameters():
-            forget(parameter, set_to_none)
+            parameter.zero_grad(set_to_none)
 
     def apply(self, function: Callable[[Module], Any]) -> Self:
         """Call `function` on every module, those inside before the one that holds them."""
@@ -387,14 +387,6 @@ class Module:
         Of this layer itself, without the modules inside.
         """
         return 0
-
-
-def forget(parameter: Tensor, set_to_none: bool) -> None:
-    """Let go of a parameter's gradient, or fill it with zeros if it has one."""
-    if set_to_none or parameter.grad is None:
-        parameter.grad = None
-    else:
-        parameter.grad.fill_(0)
 
 
 def dotted(prefix: str, name: str) -> str:

@@ -114,10 +114,7 @@ class Optimizer(ABC):
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget every parameter's gradient: `grad` becomes None, or zeros if that is asked for."""
         for parameter, _ in self._parameters():
-            if set_to_none or parameter.grad is None:
-                parameter.grad = None
-            else:
-                parameter.grad.fill_(0)
+            parameter.zero_grad(set_to_none)
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         """Optimise more parameters, from the next step on.
