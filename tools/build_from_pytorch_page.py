@@ -25,6 +25,7 @@ HOMES = {
     "nn": minires.nn,
     "nn.functional": minires.nn.functional,
     "optim": minires.optim,
+    "optim.lr_scheduler": minires.optim.lr_scheduler,
 }
 
 

@@ -23,6 +23,7 @@ TABLES = {
     "nn": nn.ROWS,
     "nn.functional": functional.ROWS,
     "optim": optim.ROWS,
+    "optim.lr_scheduler": optim.LR_SCHEDULER_ROWS,
 }
 
 

@@ -10,7 +10,7 @@ from minires.tensors import Tensor
 
 
 class _Weighted(Module):
-    """A loss whose weight moves with it, and is none of its state."""
+    """A loss whose weights are buffers, which move and are saved with it."""
 
     def __init__(self, **weights: Any) -> None:
         super().__init__()

@@ -60,8 +60,7 @@ def cross_entropy(
         raise ValueError("cross_entropy wants logits (..., classes), got a single number")
     given = _as_array(target)
     if given.dtype.kind == "f" and given.size and given.shape == logits.shape:
-        hot = _constant(given, input)
-        counts = None
+        hot, counts = _probabilities(given, input), None
     else:
         hot, counts = _hot_and_counts("cross_entropy", given, input, weight, ignore_index)
     if label_smoothing:
@@ -259,6 +258,18 @@ def _hot_and_counts(
     if ignored is not None:
         counts = xp.where(to_device(ignored, device_of(values)), 0, counts)
     return hot, counts.astype(hot.dtype, copy=False)
+
+
+def _probabilities(target: Array, input: Tensor) -> Array:
+    """Floating targets, if they are probabilities; looked at on the host, where it is free."""
+    if device_of(target) == "cpu" and not (
+        (target >= 0).all() and abs(target.sum(axis=-1) - 1).max() < 1e-2
+    ):
+        raise ValueError(
+            f"labels must be integers, got {target.dtype}, or probabilities of the classes, which "
+            "add up to 1: these do not"
+        )
+    return _constant(target, input)
 
 
 def _weighted_cross_entropy(input: Tensor, target: Array) -> Tensor:
