@@ -58,8 +58,9 @@ NUMPY_IN_OPS_AND_NN = {
     "nn/functional.py": {
         "integer",  # sizes that are NumPy integers
         "float32",  # dropout's draws
-        "arange",  # class numbers, on the host
-        "asarray",  # labels, on the host
+        "arange",  # places of what is padded with
+        "pad",
+        "dtype",  # of dropout's draws
         "ndarray",
     },
 }

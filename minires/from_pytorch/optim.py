@@ -22,5 +22,6 @@ CosineAnnealingWarmRestarts \
 || optim.LambdaLR(optimizer, lambda n: (1 + math.cos(math.pi * (n % 10) / 10)) / 2)
 CyclicLR || optim.LambdaLR(optimizer, lambda n: 1 - abs(n % 20 - 10) / 10)
 ChainedScheduler || optim.LambdaLR(optimizer, lambda n: 0.9**n * 0.1 ** (n // 30)) | the product
+Optimizer || optim.Optimizer
 EPOCH_DEPRECATION_WARNING || optim.StepLR(optimizer, step_size=30) | step takes no epoch
 """

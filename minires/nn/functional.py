@@ -15,21 +15,21 @@ from minires.backend import device_of, to_device, xp_of
 from minires.engine import raw
 from minires.from_pytorch import module_getattr
 from minires.kernels import ConvGeometry
-from minires.nn.losses import (  # noqa: F401
-    binary_cross_entropy_with_logits,
-    cross_entropy,
-    l1_loss,
-    mse_loss,
-    nll_loss,
-    one_hot,
-    smooth_l1_loss,
-)
+from minires.nn import losses
 from minires.tensors import Tensor
 
 Size = int | tuple[int, int]
 
 if not TYPE_CHECKING:
     __getattr__ = module_getattr("nn.functional", __name__)
+
+binary_cross_entropy_with_logits = losses.binary_cross_entropy_with_logits
+cross_entropy = losses.cross_entropy
+l1_loss = losses.l1_loss
+mse_loss = losses.mse_loss
+nll_loss = losses.nll_loss
+one_hot = losses.one_hot
+smooth_l1_loss = losses.smooth_l1_loss
 
 
 def pair(value: Size, name: str = "value") -> tuple[int, int]:

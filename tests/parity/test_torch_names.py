@@ -3,6 +3,7 @@
 And what the table sets side by side gives the same.
 """
 
+import sys
 import types
 
 import numpy as np
@@ -40,8 +41,10 @@ def public(home):
     for name in sorted(n for n in dir(home) if not n.startswith("_")):
         value = getattr(home, name, None)
         foreign = isinstance(value, types.ModuleType) and not value.__name__.startswith("torch.")
-        imported = getattr(value, "__module__", None) in ("typing", "collections.abc")
-        imported |= value is torch.Tensor and home is not torch
+        origin = getattr(value, "__module__", None) or ""
+        imported = origin.split(".")[0] in {*sys.stdlib_module_names, "typing_extensions"}
+        if home is not torch:
+            imported |= value is torch.Tensor or isinstance(value, float)
         if not foreign and not imported and name != "TYPE_CHECKING":
             yield name
 
