@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
@@ -19,6 +18,7 @@ from minires.scalars import plain
 from minires.torch_methods import (
     Count,
     TorchMethods,
+    check_transpose,
     numpys,
     numpys_axes,
     numpys_ddof,
@@ -287,16 +287,12 @@ class Tensor(TorchMethods, Variable):
         node = self.node
         if node is None:
             raise ValueError("this tensor does not require a gradient, so a hook would never run")
-        hooks: list[Any] = node.hooks if node.hooks is not None else []
-        node.hooks = hooks
-        return HookHandle(hooks, hook)
+        node.hooks = node.hooks if node.hooks is not None else []
+        return HookHandle(node.hooks, hook)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradient, or fill it with zeros if there is one."""
-        if set_to_none or self.grad is None:
-            self.grad = None
-        else:
-            self.grad.fill_(0)
+        self.grad = None if set_to_none or self.grad is None else self.grad.fill_(0)
 
     def detach(self) -> Tensor:
         """The same array, outside the graph."""
@@ -379,14 +375,6 @@ class Tensor(TorchMethods, Variable):
     def __int__(self) -> int:
         return int(self.item())
 
-    def __index__(self) -> int:
-        if self.dtype.kind not in "iub":
-            raise TypeError(f"only whole numbers are an index, this tensor is {self.dtype}")
-        return operator.index(self.item())
-
-    def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec and self.size == 1 else format(str(self), spec)
-
     def __bool__(self) -> bool:
         if self.size != 1:
             raise ValueError(
@@ -460,11 +448,7 @@ class Tensor(TorchMethods, Variable):
 
     def transpose(self, *axes: Any) -> Tensor:
         """The axes in another order, by default reversed: `x.transpose(0, 2, 1)`."""
-        if len(axes) == 2 and (self.ndim != 2 or axes[0] % 2 < axes[1] % 2):
-            raise ValueError(
-                f"transpose{axes} exchanges two axes in PyTorch, and in NumPy it says the order of "
-                f"all: write swapaxes{axes} for the one, transpose of a tuple for the other"
-            )
+        check_transpose(axes, self.ndim)
         return ops.transpose(self, axes=_unpacked(axes) or None)
 
     @property
@@ -546,14 +530,6 @@ class Tensor(TorchMethods, Variable):
     def argmin(self, axis: int | None = None, **torch: Any) -> Tensor:
         """Where the smallest value is; no gradient."""
         return torchs_places(self, ops.argmin, numpys_axes("argmin", axis, False, torch))
-
-    def softmax(self, dim: int) -> Tensor:
-        """Probabilities along an axis: `exp(x) / sum(exp(x))`."""
-        return ops.softmax(self, axis=dim)
-
-    def log_softmax(self, dim: int) -> Tensor:
-        """The logarithms of `softmax`."""
-        return ops.log_softmax(self, axis=dim)
 
     # ------------------------------------------------------------------ element by element
 

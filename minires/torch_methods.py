@@ -7,6 +7,7 @@ docs/conventions.md.
 from __future__ import annotations
 
 import builtins
+import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -53,6 +54,15 @@ def _named(operation: Op) -> Any:
 
     apply.__doc__ = f"`minires.ops.{operation.name}` of this tensor and another."
     return apply
+
+
+def check_transpose(axes: tuple[Any, ...], ndim: builtins.int) -> None:
+    """Raise a ValueError if `transpose(*axes)` would be something else in PyTorch."""
+    if len(axes) == 2 and (ndim != 2 or axes[0] % 2 < axes[1] % 2):
+        raise ValueError(
+            f"transpose{axes} exchanges two axes in PyTorch, in NumPy it says the order of all: "
+            f"write swapaxes{axes} for the one, transpose of a tuple for the other"
+        )
 
 
 def numpys(x: Tensor, torch: dict[str, Any]) -> Tensor:
@@ -126,7 +136,7 @@ def torchs_pair(
 def torchs_places(x: Tensor, operation: Any, axes: dict[str, Any]) -> Tensor:
     """`argmax` or `argmin`, with `keepdim`."""
     places: Tensor = operation(x, axis=axes["axis"])
-    kept = axes["keepdims"] and axes["axis"] is not None
+    kept = axes["keepdims"] and axes["axis"] is not None and x.ndim > 0
     return places.unsqueeze(axes["axis"]) if kept else places
 
 
@@ -140,6 +150,14 @@ class TorchMethods:
     eq, ne, lt, le = map(_named, (ops.equal, ops.not_equal, ops.less, ops.less_equal))
     gt, ge = map(_named, (ops.greater, ops.greater_equal))
     maximum, minimum = map(_named, (ops.maximum, ops.minimum))
+
+    def __format__(self: Any, spec: str) -> str:
+        return format(self.item(), spec) if spec and self.size == 1 else format(str(self), spec)
+
+    def __index__(self: Any) -> builtins.int:
+        if self.dtype.kind not in "iub":
+            raise TypeError(f"only whole numbers are an index, this tensor is {self.dtype}")
+        return operator.index(self.item())
 
     def dim(self: Any) -> builtins.int:
         """The number of axes."""
@@ -226,4 +244,12 @@ class TorchMethods:
 
     def masked_fill(self: Any, mask: Any, value: Any) -> Tensor:
         """The values, and `value` where `mask` is true."""
-        return ops.where(mask, value, self)  # type: ignore[no-any-return]
+        return ops.where(mask, value, self).astype(self.dtype)  # type: ignore[no-any-return]
+
+    def softmax(self: Any, dim: builtins.int) -> Tensor:
+        """Probabilities along an axis: `exp(x) / sum(exp(x))`."""
+        return ops.softmax(self, axis=dim)  # type: ignore[no-any-return]
+
+    def log_softmax(self: Any, dim: builtins.int) -> Tensor:
+        """The logarithms of `softmax`."""
+        return ops.log_softmax(self, axis=dim)  # type: ignore[no-any-return]

@@ -11,7 +11,7 @@ import builtins
 import sys
 from types import ModuleType
 
-PARTS = ("wire", "values", "guard", "handles", "child")
+PARTS = ("wire", "values", "guard", "handles", "script", "child")
 
 
 def parts(folder: str) -> ModuleType:

@@ -19,11 +19,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from minires.coursework import child, wire
+from minires.coursework import child, mixed, wire
 from minires.coursework.assignment import Assignment, AssignmentError
 from minires.coursework.compare import compare
 from minires.coursework.guard import Direct
-from minires.coursework.question import Accuracy, Case, Order, Question, Separate
+from minires.coursework.question import Accuracy, Case, Order, Question, ResNet8, Separate
 from minires.coursework.sandbox import Limits
 from minires.coursework.values import plain
 from minires.files import atomic_write
@@ -232,7 +232,7 @@ def _graded(assignment: Assignment, question: Question, seed: int) -> GradedQues
             case.name,
             case.visible,
             case.weight,
-            dict(case.arguments),
+            {k: v for k, v in case.arguments.items() if k not in question.withheld},
             _expected(assignment, question, case),
         )
         for case in question.cases(seed)
@@ -255,7 +255,9 @@ def _graded(assignment: Assignment, question: Question, seed: int) -> GradedQues
     given = [cell.source for cell in assignment.given()]
     # what was trained wrongly is recognised by nothing, and takes long
     comparable = not any(
-        isinstance(v, dict) and "$accuracy" in v for case in cases for v in case.expected
+        isinstance(v, dict) and v.keys() & {"$accuracy", "$resnet8"}
+        for case in cases
+        for v in case.expected
     )
     mistakes = [
         KnownMistake(
@@ -268,7 +270,35 @@ def _graded(assignment: Assignment, question: Question, seed: int) -> GradedQues
         )
         for mistake in question.mistakes
     ]
+    if comparable:
+        mistakes += _mixed_channels(assignment, question, graded)
     return replace(graded, mistakes=mistakes)
+
+
+def _mixed_channels(
+    assignment: Assignment, question: Question, graded: GradedQuestion
+) -> list[KnownMistake]:
+    """See `mixed`: one argument's channels are mixed, or those of all, and of what is returned."""
+
+    def outputs(case: GradedCase, names: list[str], back: bool) -> list[Any] | None:
+        if not set(names) <= set(mixed.images(case.arguments)):
+            return None
+        arguments = {k: mixed.mixed(v) if k in names else v for k, v in case.arguments.items()}
+        try:
+            found = _expected(
+                assignment, question, Case(case.name, arguments, case.visible, case.weight)
+            )
+        except Exception:  # an answer that cannot take them has no such mistake
+            return None
+        return [mixed.unmixed(value) for value in found] if back else found
+
+    names = list(dict.fromkeys(n for case in graded.cases for n in mixed.images(case.arguments)))
+    forms = [(f"{name}.reshape(C, -1).T", [name], False) for name in names]
+    forms += [("reshape(C, -1).T", names, True)] if names else []
+    return [
+        KnownMistake(0, form, mixed.HINT, [outputs(case, own, back) for case in graded.cases])
+        for form, own, back in forms
+    ]
 
 
 def _expected(assignment: Assignment, question: Question, case: Case) -> list[Any]:
@@ -283,7 +313,7 @@ def _expected(assignment: Assignment, question: Question, case: Case) -> list[An
 
 
 def _expectation(value: Any) -> Any:
-    if isinstance(value, Accuracy | Separate | Order):
+    if isinstance(value, Accuracy | ResNet8 | Separate | Order):
         return {f"${type(value).__name__.lower()}": asdict(value)}
     return plain(value)
 
@@ -298,7 +328,10 @@ def outputs_of(result: Any, count: int) -> list[Any] | None:
     """A function's result as `count` outputs, None if it is not so many."""
     if count == 1:
         return [result]
-    return list(result) if isinstance(result, list | tuple) and len(result) == count else None
+    if isinstance(result, np.ndarray) and result.ndim == 0:
+        return None
+    several = isinstance(result, list | tuple | np.ndarray) and len(result) == count
+    return list(result) if several else None
 
 
 def _outputs(question: GradedQuestion, given: Sequence[str], source: str) -> list[list[Any] | None]:
@@ -339,6 +372,6 @@ def task_of(
 
 def _cells(name: str, sources: Iterable[str]) -> list[dict[str, Any]]:
     return [
-        {"name": f"{name} {i}", "source": source, "definitions": False}
+        {"name": f"{name} {i}", "source": source, "how": "all"}
         for i, source in enumerate(sources, 1)
     ]

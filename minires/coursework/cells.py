@@ -79,7 +79,10 @@ def read_submission(path: Path) -> list[Cell]:
     return parse_percent(text)
 
 
-HEADER = re.compile(r"^# %%(?P<rest>[^%].*)?$")
+HEADER = re.compile(r"^# ?(?:%%(?P<rest>[^%].*)?|In ?\[[\d ]*\]:)\s*$")
+"""How a cell begins, also as other editors and `nbconvert` write it."""
+NEW_LINE = re.compile("\r\n|\r|\n")
+"""As Python sees lines, which `splitlines` does not."""
 OPTION = re.compile(r"(\w+)=\"([^\"]*)\"")
 
 
@@ -87,7 +90,7 @@ def parse_percent(text: str) -> list[Cell]:
     """The cells of a file in percent format; without any marker it is one solution cell."""
     blocks: list[tuple[str, list[str]]] = []
     found = False
-    for line in text.splitlines():
+    for line in NEW_LINE.split(text):
         match = HEADER.match(line)
         if match:
             blocks.append((match["rest"] or "", []))
@@ -172,25 +175,15 @@ def _role(metadata: Any) -> tuple[str, str]:
 
 
 def runnable(cells: Iterable[Cell], question: str) -> list[dict[str, Any]]:
-    """What a child gets of a submission: the question's cell in full, of the others definitions.
-
-    Given cells and checks are left out: they come from the assignment itself.
-    """
+    """What a child gets of a submission, and how each cell runs: see `script`."""
     return [
-        {
-            "name": f"cell {cell.number}",
-            "source": without_magics(cell.source),
-            "definitions": cell.role != "question" or cell.name not in ("", question),
-        }
+        {"name": f"cell {cell.number}", "source": cell.source, "how": _how(cell, question)}
         for cell in cells
-        if cell.kind == "code" and cell.role in ("question", "")
+        if cell.kind == "code"
     ]
 
 
-def without_magics(source: str) -> str:
-    """Code without IPython's commands; the lines keep their numbers."""
-    if source.lstrip().startswith("%%"):
-        return ""
-    return "\n".join(
-        "" if line.startswith(("%", "!", "?")) else line for line in source.splitlines()
-    )
+def _how(cell: Cell, question: str) -> str:
+    if cell.role in ("given", "check"):
+        return "missing"
+    return "all" if cell.role == "question" and cell.name in ("", question) else "needed"

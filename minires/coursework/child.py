@@ -14,69 +14,22 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from types import CodeType
+from types import ModuleType
 from typing import Any
 
 from numpy import array, ndarray
 
 from minires.coursework.guard import Direct, Window, Worker, lock_up
 from minires.coursework.handles import Handle, Hands, Student
+from minires.coursework.script import Statement, chosen, in_float32, statements
 from minires.coursework.values import Room, memory, plain, told
 from minires.coursework.wire import packed, read, seal
 
 if sys.platform != "win32":
     import resource
 
-Statement = tuple[str, CodeType | BaseException]
-"""Where it stands, and its code or why there is none."""
-
-
-def is_definition(statement: ast.stmt) -> bool:
-    """Whether it is an import, a function, a class, or an assignment that calls nothing."""
-    if isinstance(statement, ast.Assign | ast.AnnAssign):
-        return not any(isinstance(node, ast.Call) for node in ast.walk(statement))
-    return isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom)
-
-
-def statements(cells: list[dict[str, Any]], allowed: list[str]) -> list[Statement]:
-    """Cells, statement by statement; of one whose "definitions" is true only the definitions.
-
-    A syntax error loses its cell, a module that is not allowed its statement.
-    """
-    found: list[Statement] = []
-    for cell in cells:
-        name = cell["name"]
-        try:
-            tree = ast.parse(cell["source"], name)
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            found.append((name, error))
-            continue
-        for statement in tree.body:
-            if cell["definitions"] and not is_definition(statement):
-                continue
-            try:
-                check_imports(statement, allowed)
-                found.append((name, compile(ast.Module([statement], []), name, "exec")))
-            except (SyntaxError, ValueError, ImportError, RecursionError, MemoryError) as error:
-                found.append((name, error))
-    return found
-
-
-def check_imports(tree: ast.AST, allowed: list[str]) -> None:
-    """Refuse modules that are neither allowed nor of the standard library."""
-    for node in ast.walk(tree):
-        names = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = [node.module or "."]
-        for name in names:
-            top = name.split(".")[0]
-            if top not in allowed and top not in sys.stdlib_module_names:
-                raise ImportError(
-                    f"line {getattr(node, 'lineno', 0)}: {top} may not be used here, only "
-                    f"{', '.join(allowed)} and the standard library"
-                )
+MOST_LEFT_OUT = 5
+"""Cells and statements of which it is told why they did not run."""
 
 
 class Session:
@@ -86,46 +39,65 @@ class Session:
     ----------
     task : dict
         The cells that are `given`, the student's `cells`, and `parts` that stand in the place of
-        the student's, each with a name, a source and whether only its definitions run; the
-        `modules` that may be imported; the `name` to call; and a `driver`'s source, or None.
+        the student's, each with a name, a source and how it runs (see `script`); the `modules` that
+        may be imported; the `name` to call; and a `driver`'s source, or None.
     worker : Direct or Worker
         Who calls what is not the grader's.
     window : Window, optional
         Open while the frames of an error are looked at.
+    names : dict, optional
+        Where the student's names are to be.
     """
 
     def __init__(
-        self, task: dict[str, Any], worker: Direct | Worker, window: Window | None = None
+        self,
+        task: dict[str, Any],
+        worker: Direct | Worker,
+        window: Window | None = None,
+        names: dict[str, Any] | None = None,
     ) -> None:
         self.name, self.worker, self.window = task["name"], worker, window or Window()
-        cells = [*task["given"], *task["cells"], *task["parts"]]
-        self.sources = {cell["name"]: cell["source"] for cell in cells}
-        codes = [statements(task[kind], task["modules"]) for kind in ("given", "cells", "parts")]
+        self.modules = task["modules"]
+        self.sources = {cell["name"]: cell["source"] for cell in (*task["given"], *task["cells"])}
+        given, own, parts = (statements(task[kind]) for kind in ("given", "cells", "parts"))
         self.hands = Hands(worker)
         self.driver, used = _driver(task["driver"], self.hands)
-        names: dict[str, Any] = {"__name__": "student", "__builtins__": builtins}
-        self.problems: list[dict[str, Any]] = []
-        self._run(codes[0], names)
-        given = {k: v for k, v in names.items() if not k.startswith("__")}
-        for value in given.values():
+        wanted = {self.name, *used}.union(*(one.uses for one in parts))
+        own, self.needed = chosen(given, own, wanted)
+        self.in_float32 = any(one.code is not None and in_float32(one.code) for one in own)
+        if names is None:
+            names = {"__name__": "__main__"}
+        names |= {"__builtins__": builtins, "display": print}  # the one that notebooks have
+        self.failed: list[tuple[Statement, dict[str, Any]]] = []
+        self._run(given, names)
+        fixed = {k: v for k, v in names.items() if not k.startswith("__")}
+        for value in fixed.values():
             if type(value) is type:
                 self.hands.given(value)
-        fixed = {k: v for k, v in given.items() if k in used}
-        self._run(codes[1], names)
-        self._run(codes[2], names)
+        fixed = {k: v for k, v in fixed.items() if k in used}
+        self._run(own, names)
+        self._run_again(names)
+        self._run(parts, names)
         worker.call(names.update, fixed)  # as a given cell has it, whatever came after
         self.names = {k: v for k, v in names.items() if type(k) is str}
         self.student = Student(self.hands, self.names)
         self.hands.release()
 
     def _run(self, code: list[Statement], names: dict[str, Any]) -> None:
-        for _, one in code:
+        for one in code:
             try:
-                if isinstance(one, BaseException):
-                    raise one
-                self.worker.call(exec, one, names)
+                if one.error is not None:
+                    raise one.error
+                self.worker.call(exec, one.code, names)
             except BaseException as error:
-                self.problems.append(self._told(error))
+                self.failed.append((one, self._told(error)))
+
+    def _run_again(self, names: dict[str, Any]) -> None:
+        """Run again what failed for a name that only a later cell gives."""
+        early = [one for one, told in self.failed if told["type"] == "NameError"]
+        early = [one for one in early if not one.gives <= {k for k in names if type(k) is str}]
+        self.failed = [pair for pair in self.failed if pair[0] not in early]
+        self._run(early, names)
 
     def _told(self, error: BaseException) -> dict[str, Any]:
         try:
@@ -133,7 +105,16 @@ class Session:
         except BaseException:
             text = ""
         with self.window:
-            return told(error, text, self.sources)
+            return refused(told(error, text, self.sources), error, self.modules)
+
+    def left_out(self) -> list[dict[str, Any]]:
+        """Why something is not there that the answer may need: cells and statements that failed."""
+        mine = [
+            (self.name not in one.gives, one.how != "all", told)
+            for one, told in self.failed
+            if one.code is None or one.is_import or one.gives & self.needed
+        ]
+        return [told for *_, told in sorted(mine, key=lambda one: one[:2])][:MOST_LEFT_OUT]
 
     def answer(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """A result and the arguments afterwards, or an error; plain values and arrays."""
@@ -146,15 +127,28 @@ class Session:
                 result = self.hands.unwrap(self.driver(self.student, **arguments))
             after = {k: v for k, v in arguments.items() if type(v) is ndarray and not self.driver}
             room = Room()
-            return {"result": plain(result, room), "after": plain(after, room)}
+            result, after = plain(result, room), plain(after, room)
+            told = {"result": result, "after": after, "float32": self.in_float32}
         except BaseException as error:
-            if self.problems and self.name not in self.names:
-                return {"error": self.problems[0]}
-            return {"error": self._told(error)}
+            told = {"error": self._told(error)}
+        left_out = self.left_out()
+        if left_out and self.name not in self.names:
+            told = {"error": left_out[0]}
+        return told | {"left_out": left_out}
 
     def release(self) -> None:
         """Let go of what an answer held."""
         self.hands.release()
+
+
+def refused(told: dict[str, Any], error: BaseException, modules: list[str]) -> dict[str, Any]:
+    """An error as it is told; of a module that is not here it is said which ones are."""
+    if type(error) is ModuleNotFoundError and type(error.name) is str:
+        module = error.name.partition(".")[0]
+        if module not in modules and module not in sys.stdlib_module_names:
+            text = f"{module} may not be used here, only {', '.join(modules)}"
+            told["text"] = f"{text} and the standard library"[:500]
+    return told
 
 
 def _driver(source: str | None, hands: Hands) -> tuple[Callable[..., Any] | None, frozenset[str]]:
@@ -182,17 +176,18 @@ def _attributes(tree: ast.AST) -> Iterator[str]:
 
 def own_array(value: Any) -> Any:
     """NumPy's `array` of numbers and arrays; no object's own code is asked for one."""
-    _numbers_only(value)
-    return array(value)
+    return array(_numbers_only(value))
 
 
-def _numbers_only(value: Any) -> None:
+def _numbers_only(value: Any) -> Any:
+    if isinstance(value, Handle):  # of an array of another type, or of a tuple's
+        value = plain(Hands.unwrap(value._hands, value))
     kind = type(value)
     if kind is list or kind is tuple:
-        for item in value:
-            _numbers_only(item)
-    elif isinstance(value, Handle) or value is None:
+        return [_numbers_only(item) for item in value]
+    if value is None or kind is dict or kind is str:
         raise TypeError("an array or a number is wanted")
+    return value
 
 
 def which(item: Any, among: Any) -> int:
@@ -225,7 +220,8 @@ def _serve() -> None:
     processes = task["processes"]
     if processes is not None:  # only now, since the thread counts too
         resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
-    session = Session(task, worker, lock_up())
+    module = sys.modules["__main__"] = ModuleType("__main__")  # where dataclasses look
+    session = Session(task, worker, lock_up(), module.__dict__)
     number = 0
     while (request := read(requests)) is not None:
         answer = packed(session.answer(request["arguments"]))

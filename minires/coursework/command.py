@@ -26,7 +26,15 @@ from minires.coursework.outputs import not_graded_csv, write_class, write_csv
 from minires.coursework.roster import compare, read_roster
 from minires.coursework.run import grade_all
 from minires.coursework.sandbox import isolation_problem
-from minires.coursework.show import changes, compared, failures, feedback, not_graded, table
+from minires.coursework.show import (
+    changes,
+    checked,
+    compared,
+    failures,
+    feedback,
+    not_graded,
+    table,
+)
 from minires.coursework.store import Store
 from minires.coursework.temporary import TemporaryFolder
 from minires.files import whole
@@ -316,11 +324,8 @@ def check_command(
         questions=None if question is None else [question],
         sandboxed=isolation_problem() is None,
     )
-    print(feedback(result))
-    passed = not result.problem and all(q.passed for q in result.questions)
-    if passed:
-        print("\nAll visible tests pass. Grading has hidden ones too: other inputs, same rules.")
-    return 0 if passed else 1
+    print(checked(result))
+    return 0 if not result.problem and all(q.passed for q in result.questions) else 1
 
 
 def _bundle_for(notebook: Path) -> Bundle:

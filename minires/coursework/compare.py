@@ -52,7 +52,7 @@ RIGHT = Verdict(1.0)
 
 
 def compare(got: Any, expected: Any, rtol: float) -> Verdict:
-    """Judge a value that came from a child."""
+    """Judge a value that came from a child; numbers and arrays in lists are taken for an array."""
     if isinstance(expected, np.ndarray):
         return _compare_arrays(got, expected, rtol)
     if isinstance(expected, dict):
@@ -65,10 +65,10 @@ def compare(got: Any, expected: Any, rtol: float) -> Verdict:
 
 
 def _compare_arrays(got: Any, expected: Array, rtol: float) -> Verdict:
-    if type(got) in (bool, int, float):
-        got = np.array(_bounded(got))
-    if not isinstance(got, np.ndarray):
+    array = as_array(got)
+    if array is None:
         return Verdict(0.0, f"you returned {described(got)}, wanted is {described(expected)}")
+    got = array
     if got.shape != expected.shape:
         return Verdict(0.0, f"your shape is {got.shape}, wanted is {expected.shape}")
     if got.dtype.kind == "f" and got.dtype.itemsize < 8 and expected.dtype.kind == "f":
@@ -78,6 +78,21 @@ def _compare_arrays(got: Any, expected: Array, rtol: float) -> Verdict:
     if not wrong.any():
         return RIGHT
     return Verdict(0.0, _worst(got, expected, wrong, tolerance), got, expected, tolerance)
+
+
+def as_array(value: Any, deepest: int = 8) -> Array | None:
+    """A number, an array, or lists of these that have one shape, as an array; None of all else."""
+    if type(value) in (bool, int, float):
+        return np.array(_bounded(value))
+    if not isinstance(value, list):
+        return value if isinstance(value, np.ndarray) else None
+    if value and all(type(one) in (bool, int, float) for one in value):
+        return np.array([_bounded(one) for one in value])
+    parts = [as_array(one, deepest - 1) if deepest else None for one in value]
+    arrays = [part for part in parts if part is not None]
+    if not parts or len(arrays) < len(parts) or len({array.shape for array in arrays}) > 1:
+        return None
+    return np.stack(arrays)
 
 
 def _scale(values: Array) -> float:
@@ -107,6 +122,8 @@ def _worst(got: Array, expected: Array, wrong: Array, tolerance: float) -> str:
 
 
 def _compare_lists(got: Any, expected: list[Any], rtol: float) -> Verdict:
+    if isinstance(got, np.ndarray) and got.ndim > 0:
+        got = list(got)
     if not isinstance(got, list):
         return Verdict(0.0, f"you returned {described(got)}, wanted is {described(expected)}")
     if len(got) != len(expected):
@@ -121,7 +138,9 @@ def _compare_lists(got: Any, expected: list[Any], rtol: float) -> Verdict:
 
 
 def _compare_plain(got: Any, expected: Any, rtol: float) -> Verdict:
-    if isinstance(got, np.ndarray) and got.shape == ():
+    if isinstance(got, np.ndarray | np.generic) and got.shape == ():
+        if got.dtype.kind == "f" and got.dtype.itemsize < 8:
+            rtol = max(rtol, RTOL_FLOAT32)
         got = got.item()
     if isinstance(expected, float) and type(got) in (int, float):
         same = math.isclose(_bounded(got), expected, rel_tol=rtol, abs_tol=rtol)
@@ -139,9 +158,10 @@ def _bounded(number: float) -> float:
 
 
 def _compare_accuracy(got: Any, labels: Array, at_least: float, none_below: float) -> Verdict:
-    if not isinstance(got, np.ndarray) or got.shape != labels.shape:
+    array = as_array(got)
+    if array is None or array.shape != labels.shape:
         return Verdict(0.0, f"you returned {described(got)}, wanted is {described(labels)}")
-    accuracy = float((got == labels).mean())
+    accuracy = float((array == labels).mean())
     if accuracy >= at_least:
         return RIGHT
     share = max(0.0, (accuracy - none_below) / (at_least - none_below))
@@ -201,8 +221,15 @@ def _compare_order(got: Any, parents: list[list[int]]) -> Verdict:
     return RIGHT
 
 
+def _compare_resnet8(got: Any, **expected: Any) -> Verdict:
+    from minires.coursework.resnet8 import judged  # which compares by this module
+
+    return judged(got, **expected)
+
+
 JUDGES: dict[str, Callable[..., Verdict]] = {
     "$accuracy": _compare_accuracy,
+    "$resnet8": _compare_resnet8,
     "$separate": _compare_separate,
     "$order": _compare_order,
 }

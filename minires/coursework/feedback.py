@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+import itertools
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from minires.coursework.bundle import GradedQuestion, KnownMistake
-from minires.coursework.compare import Verdict, compare
+from minires.coursework.compare import Verdict, as_array, compare
 from minires.gradcheck import hints, pictures
 from minires.gradcheck.comparison import Comparison
 
@@ -53,6 +55,47 @@ def _same(got: Any, other: Any, rtol: float) -> bool:
     return not compare(got, other, rtol).text
 
 
+def exchanged(
+    question: GradedQuestion, values: Sequence[Any], expected: Sequence[Any], output: int
+) -> str:
+    """That a wrong value is the right one of another place; empty if it is not."""
+    names = list(question.returns)
+    for other, right in enumerate(expected):
+        if other == output or not _same(values[output], right, question.rtol):
+            continue
+        if isinstance(right, np.ndarray) and right.any():
+            return f"it is what {names[other]} should be: are the returned values exchanged?"
+    return ""
+
+
+def other_shape(got: Any, expected: Any, rtol: float) -> str:
+    """What the right numbers in a wrong shape are; empty if they are not that."""
+    mine = as_array(got)
+    if mine is None or not isinstance(expected, np.ndarray) or mine.shape == expected.shape:
+        return ""
+    if mine.ndim == expected.ndim <= 6:
+        for axes in itertools.permutations(range(mine.ndim)):
+            if _same(mine.transpose(axes), expected, rtol):
+                return f"it is right, but for its axes: yours.transpose{axes} is wanted"
+    if mine.size == expected.size > 1:
+        if _same(mine.reshape(expected.shape), expected, rtol):
+            return f"it is right, but for its shape: yours.reshape{expected.shape} is wanted"
+        if _same_numbers(mine, expected, rtol):
+            return OTHER_PLACES
+    return ""
+
+
+OTHER_PLACES = (
+    "the right numbers in the wrong places: a reshape where a transpose belongs? Only a transpose "
+    "changes the order of axes"
+)
+
+
+def _same_numbers(got: Any, expected: Any, rtol: float) -> bool:
+    mine, right = np.sort(got, axis=None), np.sort(expected, axis=None)
+    return len(np.unique(right.round(9))) > 3 and _same(mine, right, rtol)
+
+
 def pattern(verdict: Verdict, arguments: dict[str, Any]) -> str:
     """What a wrong array looks like: a factor, a sign, axes exchanged; empty if like nothing."""
     if verdict.got is None or verdict.expected is None or not verdict.got.size:
@@ -62,25 +105,87 @@ def pattern(verdict: Verdict, arguments: dict[str, Any]) -> str:
     comparison = Comparison(
         1, "", "", got, expected, verdict.tolerance, verdict.wrong, nothing, False, False
     )
-    shapes = [v.shape for v in arguments.values() if isinstance(v, np.ndarray)]
+    arrays = _arrays(arguments)
+    known = arrays | _deviations(arrays, arguments.get("eps"))
+    shapes = [array.shape for array in arrays.values()]
     with np.errstate(all="ignore"):
-        hint = hints.find(comparison, hints.Evidence(expected, nothing, shapes))
-    return _translated(hint or "")
+        evidence = hints.Evidence(
+            expected, nothing, shapes, x=arrays.get("x"), upstream=arrays.get("g"), known=known
+        )
+        hint = _translated(hints.find(comparison, evidence) or "")
+        if DEVIATION in hint:
+            return f"{hint} A standard deviation forgotten, or divided by it once too often?"
+        if hint.startswith(PLACES):
+            return hint
+        return _scaled_wrongly(got - expected, arrays, verdict.tolerance) or (
+            OTHER_PLACES if _same_numbers(got, expected, 1e-7) else hint
+        )
+
+
+PLACES = ("off by", "the sign", "transposed", "back to front", "shifted", "your result is zero")
+
+
+def _arrays(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments that are finite numbers, as floats."""
+    return {
+        name: value.astype(float)
+        for name, value in arguments.items()
+        if isinstance(value, np.ndarray) and value.size and np.isfinite(value).all()
+    }
+
+
+DEVIATION = "sqrt(var"
+
+
+def _deviations(arrays: dict[str, Any], eps: Any) -> dict[str, Any]:
+    """Each channel's standard deviation, of what is given or over all axes but the last."""
+    eps = eps if isinstance(eps, float) else 0.0
+    found = {}
+    for name, array in arrays.items():
+        if array.ndim == 1 and "var" in name:
+            found[f"{DEVIATION} + eps)"] = np.sqrt(array + eps)
+        elif array.ndim > 1:
+            var = array.reshape(-1, array.shape[-1]).var(axis=0)
+            found[f"{DEVIATION}({name}) + eps)"] = np.sqrt(var + eps)
+    return {name: array for name, array in found.items() if (array > 0).all()}
+
+
+def _scaled_wrongly(error: Any, arrays: dict[str, Any], tolerance: float) -> str:
+    """That what is off is, channel by channel, a multiple of x less its mean."""
+    x = arrays.get("x")
+    if x is None or x.shape != error.shape or x.ndim < 2 or len(x) < 3:
+        return ""
+    rows, off = x.reshape(-1, x.shape[-1]), error.reshape(-1, x.shape[-1])
+    means = {"mean(x)": rows.mean(axis=0)}
+    means |= {n: a for n, a in arrays.items() if "mean" in n and a.shape == rows.shape[1:]}
+    for name, mean in means.items():
+        centred = rows - mean
+        factors = (off * centred).sum(axis=0) / (centred**2).sum(axis=0)
+        near = abs(off - factors * centred).max() <= max(tolerance, 1e-6 * abs(off).max())
+        if near and len(rows) > 2:
+            return (
+                f"what is off is, channel by channel, a multiple of x - {name}: is that where "
+                "x-hat belongs, which is divided by the standard deviation sqrt(var + eps)?"
+            )
+    return ""
 
 
 def _translated(hint: str) -> str:
     """The hints speak of gradients; here they are of anything."""
-    for old, new in (
-        ("the analytic gradient", "your result"),
-        ("the analytic one", "yours"),
-        ("the numeric gradient", "the right result"),
-        ("the numeric one", "the right one"),
-        ("analytic", "yours"),
-        ("numeric", "right"),
-        ("the gradient should be zero: the output does not depend on this input", "it should be 0"),
-    ):
-        hint = hint.replace(old, new)
+    for old, new in TRANSLATIONS:
+        hint = re.sub(old, new, hint)
     return hint
+
+
+TRANSLATIONS = (
+    (r"the gradient should be zero: the output does not depend on this input", "it should be 0"),
+    (r"the backward gave no gradient .*", "there is no result"),
+    (r"the (analytic) (gradient|one)", "your result"),
+    (r"the (numeric) (gradient|one)", "the right result"),
+    (r"\banalytic\b", "yours"),
+    (r"\bnumeric\b", "right"),
+    (r"(?<!upstream )\bgradient\b", "result"),
+)
 
 
 def heat_maps(verdict: Verdict) -> dict[str, str]:

@@ -14,10 +14,11 @@ import numpy as np
 
 from minires.coursework.bundle import Bundle, GradedCase, GradedQuestion, outputs_of, task_of
 from minires.coursework.cells import MAX_FILE, Cell, SubmissionError, read_submission, runnable
-from minires.coursework.compare import Verdict, changed, compare, described
-from minires.coursework.feedback import heat_maps, pattern, recognised
+from minires.coursework.compare import RTOL_FLOAT32, Verdict, changed, compare, described
+from minires.coursework.discretion import without_text, without_texts
+from minires.coursework.feedback import exchanged, heat_maps, other_shape, pattern, recognised
 from minires.coursework.result import FAILED, CaseResult, OutputResult, QuestionResult, Result
-from minires.coursework.sandbox import Child, ChildLost
+from minires.coursework.sandbox import TIMED_OUT, Child, ChildLost
 
 WALL = 4
 """A question may take so many times its processor seconds by the clock on the wall."""
@@ -103,6 +104,8 @@ def grade_question(
     answers, printed = _ask(question, given, cells, sandboxed)
     results = judge(question, answers)
     hints = dict.fromkeys(o.hint for case in results for o in case.outputs if o.hint)
+    if not all(case.passed for case in results):
+        hints |= dict.fromkeys(left_out(answers, results))
     if question.own_parts() and not all(case.passed for case in results):
         own = ", ".join(question.own_parts())
         hints[f"{question.name} builds on {own}: here on yours; graded, on right ones"] = None
@@ -122,6 +125,10 @@ def judge(question: GradedQuestion, answers: Sequence[dict[str, Any]]) -> list[C
 
     Where judging an answer fails, that case has no points and says why, and the others have theirs.
     """
+    answers = [
+        answer if case.visible else without_texts(answer)
+        for case, answer in zip(question.cases, answers, strict=True)
+    ]
     values = [
         outputs_of(answer["result"], len(question.returns)) if "result" in answer else None
         for answer in answers
@@ -159,24 +166,32 @@ def points(question: GradedQuestion, case: GradedCase) -> float:
 def _ask(
     question: GradedQuestion, given: dict[str, str], cells: Sequence[Cell], sandboxed: bool
 ) -> tuple[list[dict[str, Any]], str]:
-    """An answer for each case, and what was printed; a child that is lost loses only its case."""
+    """An answer for each case, and what was printed; a child that is lost loses only its case.
+
+    Hidden cases come last: from the first of them on, nothing that is printed is kept.
+    """
     task = task_of(question, given.values(), runnable(cells, question.name))
     wall = WALL * question.seconds
+    cases = sorted(enumerate(question.cases), key=lambda pair: not pair[1].visible)
     answers: list[dict[str, Any]] = []
     printed = b""
-    while len(answers) < len(question.cases):
+    while len(answers) < len(cases):
         with Child(task, question.seconds, wall, question.limits, sandboxed) as process:
             try:
                 process.start()
-                while len(answers) < len(question.cases):
-                    answers.append(process.ask(question.cases[len(answers)].arguments))
+                while len(answers) < len(cases):
+                    case = cases[len(answers)][1]
+                    if not case.visible:
+                        process.mute()
+                    answers.append(process.ask(case.arguments))
             except ChildLost as lost:
                 answers.append({"lost": str(lost)})
                 if lost.timed_out:
-                    missed = {"lost": "not run: the question's time was over"}
-                    answers += [missed] * (len(question.cases) - len(answers))
+                    missed = {"lost": f"{TIMED_OUT}: not run, since the question's time was over"}
+                    answers += [missed] * (len(cases) - len(answers))
         printed = printed or process.log
-    return answers, printed.decode(errors="replace")
+    in_order = dict(zip((i for i, _ in cases), answers, strict=True))
+    return [in_order[i] for i in range(len(cases))], printed.decode(errors="replace")
 
 
 def _case_result(
@@ -192,20 +207,24 @@ def _case_result(
     if values is None and not problem:
         names = ", ".join(question.returns)
         problem = (
-            f"you returned {described(answer.get('result'))}, wanted are "
+            f"you returned {described(without_text(answer.get('result')))}, wanted are "
             f"{len(question.returns)} values: {names}"
         )
     if problem or values is None:
         return CaseResult(case.name, case.visible, worth, 0.0, problem)
     outputs = []
+    rtol = max(question.rtol, RTOL_FLOAT32 if answer.get("float32") is True else 0.0)
     for i, name in enumerate(question.returns):
-        verdict = compare(values[i], case.expected[i], question.rtol)
+        verdict = compare(values[i], case.expected[i], rtol)
         hint, pictures = "", {}
         if verdict.text:
             with suppress(Exception):  # a hint that cannot be found is none
                 hint = _hint(question, answers, number, i, name, verdict)
             with suppress(Exception):
                 pictures = heat_maps(verdict)
+            if not case.visible:
+                shown = compare(without_text(values[i]), case.expected[i], rtol)
+                verdict = replace(verdict, text=shown.text or verdict.text)
         outputs.append(OutputResult(name, verdict.share, verdict.text, hint, pictures))
     total = sum(question.returns.values())
     share = sum(o.share * question.returns[o.name] for o in outputs) / total
@@ -223,7 +242,13 @@ def _hint(
     mistake = recognised(question, answers, case, output)
     if mistake is not None:
         return f"your {name} equals that of a known mistake: {mistake.name}. {mistake.hint}"
-    looks = pattern(verdict, question.cases[case].arguments)
+    values, graded = answers[case], question.cases[case]
+    assert values is not None
+    looks = (
+        exchanged(question, values, graded.expected, output)
+        or other_shape(values[output], graded.expected[output], question.rtol)
+        or pattern(verdict, graded.arguments)
+    )
     return f"your {name}: {looks}" if looks else ""
 
 
@@ -238,10 +263,24 @@ def _problem(answer: dict[str, Any], case: GradedCase) -> str:
     return f"your code changed its argument {names} in place; work on a copy" if names else ""
 
 
+def left_out(answers: Sequence[dict[str, Any]], results: Sequence[CaseResult]) -> list[str]:
+    """What of the submission did not run, and why, where no case says so."""
+    said = "".join(case.text for case in results)
+    found = {}
+    for answer in answers:
+        errors = answer.get("left_out")
+        for error in errors if isinstance(errors, list) else []:
+            if isinstance(error, dict) and (text := told(error)) not in said:
+                found[text] = f"not run: {text.replace(chr(10), ';')}"
+    return list(found.values())[:5]
+
+
 def told(error: dict[str, Any]) -> str:
     """An exception as text, with the student's own line."""
     told = {key: v for key, v in error.items() if isinstance(v, str | int)}  # whatever was sent
-    text = f"{_short(told.get('type'), 100)}: {_short(told.get('text'), 500)}"
+    text = _short(told.get("type"), 100)
+    if told.get("text"):
+        text += f": {_short(told['text'], 500)}"
     if told.get("where"):
         text += f"\n  {_short(told['where'], 50)}, line {_short(told.get('line'), 10)}"
         if told.get("source"):

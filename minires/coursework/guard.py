@@ -59,8 +59,12 @@ def lock_up() -> Window:
     def hook(event: str, args: tuple[Any, ...]) -> None:
         if event == "import":
             name = args[0]
-            if type(name) is not str or name.rpartition(".")[2].startswith(MODULES):
-                raise ImportError(f"{str.__str__(name)} may not be used here")
+            if type(name) is not str:
+                raise ImportError("a module's name is a str")
+            if name.startswith("numpy.ctypeslib"):
+                return  # which `from numpy import *` imports, and which does without ctypes
+            if name.rpartition(".")[2].startswith(MODULES):
+                raise ImportError(f"{name} may not be used here")
         elif window.open:
             return
         elif event == "sys._getframe":

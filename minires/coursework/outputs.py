@@ -16,6 +16,7 @@ from minires.coursework.page import page
 from minires.coursework.result import Result
 from minires.coursework.show import case_feedback, feedback
 from minires.files import atomic_write
+from minires.text import plain
 
 Results = Sequence[Result]
 
@@ -63,7 +64,9 @@ def not_graded_csv(left_out: Sequence[LeftOut]) -> str:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+    """JSON that can be read by people: what does not print is a code in it, of the same value."""
+    text = json.dumps(value, indent=1, ensure_ascii=False)
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text) + "\n"
 
 
 def write_csv(path: Path, text: str) -> None:
@@ -83,17 +86,19 @@ def gradescope(result: Result) -> dict[str, Any]:
     """
     tests = [
         {
-            "name": f"{question.name}: {case.name}",
+            "name": plain(f"{question.name}: {case.name}"),
             "score": round(case.earned, 4),
             "max_score": round(case.points, 4),
             "status": "passed" if case.passed else "failed",
-            "output": "\n".join(case_feedback(case)),
+            "output": "\n".join(map(plain, case_feedback(case))),
             "visibility": "visible" if case.visible else "after_due_date",
         }
         for question in result.questions
         for case in question.cases
     ]
-    output = result.problem or f"{result.title}: {result.earned:g} of {result.points:g} points"
+    output = (
+        plain(result.problem) or f"{result.title}: {result.earned:g} of {result.points:g} points"
+    )
     return {"score": result.earned, "output": output, "output_format": "text", "tests": tests}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 
 from minires.coursework.result import CaseResult, OutputResult, QuestionResult, Result
+from minires.text import plain
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
@@ -26,19 +27,24 @@ summary { cursor: pointer; }
 """
 
 
+def _text(text: str) -> str:
+    """Text as HTML; what does not print, such as a mark that turns a line around, as its code."""
+    return html.escape("\n".join(map(plain, text.split("\n"))))
+
+
 def page(result: Result) -> str:
     """The page."""
-    title = html.escape(f"{result.title}: {result.student}")
+    title = _text(f"{result.title}: {result.student}")
     body = "".join(_question(question) for question in result.questions)
     if result.problem:
-        body = f"<p class='wrong'>{html.escape(result.problem)}</p>"
+        body = f"<p class='wrong'>{_text(result.problem)}</p>"
     return (
         "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         "<meta name='viewport' content='width=device-width'>"
         f"<title>{title}</title><style>{STYLE}</style></head><body>"
-        f"<h1>{html.escape(result.title)}</h1>"
-        f"<p>{html.escape(result.student)}: "
+        f"<h1>{_text(result.title)}</h1>"
+        f"<p>{_text(result.student)}: "
         f"<b>{result.earned:g}</b> of {result.points:g} points</p>"
         f"<progress value='{result.earned:g}' max='{result.points or 1:g}'></progress>"
         f"{body}</body></html>\n"
@@ -48,38 +54,38 @@ def page(result: Result) -> str:
 def _question(question: QuestionResult) -> str:
     mark, kind = ("✓", "right") if question.passed else ("✗", "wrong")
     parts = [
-        f"<h2 class='{kind}'>{mark} {html.escape(question.name)}"
+        f"<h2 class='{kind}'>{mark} {_text(question.name)}"
         f"<span>{round(question.earned, 2):g} / {question.points:g}</span></h2>"
     ]
     passed = [case for case in question.cases if case.passed]
-    parts += [f"<p class='hint'>{html.escape(hint)}</p>" for hint in question.hints]
+    parts += [f"<p class='hint'>{_text(hint)}</p>" for hint in question.hints]
     parts += [_case(case) for case in question.cases if not case.passed]
     if passed:
-        names = ", ".join(html.escape(case.name) for case in passed)
+        names = ", ".join(_text(case.name) for case in passed)
         parts.append(f"<div class='case right'>✓ {names}</div>")
     if question.printed.strip() and not question.passed:
         parts.append(
             "<details class='case'><summary>What your code printed</summary>"
-            f"<pre>{html.escape(question.printed)}</pre></details>"
+            f"<pre>{_text(question.printed)}</pre></details>"
         )
     return "".join(parts)
 
 
 def _case(case: CaseResult) -> str:
-    text = f"<pre>{html.escape(case.text)}</pre>" if case.text else ""
+    text = f"<pre>{_text(case.text)}</pre>" if case.text else ""
     outputs = "".join(_output(output) for output in case.outputs if output.text)
     earned = f"{round(case.earned, 2):g} / {round(case.points, 2):g}"
     return (
-        f"<div class='case'><span class='wrong'>✗</span> <b>{html.escape(case.name)}</b>"
+        f"<div class='case'><span class='wrong'>✗</span> <b>{_text(case.name)}</b>"
         f" ({earned}){text}{outputs}</div>"
     )
 
 
 def _output(output: OutputResult) -> str:
     pictures = "".join(
-        f"<figure><img alt='{html.escape(name)}' "
-        f"src='data:image/png;base64,{html.escape(data)}'>{html.escape(name)}</figure>"
+        f"<figure><img alt='{_text(name)}' "
+        f"src='data:image/png;base64,{_text(data)}'>{_text(name)}</figure>"
         for name, data in output.pictures.items()
     )
-    text = html.escape(f"{output.name}: {output.text}")
+    text = _text(f"{output.name}: {output.text}")
     return f"<pre>{text}</pre><div>{pictures}</div>"

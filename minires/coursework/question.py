@@ -121,6 +121,36 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
+class ResNet8:
+    """A trained ResNet-8, by its arrays; the grader runs it and judges it.
+
+    The driver returns the arrays before and after, the scaling of images, and what the student's
+    own network made of `probe`: see assignment 6 and `resnet8`.
+
+    Attributes
+    ----------
+    images, labels : array
+        Of the test, uint8 (N, 14, 14, 1) and (N,).
+    classes : int
+    at_least, none_below : float
+        As of `Accuracy`.
+    probe, g : array
+        Images, scaled already, and a gradient of their logits.
+    factors : array
+        For each of the network's arrays, what it is multiplied by for the second trial.
+    """
+
+    images: np.ndarray[Any, Any]
+    labels: np.ndarray[Any, Any]
+    classes: int
+    at_least: float
+    none_below: float
+    probe: np.ndarray[Any, Any]
+    g: np.ndarray[Any, Any]
+    factors: np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
 class Separate:
     """Arrays that share no memory, and arguments that are as they were; judged by the grader.
 
@@ -171,6 +201,8 @@ class Question:
     needs : tuple of str
         Earlier questions whose solutions stand in the place of the student's when work is graded;
         in `minires check` the student's own are used.
+    withheld : tuple of str
+        Parameters of the answer that the child does not get, such as images for a test.
     driver : str or None
         Source of a function `drive(student, **arguments)` that runs in the child in the place of a
         plain call; it holds no answers.
@@ -185,6 +217,7 @@ class Question:
     seconds: float
     limits: Limits
     needs: tuple[str, ...]
+    withheld: tuple[str, ...] = ()
     driver: str | None = None
     fixed_cases: list[Case] = field(default_factory=list)
     hidden_cases: list[HiddenCase] = field(default_factory=list)
@@ -257,6 +290,7 @@ def question(
     seconds: float = 5.0,
     limits: Limits | None = None,
     needs: Sequence[str] = (),
+    withheld: Sequence[str] = (),
 ) -> Callable[[Function], Question]:
     """Declare a question; the decorated function is the answer, its name what students define."""
     weights = dict.fromkeys(returns.split(), 1.0) if isinstance(returns, str) else returns
@@ -272,6 +306,7 @@ def question(
             seconds,
             limits or Limits(),
             tuple(needs),
+            tuple(withheld),
         )
 
     return declare

@@ -21,9 +21,11 @@ from typing import Any, BinaryIO, Self
 
 from minires.coursework import boot, jail
 from minires.coursework.temporary import TemporaryFolder
-from minires.coursework.wire import TAG, MessageError, Recorded, packed, read, seal
+from minires.coursework.wire import CUT_OFF, TAG, MessageError, Recorded, packed, read, seal
 
 NOBODY = 65534
+MOST_PRINTED = 4096
+TIMED_OUT = "time-out"
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Child:
     ) -> None:
         self._key, self._number = secrets.token_bytes(32), 0
         self.task = task | {"key": self._key.hex(), "processes": limits.processes}
-        self.seconds = seconds
+        self.seconds, self.wall = seconds, wall
         self.timed_out = False
         self.log = b""
         self._folder = TemporaryFolder()
@@ -97,12 +99,15 @@ class Child:
         if not sandboxed:
             self.task["processes"] = None
         self._status, status = os.pipe()
+        printed, self._prints = os.pipe()
+        self._printed = os.fdopen(printed, "rb")
+        self._mark = secrets.token_bytes(16)
         try:
             self._process = subprocess.Popen(
                 [*command, str(status)] if sandboxed else command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                stderr=self._prints,
                 env=environment,
                 cwd=cwd,
                 start_new_session=True,
@@ -110,6 +115,8 @@ class Child:
             )
         except BaseException:
             os.close(self._status)
+            self._printed.close()
+            self.mute()
             raise
         finally:
             os.close(status)
@@ -133,6 +140,7 @@ class Child:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, 9)
         self._process.wait()
+        self.mute()  # the last that can write there
         self._log.join(timeout=2)
         for stream in (self._process.stdin, self._process.stdout):
             with contextlib.suppress(OSError):
@@ -152,10 +160,21 @@ class Child:
         self._process.kill()
 
     def _keep_log(self) -> None:
-        """Read what the student prints, to the end, and keep the beginning."""
-        with _open(self._process.stderr) as stream:
-            while chunk := stream.read1(1 << 16):  # type: ignore[attr-defined]
-                self.log += chunk[: 4096 - len(self.log)]
+        """Read what the student prints, to the end, and keep the beginning up to the mark."""
+        kept, most = b"", MOST_PRINTED + len(self._mark)
+        with self._printed as stream:
+            while chunk := stream.read1(1 << 16):
+                if len(kept) < most:
+                    kept = (kept + chunk)[:most]
+                    self.log = kept.partition(self._mark)[0][:MOST_PRINTED]
+
+    def mute(self) -> None:
+        """Keep nothing of what is printed from now on."""
+        if self._prints >= 0:
+            with contextlib.suppress(OSError):
+                os.write(self._prints, self._mark)
+            os.close(self._prints)
+            self._prints = -1
 
     def start(self) -> None:
         """Send the task.
@@ -201,9 +220,10 @@ class Child:
 
     def _lost(self, reason: str) -> IsolationError | ChildLost:
         if self.timed_out:
-            return ChildLost("it took too long", timed_out=True)
+            text = f"{TIMED_OUT}: it took more than {self.wall:g} s by the clock"
+            return ChildLost(text, timed_out=True)
         try:
-            code = self._process.wait(timeout=0.2 if reason else 1.0)
+            code = self._process.wait(timeout=2.0 if reason in ("", CUT_OFF) else 0.2)
         except subprocess.TimeoutExpired:
             return ChildLost(reason or "it gave no answer")
         told = self._told()
@@ -211,7 +231,8 @@ class Child:
         if failed:
             return IsolationError(f"isolation {failed[0]}")
         if "out of time" in told:
-            return ChildLost(f"it took more than {self.seconds:g} s of computing", timed_out=True)
+            text = f"{TIMED_OUT}: it took more than {self.seconds:g} s of computing"
+            return ChildLost(text, timed_out=True)
         if code < 0:
             code = 128 - code
         name = {137: "killed", 139: "a crash in memory"}
@@ -366,7 +387,7 @@ def isolation_problem() -> str | None:
         return f"isolation needs Linux, this is {sys.platform}"
     task = {
         "given": [],
-        "cells": [{"name": "probe", "source": "def probe():\n    return 1", "definitions": False}],
+        "cells": [{"name": "probe", "source": "def probe():\n    return 1", "how": "all"}],
         "parts": [],
         "modules": ["numpy"],
         "name": "probe",

@@ -14,7 +14,7 @@ from minires.text import plain
 def table(results: Sequence[Result]) -> str:
     """A line a submission, a column a question."""
     names = list(dict.fromkeys(q.name for result in results for q in result.questions))
-    rows = [["student", *names, "points"]]
+    rows = [["student", *map(_line, names), "points"]]
     for result in results:
         earned = {q.name: q for q in result.questions}
         cells = [_points(earned[n].earned, earned[n].points) if n in earned else "-" for n in names]
@@ -73,8 +73,8 @@ def failures(results: Sequence[Result]) -> str:
 
 
 def _printable(text: str) -> str:
-    """Without anything that a terminal obeys."""
-    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
+    """Without anything that a terminal obeys, or that turns a line around."""
+    return "\n".join(map(plain, text.split("\n")))
 
 
 def feedback(result: Result) -> str:
@@ -83,19 +83,33 @@ def feedback(result: Result) -> str:
         return _printable(f"{result.title}: {result.problem}")
     lines = [f"{result.title}: {_points(result.earned, result.points)} points"]
     for question in result.questions:
-        lines += _question(question)
+        lines += _question(question, _points(question.earned, question.points))
     return _printable("\n".join(lines))
 
 
-def _question(question: QuestionResult) -> list[str]:
+def checked(result: Result) -> str:
+    """What a student reads who tries the visible tests: how many pass, and no points."""
+    if result.problem:
+        return _printable(f"{result.title}: {result.problem}")
+    lines, passed, total = [""], 0, 0
+    for question in result.questions:
+        good = sum(case.passed for case in question.cases)
+        passed, total = passed + good, total + len(question.cases)
+        lines += _question(question, f"{good} of {len(question.cases)}")
+    tests = "visible test passes" if total == 1 else "visible tests pass"
+    lines[0] = f"{result.title}: {passed} of {total} {tests}; hidden ones decide"
+    return _printable("\n".join(lines))
+
+
+def _question(question: QuestionResult, count: str) -> list[str]:
     mark = "ok   " if question.passed else "WRONG"
-    lines = [f"\n{mark} {question.name}  {_points(question.earned, question.points)}"]
+    lines = [f"\n{mark} {question.name}  {count}"]
     for case in question.cases:
         if not case.passed:
             lines += _case(case)
     lines += [f"      hint: {hint}" for hint in question.hints]
     if question.printed.strip() and not question.passed:
-        shown = question.printed.strip().splitlines()[:5]
+        shown = question.printed.strip().split("\n")[:5]
         lines += ["      your code printed:", *(f"        {line[:200]}" for line in shown)]
     return lines
 
@@ -111,7 +125,7 @@ def case_feedback(case: CaseResult) -> list[str]:
 def _case(case: CaseResult) -> list[str]:
     lines = [f"      {case.name}:"]
     if case.text:
-        lines += [f"        {line}" for line in case.text.splitlines()]
+        lines += [f"        {line}" for line in case.text.split("\n")]
     lines += [f"        {o.name}: {o.text}" for o in case.outputs if o.text]
     return lines
 

@@ -20,6 +20,8 @@ MAX_BITS = 1024
 
 _name_of = type.__dict__["__name__"].__get__
 _module_of = type.__dict__["__module__"].__get__
+_view: Any = ndarray.view
+_items_of: Any = tuple.__iter__
 _base_of: Any = ndarray.__dict__["base"].__get__
 _trace_of: Any = BaseException.__dict__["__traceback__"].__get__
 
@@ -71,7 +73,16 @@ def plain(value: Any, room: Room | None = None) -> Any:
 
 def _plain(value: Any, room: Room, depth: int) -> Any:
     kind = type(value)
+    if kind is not ndarray and issubclass(
+        kind, ndarray
+    ):  # np.matrix; no method of its own is asked
+        value, kind = _view(value, ndarray), ndarray
+    if kind is not tuple and issubclass(kind, tuple):  # with names
+        value, kind = (*_items_of(value),), tuple
     if kind is ndarray:
+        if value.dtype.kind == "O" and value.size < MAX_ITEMS and depth < 5:
+            listed = value.tolist()  # whose entries are numbers or arrays, or told by their types
+            return _plain(listed if type(listed) is list else [listed], room, depth)
         if value.dtype.kind not in KINDS:
             return {"$type": f"array of {_name_of(value.dtype.type)}"[:100]}
         if value.nbytes > REPLY_BYTES:
@@ -121,7 +132,7 @@ def told(error: BaseException, text: str, sources: dict[str, str]) -> dict[str, 
         if type(name) is str and name in sources:
             where, line = name, trace.tb_lineno
         trace = trace.tb_next
-    lines = sources.get(where, "").splitlines()
+    lines = sources.get(where, "").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return {
         "type": _name_of(kind)[:100],
         "text": plain(text)[:500] if type(text) is str else "",

@@ -32,6 +32,8 @@ KINDS = "biuf"
 TAG = 16
 """Bytes of the seal behind a reply."""
 
+CUT_OFF = "a message was cut off"
+
 
 BEGIN = b"\x93mr\n"
 
@@ -130,7 +132,7 @@ def read(stream: Reader, most: int = REPLY_BYTES, text_most: int = REPLY_TEXT) -
 def _exactly(stream: Reader, count: int) -> bytes:
     data = stream.read(count)
     if len(data) < count:
-        raise MessageError("a message was cut off")
+        raise MessageError(CUT_OFF)
     return data
 
 

@@ -86,7 +86,8 @@ def test_minires_is_not_there_whichever_way_it_is_asked_for(graded):
         "def batch_norm_eval(x, *rest):\n    import importlib\n"
         "    reference = importlib.import_module('min' + 'ires.kernels.reference')\n"
     )
-    assert "ModuleNotFoundError: No module named 'minires'" in graded(source).cases[0].text
+    text = "ModuleNotFoundError: minires may not be used here, only numpy"
+    assert text in graded(source).cases[0].text
 
 
 def test_a_student_who_finds_the_package_by_its_path_does_not(jailed, graded):
@@ -95,7 +96,7 @@ def test_a_student_who_finds_the_package_by_its_path_does_not(jailed, graded):
         f"import sys\nsys.path.insert(0, {place!r})\ndef batch_norm_eval(*a):\n"
         "    return __import__('minires').nn\n"
     )
-    assert "No module named 'minires'" in graded(source).cases[0].text
+    assert "minires may not be used here" in graded(source).cases[0].text
 
 
 def test_a_loop_without_end_loses_its_question_only(graded, bundle, sandboxed):
@@ -104,15 +105,15 @@ def test_a_loop_without_end_loses_its_question_only(graded, bundle, sandboxed):
     begin = time.monotonic()
     result = grade_question(question, bundle.given, cells, sandboxed=sandboxed)
     assert time.monotonic() - begin < 30
-    assert "took" in result.cases[0].text
-    assert result.cases[1].text == "not run: the question's time was over"
+    assert result.cases[0].text.startswith("time-out: it took more than ")
+    assert result.cases[1].text == "time-out: not run, since the question's time was over"
 
 
 def test_sleeping_does_not_help(bundle, sandboxed):
     question = replace(bundle.question("batch_norm_eval"), seconds=0.25)
     cells = parse_percent("def batch_norm_eval(*a):\n    import time; time.sleep(1000)")
     result = grade_question(question, bundle.given, cells, sandboxed=sandboxed)
-    assert result.cases[0].text == "it took too long"
+    assert result.cases[0].text == "time-out: it took more than 1 s by the clock"
 
 
 def test_a_crash_loses_its_case_only(graded, right):

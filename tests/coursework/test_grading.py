@@ -72,9 +72,9 @@ def test_a_missing_function_is_named(graded):
     [
         ("None", "you returned None, wanted is an array of shape (5, 3)"),
         ("x.T", "your shape is (3, 5), wanted is (5, 3)"),
-        ("x.tolist()", "you returned a sequence of 5, wanted is"),
-        ("x.astype(object)", "something of type array of object"),
-        ("np.matrix(x)", "something of type numpy.matrix"),
+        ("x.tolist()[:-1] + [[1]]", "you returned a sequence of 5, wanted is"),
+        ("x.astype(str)", "something of type array of str"),
+        ("{'y': x}", "you returned a dict"),
         ("x.astype(complex)", "array of complex128"),
         ("'text'", "you returned a str"),
     ],
@@ -109,7 +109,7 @@ def test_changed_arguments_lose_the_case(graded, right):
 def test_prints_are_kept_apart_from_results(graded, right):
     result = graded(right.replace("    return", "    print('hello')\n    return"))
     assert result.passed
-    assert result.printed == "hello\n" * 3
+    assert result.printed == "hello\n", "of the visible case only"
 
 
 # ---------------------------------------------------------------------- notebooks

@@ -70,9 +70,6 @@ class MaskBlock:
         return [self.conv1, self.bn1, self.conv2, self.bn2, *extra]
 
 
-# ---------------------------------------------------------------------- 2 the training
-
-
 @Block.correct("a shortcut of its own class")
 class ShortcutBlock:
     class Identity:
@@ -87,7 +84,7 @@ class ShortcutBlock:
         self.bn1, self.bn2 = BatchNorm(c_out), BatchNorm(c_out)
         self.relu1, self.relu2, self.conv_s, self.bn_s = ReLU(), ReLU(), None, None
         self.way = [self.Identity()]
-        if stride > 1 or c_in < c_out:
+        if stride > 1 or c_in != c_out:
             self.conv_s, self.bn_s = Conv(1, c_in, c_out, stride, rng), BatchNorm(c_out)
             self.way = [self.conv_s, self.bn_s]
 
@@ -171,3 +168,47 @@ class FirstBlock:
 
     def layers(self):
         return [v for k, v in vars(self).items() if v is not None and "relu" not in k]
+
+
+# ---------------------------------------------------------------------- 2 the training
+
+
+def short_training(name, setup, change):
+    """Another right training: the solution with other choices, written in full for the child."""
+    source = (
+        "def train(model, images, labels):\n"
+        "    rng = np.random.default_rng(1)\n"
+        f"{setup}"
+        "    x = np.float32((images - mean) / deviation)\n"
+        "    optimiser = SGD(model.parameters(), lr=rate)\n"
+        "    for epoch in range(epochs):\n"
+        "        shuffled = rng.permutation(len(x))\n"
+        "        for chosen in np.array_split(shuffled, max(1, len(x) // batch)):\n"
+        "            images_now = x[chosen]\n"
+        f"{change}"
+        "            _, g = cross_entropy(model.forward(images_now), labels[chosen])\n"
+        "            model.backward(g)\n"
+        "            optimiser.step()\n"
+        "    return mean, deviation\n"
+    )
+    train.right_source(name, source)
+
+
+SCALED = "    mean, deviation = 127.5, 127.5\n"
+NORMALISED = "    mean, deviation = images.mean(axis=0), images.std()\n"
+LINEAR = "            optimiser.lr = rate * (1 - epoch / epochs)\n"
+STEPS = "            optimiser.lr = rate if epoch < epochs - 1 else rate / 10\n"
+COSINE = "            optimiser.lr = rate * (1 + np.cos(np.pi * epoch / epochs)) / 2\n"
+FLIPS = STEPS + (
+    "            flipped = rng.random(len(chosen)) < 0.25\n"
+    "            images_now = np.where(flipped[:, None, None, None], images_now[:, :, ::-1], "
+    "images_now)\n"
+)
+
+short_training("a linear schedule", f"{SCALED}    batch, epochs, rate = 50, 3, 0.1\n", LINEAR)
+short_training("a step at the end", f"{SCALED}    batch, epochs, rate = 40, 3, 0.05\n", STEPS)
+short_training(
+    "a cosine, pixel means", f"{NORMALISED}    batch, epochs, rate = 50, 3, 0.1\n", COSINE
+)
+short_training("flips", f"{NORMALISED}    batch, epochs, rate = 50, 3, 0.1\n", FLIPS)
+short_training("small batches", f"{NORMALISED}    batch, epochs, rate = 25, 2, 0.05\n", STEPS)
