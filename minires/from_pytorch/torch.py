@@ -80,6 +80,7 @@ special || np.vectorize(math.erf)(x)
 masked || minires.where(mask, x, 0.0).sum()
 
 # Layers: functions of nn.functional
+binary_cross_entropy_with_logits || F.binary_cross_entropy_with_logits(y, x)
 conv2d convolution || F.conv2d(images, filters) | channels last
 fill_ || x.fill_(2.0)
 dropout dropout_ native_dropout || F.dropout(x, 0.5, training=True)
