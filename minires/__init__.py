@@ -1,6 +1,7 @@
 """minires: residual networks from scratch, on NumPy or CuPy."""
 
 import sys
+from typing import TYPE_CHECKING
 
 from minires import starting  # noqa: F401
 
@@ -34,6 +35,7 @@ from minires.creation import (
     zeros_like,
 )
 from minires.engine import enable_grad, no_grad
+from minires.from_pytorch import module_getattr
 from minires.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from minires.gradients import grad
 from minires.nn.functional import relu, sigmoid, softmax, tanh
@@ -57,6 +59,9 @@ from minires.training import fit, load, save
 __version__ = "0.1.0"
 
 sys.modules["minires.tensor"] = sys.modules["minires.tensors"]  # where Tensor was in 0.1
+
+if not TYPE_CHECKING:  # a type checker knows that an unknown name is wrong
+    __getattr__ = module_getattr("torch", __name__)
 
 __all__ = [
     "GradcheckError",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from minires.engine import Node, Variable, make_tensor
@@ -10,16 +9,19 @@ from minires.errors import BackwardError
 from minires.scalars import as_array
 
 
-def add_hook(hooks: list[Any], hook: Any) -> Callable[[], None]:
-    """Add a hook; what is returned removes it, and does nothing if it is called again."""
-    hooks.append(hook)
-    there = [hook]
+class HookHandle:
+    """Removes a hook: `handle.remove()`, or `handle()`; again, it does nothing."""
 
-    def remove() -> None:
-        while there:
-            hooks.remove(there.pop())
+    def __init__(self, hooks: list[Any], hook: Any) -> None:
+        hooks.append(hook)
+        self._hooks, self._there = hooks, [hook]
 
-    return remove
+    def remove(self) -> None:
+        """Let the hook be called no more."""
+        while self._there:
+            self._hooks.remove(self._there.pop())
+
+    __call__ = remove
 
 
 def run_hooks(node: Node, g: Any, create_graph: bool) -> Any:

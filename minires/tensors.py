@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np  # for dtypes, and for arrays that come from or go to the host
 
@@ -11,7 +11,8 @@ from minires import backend, markup, ops, writes
 from minires.backend import Array
 from minires.backward import run_backward
 from minires.engine import Node, Op, Variable, is_grad_enabled, raw, register_tensor
-from minires.gradient_hooks import add_hook
+from minires.from_pytorch import no_attribute
+from minires.gradient_hooks import HookHandle
 from minires.ops.reduction import Axis, normalize_axes
 from minires.scalars import plain
 from minires.torch_methods import (
@@ -127,6 +128,11 @@ class Tensor(TorchMethods, Variable):
         super().__init__(_as_array(data, dtype, device))
         if requires_grad:
             self.requires_grad_()
+
+    if not TYPE_CHECKING:  # a type checker knows that an unknown name is wrong
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise no_attribute("Tensor", self, name)
 
     # ------------------------------------------------------------------ what it is
 
@@ -270,24 +276,23 @@ class Tensor(TorchMethods, Variable):
         self.node.retains_grad = True
         return self
 
-    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> HookHandle:
         """Call `hook(gradient)` when this tensor's gradient is known; it may return another one.
 
         Returns
         -------
-        callable
-            Removes the hook.
+        HookHandle
+            Its `remove()` removes the hook.
         """
         node = self.node
         if node is None:
             raise ValueError("this tensor does not require a gradient, so a hook would never run")
-        hooks: list[Any] = node.hooks if node.hooks is not None else []
-        node.hooks = hooks
-        return add_hook(hooks, hook)
+        node.hooks = node.hooks if node.hooks is not None else []
+        return HookHandle(node.hooks, hook)
 
-    def zero_grad(self) -> None:
-        """Forget the gradient."""
-        self.grad = None
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradient, or fill it with zeros if there is one."""
+        self.grad = None if set_to_none or self.grad is None else self.grad.fill_(0)
 
     def detach(self) -> Tensor:
         """The same array, outside the graph."""

@@ -44,6 +44,8 @@ class DataLoader:
         Leave out the last batch if it is smaller than `batch_size`.
     prefetch : int
         How many batches a background thread makes ready ahead. 0: none, and no thread.
+    num_workers, pin_memory : int, bool
+        Accepted, since many scripts have them, and not needed: the thread works ahead.
 
     Raises
     ------
@@ -67,6 +69,8 @@ class DataLoader:
         transform: Callable[[Any, Draws], Any] | None = None,
         drop_last: bool = False,
         prefetch: int = 2,
+        num_workers: int = 0,
+        pin_memory: bool = False,
     ) -> None:
         if len(dataset) == 0:
             raise DataError("DataLoader: the dataset is empty")

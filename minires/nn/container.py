@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
 from minires.nn.module import Module
 
 
 class _Ordered(Module):
-    def __init__(self, modules: Iterable[Module]) -> None:
+    def __init__(self, modules: Iterable[Any]) -> None:
         super().__init__()
         for module in modules:
             self.append(module)
@@ -41,10 +41,18 @@ class _Ordered(Module):
 
 
 class Sequential(_Ordered):
-    """Modules one after the other, each on the output of the one before."""
+    """Modules one after the other, each on the output of the one before.
 
-    def __init__(self, *modules: Module) -> None:
-        super().__init__(modules)
+    They are numbered, or named by a dict: `Sequential({"conv": Conv2d(3, 8, 3), "relu": ReLU()})`.
+    """
+
+    def __init__(self, *modules: Module | Mapping[str, Module]) -> None:
+        if len(modules) == 1 and isinstance(modules[0], Mapping):
+            super().__init__(())
+            for name, module in modules[0].items():
+                self.add_module(name, module)
+        else:
+            super().__init__(modules)
 
     @classmethod
     def _of(cls, modules: list[Module]) -> Self:
@@ -62,3 +70,48 @@ class ModuleList(_Ordered):
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
         super().__init__(modules)
+
+
+class ModuleDict(Module):
+    """A dict whose modules are registered; what is done with them is up to its owner."""
+
+    def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
+        super().__init__()
+        self.update(modules or {})
+
+    def update(self, modules: Mapping[str, Module]) -> None:
+        """Add, or replace, modules by name."""
+        for name, module in modules.items():
+            self[name] = module
+
+    def __getitem__(self, name: str) -> Module:
+        return self._modules[name]
+
+    def __setitem__(self, name: str, module: Module) -> None:
+        if hasattr(type(self), name):
+            raise ValueError(f"{name!r} is a method of ModuleDict: choose another name")
+        self.add_module(name, module)
+
+    def __delitem__(self, name: str) -> None:
+        del self._modules[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._modules
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def keys(self) -> Iterable[str]:
+        """The names, in the order in which they came."""
+        return self._modules.keys()
+
+    def values(self) -> Iterable[Module]:
+        """The modules."""
+        return self._modules.values()
+
+    def items(self) -> Iterable[tuple[str, Module]]:
+        """Names and modules."""
+        return self._modules.items()

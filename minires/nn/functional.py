@@ -5,17 +5,31 @@ Images are (N, H, W, C); convolution weights (KH, KW, C / groups, O); linear wei
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np  # for label checks, pooling matrices and dropout masks, all made on the host
 
 from minires import kernels, ops, random, writes
-from minires.backend import Array, device_of, to_device, xp_of
+from minires.backend import device_of, to_device, xp_of
 from minires.engine import raw
+from minires.from_pytorch import module_getattr
 from minires.kernels import ConvGeometry
+from minires.nn import losses
 from minires.tensors import Tensor
 
 Size = int | tuple[int, int]
+
+if not TYPE_CHECKING:
+    __getattr__ = module_getattr("nn.functional", __name__)
+
+binary_cross_entropy_with_logits = losses.binary_cross_entropy_with_logits
+cross_entropy = losses.cross_entropy
+l1_loss = losses.l1_loss
+mse_loss = losses.mse_loss
+nll_loss = losses.nll_loss
+one_hot = losses.one_hot
+smooth_l1_loss = losses.smooth_l1_loss
 
 
 def pair(value: Size, name: str = "value") -> tuple[int, int]:
@@ -233,12 +247,26 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     N. Srivastava et al., *Dropout: a simple way to prevent neural networks from overfitting*, JMLR
     2014, section 4 (where the weights are scaled afterwards instead).
     """
+    return _dropped(input, p, training, tuple(input.shape))
+
+
+def dropout2d(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
+    """`dropout` of whole channels of images (N, H, W, C) (Tompson et al. 2015, section 3.2)."""
+    if input.ndim != 4:
+        raise ValueError(f"dropout2d wants images (N, H, W, C), got {tuple(input.shape)}")
+    return _dropped(input, p, training, (input.shape[0], 1, 1, input.shape[3]))
+
+
+def _dropped(input: Tensor, p: float, training: bool, shape: tuple[int, ...]) -> Tensor:
+    """Zero with probability `p`, as a mask of this shape draws it."""
     if not 0 <= p < 1:
         raise ValueError(f"dropout wants a probability p with 0 <= p < 1, got {p}")
     if not training or p == 0:
         return input
     data = raw(input)
-    kept = random.generator().random(data.shape, np.float32) >= p
+    kept = random.generator().random(shape, np.float32) >= p
     dtype = data.dtype if data.dtype.kind == "f" else np.dtype(np.float32)
     mask = kept.astype(dtype) * dtype.type(1 / (1 - p))
     return ops.multiply(input, to_device(mask, device_of(data)))
@@ -365,117 +393,47 @@ def flatten(input: Tensor, start_dim: int = 1) -> Tensor:
     return flat
 
 
-def cross_entropy(
-    input: Tensor, target: Any, reduction: str = "mean", label_smoothing: float = 0.0
-) -> Tensor:
-    """The negative log-likelihood of the labels under `softmax(input)`.
+_PAD_MODES: Any = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+"""NumPy's names of PyTorch's modes."""
+
+
+def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float = 0.0) -> Tensor:
+    """More at the ends of the axes: a number, or what is inside once more.
 
     Parameters
     ----------
-    input : (..., C)
-        Logits: no softmax before this.
-    target : integers (...)
-        Class numbers from 0 to C - 1; labels on the host are checked.
-    reduction : {"mean", "sum", "none"}
-    label_smoothing : float
-        How much of each target's weight is spread over all classes (Szegedy et al. 2016, eq. 10
-        and 11).
-
-    Returns
-    -------
-    Tensor
-        ``-sum(target * log_softmax(input))`` of each sample, reduced: one number, or with "none"
-        of shape (...). The gradient by the logits is ``softmax(input) - target``, over the number
-        of samples for a mean (Bishop 2006, eq. 4.109).
+    input : images (N, H, W, C), features (N, C) or one row
+    pad : sequence of int
+        Pairs (before, after): of images for width, height and channels, in this order, else from
+        the last axis on to the first.
+    mode : {"constant", "reflect", "replicate", "circular"}
+    value : float
+        What is put there in mode "constant".
 
     Raises
     ------
     ValueError
-        If labels are out of range, of a dtype that is not integer, or do not fit the logits.
+        If the pairs or the mode do not fit, or the input has three axes or more than four:
+        `minires.ops.pad` takes every axis by itself.
     """
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"label_smoothing must be between 0 and 1, got {label_smoothing}")
-    if input.dtype.kind != "f":
-        input = input.astype(np.float32)
-    logits = raw(input)
-    if logits.ndim == 0:
-        raise ValueError("cross_entropy wants logits (..., classes), got a single number")
-    classes = logits.shape[-1]
-    hot = one_hot(target, classes, like=logits)
-    if hot.shape != logits.shape:
+    if input.ndim not in (1, 2, 4):
         raise ValueError(
-            f"cross_entropy wants labels of shape {logits.shape[:-1]} for logits of shape "
-            f"{logits.shape}, got {hot.shape[:-1]}"
+            f"pad wants images (N, H, W, C), features (N, C) or one row, got {tuple(input.shape)}: "
+            "ops.pad(x, width=((before, after), ...)) names every axis"
         )
-    if label_smoothing:
-        hot = hot * (1 - label_smoothing) + label_smoothing / classes
-    return _reduce(ops.cross_entropy(input, target=hot), reduction)
-
-
-def one_hot(labels: Any, num_classes: int, like: Array) -> Array:
-    """(...) integers to (..., num_classes) zeros and ones, in the dtype and place of `like`.
-
-    Raises
-    ------
-    ValueError
-        If labels are not integers, or (on the host, where looking is free) out of range.
-    """
-    array = raw(labels)
-    array = array if hasattr(array, "dtype") else np.asarray(array)
-    if array.size and array.dtype.kind not in "iu":  # no labels, [], have no kind
-        raise ValueError(
-            f"labels must be integers, got {array.dtype}: class numbers from 0 to {num_classes - 1}"
-        )
-    if device_of(array) == "cpu":
-        if array.size and not 0 <= array.min() <= array.max() < num_classes:
-            wrong = array[(array < 0) | (array >= num_classes)].ravel()[0]
-            raise ValueError(
-                f"label {wrong} is out of range: {num_classes} classes are numbered 0 to "
-                f"{num_classes - 1}"
-            )
-        array = to_device(np.asarray(array, order="C"), device_of(like))
-    classes = to_device(np.arange(num_classes), device_of(like))
-    return (array[..., None] == classes).astype(like.dtype)
-
-
-def mse_loss(input: Tensor, target: Any, reduction: str = "mean") -> Tensor:
-    """The squared difference, averaged over all elements by default.
-
-    Parameters
-    ----------
-    input : Tensor
-        Any shape.
-    target : Tensor or array_like
-        Of the same shape; nothing is stretched, which would hide a mistake.
-    reduction : {"mean", "sum", "none"}
-
-    Returns
-    -------
-    Tensor
-        One number, or with "none" of the input's shape.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ, or the reduction is unknown.
-    """
-    if input.dtype.kind != "f":
-        input = input.astype(np.float32)
-    if not hasattr(target, "shape"):
-        target = Tensor(target, dtype=input.dtype, device=input.device)
-    if tuple(input.shape) != tuple(target.shape):
-        raise ValueError(
-            f"mse_loss wants a target of shape {tuple(input.shape)}, got {tuple(target.shape)}"
-        )
-    difference = input - target
-    return _reduce(difference * difference, reduction)
-
-
-def _reduce(losses: Tensor, reduction: str) -> Tensor:
-    if reduction == "none":
-        return losses
-    if reduction == "sum":
-        return losses.sum()
-    if reduction == "mean":
-        return losses.mean()
-    raise ValueError(f'reduction must be "mean", "sum" or "none", got {reduction!r}')
+    order = (2, 1, 3, 0) if input.ndim == 4 else tuple(reversed(range(input.ndim)))
+    if len(pad) % 2 or len(pad) > 2 * input.ndim or min(pad, default=0) < 0:
+        raise ValueError(f"pad wants pairs (before, after), none negative, got {tuple(pad)}")
+    width = [(0, 0)] * input.ndim
+    for axis, before, after in zip(order, pad[::2], pad[1::2], strict=False):
+        width[axis] = (before, after)
+    if mode == "constant":
+        padded: Tensor = ops.pad(input, width=tuple(width), value=value)
+        return padded
+    if mode not in _PAD_MODES:
+        raise ValueError(f"mode must be constant, {', '.join(_PAD_MODES)}, got {mode!r}")
+    for axis, ends in enumerate(width):
+        if any(ends):
+            places = np.pad(np.arange(input.shape[axis]), ends, mode=_PAD_MODES[mode])
+            input = input[(*(slice(None),) * axis, places)]
+    return input

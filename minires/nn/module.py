@@ -10,7 +10,7 @@ import numpy as np  # for dtypes only
 
 from minires import backend, markup, writes
 from minires.engine import raw
-from minires.gradient_hooks import add_hook
+from minires.gradient_hooks import HookHandle
 from minires.kernels.machinery.threads import one_blas_thread
 from minires.nn.hooks import run_with_backward_hooks
 from minires.nn.summary import Summary, summary
@@ -140,6 +140,20 @@ class Module:
             raise ValueError(f"{name!r} is a parameter or module of this {type(self).__name__}")
         self.__dict__.pop(name, None)
         self._buffers[name] = tensor
+
+    def register_parameter(self, name: str, parameter: Parameter | None) -> None:
+        """Assign a parameter under a name; None keeps an ordinary attribute for one."""
+        if parameter is not None and not isinstance(parameter, Parameter):
+            raise TypeError(f"a parameter is a Parameter or None, got {type(parameter).__name__}")
+        setattr(self, name, parameter)
+
+    def add_module(self, name: str, module: Module) -> None:
+        """Assign a module under a name."""
+        if not isinstance(module, Module):
+            raise TypeError(f"a module is a Module, got {type(module).__name__}")
+        setattr(self, name, module)
+
+    register_module = add_module
 
     # ------------------------------------------------------------------ what is inside
 
@@ -280,10 +294,10 @@ class Module:
             parameter.requires_grad_(wanted)
         return self
 
-    def zero_grad(self) -> None:
-        """Forget every parameter's gradient."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget every parameter's gradient, or fill it with zeros."""
         for parameter in self.parameters():
-            parameter.grad = None
+            parameter.zero_grad(set_to_none)
 
     def apply(self, function: Callable[[Module], Any]) -> Self:
         """Call `function` on every module, those inside before the one that holds them."""
@@ -312,20 +326,20 @@ class Module:
 
     # ------------------------------------------------------------------ hooks
 
-    def register_forward_pre_hook(self, hook: Callable[..., Any]) -> Callable[[], None]:
+    def register_forward_pre_hook(self, hook: Callable[..., Any]) -> HookHandle:
         """Call `hook(module, args)` before each forward; it may return other arguments.
 
-        Returns a function that removes the hook, as all three kinds do.
+        The handle's `remove()` removes the hook, as that of all three kinds does.
         """
-        return add_hook(self._forward_pre_hooks, hook)
+        return HookHandle(self._forward_pre_hooks, hook)
 
-    def register_forward_hook(self, hook: Callable[..., Any]) -> Callable[[], None]:
+    def register_forward_hook(self, hook: Callable[..., Any]) -> HookHandle:
         """Call `hook(module, args, output)` after each forward; it may return another output."""
-        return add_hook(self._forward_hooks, hook)
+        return HookHandle(self._forward_hooks, hook)
 
-    def register_full_backward_hook(self, hook: Callable[..., Any]) -> Callable[[], None]:
+    def register_full_backward_hook(self, hook: Callable[..., Any]) -> HookHandle:
         """Call `hook(module, grad_input, grad_output)` once both are known, each a tuple."""
-        return add_hook(self._backward_hooks, hook)
+        return HookHandle(self._backward_hooks, hook)
 
     # ------------------------------------------------------------------ looking at it
 

@@ -66,3 +66,11 @@ class Dropout(Module):
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
+
+
+class Dropout2d(Dropout):
+    """Zero each channel of each image with probability `p` in training (Tompson et al. 2015)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (N, H, W, C)."""
+        return F.dropout2d(x, self.p, self.training)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import inf
 
 from minires.backend import Array, xp_of
 from minires.optim.options import number
 from minires.tensors import Tensor
 
 
-def clip_grad_norm_(parameters: Iterable[Tensor] | Tensor, max_norm: float) -> Array:
+def clip_grad_norm_(
+    parameters: Iterable[Tensor] | Tensor, max_norm: float, norm_type: float = 2.0
+) -> Array:
     r"""Scale all gradients together, in place, so that their joint norm is at most `max_norm`.
 
     With all gradients' numbers in one vector :math:`g`:
 
     .. math::
-        g \leftarrow g \cdot \min(1, \mathrm{max\_norm} / (\lVert g \rVert_2 + 10^{-6}))
+        g \leftarrow g \cdot \min(1, \mathrm{max\_norm} / (\lVert g \rVert_p + 10^{-6}))
 
     Parameters
     ----------
@@ -23,6 +26,8 @@ def clip_grad_norm_(parameters: Iterable[Tensor] | Tensor, max_norm: float) -> A
         Those without a gradient are passed over.
     max_norm : float
         The norm allowed, > 0.
+    norm_type : float
+        :math:`p`, > 0: 2 for the length, 1 for the sum of sizes, `inf` for the largest.
 
     Returns
     -------
@@ -34,7 +39,7 @@ def clip_grad_norm_(parameters: Iterable[Tensor] | Tensor, max_norm: float) -> A
     Raises
     ------
     TypeError, ValueError
-        If `max_norm` is no positive number.
+        If `max_norm` or `norm_type` is no positive number.
 
     References
     ----------
@@ -42,13 +47,19 @@ def clip_grad_norm_(parameters: Iterable[Tensor] | Tensor, max_norm: float) -> A
     ICML 2013, algorithm 1.
     """
     limit = number("max_norm", max_norm, "(0, inf]")
+    p = number("norm_type", norm_type, "(0, inf]")
     grads = _gradients(parameters)
     xp = xp_of(*grads)
     if not grads:
         return xp.zeros((), "float32")
     wide = [g.astype(xp.float32) if g.dtype == xp.float16 else g for g in grads]  # 300 * 300
     # no dot product: BLAS may share a long one among its threads, and round as their number has it
-    norm = xp.sqrt(sum(xp.square(grad).sum() for grad in wide))
+    if p == 2:
+        norm = xp.sqrt(sum(xp.square(grad).sum() for grad in wide))
+    elif p == inf:
+        norm = xp.stack([abs(grad).max(initial=0) for grad in wide]).max()
+    else:
+        norm = sum((abs(grad) ** p).sum() for grad in wide) ** (1 / p)
     # The minimum is taken on the device: `if norm > limit` would wait for a GPU to catch up.
     scale = xp.minimum(limit / (norm + 1e-6), 1)
     for grad in grads:

@@ -111,10 +111,10 @@ class Optimizer(ABC):
             self.state = [states.get(id(parameter), {}) for parameter in parameters]
             self._holders = parameters
 
-    def zero_grad(self) -> None:
-        """Forget every parameter's gradient: `grad` becomes None."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget every parameter's gradient: `grad` becomes None, or zeros if that is asked for."""
         for parameter, _ in self._parameters():
-            parameter.grad = None
+            parameter.zero_grad(set_to_none)
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         """Optimise more parameters, from the next step on.

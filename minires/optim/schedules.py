@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from minires.optim.optimizer import Optimizer
@@ -190,6 +190,67 @@ class MultiStepLR(Schedule):
 
     def lr_at(self, step: int, base_lr: float) -> float:
         return float(base_lr * self.gamma ** bisect_right(self.milestones, step))
+
+
+class ExponentialLR(Schedule):
+    r"""The rate times `gamma` every step.
+
+    .. math::
+        \gamma_n = \gamma_0 \cdot \mathrm{gamma}^n
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        Whose rates to set.
+    gamma : float
+        Factor of a step, > 0.
+    """
+
+    def __init__(self, optimizer: Optimizer, gamma: float) -> None:
+        self.gamma = number("gamma", gamma, "(0, inf)")
+        super().__init__(optimizer)
+
+    def lr_at(self, step: int, base_lr: float) -> float:
+        return float(base_lr * self.gamma**step)
+
+
+class LambdaLR(Schedule):
+    """The base rate times a function of the number of steps.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        Whose rates to set.
+    lr_lambda : callable, or list of callable
+        `lr_lambda(n)` is the factor after n steps; a list has one for each group. A saved state
+        does not hold it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no function, or a list has not one for each group.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]],
+    ) -> None:
+        groups = len(_checked_optimizer(optimizer).param_groups)
+        given = list(lr_lambda) if isinstance(lr_lambda, Sequence) else [lr_lambda] * groups
+        if not all(map(callable, given)):
+            raise TypeError("lr_lambda must be a function of the number of steps, or several")
+        if len(given) != groups:
+            raise ValueError(f"lr_lambda has {len(given)} functions for {groups} groups")
+        self.lr_lambdas = given
+        super().__init__(optimizer)
+
+    def options_at(self, step: int) -> list[dict[str, Any]]:
+        pairs = zip(self.base_lrs, self.lr_lambdas, strict=True)
+        return [{"lr": float(lr * factor(step))} for lr, factor in pairs]
+
+    def _numbers(self) -> dict[str, Any]:
+        return {k: v for k, v in super()._numbers().items() if k != "lr_lambdas"}
 
 
 class CosineAnnealingLR(Schedule):
@@ -418,6 +479,77 @@ class LinearWarmup(Schedule):
         super()._restore(state_dict)
         if self.after is not None:
             self.after._restore(state_dict["after"])
+
+
+class SequentialLR(Schedule):
+    """Schedules one after the other, each with steps of its own from 0 on.
+
+    All start from the base rates of the first, so that it does not matter in which order they were
+    made. Do not step them yourself.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        Whose rates to set.
+    schedulers : list of Schedule
+    milestones : list of int
+        From which step on each of them but the first holds.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is no schedule of this optimiser, depends on more than the number of steps, or the
+        milestones are not one fewer and rising.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, schedulers: Sequence[Schedule], milestones: Sequence[int]
+    ) -> None:
+        self.schedulers = list(schedulers)
+        self.milestones = [count("a milestone", m) for m in milestones]
+        if not self.schedulers or len(self.milestones) != len(self.schedulers) - 1:
+            raise ValueError(
+                f"{len(self.schedulers)} schedules want one milestone fewer, got {milestones}"
+            )
+        if sorted(set(self.milestones)) != self.milestones:
+            raise ValueError(f"milestones must rise, got {milestones}")
+        for schedule in self.schedulers:
+            if type(schedule).step is not Schedule.step:
+                raise TypeError(f"SequentialLR wants schedules of steps alone, got {schedule!r}")
+            if schedule.optimizer is not optimizer:
+                raise ValueError("schedulers must be schedules of the same optimizer")
+        for schedule in self.schedulers:
+            schedule.base_lrs = list(self.schedulers[0].base_lrs)
+        super().__init__(optimizer)
+        self.base_lrs = list(self.schedulers[0].base_lrs)
+
+    def options_at(self, step: int) -> list[dict[str, Any]]:
+        place = bisect_right(self.milestones, step)
+        return self.schedulers[place].options_at(step - [0, *self.milestones][place])
+
+    def _numbers(self) -> dict[str, Any]:
+        return {k: v for k, v in super()._numbers().items() if k != "schedulers"}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The number of steps, the base rates and the milestones, and the same of each schedule."""
+        inside = [schedule.state_dict() for schedule in self.schedulers]
+        return {**super().state_dict(), "schedulers": inside}
+
+    def _check_state(self, state_dict: Mapping[str, Any]) -> None:
+        super()._check_state(state_dict)
+        inside = state_dict.get("schedulers", [])
+        if len(inside) != len(self.schedulers):
+            raise ValueError(
+                f"SequentialLR.load_state_dict: the state is of {len(inside)} schedules, not of "
+                f"{len(self.schedulers)}"
+            )
+        for schedule, state in zip(self.schedulers, inside, strict=True):
+            schedule._check_state(state)
+
+    def _restore(self, state_dict: Mapping[str, Any]) -> None:
+        super()._restore(state_dict)
+        for schedule, state in zip(self.schedulers, state_dict["schedulers"], strict=True):
+            schedule._restore(state)
 
 
 _NOT_SHOWN = ("optimizer", "base_lrs")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,14 @@ from minires.training.archive import read_archive, write_archive
 from minires.typed import build
 
 
-def save(model: Module, path: str | Path, **metadata: Any) -> None:
+def save(model: Module | Mapping[str, Any], path: str | Path, **metadata: Any) -> None:
     """Write a network's weights and what describes it to one file, atomically.
 
     Parameters
     ----------
-    model : Module
-        A network from `minires.models` is rebuilt by `load`; any other loads into its like.
+    model : Module, or dict of Tensor by name
+        A network from `minires.models` is rebuilt by `load`; any other, and a `state_dict()`, loads
+        into its like.
     path : str or Path
     **metadata
         Kept with the weights and found again in `model.metadata`, such as `classes` (names),
@@ -31,11 +33,25 @@ def save(model: Module, path: str | Path, **metadata: Any) -> None:
     ------
     OSError
         If the file cannot be written; what was at `path` stays.
+    TypeError
+        If `model` is neither a network nor the state of one.
     """
+    if isinstance(model, Mapping):
+        state = dict(model)
+        odd = [name for name, value in state.items() if not hasattr(value, "dtype")]
+        if odd or not state:
+            raise TypeError(
+                "save wants a network or its state_dict(), got a dict "
+                + (f"with {odd[0]!r}, which is no tensor" if odd else "of nothing")
+            )
+    elif isinstance(model, Module):
+        state = model.state_dict()
+    else:
+        raise TypeError(f"save wants a network or its state_dict(), got {type(model).__name__}")
     content = {
         "architecture": getattr(model, "architecture", None),
         "metadata": {**getattr(model, "metadata", {}), **metadata},
-        "state": model.state_dict(),
+        "state": state,
     }
     write_archive(path, "weights", content)
 

@@ -423,7 +423,7 @@ def test_functional_signatures_are_those_that_pytorch_users_know():
         "max_pool2d": "input, kernel_size, stride, padding",
         "avg_pool2d": "input, kernel_size, stride, padding",
         "adaptive_avg_pool2d": "input, output_size",
-        "cross_entropy": "input, target, reduction, label_smoothing",
+        "cross_entropy": "input, target, reduction, label_smoothing, weight, ignore_index",
         "mse_loss": "input, target, reduction",
     }
     for name, parameters in wanted.items():

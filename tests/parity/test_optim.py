@@ -51,6 +51,8 @@ SCHEDULES = {
     "MultiStepLR": {"milestones": [15, 4, 9, 9], "gamma": 0.3},
     "CosineAnnealingLR": {"T_max": 7, "eta_min": 0.001},
     "OneCycleLR": {"max_lr": [0.1, 0.3], "total_steps": STEPS},
+    "ExponentialLR": {"gamma": 0.9},
+    "LambdaLR": {"lr_lambda": [lambda n: 1 / (1 + n), lambda n: 0.5 + n % 3]},
 }
 
 
@@ -209,6 +211,64 @@ def test_warmup_alone():
     compare(schedules, (one, other), ours, theirs)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("milestones", [[3, 9], [1, 2], [10, 30]])
+def test_one_after_the_other(milestones):
+    ours, theirs = both()
+    one, other = grouped(ours, theirs, "SGD", momentum=0.9)
+    schedules = []
+    for module, optimizer in ((optim.lr_scheduler, one), (torch.optim.lr_scheduler, other)):
+        parts = [
+            module.ExponentialLR(optimizer, 0.8),
+            module.CosineAnnealingLR(optimizer, T_max=7),
+            module.StepLR(optimizer, step_size=4, gamma=0.5),
+        ]
+        schedules.append(module.SequentialLR(optimizer, parts, milestones))
+    compare(schedules, (one, other), ours, theirs)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    combinations(
+        mode=["min", "max"],
+        patience=[0, 2],
+        threshold=[1e-4, 0.2],
+        threshold_mode=["rel", "abs"],
+        cooldown=[0, 3],
+        min_lr=[0.0, 0.02],
+    ),
+)
+def test_plateau(settings):
+    ours, theirs = both()
+    one, other = grouped(ours, theirs, "SGD")
+    mine = optim.ReduceLROnPlateau(one, factor=0.3, **settings)
+    wanted = torch.optim.lr_scheduler.ReduceLROnPlateau(other, factor=0.3, **settings)
+    rng = np.random.default_rng(1)
+    for step in range(40):
+        metric = float(rng.normal() + 2 / (1 + step) - 1)
+        mine.step(metric if step % 2 else Tensor(metric, dtype="float64"))
+        wanted.step(metric)
+        for ours_group, theirs_group in zip(one.param_groups, other.param_groups, strict=True):
+            np.testing.assert_allclose(ours_group["lr"], theirs_group["lr"], rtol=1e-12)
+        if step == 15:  # restored, it goes on as it would have
+            state = mine.state_dict()
+            mine = optim.ReduceLROnPlateau(one, factor=0.3, **settings)
+            mine.load_state_dict(state)
+
+
+@pytest.mark.parametrize("norm_type", [1, 2, 3.5, 0.5, float("inf")])
+def test_clipping_by_other_norms(norm_type):
+    ours, theirs = both()
+    for seed in range(4):
+        give_gradients(ours, theirs, seed)
+        norm = optim.clip_grad_norm_(ours, 0.7, norm_type)
+        wanted = torch.nn.utils.clip_grad_norm_(theirs, 0.7, norm_type)
+        np.testing.assert_allclose(norm, wanted.numpy(), rtol=1e-6)
+        for one, other in zip(ours, theirs, strict=True):
+            if one.grad is not None:
+                np.testing.assert_allclose(one.grad.data, other.grad.numpy(), rtol=1e-6)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("scale", [1e-8, 0.1, 1e4])
 def test_clipping(scale, dtype):
@@ -231,5 +291,6 @@ def test_nothing_is_left_out():
     optimizers = {n for n, c in classes.items() if issubclass(c, optim.Optimizer)} - {"Optimizer"}
     schedules = {n for n, c in classes.items() if issubclass(c, optim.Schedule)} - {"Schedule"}
     assert {name for name, _ in OPTIMIZERS} == optimizers
-    assert SCHEDULES.keys() | {"LinearWarmup"} == schedules
+    others = {"LinearWarmup", "SequentialLR", "ReduceLROnPlateau"}
+    assert SCHEDULES.keys() | others == schedules
     assert optimizers | schedules | {"Optimizer", "Schedule"} == classes.keys()

@@ -42,7 +42,7 @@ def test_every_layer_has_a_counterpart():
         if inspect.isclass(value := getattr(nn, name)) and issubclass(value, nn.Module)
     }
     classes -= {"Module"}  # computes nothing
-    at_work = {"ModuleList": "Branches"}
+    at_work = {"ModuleList": "Branches", "ModuleDict": "Named"}
     assert {at_work.get(name, name) for name in classes} == TWIN_LAYERS.keys()
     for name in classes:
         used = {type(case.function).__name__ for case in LAYERS[name]}

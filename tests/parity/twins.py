@@ -318,17 +318,30 @@ def min_pool(m):
 
 
 def loss(kind, **options):
-    """Labels are arrays."""
+    """Labels are arrays, and classes the last axis; weights and options have the same names."""
 
     def make(m):
-        layer = kind(reduction=m.reduction, **{key: getattr(m, key) for key in options})
-        return Apply(lambda x, y: layer(x, y if isinstance(y, torch.Tensor) else torch.tensor(y)))
+        given = {key: getattr(m, key) for key in options}
+        given = {
+            key: torch.tensor(value.numpy()) if isinstance(value, Tensor) else value
+            for key, value in given.items()
+        }
+        layer = kind(reduction=m.reduction, **given)
+
+        def compute(x, y):
+            y = y if isinstance(y, torch.Tensor) else torch.tensor(y)
+            if kind is T.BCEWithLogitsLoss:
+                y = y.to(x.dtype)
+            return layer(nchw(x) if kind is T.NLLLoss and x.ndim > 2 else x, y)
+
+        return Apply(compute, layer)
 
     return make
 
 
 def sum_of(m):
-    layers = [layer(child) for child in m.branches]
+    modules = m.branches if hasattr(m, "branches") else m.parts.values()
+    layers = [layer(child) for child in modules]
     return Apply(lambda x: sum((one(x) for one in layers[1:]), layers[0](x)), *layers)
 
 
@@ -336,22 +349,30 @@ LAYERS: dict[str, Callable[[Any], T.Module]] = {
     "AdaptiveAvgPool2d": lambda m: Images(T.AdaptiveAvgPool2d(m.output_size)),
     "Add": lambda m: Apply(torch.add),
     "AvgPool2d": pool(T.AvgPool2d),
+    "BCEWithLogitsLoss": loss(T.BCEWithLogitsLoss, weight=True, pos_weight=True),
     "BatchNorm1d": norm(T.BatchNorm1d),
     "BatchNorm2d": norm(T.BatchNorm2d),
     "Branches": sum_of,  # a ModuleList at work
     "Conv2d": convolution,
-    "CrossEntropyLoss": loss(T.CrossEntropyLoss, label_smoothing=True),
+    "CrossEntropyLoss": loss(
+        T.CrossEntropyLoss, label_smoothing=True, weight=True, ignore_index=True
+    ),
     "Dropout": dropout,
+    "Dropout2d": dropout,
     "Flatten": lambda m: T.Flatten(m.start_dim),
     "Identity": lambda m: T.Identity(),
+    "L1Loss": loss(T.L1Loss),
     "LeakyReLU": lambda m: T.LeakyReLU(m.negative_slope),
     "Linear": lambda m: T.Linear(m.in_features, m.out_features, bias=m.bias is not None),
     "MSELoss": loss(T.MSELoss),
     "MaxPool2d": pool(T.MaxPool2d),
     "MinPool2d": min_pool,
+    "NLLLoss": loss(T.NLLLoss, weight=True, ignore_index=True),
+    "Named": sum_of,  # a ModuleDict at work
     "ReLU": lambda m: T.ReLU(),
     "Sequential": lambda m: T.Sequential(*(layer(child) for child in m)),
     "Sigmoid": lambda m: T.Sigmoid(),
+    "SmoothL1Loss": loss(T.SmoothL1Loss, beta=True),
     "Softmax": lambda m: T.Softmax(m.dim),
     "Tanh": lambda m: T.Tanh(),
 }

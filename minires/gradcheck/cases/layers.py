@@ -11,6 +11,7 @@ from minires.gradcheck.cases.case import Case, apart, case, nonzero, normal
 from minires.tensors import Tensor
 
 LABELS = np.array([3, 0, 2])
+WEIGHT = np.array([0.5, 2.0, 1.5, 0.25])
 
 
 def drawn(module: nn.Module, seed: int = 0) -> nn.Module:
@@ -37,6 +38,18 @@ class Branches(nn.Module):
         return sum((module(x) for module in others), first(x))
 
 
+class Named(nn.Module):
+    """A `ModuleDict` at work: the sum of what its modules give."""
+
+    def __init__(self, left: nn.Module, right: nn.Module) -> None:
+        super().__init__()
+        self.parts = nn.ModuleDict({"left": left, "right": right})
+
+    def forward(self, x: Tensor) -> Any:
+        """Anything that both take."""
+        return self.parts["left"](x) + self.parts["right"](x)
+
+
 def block() -> nn.Module:
     """Convolution, batch norm and ReLU, as networks are made of them."""
     return nn.Sequential(
@@ -58,6 +71,11 @@ LAYERS: dict[str, list[Case]] = {
         case(nn.AvgPool2d(2), normal(2, 5, 6, 3)),
         case(nn.AvgPool2d((3, 2), (2, 1), (1, 0)), normal(1, 5, 4, 2)),
     ],
+    "BCEWithLogitsLoss": [
+        case(nn.BCEWithLogitsLoss(), normal(3, 4), normal(3, 4, seed=1) > 0),
+        case(nn.BCEWithLogitsLoss(WEIGHT, "sum", 2.5), normal(3, 4), normal(3, 4, seed=1) > 0),
+        case(nn.BCEWithLogitsLoss(), np.zeros((2, 3)), np.full((2, 3), 1)),
+    ],
     "BatchNorm1d": [
         case(drawn(nn.BatchNorm1d(3)), normal(5, 3)),
         case(drawn(nn.BatchNorm1d(3, eps=0.1)), 3 * normal(2, 4, 3) + 5),
@@ -78,16 +96,26 @@ LAYERS: dict[str, list[Case]] = {
         case(nn.CrossEntropyLoss(), normal(3, 4), LABELS),
         case(nn.CrossEntropyLoss("sum", label_smoothing=0.1), normal(3, 4), LABELS),
         case(nn.CrossEntropyLoss("none"), normal(3, 4), LABELS),
+        case(nn.CrossEntropyLoss(weight=WEIGHT, ignore_index=2), normal(3, 4), LABELS),
+        case(nn.CrossEntropyLoss("sum", 0.1, weight=WEIGHT), normal(3, 4), LABELS),
     ],
     "Dropout": [
         case(nn.Dropout(0.3), normal(4, 5)),
         case(nn.Dropout(0.5).eval(), normal(2, 3)),
+    ],
+    "Dropout2d": [
+        case(nn.Dropout2d(0.4), normal(2, 3, 2, 4)),
+        case(nn.Dropout2d(0.5).eval(), normal(1, 2, 2, 3)),
     ],
     "Flatten": [
         case(nn.Flatten(), normal(2, 3, 4, 5)),
         case(nn.Flatten(2), normal(2, 3, 4, 5)),
     ],
     "Identity": [case(nn.Identity(), normal(2, 3)), case(nn.Identity(), normal(4))],
+    "L1Loss": [
+        case(nn.L1Loss(), apart(3, 4), apart(3, 4) + nonzero(3, 4)),
+        case(nn.L1Loss("none"), apart(5), apart(5) + nonzero(5)),
+    ],
     "LeakyReLU": [
         case(nn.LeakyReLU(), nonzero(3, 4)),
         case(nn.LeakyReLU(0.2), nonzero(2, 3, 4)),
@@ -111,12 +139,22 @@ LAYERS: dict[str, list[Case]] = {
         case(nn.MinPool2d((3, 2), (2, 1), (1, 0)), apart(1, 5, 4, 2)),
     ],
     "ModuleList": [case(Branches(drawn(nn.Linear(3, 2)), drawn(nn.Linear(3, 2), 1)), normal(4, 3))],
+    "ModuleDict": [case(Named(drawn(nn.Linear(3, 2)), drawn(nn.Linear(3, 2), 1)), normal(4, 3))],
+    "NLLLoss": [
+        case(nn.NLLLoss(), normal(3, 4), LABELS),
+        case(nn.NLLLoss(WEIGHT, 2, "sum"), normal(3, 4), LABELS),
+        case(nn.NLLLoss(WEIGHT), normal(2, 3, 4), np.stack([LABELS, LABELS[::-1]])),
+    ],
     "ReLU": [case(nn.ReLU(), nonzero(3, 4)), case(nn.ReLU(), nonzero(2, 3, 4))],
     "Sequential": [
         case(drawn(block()), normal(2, 5, 3, 2)),
         case(drawn(nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2))), normal(4, 3)),
     ],
     "Sigmoid": [case(nn.Sigmoid(), normal(3, 4)), case(nn.Sigmoid(), 5 * normal(2, 3, 4))],
+    "SmoothL1Loss": [
+        case(nn.SmoothL1Loss(), 3 * normal(3, 4), normal(3, 4, seed=1)),
+        case(nn.SmoothL1Loss("none", 0.5), normal(5), normal(5, seed=1)),
+    ],
     "Softmax": [case(nn.Softmax(), normal(3, 4)), case(nn.Softmax(1), normal(2, 5, 3))],
     "Tanh": [case(nn.Tanh(), normal(3, 4)), case(nn.Tanh(), normal(2, 3, 4))],
 }

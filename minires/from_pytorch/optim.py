@@ -1,0 +1,27 @@
+"""The names of torch.optim that minires writes another way. `table` has the format."""
+
+ROWS = """
+# Optimisers: each is a subclass of optim.Optimizer with an `update`; these stand in
+Adagrad Adadelta || optim.RMSprop(net.parameters(), lr=0.01)
+Adamax NAdam RAdam Adafactor Muon SparseAdam || optim.AdamW(net.parameters(), lr=0.001)
+ASGD Rprop || optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+LBFGS || optim.SGD(net.parameters(), lr=0.1, momentum=0.9) | a step takes no closure
+
+# The rest
+swa_utils swap_in_optimizer_params_and_state || {k: v.copy() for k, v in net.state_dict().items()} \
+| average such copies, and load_state_dict the mean
+"""
+
+LR_SCHEDULER_ROWS = """
+# Schedules: each is a function of the number of steps
+LinearLR | | optim.LinearWarmup(optimizer, 5)
+ConstantLR | | optim.LambdaLR(optimizer, lambda n: 1 / 3 if n < 5 else 1.0)
+MultiplicativeLR || optim.LambdaLR(optimizer, lambda n: 0.95**n)
+PolynomialLR | | optim.LambdaLR(optimizer, lambda n: 1 - min(n, 5) / 5)
+CosineAnnealingWarmRestarts \
+|| optim.LambdaLR(optimizer, lambda n: (1 + math.cos(math.pi * (n % 10) / 10)) / 2)
+CyclicLR || optim.LambdaLR(optimizer, lambda n: 1 - abs(n % 20 - 10) / 10)
+ChainedScheduler || optim.LambdaLR(optimizer, lambda n: 0.9**n * 0.1 ** (n // 30)) | the product
+Optimizer || optim.Optimizer
+EPOCH_DEPRECATION_WARNING || optim.StepLR(optimizer, step_size=30) | step takes no epoch
+"""
