@@ -23,7 +23,7 @@ SIMPLE = {
     **{"add": "Add", "subtract": "Sub", "multiply": "Mul", "divide": "Div", "power": "Pow"},
     **{"maximum": "Max", "minimum": "Min", "negative": "Neg", "absolute": "Abs", "sign": "Sign"},
     **{"exp": "Exp", "log": "Log", "sqrt": "Sqrt", "relu": "Relu", "sigmoid": "Sigmoid"},
-    **{"tanh": "Tanh", "where": "Where", "less": "Less", "less_equal": "LessOrEqual"},
+    **{"erf": "Erf", "tanh": "Tanh", "where": "Where", "less": "Less", "less_equal": "LessOrEqual"},
     **{"greater": "Greater", "greater_equal": "GreaterOrEqual", "equal": "Equal"},
     **{"not_equal": "Equal", "logical_and": "And", "logical_or": "Or", "logical_not": "Not"},
     **{"leaky_relu": "LeakyRelu", "clip": "Clip", "astype": "Identity", "move": "Identity"},
