@@ -52,16 +52,25 @@ NUMPY_IN_OPS_AND_NN = {
     "nn/convolution.py": {"empty", "float32"},  # new parameters
     "nn/linear.py": {"empty", "float32"},
     "nn/normalization.py": {"zeros", "ones", "float32", "int64"},
+    "nn/attention.py": {"empty", "float32", "tri", "zeros"},  # new parameters, masks on the host
+    "nn/embedding.py": {"empty", "float32"},
     "nn/module.py": {"dtype"},
+    "nn/sizes.py": {"integer"},  # sizes that are NumPy integers
+    "nn/functions/resizing.py": {  # coordinates, on the host
+        *("arange", "clip", "floor", "float32", "int64", "maximum", "minimum", "ndarray"),
+    },
     "nn/summary.py": {"zeros", "float32"},  # the input of zeros
     "nn/init.py": {"random", "ndarray", "minimum", "nextafter"},  # draws on the host
     "nn/hooks.py": {"zeros", "float32"},  # a number that nobody reads
     "nn/functional.py": {
-        "integer",  # sizes that are NumPy integers
         "float32",  # dropout's draws
         "dtype",
         "arange",  # class numbers, on the host
         "asarray",  # labels, on the host
+        "dtype",
+        "float16",  # computed in float32
+        "int64",  # numbers of rows
+        "tri",  # a causal mask, on the host
         "ndarray",
     },
 }
