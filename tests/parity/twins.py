@@ -430,7 +430,9 @@ LAYERS: dict[str, Callable[[Any], T.Module]] = {
     "Flatten": lambda m: T.Flatten(m.start_dim),
     "GELU": lambda m: T.GELU(m.approximate),
     "GroupNorm": lambda m: Images(
-        T.GroupNorm(m.num_groups, m.num_channels, m.eps, m.weight is not None)
+        T.GroupNorm(
+            m.num_groups, m.num_channels, m.eps, m.weight is not None, bias=m.bias is not None
+        )
     ),
     "Identity": lambda m: T.Identity(),
     "LayerNorm": lambda m: T.LayerNorm(

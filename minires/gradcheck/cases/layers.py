@@ -110,6 +110,7 @@ LAYERS: dict[str, list[Case]] = {
     "GroupNorm": [
         case(drawn(nn.GroupNorm(2, 4)), normal(2, 3, 2, 4)),
         case(drawn(nn.GroupNorm(1, 3, eps=0.1)), 3 * normal(2, 4, 3) + 5),
+        case(drawn(nn.GroupNorm(3, 6, bias=False)), normal(2, 2, 6)),
         case(nn.GroupNorm(2, 6, affine=False), normal(3, 6)),
     ],
     "Identity": [case(nn.Identity(), normal(2, 3)), case(nn.Identity(), normal(4))],

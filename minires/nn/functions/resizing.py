@@ -178,7 +178,12 @@ def _sizes(
 
 
 def _nearest(old: int, new: int, step: float) -> np.ndarray:
-    """Which old pixel each new one copies; PyTorch multiplies in float32, which decides ties."""
+    """Which old pixel each new one copies, as in PyTorch.
+
+    It multiplies in float32, which decides ties, but where each pixel is copied once or twice.
+    """
+    if new in (old, 2 * old):
+        return np.arange(new) // (new // old)
     places = np.floor(np.arange(new, dtype=np.float32) * np.float32(step))
     nearest: np.ndarray = np.minimum(places.astype(np.int64), old - 1)
     return nearest
