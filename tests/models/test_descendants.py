@@ -6,6 +6,7 @@ from helpers import normal
 
 import minires
 from minires import Tensor, models, nn, optim, viz
+from minires.gradcheck import gradcheck
 from minires.interop import export_onnx
 from minires.training import load, save
 
@@ -62,6 +63,20 @@ def test_blocks_of_a_convnext_begin_as_the_identity():
     np.testing.assert_array_equal(block(x).numpy(), x.numpy())
     rates = [m.p for m in models.convnext_tiny().modules() if isinstance(m, nn.StochasticDepth)]
     np.testing.assert_allclose(rates, np.linspace(0, 0.1, 18))
+
+
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (lambda: models.ConvNeXtBlock(3, layer_scale=0.7, stochastic_depth=0.4), (2, 5, 4, 3)),
+        (lambda: models.SEBasicBlock(3, 4, 2), (2, 5, 4, 3)),
+        (lambda: models.SEBottleneck(3, 4), (2, 3, 4, 3)),
+        (lambda: models.TransformerBlock(4, 2, dropout=0.2, causal=True), (2, 3, 4)),
+    ],
+)
+def test_gradients_of_the_blocks(make, shape):
+    minires.manual_seed(0)
+    assert gradcheck(make(), [normal(*shape)], mode="directional", order=2)
 
 
 def small():
