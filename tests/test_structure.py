@@ -71,7 +71,6 @@ NUMPY_IN_OPS_AND_NN = {
         "dtype",
         "arange",  # class numbers, on the host
         "asarray",  # labels, on the host
-        "dtype",
         "float16",  # computed in float32
         "int64",  # numbers of rows
         "tri",  # a causal mask, on the host
