@@ -84,12 +84,14 @@ _RULES: dict[str, Callable[[Recorded, list[Shape | None]], bool]] = {
         (
             *("add", "subtract", "multiply", "divide", "power", "maximum", "minimum", "where"),
             *("negative", "exp", "log", "sqrt", "absolute", "sign", "clip", "astype", "move"),
-            *("relu", "leaky_relu", "sigmoid", "tanh", "less", "less_equal", "greater"),
+            *("erf", "relu", "leaky_relu", "sigmoid", "tanh", "less", "less_equal", "greater"),
             *("greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not"),
         ),
         _number_by_number,
     ),
-    **dict.fromkeys(("conv2d", "scale_shift", "max_pool2d", "avg_pool2d"), _first_by_weights),
+    **dict.fromkeys(
+        ("conv2d", "conv2d_dx", "scale_shift", "max_pool2d", "avg_pool2d"), _first_by_weights
+    ),
     **dict.fromkeys(
         (
             *("softmax", "log_softmax", "argmax", "argmin"),

@@ -314,6 +314,7 @@ DEFINITIONS = {
     "conv2d_dx": along(reference.conv2d_dx),
     "cross_entropy": cross_entropy,
     "divide": elementwise(lambda a, b: a / b),
+    "erf": elementwise(math.erf),
     "exp": elementwise(math.exp),
     "flatten": flatten,
     "getitem": lambda x, key: take(x, key=key),

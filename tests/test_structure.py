@@ -49,20 +49,33 @@ FLOOR = {name: i for i, names in enumerate(FLOORS) for name in names}
 
 NUMPY_IN_OPS_AND_NN = {
     "ops/shape.py": {"asarray", "intp"},  # lists as keys become index arrays
+    "models/convnext.py": {"full", "float32"},  # a new parameter
+    "models/transformer.py": {  # positions, and drawing letters on the host
+        *("arange", "asarray", "exp", "float64", "ndarray"),
+    },
     "nn/convolution.py": {"empty", "float32"},  # new parameters
     "nn/linear.py": {"empty", "float32"},
     "nn/normalization.py": {"zeros", "ones", "float32", "int64"},
+    "nn/attention.py": {"empty", "float32", "tri", "zeros"},  # new parameters, masks on the host
+    "nn/embedding.py": {"empty", "float32"},
     "nn/module.py": {"dtype"},
+    "nn/sizes.py": {"integer"},  # sizes that are NumPy integers
+    "nn/functions/resizing.py": {  # coordinates, on the host
+        *("arange", "clip", "floor", "float32", "int64", "maximum", "minimum", "ndarray"),
+    },
     "nn/summary.py": {"zeros", "float32"},  # the input of zeros
     "nn/init.py": {"random", "ndarray", "minimum", "nextafter"},  # draws on the host
     "nn/hooks.py": {"zeros", "float32"},  # a number that nobody reads
     "nn/losses.py": {"arange", "asarray", "float32", "int64"},  # labels, on the host
     "nn/functional.py": {
-        "integer",  # sizes that are NumPy integers
         "float32",  # dropout's draws
         "dtype",
         "arange",  # places of what is padded with
         "pad",
+        "float16",  # computed in float32
+        "int64",  # numbers of rows
+        "tri",  # a causal mask, on the host
+        "asarray",  # numbers of rows
         "ndarray",
     },
 }

@@ -83,7 +83,7 @@ LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 1e-3, 0.9, 1e-4
 def network(task: Task) -> models.ResNet:
     """The network of a task, with running statistics and scales as if it had been trained."""
     minires.manual_seed(0)
-    built = models.create(task.model)
+    built: models.ResNet = models.create(task.model)
     rng = np.random.default_rng(1)
     for name, tensor in built.state_dict().items():
         if name.endswith("running_mean"):

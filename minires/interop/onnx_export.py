@@ -62,6 +62,11 @@ def export_onnx(
     MissingLibrary
         If the library onnx is not installed.
     """
+    if len(input_shape) != 3:
+        raise ValueError(
+            f"cannot export: the input is images (H, W, C), got {tuple(input_shape)}; a network of "
+            "whole numbers, as of characters, has no ONNX here"
+        )
     onnx = optional("onnx")
     helper, number = onnx.helper, onnx.TensorProto.FLOAT
     graph = (

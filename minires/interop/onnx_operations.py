@@ -23,7 +23,7 @@ SIMPLE = {
     **{"add": "Add", "subtract": "Sub", "multiply": "Mul", "divide": "Div", "power": "Pow"},
     **{"maximum": "Max", "minimum": "Min", "negative": "Neg", "absolute": "Abs", "sign": "Sign"},
     **{"exp": "Exp", "log": "Log", "sqrt": "Sqrt", "relu": "Relu", "sigmoid": "Sigmoid"},
-    **{"tanh": "Tanh", "where": "Where", "less": "Less", "less_equal": "LessOrEqual"},
+    **{"erf": "Erf", "tanh": "Tanh", "where": "Where", "less": "Less", "less_equal": "LessOrEqual"},
     **{"greater": "Greater", "greater_equal": "GreaterOrEqual", "equal": "Equal"},
     **{"not_equal": "Equal", "logical_and": "And", "logical_or": "Or", "logical_not": "Not"},
     **{"leaky_relu": "LeakyRelu", "clip": "Clip", "astype": "Identity", "move": "Identity"},
@@ -223,6 +223,30 @@ class Writer(Graph):
             kernel_shape=w.array.shape[:2],
             strides=g.stride,
             pads=(*g.padding, *g.padding),
+            dilations=g.dilation,
+            group=g.groups,
+        )
+
+    def _conv2d_dx(self, step: Recorded, inputs: list[Value], out: Value) -> None:
+        x, w = inputs
+        if w.array is None:
+            raise self.refusal(step, "has weights that are computed of the images")
+        g, size = step.constants["geometry"], step.constants["input_size"]
+        kernel = w.array.shape[:2]
+        extra = [  # rows and columns that no window of the convolution reaches
+            m - ((n - 1) * s - 2 * p + d * (k - 1) + 1)
+            for m, n, s, p, d, k in zip(
+                size, x.shape[1:3], g.stride, g.padding, g.dilation, kernel, strict=True
+            )
+        ]
+        weight = self.constant(w.array.transpose(3, 2, 0, 1), w.leaf, np.float32)
+        out.names["first"] = self.add(
+            "ConvTranspose",
+            [self.name(x, "first"), weight],
+            kernel_shape=kernel,
+            strides=g.stride,
+            pads=(*g.padding, *g.padding),
+            output_padding=extra,
             dilations=g.dilation,
             group=g.groups,
         )

@@ -14,7 +14,7 @@ from minires.backend import to_host
 from minires.files import FileError, atomic_write
 from minires.interop.libraries import optional
 from minires.interop.signatures import file_kind, refusal
-from minires.interop.state_dicts import torch_axes
+from minires.interop.state_dicts import axes_in
 from minires.nn import Module
 from minires.text import shown
 
@@ -127,9 +127,9 @@ def save_torch_compatible(
         If the library is not installed.
     """
     library = optional("safetensors.numpy")
-    arrays = {}
+    arrays, axes_of = {}, axes_in(model)
     for name, tensor in model.state_dict().items():
-        axes = np.argsort(torch_axes(name, tensor.ndim))
+        axes = np.argsort(axes_of(name, tensor.ndim))
         arrays[name] = np.require(to_host(tensor.data).transpose(axes), requirements="C")
     with atomic_write(path) as file:
         library.save_file(arrays, file.name, {"format": "pt", **(metadata or {})})

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from minires import models
 from minires.files import FileError
-from minires.nn import Module, init
+from minires.nn import Embedding, LayerNorm, Module, init
+from minires.nn.module import dotted
 from minires.text import shown
 
 T = TypeVar("T")
@@ -76,6 +77,7 @@ def find_state(content: Any, is_tensor: Callable[[Any], bool]) -> dict[str, Any]
 
 _WRAPPERS = ("module.", "_orig_mod.", "state_dict.")  # DataParallel's, torch.compile's
 _RESNET = ("conv1.weight", "bn1.weight", "layer1.0.conv1.weight", "layer1.0.bn1.weight")
+_CONVNEXT = ("features.0.0.weight", "classifier.2.weight")  # the first and the last
 _HEADS = {"classifier", "cls", "fc", "head", "last_linear", "linear", "logits", "output"}
 
 
@@ -153,9 +155,22 @@ def torch_axes(name: str, ndim: int) -> tuple[int, ...]:
 
     `array.transpose(axes)` brings PyTorch's into this library's order, without a copy.
     """
-    if name.rpartition(".")[2] == "weight" and ndim in (2, 4):
+    last = name.rpartition(".")[2]
+    if last in ("weight", "in_proj_weight") and ndim in (2, 4):
         return (2, 3, 1, 0) if ndim == 4 else (1, 0)
+    if last == "layer_scale" and ndim == 3:  # of ConvNeXt, (C, 1, 1)
+        return (1, 2, 0)
     return tuple(range(ndim))
+
+
+def axes_in(model: Module) -> Callable[[str, int], tuple[int, ...]]:
+    """`torch_axes` of a model's tensors; the tables of embeddings, say, are the same everywhere."""
+    same = {
+        dotted(name, "weight")
+        for name, module in model.named_modules()
+        if isinstance(module, Embedding | LayerNorm)
+    }
+    return lambda name, ndim: tuple(range(ndim)) if name in same else torch_axes(name, ndim)
 
 
 def read_in_our_layout(name: str, tensor: Stored) -> NDArray[Any]:
@@ -166,7 +181,7 @@ def read_in_our_layout(name: str, tensor: Stored) -> NDArray[Any]:
 # ---------------------------------------------------------------------- into a model
 
 
-def build(name: str, state: Mapping[str, Stored], head: bool = True) -> models.ResNet:
+def build(name: str, state: Mapping[str, Stored], head: bool = True) -> Any:
     """The network `name`, its classes, channels and shortcuts as in a state dict.
 
     Raises
@@ -177,11 +192,14 @@ def build(name: str, state: Mapping[str, Stored], head: bool = True) -> models.R
         If there is no network of that name.
     """
     content = f"{len(state)} tensors: {listed(state, 6)}"
-    state = with_usual_names(without_prefix(_RESNET, state))
-    first, last = state.get("conv1.weight"), state.get("fc.weight")
+    convnext = name.startswith("convnext")
+    stem, fc = _CONVNEXT if convnext else ("conv1.weight", "fc.weight")
+    state = without_prefix(_CONVNEXT if convnext else _RESNET, state)
+    state = state if convnext else with_usual_names(state)
+    first, last = state.get(stem), state.get(fc)
     if first is None or len(first.shape) != 4:
         raise FileError(
-            f"these are not the weights of {name}, which has conv1.weight; it holds {content}"
+            f"these are not the weights of {name}, which has {stem}; it holds {content}"
         )
     if last is None and head:
         raise FileError(_no_head(content))
@@ -229,7 +247,7 @@ def load_state(model: Module, state: Mapping[str, Stored], head: bool = True) ->
         own = {name: value for name, value in own.items() if not name.startswith("fc.")}
         parts = {name.partition(".")[0] for name in own}
         state = {k: v for k, v in state.items() if k in own or k.partition(".")[0] in parts}
-    problems = []
+    problems, axes_of = [], axes_in(model)
     missing = [name for name in own if name not in state]
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]
     unknown = [name for name in state if name not in own]
@@ -244,16 +262,15 @@ def load_state(model: Module, state: Mapping[str, Stored], head: bool = True) ->
             problems.append(f"{problem}: {listed(names, 12)}")
     for name in (name for name in own if name in state):
         given = state[name].shape
-        axes = torch_axes(name, len(given))
+        axes = axes_of(name, len(given))
         if tuple(given[axis] for axis in axes) != own[name].shape:
-            wanted = tuple(
-                own[name].shape[axis] for axis in np.argsort(torch_axes(name, own[name].ndim))
-            )
+            back = np.argsort(axes_of(name, own[name].ndim))
+            wanted = tuple(own[name].shape[axis] for axis in back)
             problems.append(f"{name} has shape {given}, wanted {wanted}")
     if problems:
         more = f"; and {len(problems) - 6} more" if len(problems) > 6 else ""
         raise FileError(f"its weights do not fit: {'; '.join(problems[:6])}{more}")
     for name, tensor in state.items():
-        values = read_in_our_layout(name, tensor)
+        values = tensor.read().transpose(axes_of(name, len(tensor.shape)))
         own[name].copy_(values)
         tensor.forget()

@@ -45,6 +45,7 @@ def load_torch(path: str | Path) -> dict[str, NDArray[Any]]:
     dict of str to array
         As `Module.load_state_dict` takes it: names without the prefixes of wrappers, a residual
         network's as torchvision has them; convolutions (KH, KW, C, O), linear weights (in, out).
+        Which matrices are tables of embeddings, names do not tell: `load_weights` asks the network.
         The arrays are read-only views of the file, which is mapped into memory.
 
     Raises

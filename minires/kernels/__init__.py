@@ -2,8 +2,8 @@
 
 Everything here takes and gives NumPy or CuPy arrays, channels last: images (N, H, W, C),
 convolution weights (KH, KW, C/groups, O). To read in this order: `reference`, the definitions as
-plain loops; `elementwise`, `reduction`, `pooling`, `batch_norm`; `convolution`, the largest part;
-and `machinery`, what they all stand on.
+plain loops; `elementwise`, `erf`, `reduction`, `pooling`, `batch_norm`; `convolution`, the largest
+part; and `machinery`, what they all stand on.
 """
 
 from minires.kernels.batch_norm import (
@@ -18,6 +18,7 @@ from minires.kernels.convolution.choose import Choice, explain, use_algorithm
 from minires.kernels.convolution.geometry import ConvGeometry
 from minires.kernels.convolution.passes import conv2d, conv2d_dw, conv2d_dx
 from minires.kernels.elementwise import add, relu, relu_gradient
+from minires.kernels.erf import erf
 from minires.kernels.machinery.matmul import matmul
 from minires.kernels.machinery.padding import placed
 from minires.kernels.machinery.threads import get_num_threads, set_num_threads
@@ -42,6 +43,7 @@ __all__ = [
     "conv2d_dw",
     "conv2d_dx",
     "deviation",
+    "erf",
     "explain",
     "get_num_threads",
     "gradient_sums",

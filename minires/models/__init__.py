@@ -1,8 +1,11 @@
-"""Residual networks and their plain twins, by name."""
+"""Residual networks, their plain twins and their descendants, by name."""
 
 from minires.models.blocks import BasicBlock, Bottleneck, PadShortcut, PreActBlock, PreActBottleneck
 from minires.models.catalogue import (
     MODELS,
+    char_transformer,
+    convnext_micro,
+    convnext_tiny,
     create,
     plain20,
     plain56,
@@ -20,25 +23,39 @@ from minires.models.catalogue import (
     resnet152,
     resnet1202,
     resnext50_32x4d,
+    se_resnet20,
+    se_resnet50,
     wide_resnet50_2,
 )
+from minires.models.convnext import ConvNeXt, ConvNeXtBlock
 from minires.models.resnet import ResNet
+from minires.models.squeeze_excitation import SEBasicBlock, SEBottleneck
 from minires.models.transfer import (
     FeatureExtractor,
     feature_extractor,
     freeze_backbone,
     replace_head,
 )
+from minires.models.transformer import CharTransformer, TransformerBlock
 
 __all__ = [
     "MODELS",
     "BasicBlock",
     "Bottleneck",
+    "CharTransformer",
+    "ConvNeXt",
+    "ConvNeXtBlock",
     "FeatureExtractor",
     "PadShortcut",
     "PreActBlock",
     "PreActBottleneck",
     "ResNet",
+    "SEBasicBlock",
+    "SEBottleneck",
+    "TransformerBlock",
+    "char_transformer",
+    "convnext_micro",
+    "convnext_tiny",
     "create",
     "feature_extractor",
     "freeze_backbone",
@@ -59,5 +76,7 @@ __all__ = [
     "resnet152",
     "resnet1202",
     "resnext50_32x4d",
+    "se_resnet20",
+    "se_resnet50",
     "wide_resnet50_2",
 ]

@@ -27,17 +27,24 @@ class FeatureExtractor(nn.Module):
         return y
 
 
+def _check(network: ResNet) -> None:
+    if not isinstance(network, ResNet):
+        raise TypeError(f"this is for networks of the class ResNet, not {type(network).__name__}")
+
+
 def feature_extractor(network: ResNet) -> FeatureExtractor:
     """A network without its classifier: the features that the classifier would see.
 
     It shares the network's weights. `y = extractor(images)` under `minires.no_grad()` turns a data
     set into vectors, on which a linear classifier trains in seconds.
     """
+    _check(network)
     return FeatureExtractor(network)
 
 
 def replace_head(network: ResNet, num_classes: int) -> ResNet:
     """Give the network a new, random classifier of `num_classes` classes, in place."""
+    _check(network)
     device = network.fc.weight.device
     network.fc = nn.Linear(network.fc.in_features, num_classes).to(device)
     if network.architecture:
@@ -51,6 +58,7 @@ def freeze_backbone(network: ResNet) -> ResNet:
     The batch norms before it keep to their running statistics in training too: what is frozen does
     not depend on the batch.
     """
+    _check(network)
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(name.startswith("fc."))
     network.frozen = True

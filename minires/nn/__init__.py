@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING
 
 from minires.from_pytorch import module_getattr
 from minires.nn import functional, init
-from minires.nn.activation import LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
+from minires.nn.activation import GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
+from minires.nn.attention import MultiheadAttention
 from minires.nn.container import ModuleDict, ModuleList, Sequential
-from minires.nn.convolution import Conv2d
+from minires.nn.convolution import Conv2d, ConvTranspose2d
+from minires.nn.embedding import Embedding
 from minires.nn.linear import Linear
 from minires.nn.loss import (
     BCEWithLogitsLoss,
@@ -17,15 +19,18 @@ from minires.nn.loss import (
     SmoothL1Loss,
 )
 from minires.nn.module import KeyMismatch, Module, Parameter
-from minires.nn.normalization import BatchNorm1d, BatchNorm2d
+from minires.nn.normalization import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from minires.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d, MinPool2d
-from minires.nn.structure import Add, Dropout, Dropout2d, Flatten, Identity
+from minires.nn.squeeze_excitation import SqueezeExcitation
+from minires.nn.structure import Add, Dropout, Dropout2d, Flatten, Identity, StochasticDepth
 from minires.nn.summary import Summary, summary
+from minires.nn.upsampling import Upsample
 
 if not TYPE_CHECKING:
     __getattr__ = module_getattr("nn", __name__)
 
 __all__ = [
+    "GELU",
     "AdaptiveAvgPool2d",
     "Add",
     "AvgPool2d",
@@ -33,13 +38,17 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "Conv2d",
+    "ConvTranspose2d",
     "CrossEntropyLoss",
     "Dropout",
     "Dropout2d",
+    "Embedding",
     "Flatten",
+    "GroupNorm",
     "Identity",
     "KeyMismatch",
     "L1Loss",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "MSELoss",
@@ -48,15 +57,20 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiheadAttention",
     "NLLLoss",
     "Parameter",
     "ReLU",
     "Sequential",
+    "SiLU",
     "Sigmoid",
     "SmoothL1Loss",
     "Softmax",
+    "SqueezeExcitation",
+    "StochasticDepth",
     "Summary",
     "Tanh",
+    "Upsample",
     "functional",
     "init",
     "summary",

@@ -62,3 +62,41 @@ class Softmax(Module):
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}"
+
+
+class GELU(Module):
+    """`x` times the probability that a normal variable is less than `x`.
+
+    Parameters
+    ----------
+    approximate : {"none", "tanh"}
+        Exactly, by the error function, or by a formula with tanh.
+
+    See Also
+    --------
+    minires.nn.functional.gelu : both formulas, and the paper.
+    """
+
+    def __init__(self, approximate: str = "none") -> None:
+        super().__init__()
+        if approximate not in ("none", "tanh"):
+            raise ValueError(f'GELU: approximate must be "none" or "tanh", got {approximate!r}')
+        self.approximate = approximate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape."""
+        return F.gelu(x, self.approximate)
+
+    def extra_repr(self) -> str:
+        return f"approximate={self.approximate!r}"
+
+
+class SiLU(Module):
+    """`x * sigmoid(x)`, also called swish; `inplace` as in `ReLU`."""
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape."""
+        return F.silu(x)

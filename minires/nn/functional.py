@@ -5,6 +5,7 @@ Images are (N, H, W, C); convolution weights (KH, KW, C / groups, O); linear wei
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,18 @@ import numpy as np  # for label checks, pooling matrices and dropout masks, all 
 
 from minires import kernels, ops, random, writes
 from minires.backend import device_of, to_device, xp_of
+from minires.dtypes import widened
 from minires.engine import raw
 from minires.from_pytorch import module_getattr
 from minires.kernels import ConvGeometry
 from minires.nn import losses
+from minires.nn.functions.normalization import group_norm as group_norm
+from minires.nn.functions.normalization import layer_norm as layer_norm
+from minires.nn.functions.resizing import conv_transpose2d as conv_transpose2d
+from minires.nn.functions.resizing import interpolate as interpolate
+from minires.nn.sizes import Size as Size
+from minires.nn.sizes import pair as pair
 from minires.tensors import Tensor
-
-Size = int | tuple[int, int]
 
 if not TYPE_CHECKING:
     __getattr__ = module_getattr("nn.functional", __name__)
@@ -30,20 +36,6 @@ mse_loss = losses.mse_loss
 nll_loss = losses.nll_loss
 one_hot = losses.one_hot
 smooth_l1_loss = losses.smooth_l1_loss
-
-
-def pair(value: Size, name: str = "value") -> tuple[int, int]:
-    """`3` and `(3, 3)` mean the same.
-
-    Raises
-    ------
-    TypeError
-        If it is neither an integer nor two of them.
-    """
-    both = value if isinstance(value, tuple | list) else (value, value)
-    if len(both) != 2 or not all(isinstance(v, int | np.integer) for v in both):
-        raise TypeError(f"{name} wants an integer or a pair of them, got {value!r}")
-    return int(both[0]), int(both[1])
 
 
 def conv2d(
@@ -212,6 +204,41 @@ def tanh(input: Tensor) -> Tensor:
     return ops.tanh(input)
 
 
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """`x` times the probability that a normal variable is less than `x`.
+
+    Parameters
+    ----------
+    input : Tensor
+        Any shape; float16 is computed in float32 and rounded at the end.
+    approximate : {"none", "tanh"}
+        ``x / 2 * (1 + erf(x / sqrt(2)))``, or the paper's approximation
+        ``x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x ** 3)))``.
+
+    References
+    ----------
+    D. Hendrycks and K. Gimpel, *Gaussian error linear units (GELUs)*, 2016, arXiv:1606.08415,
+    section 2.
+    """
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f'approximate must be "none" or "tanh", got {approximate!r}')
+    x: Tensor = widened(input)
+    if approximate == "none":
+        out = x * 0.5 * (1 + ops.erf(x * math.sqrt(0.5)))
+    else:
+        inner = math.sqrt(2 / math.pi) * (x + 0.044715 * (x * x * x))
+        out = x * 0.5 * (1 + ops.tanh(inner))
+    return out.astype(np.float16) if input.dtype == np.float16 else out
+
+
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """`x * sigmoid(x)`, also called swish; `inplace` as in `relu`.
+
+    S. Elfwing, E. Uchibe and K. Doya, *Sigmoid-weighted linear units*, 2017, arXiv:1702.03118.
+    """
+    return input * ops.sigmoid(input)
+
+
 def softmax(input: Tensor, dim: int = -1) -> Tensor:
     """Probabilities along `dim`: `exp(x) / sum(exp(x))`, computed so that it cannot overflow."""
     return ops.softmax(input, axis=dim)
@@ -270,6 +297,154 @@ def _dropped(input: Tensor, p: float, training: bool, shape: tuple[int, ...]) ->
     dtype = data.dtype if data.dtype.kind == "f" else np.dtype(np.float32)
     mask = kept.astype(dtype) * dtype.type(1 / (1 - p))
     return ops.multiply(input, to_device(mask, device_of(data)))
+
+
+def stochastic_depth(input: Tensor, p: float, mode: str = "row", training: bool = True) -> Tensor:
+    """A residual branch left out with probability `p`, in training only; kept, `1 / (1 - p)` times.
+
+    Parameters
+    ----------
+    input : (N, ...)
+        What a block is about to add to its shortcut.
+    p : float
+    mode : {"row", "batch"}
+        Whether each sample is drawn for by itself, or all together. Draws come from
+        `minires.random`, so a seed gives the same ones on every device.
+    training : bool
+        Without it the input comes back as it is.
+
+    Raises
+    ------
+    ValueError
+        If `p` is not in [0, 1], or the mode is unknown.
+
+    References
+    ----------
+    G. Huang, Y. Sun, Z. Liu, D. Sedra and K. Weinberger, *Deep networks with stochastic depth*,
+    ECCV 2016, arXiv:1603.09382, equation 2 (equation 5 scales in evaluation instead).
+    """
+    if not 0 <= p <= 1:
+        raise ValueError(f"stochastic_depth wants a probability p with 0 <= p <= 1, got {p}")
+    if mode not in ("row", "batch"):
+        raise ValueError(f'stochastic_depth: mode must be "row" or "batch", got {mode!r}')
+    if not training or p == 0:
+        return input
+    data = raw(input)
+    if not data.ndim:
+        raise ValueError("stochastic_depth wants (N, ...), got a single number")
+    shape = (data.shape[0] if mode == "row" else 1, *(1,) * (data.ndim - 1))
+    kept = random.generator().random(shape, np.float32) >= p
+    dtype = data.dtype if data.dtype.kind == "f" else np.dtype(np.float32)
+    scale = kept.astype(dtype) * dtype.type(1 / (1 - p) if p < 1 else 0)
+    return ops.multiply(input, to_device(scale, device_of(data)))
+
+
+def embedding(input: Any, weight: Tensor, padding_idx: int | None = None) -> Tensor:
+    """The rows of `weight` that integers name: (...) to (..., embedding_dim).
+
+    The same as a linear layer without a bias on one-hot vectors, without the zeros.
+
+    Parameters
+    ----------
+    input : integers (...)
+        From 0 to num_embeddings - 1; those on the host are checked.
+    weight : (num_embeddings, embedding_dim)
+    padding_idx : int, optional
+        A row that gets no gradient; negative ones count from the end.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range.
+    TypeError
+        If the input is not integers.
+    """
+    count = weight.shape[0]
+    array = raw(input)
+    array = array if hasattr(array, "dtype") else np.asarray(array)
+    if array.size and array.dtype.kind not in "iu":
+        raise TypeError(f"embedding wants integers from 0 to {count - 1}, got {array.dtype}")
+    if device_of(array) == "cpu":
+        if array.size and not 0 <= array.min() <= array.max() < count:
+            wrong = array[(array < 0) | (array >= count)].ravel()[0]
+            raise ValueError(f"embedding: {wrong} is not among the {count} rows 0 to {count - 1}")
+        array = to_device(array.astype(np.int64), device_of(raw(weight)))
+    rows: Tensor = weight[array]
+    if padding_idx is None:
+        return rows
+    if not -count <= padding_idx < count:
+        raise ValueError(f"embedding: padding_idx {padding_idx} is not among the {count} rows")
+    padding = (array == padding_idx % count)[..., None]
+    kept: Tensor = ops.where(padding, raw(rows), rows)
+    return kept
+
+
+def scaled_dot_product_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Any = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+) -> Tensor:
+    """Attention: ``softmax(query @ key.T / sqrt(E)) @ value``.
+
+    Parameters
+    ----------
+    query : (..., L, E)
+    key : (..., S, E)
+    value : (..., S, Ev)
+    attn_mask : (..., L, S), optional
+        Of truth values, which are true where a query may look; or numbers added to the scores.
+    dropout_p : float
+        Applied to the weights whenever it is not 0: it is the caller who knows about training.
+    is_causal : bool
+        Whether query i sees keys 0 to i only.
+    scale : float, optional
+        In place of ``1 / sqrt(E)``.
+
+    Returns
+    -------
+    Tensor (..., L, Ev)
+        NaN for a query that may look nowhere.
+
+    References
+    ----------
+    A. Vaswani et al., *Attention is all you need*, 2017, arXiv:1706.03762, equation 1.
+    """
+    weights = attention_weights(query, key, attn_mask, is_causal, scale)
+    return ops.matmul(dropout(weights, dropout_p), value)
+
+
+def attention_weights(
+    query: Tensor,
+    key: Tensor,
+    attn_mask: Any = None,
+    is_causal: bool = False,
+    scale: float | None = None,
+) -> Tensor:
+    """How much each query takes of each value: (..., L, E) and (..., S, E) to (..., L, S).
+
+    Each query's weights add up to 1. Arguments are those of `scaled_dot_product_attention`.
+    """
+    if query.shape[-1] != key.shape[-1]:
+        raise ValueError(
+            f"attention wants queries and keys of one length, got {tuple(query.shape)} and "
+            f"{tuple(key.shape)}"
+        )
+    factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    scores: Tensor = ops.matmul(query, key.swapaxes(-1, -2)) * factor
+    if is_causal:
+        if attn_mask is not None:
+            raise ValueError("attention wants a mask or is_causal, not both")
+        attn_mask = np.tri(query.shape[-2], key.shape[-2], dtype=bool)
+    if attn_mask is not None:
+        mask = attn_mask if hasattr(attn_mask, "dtype") else np.asarray(attn_mask)
+        mask = to_device(mask, scores.device) if isinstance(mask, np.ndarray) else mask
+        boolean = mask.dtype.kind == "b"
+        scores = ops.where(mask, scores, -math.inf) if boolean else scores + mask
+    return ops.softmax(scores, axis=-1)
 
 
 def max_pool2d(

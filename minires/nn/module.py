@@ -374,12 +374,12 @@ class Module:
         shown = markup.table(("part", "kind", "parameters"), rows, left=2)
         return head + shown + markup.folded("all layers", repr(self))
 
-    def summary(self, input_shape: tuple[int, ...]) -> Summary:
+    def summary(self, input_shape: tuple[int, ...], dtype: Any = None) -> Summary:
         """Output shapes, parameters and multiply-adds, layer by layer: see `minires.nn.summary`.
 
         `input_shape` is one sample's, (H, W, C) for an image.
         """
-        return summary(self, input_shape)
+        return summary(self, input_shape, dtype)
 
     def multiply_adds(self, output_shape: tuple[int, ...]) -> int:
         """How many multiplications with an addition make an output of this shape; 0 if not counted.

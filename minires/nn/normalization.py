@@ -1,4 +1,4 @@
-"""Batch normalisation layers (Ioffe and Szegedy 2015, arXiv:1502.03167)."""
+"""Normalisation layers: by the batch's statistics, or by each sample's own."""
 
 from __future__ import annotations
 
@@ -112,3 +112,114 @@ class BatchNorm1d(_BatchNorm):
 
     ranks = (2, 3)
     wanted = "(N, {0}) or (N, L, {0})"
+
+
+class LayerNorm(Module):
+    """Layer normalisation: each sample, and each place in it, over its last axes.
+
+    Parameters
+    ----------
+    normalized_shape : int or tuple of int
+        The axes that are normalised together; an integer, as of channels, means the last one.
+    eps : float
+        Added to the variance.
+    elementwise_affine : bool
+        Whether to scale by a learned weight and shift by a learned bias.
+    bias : bool
+        False learns a weight alone.
+
+    Attributes
+    ----------
+    weight, bias : Parameter of normalized_shape, or None
+
+    Raises
+    ------
+    ValueError
+        When called, if the last axes are others.
+
+    See Also
+    --------
+    minires.nn.functional.layer_norm : what is computed, and the paper.
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | tuple[int, ...],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        shape = (normalized_shape,) if isinstance(normalized_shape, int) else normalized_shape
+        self.normalized_shape, self.eps = tuple(shape), eps
+        self.elementwise_affine = elementwise_affine
+        affine = elementwise_affine
+        self.weight = Parameter(np.ones(self.normalized_shape, np.float32)) if affine else None
+        zeros = np.zeros(self.normalized_shape, np.float32)
+        self.bias = Parameter(zeros) if affine and bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., *normalized_shape)."""
+        return F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        affine = f"elementwise_affine={self.elementwise_affine}"
+        return f"{self.normalized_shape}, eps={self.eps}, {affine}, bias={self.bias is not None}"
+
+
+class GroupNorm(Module):
+    """Group normalisation: each sample's channels in groups, over all places.
+
+    Parameters
+    ----------
+    num_groups : int
+        A divisor of num_channels; 1 normalises whole samples, num_channels each channel by itself.
+    num_channels : int
+    eps : float
+        Added to the variance.
+    affine : bool
+        Whether to scale by a learned weight and shift by a learned bias.
+    bias : bool
+        False learns a weight alone.
+
+    Attributes
+    ----------
+    weight, bias : Parameter (num_channels,) or None
+
+    Raises
+    ------
+    ValueError
+        If the groups do not divide the channels; when called, if the channels are others.
+
+    See Also
+    --------
+    minires.nn.functional.group_norm : what is computed, and the paper.
+    """
+
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        if num_groups < 1 or num_channels % num_groups:
+            raise ValueError(
+                f"GroupNorm: {num_groups} groups do not divide {num_channels} channels"
+            )
+        self.num_groups, self.num_channels, self.eps = num_groups, num_channels, eps
+        self.affine = affine
+        self.weight = Parameter(np.ones(num_channels, np.float32)) if affine else None
+        self.bias = Parameter(np.zeros(num_channels, np.float32)) if affine and bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, ..., num_channels)."""
+        if x.shape[-1:] != (self.num_channels,):
+            raise ValueError(f"GroupNorm wants (N, ..., {self.num_channels}), got {tuple(x.shape)}")
+        return F.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        text = f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}"
+        return f"{text}, bias={self.bias is not None}"

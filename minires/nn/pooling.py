@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from minires.nn import functional as F
-from minires.nn.functional import Size, pair
 from minires.nn.module import Module
+from minires.nn.sizes import Size, pair
 from minires.tensors import Tensor
 
 

@@ -74,3 +74,35 @@ class Dropout2d(Dropout):
     def forward(self, x: Tensor) -> Tensor:
         """Images (N, H, W, C)."""
         return F.dropout2d(x, self.p, self.training)
+
+
+class StochasticDepth(Module):
+    """Leave out a residual branch with probability `p` in training, sample by sample.
+
+    What is kept is scaled by `1 / (1 - p)`, so that evaluation, which keeps all, needs no scaling.
+
+    Parameters
+    ----------
+    p : float
+    mode : {"row", "batch"}
+        Whether each sample is drawn for by itself, or all of a batch together.
+
+    See Also
+    --------
+    minires.nn.functional.stochastic_depth : where draws come from, and the paper.
+    """
+
+    def __init__(self, p: float, mode: str = "row") -> None:
+        super().__init__()
+        if not 0 <= p <= 1:
+            raise ValueError(f"StochasticDepth wants a probability p with 0 <= p <= 1, got {p}")
+        if mode not in ("row", "batch"):
+            raise ValueError(f'StochasticDepth: mode must be "row" or "batch", got {mode!r}')
+        self.p, self.mode = p, mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, ...), before it is added to the shortcut."""
+        return F.stochastic_depth(x, self.p, self.mode, self.training)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}, mode={self.mode}"

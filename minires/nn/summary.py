@@ -79,7 +79,7 @@ def _shape(shape: tuple[int, ...]) -> str:
     return "(" + ", ".join(["N", *map(str, shape[1:])]) + ")"
 
 
-def summary(model: _Network, input_shape: tuple[int, ...]) -> Summary:
+def summary(model: _Network, input_shape: tuple[int, ...], dtype: Any = None) -> Summary:
     """Run `model` once on zeros and count.
 
     Parameters
@@ -88,12 +88,16 @@ def summary(model: _Network, input_shape: tuple[int, ...]) -> Summary:
         Stays as it is: it runs in evaluation mode, so nothing is updated.
     input_shape : tuple of int
         Of one sample, (H, W, C) for images.
+    dtype : dtype, optional
+        Of the zeros: by default the first parameter's. A network that starts with an `Embedding`
+        wants "int64".
 
     Returns
     -------
     Summary
-        A row for each module without modules inside; multiply-adds are for one sample. A module
-        called twice has two rows, its parameters counted in the first.
+        A row for each module without modules inside, and for one with parameters of its own beside
+        those inside; multiply-adds are for one sample. A module called twice has two rows, its
+        parameters counted in the first.
     """
     names = {id(module): name for name, module in model.named_modules()}
     rows: list[Row] = []
@@ -102,6 +106,7 @@ def summary(model: _Network, input_shape: tuple[int, ...]) -> Summary:
     def record(module: Any, args: tuple[Any, ...], output: Any) -> None:
         own = [p for p in module.parameters() if id(p) not in counted]
         counted.update(map(id, own))
+        output = output[0] if isinstance(output, tuple) else output  # attention's weights follow
         shape = tuple(output.shape) if isinstance(output, Tensor) else ()
         rows.append(
             Row(
@@ -113,10 +118,13 @@ def summary(model: _Network, input_shape: tuple[int, ...]) -> Summary:
             )
         )
 
-    leaves = [m for m in model.modules() if m.in_summary and not list(m.children())]
+    leaves = [
+        m for m in model.modules() if m.in_summary and (m._parameters or not list(m.children()))
+    ]
     removers = [leaf.register_forward_hook(record) for leaf in leaves]
     first = next(iter(model.parameters()), None)
-    dtype = np.float32 if first is None else first.dtype
+    if dtype is None:
+        dtype = np.float32 if first is None else first.dtype
     device = "cpu" if first is None else first.device
     shape = (1, *input_shape)
     try:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from minires import kernels
 from minires.backend import Array, xp_of
 from minires.dtypes import as_floating, unpromoted
 from minires.engine import arithmetic_op, op
+from minires.kernels.machinery.half_precision import computed_in_float32
 
 
 @arithmetic_op
@@ -162,6 +164,18 @@ def sqrt(x: Array) -> Array:
 @sqrt.vjp
 def sqrt_vjp(g: Array, out: Array) -> tuple[Array]:
     return (g * 0.5 / out,)
+
+
+@op
+@computed_in_float32(on="cpu and gpu")
+def erf(x: Array) -> Array:
+    """The error function, 2 / sqrt(pi) times the integral of exp(-t * t) from 0 to `x`."""
+    return kernels.erf(as_floating(x))
+
+
+@erf.vjp
+def erf_vjp(g: Array, x: Array) -> tuple[Array]:
+    return (g * exp(-(x * x)) * (2 / math.sqrt(math.pi)),)
 
 
 @op

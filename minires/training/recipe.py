@@ -270,11 +270,12 @@ def build_model(recipe: Recipe, task: Task, checkpoint: Path | None = None) -> m
     random.manual_seed(recipe.seed)
     if recipe.weights is None:
         classes = len(task.metadata["classes"])
-        return models.create(recipe.model, classes, task.channels).to(recipe.device)
+        drawn: models.ResNet = models.create(recipe.model, classes, task.channels)
+        return drawn.to(recipe.device)
     saved = read_archive(checkpoint, "checkpoint") if checkpoint is not None else {}
     if saved.get("architecture"):
         try:
-            network = described(saved["architecture"], saved["model"])
+            network: models.ResNet = described(saved["architecture"], saved["model"])
         except Exception as error:  # whatever a wrong type leads to
             raise FileError(f"{checkpoint} does not fit this run: {error}") from error
     else:

@@ -125,6 +125,7 @@ def load(path: str | Path, model: Module | str | None = None, *, head: bool = Tr
                     "and pass it, load(path, model)"
                 )
             model = described(found.architecture, found.state)
+        assert isinstance(model, Module)
         model.load_state_dict(found.state)
     except FileError:
         raise
@@ -144,7 +145,7 @@ class _Content:
     state: dict[str, Any]
 
 
-def described(architecture: dict[str, Any], state: dict[str, Any]) -> models.ResNet:
+def described(architecture: dict[str, Any], state: dict[str, Any]) -> Any:
     """The network that a file describes, its weights unset: those of the file fit or are refused.
 
     Raises

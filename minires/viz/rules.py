@@ -33,6 +33,7 @@ RULES: dict[str, Rule] = {
         ("{1} · {0}<sup>{1} − 1</sup>", f"{{0}}<sup>{{1}}</sup> · {_LOG} {{0}}"),
     ),
     "exp": Rule(f"{_EXP}({{0}})", ("{out}",)),
+    "erf": Rule("erf({0})", (f"2 / √<i>π</i> · {_EXP}(−{{0}}<sup>2</sup>)",)),
     "log": Rule(f"{_LOG}({{0}})", ("1 / {0}",)),
     "sqrt": Rule("√{0}", ("1 / (2 · {out})",)),
     "absolute": Rule("|{0}|", ("sign({0})",)),
@@ -69,6 +70,13 @@ RULES: dict[str, Rule] = {
         whole=(
             "each entry of {g} times the kernel {1}, added where its window was",
             "each window of {0} times its entry of {g}, summed",
+        ),
+    ),
+    "conv2d_dx": Rule(
+        "{0} ∗<sup>T</sup> {1}",
+        whole=(
+            "the convolution of {g} with {1}",
+            "each window of {g} times its entry of {0}, summed",
         ),
     ),
     "batch_norm": Rule(

@@ -89,6 +89,7 @@ CASES = [
     Case("arithmetic.minimum", ops.minimum, [X, Y]),
     Case("arithmetic.where", lambda x, y: ops.where(raw(x) > 0, x, y), [X, Y]),
     Case("arithmetic.exp", ops.exp, [X], second=True),
+    Case("arithmetic.erf", ops.erf, [X], second=True),
     Case("arithmetic.log", ops.log, [positive(3, 4)], second=True),
     Case("arithmetic.sqrt", ops.sqrt, [positive(3, 4)], second=True),
     Case("arithmetic.absolute", ops.absolute, [X]),

@@ -13,26 +13,44 @@ from on_cupy.test_operations import assert_equal
 IMAGES = normal(2, 7, 6, 4)
 FEATURES = normal(3, 4)
 
+
+class CausalAttention(nn.MultiheadAttention):
+    """Of a sequence to itself, each position to those before it; the weights are left out."""
+
+    def forward(self, x):
+        return super().forward(x, x, x, is_causal=True)[0]
+
+
 LAYERS = {  # by class: how to make one, and what goes in
     "AdaptiveAvgPool2d": (lambda: nn.AdaptiveAvgPool2d((3, 2)), [IMAGES]),
     "Add": (nn.Add, [IMAGES, normal(2, 7, 6, 4, seed=1)]),
     "AvgPool2d": (lambda: nn.AvgPool2d((3, 2), padding=(1, 0)), [IMAGES]),
     "BatchNorm1d": (lambda: nn.BatchNorm1d(4), [FEATURES]),
     "BatchNorm2d": (lambda: nn.BatchNorm2d(4, momentum=0.3), [IMAGES]),
+    "ConvTranspose2d": (lambda: nn.ConvTranspose2d(4, 6, (3, 2), 2, 1, (1, 0), 2), [IMAGES]),
     "Conv2d": (lambda: nn.Conv2d(4, 6, (3, 2), stride=(2, 1), padding=1), [IMAGES]),
     "Dropout": (lambda: nn.Dropout(0.3), [IMAGES]),
+    "Embedding": (lambda: nn.Embedding(5, 4, padding_idx=0), [np.array([3, 0, 3])]),
     "Flatten": (nn.Flatten, [IMAGES]),
+    "GELU": (nn.GELU, [FEATURES]),
+    "GroupNorm": (lambda: nn.GroupNorm(2, 4), [IMAGES]),
     "Identity": (nn.Identity, [FEATURES]),
+    "LayerNorm": (lambda: nn.LayerNorm(4), [IMAGES]),
     "LeakyReLU": (nn.LeakyReLU, [FEATURES]),
     "Linear": (lambda: nn.Linear(4, 5), [FEATURES]),
     "MSELoss": (nn.MSELoss, [FEATURES, normal(3, 4, seed=1)]),
     "MaxPool2d": (lambda: nn.MaxPool2d((3, 2), padding=(1, 0)), [IMAGES]),
     "MinPool2d": (lambda: nn.MinPool2d((3, 2), padding=(1, 0)), [IMAGES]),
+    "MultiheadAttention": (lambda: CausalAttention(4, 2, 0.2), [normal(2, 7, 4)]),
     "ReLU": (nn.ReLU, [FEATURES]),
     "Sequential": (lambda: nn.Sequential(nn.Linear(4, 5), nn.Tanh()), [FEATURES]),
+    "SiLU": (nn.SiLU, [FEATURES]),
     "Sigmoid": (nn.Sigmoid, [FEATURES]),
     "Softmax": (nn.Softmax, [FEATURES]),
+    "SqueezeExcitation": (lambda: nn.SqueezeExcitation(4, 2), [IMAGES]),
+    "StochasticDepth": (lambda: nn.StochasticDepth(0.4), [IMAGES]),
     "Tanh": (nn.Tanh, [FEATURES]),
+    "Upsample": (lambda: nn.Upsample((5, 9), mode="bilinear"), [IMAGES]),
 }
 NO_TENSORS = {"Module", "ModuleList"}  # they compute nothing
 LABELS = {"CrossEntropyLoss"}  # below
@@ -43,10 +61,12 @@ def run(name: str, device: str) -> list[Tensor]:
     minires.manual_seed(1)
     make, arrays = LAYERS[name]
     layer = make().to(device, np.float64)
-    inputs = [Tensor(a.copy()).to(device).requires_grad_() for a in arrays]
+    inputs = [Tensor(a.copy()).to(device) for a in arrays]
+    for tensor in inputs:
+        tensor.requires_grad = tensor.dtype.kind == "f"
     out = layer(*inputs)
     out.backward(Tensor(cotangent(out.numpy())).to(device))
-    grads = [t.grad for t in [*inputs, *layer.parameters()]]
+    grads = [t.grad for t in [*(t for t in inputs if t.requires_grad), *layer.parameters()]]
     state = [layer.state_dict()[key].copy() for key in layer.state_dict()]
     return [out, *grads, *state, layer.eval()(*inputs)]
 

@@ -48,7 +48,9 @@ def holds(name, *args, layout=LAYOUTS[:1] * 4, **static):
     gradcheck(call, [lay(a) for lay, a in zip(layout, arrays, strict=False)])
 
 
-@pytest.mark.parametrize("name", ["absolute", "exp", "log", "sqrt", "tanh", "sigmoid", "relu"])
+@pytest.mark.parametrize(
+    "name", ["absolute", "exp", "erf", "log", "sqrt", "tanh", "sigmoid", "relu"]
+)
 @drawn
 @given(shape=shapes, layout=layouts)
 def test_elementwise(name, shape, layout):

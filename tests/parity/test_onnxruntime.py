@@ -14,7 +14,7 @@ from interop.test_onnx import run, unusual
 from parity.test_torch_resnets import Twin
 from parity.torch_networks import drawn_network
 
-from minires import models
+from minires import models, nn
 from minires.interop import export_onnx, load_onnx
 
 GRAPHS = cases()
@@ -27,7 +27,14 @@ def session(path, quiet=False):
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
-SMALL = (("resnet20", 32), ("resnet56", 32), ("plain20", 32), ("preact_resnet20", 32))
+SMALL = (
+    ("resnet20", 32),
+    ("resnet56", 32),
+    ("plain20", 32),
+    ("preact_resnet20", 32),
+    ("se_resnet20", 32),
+    ("convnext_micro", 32),
+)
 LARGE = (
     *((f"resnet{depth}", 64) for depth in (18, 34, 50, 101, 152)),
     *(("resnext50_32x4d", 64), ("wide_resnet50_2", 64), ("preact_resnet50", 64)),
@@ -52,6 +59,39 @@ def test_networks_give_the_same_logits(tmp_path, name, size, fold):
     if name in ("resnet20", "resnet18"):
         again = run(load_onnx(tmp_path / "x"), x)
         np.testing.assert_allclose(again, got, rtol=0, atol=1e-5 * scale)
+
+
+class Attending(nn.Module):
+    """A pixel looks at those before it."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.block = nn.Conv2d(3, 8, 3), models.TransformerBlock(8, 2, causal=True)
+
+    def forward(self, x):
+        return self.block(self.conv(x).reshape(x.shape[0], -1, 8))
+
+
+LAYERS = [
+    Attending,
+    lambda: nn.Sequential(nn.ConvTranspose2d(3, 6, 3, 2, 1, 1, groups=3), nn.SiLU(), nn.GELU()),
+    lambda: nn.Sequential(nn.ConvTranspose2d(3, 4, (2, 3), (3, 1), dilation=2), nn.GroupNorm(2, 4)),
+    lambda: nn.Sequential(nn.Upsample(scale_factor=(2, 1.5)), nn.LayerNorm(3), nn.GELU("tanh")),
+    lambda: nn.Upsample((7, 9), mode="bilinear"),
+    lambda: nn.Upsample((3, 11), mode="bilinear", align_corners=True),
+    lambda: nn.SqueezeExcitation(3, 2),
+]
+
+
+@pytest.mark.parametrize("make", LAYERS)
+def test_layers_after_resnets_give_the_same(tmp_path, make):
+    network = make().eval()
+    export_onnx(network, tmp_path / "x", (5, 6, 3))
+    for count in (1, 3):
+        x = normal(count, 5, 6, 3, dtype=np.float32)
+        (got,) = session(tmp_path / "x").run(["logits"], {"images": x.transpose(0, 3, 1, 2)})
+        got = got.transpose(0, 2, 3, 1) if got.ndim == 4 else got
+        np.testing.assert_allclose(got, run(network, x), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("start", range(0, 300, 60))

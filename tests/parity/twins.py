@@ -191,6 +191,7 @@ OPERATIONS: dict[str, Callable[..., torch.Tensor]] = {
     "conv2d_dx": conv2d_dx,
     "cross_entropy": cross_entropy,
     "divide": torch.divide,
+    "erf": torch.erf,
     "exp": torch.exp,
     "flatten": lambda x, *, start_axis=0: x.flatten(start_axis),
     "getitem": lambda x, key: take(x, key=key),
@@ -293,6 +294,88 @@ def convolution(m):
     )
 
 
+def transposed_convolution(m):
+    return Images(
+        T.ConvTranspose2d(
+            m.in_channels,
+            m.out_channels,
+            m.kernel_size,
+            m.stride,
+            m.padding,
+            m.output_padding,
+            m.groups,
+            m.bias is not None,
+            m.dilation,
+        )
+    )
+
+
+class Table(T.Module):
+    """An embedding whose weights are turned, as those of all other layers are."""
+
+    def __init__(self, m):
+        super().__init__()
+        self.weight = T.Parameter(torch.zeros(m.embedding_dim, m.num_embeddings))
+        self.padding_idx = m.padding_idx
+
+    def forward(self, numbers):
+        return TF.embedding(torch.from_numpy(numbers), self.weight.T, self.padding_idx)
+
+
+class SqueezeExcitation(T.Module):
+    def __init__(self, m):
+        super().__init__()
+        self.fc1 = T.Conv2d(m.fc1.in_channels, m.fc1.out_channels, 1)
+        self.fc2 = T.Conv2d(m.fc2.in_channels, m.fc2.out_channels, 1)
+
+    def forward(self, x):
+        return x * self.fc2(self.fc1(x.mean((2, 3), keepdim=True)).relu()).sigmoid()
+
+
+class Attention(T.Module):
+    """Masks are arrays; a causal one has to be written out; dropout's mask is this library's."""
+
+    def __init__(self, m):
+        super().__init__()
+        self.layer = T.MultiheadAttention(
+            m.embed_dim, m.num_heads, m.dropout, m.in_proj_bias is not None, batch_first=True
+        )
+        self.layer.register_forward_pre_hook(lambda *_: None)  # not the fast path
+
+    def parameters(self, recurse=True):
+        return self.layer.parameters(recurse)
+
+    def forward(self, q, k, v, attn_mask=None, key_padding_mask=None, is_causal=False, **options):
+        if is_causal:
+            attn_mask = ~np.tri(q.shape[1], k.shape[1], dtype=bool)
+        masks = (
+            mask if mask is None else torch.as_tensor(mask)
+            for mask in (key_padding_mask, attn_mask)
+        )
+        given = dict(zip(("key_padding_mask", "attn_mask"), masks, strict=True))
+        if self.layer.dropout and self.training:
+            n, heads = len(q), self.layer.num_heads
+            minires.manual_seed(0)
+            ones = Tensor(np.ones((n, heads, q.shape[1], k.shape[1])))
+            kept = nn.functional.dropout(ones, self.layer.dropout).numpy()
+            minires.manual_seed(0)
+            return self.dropped(q, k, v, torch.from_numpy(kept), given["attn_mask"])
+        return self.layer(q, k, v, **given, **options)[0]
+
+    def dropped(self, q, k, v, kept, mask):
+        """The layer step by step, with weights dropped by a mask."""
+        m = self.layer
+        weights = m.in_proj_weight.chunk(3)
+        biases = m.in_proj_bias.chunk(3)
+        q, k, v = (
+            TF.linear(x, w, b).unflatten(2, (m.num_heads, -1)).transpose(1, 2)
+            for x, w, b in zip((q, k, v), weights, biases, strict=True)
+        )
+        scores = (q @ k.transpose(2, 3) / q.shape[-1] ** 0.5).masked_fill(mask, -torch.inf)
+        out = (scores.softmax(-1) * kept.to(q.dtype)) @ v
+        return m.out_proj(out.transpose(1, 2).flatten(2))
+
+
 def norm(kind):
     def make(m):
         return Images(
@@ -359,9 +442,20 @@ LAYERS: dict[str, Callable[[Any], T.Module]] = {
     ),
     "Dropout": dropout,
     "Dropout2d": dropout,
+    "ConvTranspose2d": transposed_convolution,
+    "Embedding": Table,
     "Flatten": lambda m: T.Flatten(m.start_dim),
+    "GELU": lambda m: T.GELU(m.approximate),
+    "GroupNorm": lambda m: Images(
+        T.GroupNorm(
+            m.num_groups, m.num_channels, m.eps, m.weight is not None, bias=m.bias is not None
+        )
+    ),
     "Identity": lambda m: T.Identity(),
     "L1Loss": loss(T.L1Loss),
+    "LayerNorm": lambda m: T.LayerNorm(
+        m.normalized_shape, m.eps, m.weight is not None, m.bias is not None
+    ),
     "LeakyReLU": lambda m: T.LeakyReLU(m.negative_slope),
     "Linear": lambda m: T.Linear(m.in_features, m.out_features, bias=m.bias is not None),
     "MSELoss": loss(T.MSELoss),
@@ -369,12 +463,17 @@ LAYERS: dict[str, Callable[[Any], T.Module]] = {
     "MinPool2d": min_pool,
     "NLLLoss": loss(T.NLLLoss, weight=True, ignore_index=True),
     "Named": sum_of,  # a ModuleDict at work
+    "MultiheadAttention": Attention,
     "ReLU": lambda m: T.ReLU(),
     "Sequential": lambda m: T.Sequential(*(layer(child) for child in m)),
+    "SiLU": lambda m: T.SiLU(),
     "Sigmoid": lambda m: T.Sigmoid(),
     "SmoothL1Loss": loss(T.SmoothL1Loss, beta=True),
     "Softmax": lambda m: T.Softmax(m.dim),
+    "SqueezeExcitation": lambda m: Images(SqueezeExcitation(m)),
+    "StochasticDepth": dropout,
     "Tanh": lambda m: T.Tanh(),
+    "Upsample": lambda m: Images(T.Upsample(m.size, m.scale_factor, m.mode, m.align_corners)),
 }
 
 
@@ -385,8 +484,8 @@ def layer(module: nn.Module) -> T.Module:
 
 def to_torch(array: np.ndarray) -> torch.Tensor:
     """A weight in PyTorch's layout."""
-    array = array.transpose(3, 2, 0, 1) if array.ndim == 4 else array.T
-    return torch.tensor(array.copy())
+    axes = {2: (1, 0), 4: (3, 2, 0, 1)}.get(array.ndim, range(array.ndim))
+    return torch.tensor(array.transpose(*axes).copy())
 
 
 def copy_state(module: nn.Module, twin: T.Module) -> None:

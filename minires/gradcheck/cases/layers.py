@@ -92,6 +92,17 @@ LAYERS: dict[str, list[Case]] = {
         case(drawn(nn.Conv2d(4, 2, (1, 2), dilation=(1, 2), groups=2)), normal(1, 3, 5, 4)),
         case(drawn(nn.Conv2d(3, 2, 1, bias=False)), normal(2, 4, 1, 3)),
     ],
+    "ConvTranspose2d": [
+        case(drawn(nn.ConvTranspose2d(2, 3, 3, 2, 1, 1)), normal(2, 3, 2, 2)),
+        case(
+            drawn(nn.ConvTranspose2d(4, 2, (1, 2), (2, 3), output_padding=(1, 0), groups=2)),
+            normal(1, 2, 3, 4),
+        ),
+        case(
+            drawn(nn.ConvTranspose2d(1, 2, 2, output_padding=2, dilation=3, bias=False)),
+            normal(2, 1, 2, 1),
+        ),
+    ],
     "CrossEntropyLoss": [
         case(nn.CrossEntropyLoss(), normal(3, 4), LABELS),
         case(nn.CrossEntropyLoss("sum", label_smoothing=0.1), normal(3, 4), LABELS),
@@ -107,14 +118,35 @@ LAYERS: dict[str, list[Case]] = {
         case(nn.Dropout2d(0.4), normal(2, 3, 2, 4)),
         case(nn.Dropout2d(0.5).eval(), normal(1, 2, 2, 3)),
     ],
+    "Embedding": [
+        case(drawn(nn.Embedding(5, 3)), LABELS),
+        case(drawn(nn.Embedding(4, 2, padding_idx=-1)), np.array([[0, 2, 1], [1, 1, 0]])),
+    ],
     "Flatten": [
         case(nn.Flatten(), normal(2, 3, 4, 5)),
         case(nn.Flatten(2), normal(2, 3, 4, 5)),
+    ],
+    "GELU": [
+        case(nn.GELU(), normal(3, 4)),
+        case(nn.GELU(), 3 * normal(2, 3, 4)),
+        case(nn.GELU("tanh"), 3 * normal(3, 4)),
+    ],
+    "GroupNorm": [
+        case(drawn(nn.GroupNorm(2, 4)), normal(2, 3, 2, 4)),
+        case(drawn(nn.GroupNorm(1, 3, eps=0.1)), 3 * normal(2, 4, 3) + 5),
+        case(drawn(nn.GroupNorm(3, 6, bias=False)), normal(2, 2, 6)),
+        case(nn.GroupNorm(2, 6, affine=False), normal(3, 6)),
     ],
     "Identity": [case(nn.Identity(), normal(2, 3)), case(nn.Identity(), normal(4))],
     "L1Loss": [
         case(nn.L1Loss(), apart(3, 4), apart(3, 4) + nonzero(3, 4)),
         case(nn.L1Loss("none"), apart(5), apart(5) + nonzero(5)),
+    ],
+    "LayerNorm": [
+        case(drawn(nn.LayerNorm(4)), normal(2, 3, 4)),
+        case(drawn(nn.LayerNorm((2, 3, 4), eps=0.1)), 3 * normal(2, 2, 3, 4) + 5),
+        case(drawn(nn.LayerNorm(5, bias=False)), normal(3, 5)),
+        case(nn.LayerNorm(3, elementwise_affine=False), normal(2, 4, 3)),
     ],
     "LeakyReLU": [
         case(nn.LeakyReLU(), nonzero(3, 4)),
@@ -145,16 +177,53 @@ LAYERS: dict[str, list[Case]] = {
         case(nn.NLLLoss(WEIGHT, 2, "sum"), normal(3, 4), LABELS),
         case(nn.NLLLoss(WEIGHT), normal(2, 3, 4), np.stack([LABELS, LABELS[::-1]])),
     ],
+    "MultiheadAttention": [
+        case(
+            drawn(nn.MultiheadAttention(4, 2)),
+            normal(2, 3, 4),
+            normal(2, 2, 4),
+            normal(2, 2, 4, seed=1),
+        ),
+        case(
+            drawn(nn.MultiheadAttention(3, 1, dropout=0.3)),
+            *(normal(1, 4, 3, seed=seed) for seed in range(3)),
+            is_causal=True,
+            average_attn_weights=False,
+        ),
+        case(
+            drawn(nn.MultiheadAttention(4, 2, bias=False)),
+            *(normal(2, 3, 4, seed=seed) for seed in range(3)),
+            attn_mask=np.array([[False, True, False], [False, False, True], [False] * 3]),
+            key_padding_mask=np.array([[False] * 3, [False, False, True]]),
+        ),
+    ],
     "ReLU": [case(nn.ReLU(), nonzero(3, 4)), case(nn.ReLU(), nonzero(2, 3, 4))],
     "Sequential": [
         case(drawn(block()), normal(2, 5, 3, 2)),
         case(drawn(nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2))), normal(4, 3)),
     ],
+    "SiLU": [case(nn.SiLU(), normal(3, 4)), case(nn.SiLU(), 5 * normal(2, 3, 4))],
     "Sigmoid": [case(nn.Sigmoid(), normal(3, 4)), case(nn.Sigmoid(), 5 * normal(2, 3, 4))],
     "SmoothL1Loss": [
         case(nn.SmoothL1Loss(), 3 * normal(3, 4), normal(3, 4, seed=1)),
         case(nn.SmoothL1Loss("none", 0.5), normal(5), normal(5, seed=1)),
     ],
     "Softmax": [case(nn.Softmax(), normal(3, 4)), case(nn.Softmax(1), normal(2, 5, 3))],
+    "SqueezeExcitation": [
+        case(drawn(nn.SqueezeExcitation(4, 2)), normal(2, 3, 2, 4)),
+        case(drawn(nn.SqueezeExcitation(3, 5), 1), normal(1, 2, 2, 3)),
+    ],
+    "StochasticDepth": [
+        case(nn.StochasticDepth(0.4), normal(5, 2, 3)),
+        case(nn.StochasticDepth(0.2, "batch"), normal(3, 4)),
+        case(nn.StochasticDepth(0.5).eval(), normal(2, 3)),
+    ],
     "Tanh": [case(nn.Tanh(), normal(3, 4)), case(nn.Tanh(), normal(2, 3, 4))],
+    "Upsample": [
+        case(nn.Upsample(scale_factor=2), normal(2, 3, 2, 3)),
+        case(nn.Upsample((2, 5)), normal(1, 4, 3, 2)),
+        case(nn.Upsample((5, 4), mode="bilinear"), normal(2, 3, 5, 2)),
+        case(nn.Upsample(scale_factor=(1.7, 2.0), mode="bilinear"), normal(1, 3, 4, 2)),
+        case(nn.Upsample(7, mode="bilinear", align_corners=True), normal(1, 3, 4, 2)),
+    ],
 }

@@ -271,6 +271,7 @@ OPERATIONS: dict[str, list[Case]] = {
         case(ops.cross_entropy, normal(0, 4), target=np.eye(4)[:0]),
     ],
     "divide": binary(ops.divide, normal, nonzero),
+    "erf": [*unary(ops.erf), case(ops.erf, 3 * normal(2, 3, seed=2))],
     "exp": unary(ops.exp),
     "flatten": [
         case(ops.flatten, normal(2, 3, 4), start_axis=1),
