@@ -49,7 +49,7 @@ def test_every_operation_equals_numpys(gpu, case):
 
 
 def test_no_operation_is_left_out():
-    operations = {n for n, o in registry.items() if n.startswith("minires.") and o.rule}
+    operations = {n for n, o in registry.items() if n.startswith("minires.ops.") and o.rule}
     assert operations == {f"minires.ops.{case.operation}" for case in CASES}
 
 
