@@ -323,6 +323,12 @@ def order_ladder(draw):
     return ([[], [0], *([i - 1, i - 2][:: draw.choice(1, -1)] for i in range(2, 90))],)
 
 
+@order.hidden("3,000 nodes deep, with ways past")
+def order_deep(draw):
+    past = draw.integers(3000, below=1 << 30).tolist()
+    return ([[], [0], *([i - 1, past[i] % i] if i % 5 == 0 else [i - 1] for i in range(2, 3000))],)
+
+
 # ---------------------------------------------------------------------- 4 the backward pass
 
 
@@ -491,6 +497,12 @@ def backward_earlier(draw):
     earlier = [*[draw.signed(3), None][:: draw.choice(1, -1)], draw.signed(3)]
     values = [draw.signed(3) for _ in range(3)]
     return values, [["multiply", 0, 1], ["add", 3, 1]], draw.signed(3), earlier
+
+
+@backward.hidden("a factor of zeros, so that gradients are zeros")
+def backward_zeros(draw):
+    values = [np.zeros(3), draw.signed(3), draw.signed(3)]
+    return values, [["multiply", 0, 1], ["multiply", 3, 2]], draw.signed(3)
 
 
 @backward.hidden("large numbers")

@@ -120,6 +120,14 @@ def linear_backward_one(draw):
     return upstream_rows_weights(draw, draw.size(2, 4), 1, 1)
 
 
+@linear_backward.hidden("rows of zeros")
+def linear_backward_zeros(draw):
+    g, x, w = upstream_rows_weights(draw, 4, 3, 2)
+    for array, row in ((x, 0), (g, 1), (w, 2)):
+        array[row] = 0
+    return g, x, w
+
+
 @linear_backward.hidden("large numbers")
 def linear_backward_large(draw):
     return upstream_rows_weights(draw, 3, 2, 4, scale=LARGE)

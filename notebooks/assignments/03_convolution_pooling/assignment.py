@@ -13,7 +13,8 @@
 # image: a single image, row, column, channel or filter, a kernel that is larger than the image, a
 # stride larger than the kernel. The padding may be 0, 1 or more, also more than the kernel's size, and
 # there may be rows and columns at the lower and right edge that no window reaches, with padding and
-# without. Values may be negative, and go into the thousands. Each call stands alone. An entry may be
+# without. Values may be negative, go into the thousands, tie or nearly tie. Arrays that you are given lie
+# in C order in memory. Each call stands alone. An entry may be
 # off by a ten-thousandth of the largest in its array, so computing in float32 is fine.
 
 # %% given="imports"

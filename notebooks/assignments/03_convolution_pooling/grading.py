@@ -367,6 +367,12 @@ def pool_thousands(draw):
     return with_numbers(draw, replace(POOLS["2x2, stride 2"], scale=1000.0))
 
 
+@pooling("values that are nearly equal")
+def pool_nearly_equal(draw):
+    windows = squares(draw.size(2, 3), either(draw, 2, 3), 2)
+    return windows, 1 + draw.integers(*windows.shape, below=16) / 2**20
+
+
 def tied(draw, windows):
     """Few values, so that windows tie; in the first the upper right and the lower left, too."""
     x = draw.integers(*windows.shape, below=3) * 1.0

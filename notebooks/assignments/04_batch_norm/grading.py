@@ -453,7 +453,11 @@ def drive(student, batches, images, gamma, beta, options, passes, before, beside
     for step, batch in enumerate([*batches * passes, None]):
         if step == before:
             layer.training = False
+            if gamma is not None:  # others at first
+                layer.gamma, layer.beta = beta, gamma
             layer.forward(images)
+            if gamma is not None:
+                layer.gamma, layer.beta = gamma, beta
             evaluated = layer.forward(images)
             layer.training = True
         if batch is not None:

@@ -325,3 +325,6 @@ def fashion(draw):
     labels, test_labels = TRAIN.labels.astype(np.int64), TEST.labels.astype(np.int64)
     case = training(draw, images, labels, 10, test_images, test_labels, 0.78, 0.75)
     return *case[:3], 1, *case[4:]  # where all courses' networks begin, so that none is unlucky
+
+
+train.mutants_quickly(without=["Fashion-MNIST"], inputs=3)

@@ -410,6 +410,15 @@ def _(draw):
     return accuracy_inputs(draw, 1, 3, draw.size(3, 5), draw.size(1, 3))
 
 
+@accuracy.hidden("images that occur several times")
+def _(draw):
+    while True:
+        images, _, w, mean, var, size = accuracy_inputs(draw, draw.size(7, 9), 3, 4, 4)
+        found = labelled(draw, np.concatenate([images, images[::2]]), w, mean, var, size)
+        if found is not None:
+            return found
+
+
 @accuracy.hidden("all axes of one length")
 def _(draw):
     size = draw.size(6, 9)
@@ -526,6 +535,14 @@ def _(draw):
 def _(draw):
     g, jacobians = through_inputs(draw, draw.size(2, 4), 3, LARGE)
     return g * LARGE, jacobians
+
+
+@through.hidden("Jacobians whose entries cancel")
+def _(draw):
+    g, jacobians = through_inputs(draw, draw.size(2, 4), draw.size(2, 4))
+    for jacobian in jacobians:
+        jacobian[-1, -1] -= jacobian.sum()
+    return g, jacobians
 
 
 @through.hidden("Jacobians that are nearly 0")
