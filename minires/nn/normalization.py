@@ -159,7 +159,7 @@ class LayerNorm(Module):
         self.bias = Parameter(zeros) if affine and bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., *normalized_shape)."""
+        """(..., normalized_shape)."""
         return F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:

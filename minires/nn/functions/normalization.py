@@ -23,7 +23,7 @@ def layer_norm(
 
     Parameters
     ----------
-    input : (..., *normalized_shape)
+    input : (..., normalized_shape)
     normalized_shape : int or tuple of int
         The axes that are normalised together; an integer means the last one alone.
     weight, bias : normalized_shape, optional
