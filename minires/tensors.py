@@ -460,7 +460,7 @@ class Tensor(TorchMethods, Variable):
         """Two axes exchanged."""
         axes = list(range(self.ndim))
         axes[first], axes[second] = axes[second], axes[first]
-        return self.transpose(*axes)
+        return self.transpose(axes)
 
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         """The axes from `start_dim` to `end_dim` in one."""

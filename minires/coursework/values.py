@@ -14,6 +14,7 @@ from numpy import array, dtype, ndarray, sctypeDict
 from minires.coursework.wire import KINDS, REPLY_BYTES
 
 SCALARS = tuple({t for t in sctypeDict.values() if dtype(t).kind in KINDS})
+DEEPEST = 12  # lists in lists, of as many axes as an array may be asked to have and more
 MAX_ITEMS = 200_000
 MAX_STRING = 10_000
 MAX_BITS = 1024
@@ -96,7 +97,7 @@ def _plain(value: Any, room: Room, depth: int) -> Any:
         return value
     if kind is str:
         return value[:MAX_STRING].encode("utf-8", "backslashreplace").decode()
-    if (kind is list or kind is tuple) and depth < 5:
+    if (kind is list or kind is tuple) and depth < DEEPEST:
         return [_plain(v, room, depth + 1) for v in value]
     if kind is dict and depth < 5:
         own = [(k, v) for k, v in value.items() if type(k) is str]  # no look-up by others' ==

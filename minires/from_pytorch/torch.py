@@ -140,6 +140,7 @@ func vmap functional || minires.grad(loss, list(net.parameters())) | create_grap
 ones
 jit compiler fx export || minires.compile(net.eval(), x)
 profiler || minires.profile()
+onnx || from minires.interop import export_onnx | export_onnx(net, "net.onnx", (32, 32, 3))
 utils || data.DataLoader(data.fashion_mini(), 64)
 hub || models.resnet18()
 overrides library || minires.engine.op | operations and their rules

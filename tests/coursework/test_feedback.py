@@ -237,7 +237,7 @@ def told_of(result, question):
         }
         for wanted in (False, True)
     )
-    rare = {value for value in hidden - visible if len(value) > 5}
+    rare = {value for value in hidden - visible if len(value) > 7}
     assert rare
     return {value for value in rare for text in seen if re.search(rf"\b{value}\b", text)}
 

@@ -143,6 +143,7 @@ CASES = {
     "reshape": (lambda x: ops.reshape(x, shape=(2, -1)), x34),
     "scale_shift": (ops.scale_shift, normal(2, 3, 4), normal(4), normal(4, seed=1)),
     "scatter": (lambda x: ops.scatter(x, key=ROWS, shape=(3, 2)), normal(4, 2)),
+    "erf": (ops.erf, x34),
     "sigmoid": (ops.sigmoid, x34),
     "sign": (lambda x: ops.sign(x) * x, x34),
     "softmax": (ops.softmax, x34),

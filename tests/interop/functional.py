@@ -147,7 +147,7 @@ class Program(nn.Module):
         axes = [int(a) + 1 for a in self.rng.permutation(len(shape))]
         if self.integer(0, 3) == 0 and len(shape) == 3:
             axes = [[3, 1, 2], [2, 3, 1]][self.integer(0, 2)]
-        return lambda x, _: x.transpose(0, *axes), tuple(shape[a - 1] for a in axes)
+        return lambda x, _: x.transpose((0, *axes)), tuple(shape[a - 1] for a in axes)
 
     def reduced(self, shape, values):
         if not shape:

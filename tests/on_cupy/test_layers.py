@@ -29,12 +29,15 @@ LAYERS = {  # by class: how to make one, and what goes in
     "BatchNorm2d": (lambda: nn.BatchNorm2d(4, momentum=0.3), [IMAGES]),
     "ConvTranspose2d": (lambda: nn.ConvTranspose2d(4, 6, (3, 2), 2, 1, (1, 0), 2), [IMAGES]),
     "Conv2d": (lambda: nn.Conv2d(4, 6, (3, 2), stride=(2, 1), padding=1), [IMAGES]),
+    "BCEWithLogitsLoss": (nn.BCEWithLogitsLoss, [FEATURES, np.abs(normal(3, 4, seed=1)) % 1]),
     "Dropout": (lambda: nn.Dropout(0.3), [IMAGES]),
+    "Dropout2d": (lambda: nn.Dropout2d(0.3), [IMAGES]),
     "Embedding": (lambda: nn.Embedding(5, 4, padding_idx=0), [np.array([3, 0, 3])]),
     "Flatten": (nn.Flatten, [IMAGES]),
     "GELU": (nn.GELU, [FEATURES]),
     "GroupNorm": (lambda: nn.GroupNorm(2, 4), [IMAGES]),
     "Identity": (nn.Identity, [FEATURES]),
+    "L1Loss": (nn.L1Loss, [FEATURES, normal(3, 4, seed=1)]),
     "LayerNorm": (lambda: nn.LayerNorm(4), [IMAGES]),
     "LeakyReLU": (nn.LeakyReLU, [FEATURES]),
     "Linear": (lambda: nn.Linear(4, 5), [FEATURES]),
@@ -46,14 +49,15 @@ LAYERS = {  # by class: how to make one, and what goes in
     "Sequential": (lambda: nn.Sequential(nn.Linear(4, 5), nn.Tanh()), [FEATURES]),
     "SiLU": (nn.SiLU, [FEATURES]),
     "Sigmoid": (nn.Sigmoid, [FEATURES]),
+    "SmoothL1Loss": (nn.SmoothL1Loss, [FEATURES, normal(3, 4, seed=1)]),
     "Softmax": (nn.Softmax, [FEATURES]),
     "SqueezeExcitation": (lambda: nn.SqueezeExcitation(4, 2), [IMAGES]),
     "StochasticDepth": (lambda: nn.StochasticDepth(0.4), [IMAGES]),
     "Tanh": (nn.Tanh, [FEATURES]),
     "Upsample": (lambda: nn.Upsample((5, 9), mode="bilinear"), [IMAGES]),
 }
-NO_TENSORS = {"Module", "ModuleList"}  # they compute nothing
-LABELS = {"CrossEntropyLoss"}  # below
+NO_TENSORS = {"Module", "ModuleDict", "ModuleList"}  # they compute nothing
+LABELS = {"CrossEntropyLoss", "NLLLoss"}  # below
 
 
 def run(name: str, device: str) -> list[Tensor]:
@@ -85,11 +89,14 @@ def test_no_layer_is_left_out():
     assert classes == LAYERS.keys() | NO_TENSORS | LABELS | (classes & {"Parameter"})
 
 
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_cross_entropy_equals_numpys(gpu, smoothing):
+LOSSES = [nn.CrossEntropyLoss(), nn.CrossEntropyLoss(label_smoothing=0.1), nn.NLLLoss()]
+
+
+@pytest.mark.parametrize("of_labels", LOSSES, ids=repr)
+def test_losses_of_labels_equal_numpys(gpu, of_labels):
     def run(device):
         logits = Tensor(FEATURES.copy()).to(device).requires_grad_()
-        loss = nn.CrossEntropyLoss(label_smoothing=smoothing)(logits, np.array([3, 0, 1]))
+        loss = of_labels(logits, np.array([3, 0, 1]))
         loss.backward()
         return [loss, logits.grad]
 
