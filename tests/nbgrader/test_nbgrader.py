@@ -11,6 +11,10 @@ import pytest
 
 from minires.coursework.assignment import load_assignments
 from minires.coursework.build import build
+from minires.coursework.bundle import make_bundle
+from minires.coursework.cells import parse_notebook
+from minires.coursework.grade import grade_question
+from minires.coursework.sandbox import isolation_problem
 
 NAME = "04_batch_norm"
 CONFIG = """
@@ -94,12 +98,18 @@ def earned(course):
 
 
 def test_points(course):
+    """Cyd, with a known mistake, has what `minires grade` gives for the same notebook."""
+    bundle = make_bundle(load_assignments(name=NAME)[0], 0)
+    cells = parse_notebook((course / "submitted" / "cyd" / NAME / f"{NAME}.ipynb").read_text())
+    sandboxed = isolation_problem() is None
+    own = [
+        grade_question(question, bundle.given, cells, sandboxed=sandboxed).earned
+        for question in bundle.questions
+    ]
+    assert 14 < sum(own) < 20
     grades = earned(course)
-    assert {name: grades[name] for name in ("ada", "bob", "cyd")} == {
-        "ada": 20,
-        "bob": 0,
-        "cyd": 17,
-    }
+    assert (grades["ada"], grades["bob"]) == (20, 0)
+    assert grades["cyd"] == pytest.approx(sum(own), abs=1e-3)
 
 
 def test_what_the_documentation_claims(course):
