@@ -15,7 +15,9 @@ a `forked` process, `survivors` tells the rest, and `notes` what authors know of
 
 from minires.coursework.question import (
     Accuracy,
+    Case,
     Draws,
+    HiddenCase,
     Order,
     Question,
     ResNet8,
@@ -24,4 +26,15 @@ from minires.coursework.question import (
 )
 from minires.coursework.sandbox import Limits
 
-__all__ = ["Accuracy", "Draws", "Limits", "Order", "Question", "ResNet8", "Separate", "question"]
+__all__ = [
+    "Accuracy",
+    "Case",
+    "Draws",
+    "HiddenCase",
+    "Limits",
+    "Order",
+    "Question",
+    "ResNet8",
+    "Separate",
+    "question",
+]
