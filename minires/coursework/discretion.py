@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from minires.coursework.resnet8 import OUTLINE
-
 KNOWN = set(vars(builtins)) | {"AxisError", "LinAlgError", "function", "generator", "method"}
 KNOWN |= {"collections.deque", "decimal.Decimal", "fractions.Fraction", "types.SimpleNamespace"}
 KNOWN |= {"more than can be sent", "array on memory that is not NumPy's"}
@@ -34,8 +32,6 @@ def without_text(value: Any, deepest: int = 20) -> Any:
     """A value with the types of texts in the place of texts."""
     if isinstance(value, list) and deepest:
         return [without_text(one, deepest - 1) for one in value]
-    if isinstance(value, dict) and value.keys() == OUTLINE:  # a trained network, from the driver
-        return {key: without_text(one, deepest - 1) for key, one in value.items()}
     if isinstance(value, dict):
         return {"$type": _known(value["$type"], "your own") if "$type" in value else "dict"}
     return {"$type": type(value).__name__} if isinstance(value, str | list) else value

@@ -31,7 +31,8 @@ LOGITS, GRADIENTS = 1e-3, 1e-2
 FAILING = (
     "your network gets nowhere with images that are (images - mean) / deviation, in floating point"
 )
-OUTLINE = {"before", "after", "mean", "deviation", "logits", "other_logits", "gradients"}
+OUTLINE = ("before", "after", "mean", "deviation", "logits", "other_logits", "gradients")
+"""What the driver tells of a training, in this order."""
 
 Way = tuple[int, str]
 """A block's number, and "residual branch" or "shortcut"."""
@@ -110,8 +111,9 @@ def judged(
     factors: Array,
 ) -> Verdict:
     """What a trained network is worth: see `question.ResNet8`."""
-    if not isinstance(got, dict) or not got.keys() >= OUTLINE:
+    if not isinstance(got, list) or len(got) != len(OUTLINE):
         return Verdict(0.0, f"you returned {described(got)}, wanted are a mean and a deviation")
+    got = dict(zip(OUTLINE, got, strict=True))
     wanted = shapes(classes)
     for verdict in _unfit(got, wanted, images.shape[1:]):
         return verdict

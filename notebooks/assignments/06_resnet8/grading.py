@@ -247,15 +247,8 @@ def drive_train(student, images, labels, classes, seed, probe, g, factors):
     model.train(True)
     model.forward(array(probe))
     model.backward(array(g))
-    return {
-        "before": before,
-        "after": after,
-        "mean": mean,
-        "deviation": deviation,
-        "logits": logits,
-        "other_logits": other_logits,
-        "gradients": [array(owner.grad) for owner, name in parts() if name == "data"],
-    }
+    gradients = [array(owner.grad) for owner, name in parts() if name == "data"]
+    return [before, after, mean, deviation, logits, other_logits, gradients]
 
 
 ARRAYS = 47
