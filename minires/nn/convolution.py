@@ -13,7 +13,52 @@ from minires.nn.sizes import Size, pair
 from minires.tensors import Tensor
 
 
-class Conv2d(Module):
+class _Convolution(Module):
+    """What both directions have: channels, sizes and how they are shown."""
+
+    weight: Parameter
+    bias: Parameter | None
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size,
+        padding: Size,
+        dilation: Size,
+        groups: int,
+    ) -> None:
+        super().__init__()
+        kind, channels = type(self).__name__, (in_channels, out_channels)
+        if groups < 1 or min(channels) < 1 or any(n % groups for n in channels):
+            raise ValueError(
+                f"{kind} wants positive channels that groups divides, got "
+                f"in_channels={in_channels}, out_channels={out_channels}, groups={groups}"
+            )
+        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
+        self.kernel_size = pair(kernel_size, "kernel_size")
+        self.stride = pair(stride, "stride")
+        self.padding = pair(padding, "padding")
+        self.dilation = pair(dilation, "dilation")
+        walk = {"kernel_size": 1, "stride": 1, "padding": 0, "dilation": 1}
+        for name, least in walk.items():
+            if min(getattr(self, name)) < least:
+                raise ValueError(
+                    f"{kind} wants a {name} of at least {least}, got {getattr(self, name)}"
+                )
+
+    def extra_repr(self) -> str:
+        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}"
+        text += f", stride={self.stride}"
+        usual = {"padding": (0, 0), "dilation": (1, 1), "output_padding": (0, 0), "groups": 1}
+        for name, value in usual.items():
+            if getattr(self, name, value) != value:
+                text += f", {name}={getattr(self, name)}"
+        return text if self.bias is not None else text + ", bias=False"
+
+
+class Conv2d(_Convolution):
     """Convolution of images (N, H, W, in_channels) to (N, Ho, Wo, out_channels).
 
     Parameters
@@ -55,24 +100,7 @@ class Conv2d(Module):
         groups: int = 1,
         bias: bool = True,
     ) -> None:
-        super().__init__()
-        channels = (in_channels, out_channels)
-        if groups < 1 or min(channels) < 1 or any(n % groups for n in channels):
-            raise ValueError(
-                f"Conv2d wants positive channels that groups divides, got "
-                f"in_channels={in_channels}, out_channels={out_channels}, groups={groups}"
-            )
-        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
-        self.kernel_size = pair(kernel_size, "kernel_size")
-        self.stride = pair(stride, "stride")
-        self.padding = pair(padding, "padding")
-        self.dilation = pair(dilation, "dilation")
-        walk = {"kernel_size": 1, "stride": 1, "padding": 0, "dilation": 1}
-        for name, least in walk.items():
-            if min(getattr(self, name)) < least:
-                raise ValueError(
-                    f"Conv2d wants a {name} of at least {least}, got {getattr(self, name)}"
-                )
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups)
         shape = (*self.kernel_size, in_channels // groups, out_channels)
         self.weight = Parameter(np.empty(shape, np.float32))
         self.bias = Parameter(np.empty(out_channels, np.float32)) if bias else None
@@ -84,23 +112,12 @@ class Conv2d(Module):
             x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
         )
 
-    def extra_repr(self) -> str:
-        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}"
-        text += f", stride={self.stride}"
-        if self.padding != (0, 0):
-            text += f", padding={self.padding}"
-        if self.dilation != (1, 1):
-            text += f", dilation={self.dilation}"
-        if self.groups != 1:
-            text += f", groups={self.groups}"
-        return text if self.bias is not None else text + ", bias=False"
-
     def multiply_adds(self, output_shape: tuple[int, ...]) -> int:
         """Each output value takes KH * KW * in_channels / groups."""
         return math.prod(output_shape) * math.prod(self.weight.shape[:3])
 
 
-class ConvTranspose2d(Module):
+class ConvTranspose2d(_Convolution):
     """Transposed convolution: images (N, H, W, in_channels) to larger (N, Ho, Wo, out_channels).
 
     Parameters
@@ -144,23 +161,8 @@ class ConvTranspose2d(Module):
         bias: bool = True,
         dilation: Size = 1,
     ) -> None:
-        super().__init__()
-        channels = (in_channels, out_channels)
-        if groups < 1 or min(channels) < 1 or any(n % groups for n in channels):
-            raise ValueError(
-                f"ConvTranspose2d wants positive channels that groups divides, got "
-                f"in_channels={in_channels}, out_channels={out_channels}, groups={groups}"
-            )
-        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
-        self.kernel_size = pair(kernel_size, "kernel_size")
-        self.stride = pair(stride, "stride")
-        self.padding = pair(padding, "padding")
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups)
         self.output_padding = pair(output_padding, "output_padding")
-        self.dilation = pair(dilation, "dilation")
-        if min(self.kernel_size) < 1:
-            raise ValueError(
-                f"ConvTranspose2d wants a kernel_size of at least 1, got {kernel_size}"
-            )
         shape = (*self.kernel_size, out_channels // groups, in_channels)
         self.weight = Parameter(np.empty(shape, np.float32))
         self.bias = Parameter(np.empty(out_channels, np.float32)) if bias else None
@@ -178,15 +180,6 @@ class ConvTranspose2d(Module):
             self.groups,
             self.dilation,
         )
-
-    def extra_repr(self) -> str:
-        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}"
-        text += f", stride={self.stride}"
-        plain = {"padding": (0, 0), "dilation": (1, 1), "output_padding": (0, 0), "groups": 1}
-        for name, usual in plain.items():
-            if getattr(self, name) != usual:
-                text += f", {name}={getattr(self, name)}"
-        return text if self.bias is not None else text + ", bias=False"
 
     def multiply_adds(self, output_shape: tuple[int, ...]) -> int:
         """Each input value takes KH * KW * out_channels / groups; cut edges are counted too."""
