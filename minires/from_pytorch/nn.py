@@ -19,8 +19,6 @@ Softmin | nn.Softmin(1)(y) | F.softmax(-y, 1)
 LogSigmoid | nn.LogSigmoid()(y) | -(ops.logsumexp(minires.stack([-y, 0 * y]), axis=0))
 LogSoftmax | nn.LogSoftmax(1)(y) | F.log_softmax(y, 1)
 Softmax2d | nn.Softmax2d()(images) | F.softmax(images, -1) | channels are the last axis
-GELU | nn.GELU("tanh")(y) | y * (1.5957691216 * (y + 0.044715 * y ** 3)).sigmoid()
-SiLU | nn.SiLU()(y) | y * y.sigmoid()
 Mish | nn.Mish()(y) | y * (ops.logsumexp(minires.stack([y, 0 * y]), axis=0)).tanh()
 GLU | nn.GLU()(y) | y[:, :2] * y[:, 2:].sigmoid()
 PReLU | nn.PReLU()(y) | minires.where(y > 0, y, nn.Parameter([0.25]) * y) | kept as self.slope
@@ -55,7 +53,6 @@ CosineSimilarity | nn.CosineSimilarity()(x, y) \
 PairwiseDistance | nn.PairwiseDistance(eps=0)(x, y) | ((x - y) ** 2).sum(1).sqrt()
 
 # Normalisation: means and variances over the axes that are meant, channels last
-LayerNorm | nn.LayerNorm(4)(x) | (x - x.mean(1, True)) / (x.var(1, keepdims=True) + 1e-5).sqrt()
 RMSNorm | nn.RMSNorm(4, 1e-5)(x) | x / ((x * x).mean(1, keepdims=True) + 1e-5).sqrt()
 InstanceNorm2d | nn.InstanceNorm2d(3)(images) | (images - images.mean((1, 2), True)) \
 / (images.var((1, 2), keepdims=True) + 1e-5).sqrt()
@@ -63,8 +60,6 @@ InstanceNorm1d | nn.InstanceNorm1d(3)(sequences) | (sequences - sequences.mean(1
 / (sequences.var(1, keepdims=True) + 1e-5).sqrt()
 InstanceNorm3d || (volumes - volumes.mean((1, 2, 3), True)) \
 / (volumes.var((1, 2, 3), keepdims=True) + 1e-5).sqrt()
-GroupNorm | nn.GroupNorm(1, 3)(images) | (images - images.mean((1, 2, 3), True)) \
-/ (images.var((1, 2, 3), keepdims=True) + 1e-5).sqrt() | with one group
 BatchNorm3d || nn.BatchNorm2d(3)(volumes.reshape(1, 4, 64, 3)).reshape(volumes.shape)
 SyncBatchNorm || nn.BatchNorm2d(3) | there is one device
 LocalResponseNorm CrossMapLRN2d || nn.BatchNorm2d(3) | which took its place
@@ -72,8 +67,6 @@ LocalResponseNorm CrossMapLRN2d || nn.BatchNorm2d(3) | which took its place
 # Convolution and pooling: in two dimensions, which serve for one too
 Conv1d || nn.Conv2d(3, 5, (1, 3), padding=(0, 1))(sequences[:, None])[:, 0] | sequences (N, L, C)
 Conv3d ConvTranspose3d || sum(F.conv2d(volumes[:, k], filters) for k in range(3)) | a slice of depth
-ConvTranspose2d | nn.ConvTranspose2d(3, 1, 3)(images).shape[0] \
-| F.conv2d(ops.pad(images, width=((0, 0), (2, 2), (2, 2), (0, 0))), back).shape[0]
 ConvTranspose1d || nn.Conv2d(3, 5, (1, 3), padding=(0, 2))(sequences[:, None])[:, 0]
 AvgPool1d | nn.AvgPool1d(2)(sequences) | F.avg_pool2d(sequences[:, None], (1, 2))[:, 0]
 MaxPool1d | nn.MaxPool1d(2)(sequences) | F.max_pool2d(sequences[:, None], (1, 2))[:, 0]
@@ -86,9 +79,10 @@ LPPool2d LPPool1d LPPool3d | nn.LPPool2d(2, 2)(images ** 2) | (4 * F.avg_pool2d(
 2)).sqrt()
 FractionalMaxPool2d FractionalMaxPool3d || nn.MaxPool2d(2) | with windows of one size
 MaxUnpool2d MaxUnpool1d MaxUnpool3d || images[:, np.arange(16) // 2][:, :, np.arange(16) // 2]
-Upsample UpsamplingNearest2d | nn.Upsample(scale_factor=2)(images) \
-| images[:, np.arange(16) // 2][:, :, np.arange(16) // 2] | the nearest pixel
-UpsamplingBilinear2d || images[:, np.arange(16) // 2][:, :, np.arange(16) // 2] | the nearest pixel
+UpsamplingNearest2d | nn.UpsamplingNearest2d(scale_factor=2)(images) \
+| nn.Upsample(scale_factor=2)(images)
+UpsamplingBilinear2d | nn.UpsamplingBilinear2d(scale_factor=2)(images) \
+| nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)(images)
 PixelShuffle | nn.PixelShuffle(2)(many) | many.reshape(2, 8, 8, 3, 2, 2) \
 .transpose(0, 1, 4, 2, 5, 3).reshape(2, 16, 16, 3)
 PixelUnshuffle | nn.PixelUnshuffle(2)(images) | images.reshape(2, 4, 2, 4, 2, 3) \
@@ -122,13 +116,11 @@ Dropout1d Dropout3d FeatureAlphaDropout \
 || images * F.dropout(Tensor(np.ones((2, 1, 1, 3), "float32"))) | whole channels
 AlphaDropout || nn.Dropout(0.5)
 Bilinear || ((x @ tall[0]) * y).sum(1, keepdims=True)
-Embedding || nn.Parameter(np.zeros((10, 4), "float32"))[labels]
 EmbeddingBag || nn.Parameter(np.zeros((10, 4), "float32"))[n].mean(1)
 Unflatten | nn.Unflatten(1, (2, 2))(x) | x.reshape(3, 2, 2)
 RNN RNNCell RNNBase RNNCellBase || (nn.Linear(4, 5)(x) + nn.Linear(5, 5)(h)).tanh() | a step
 GRU GRUCell || (1 - z) * g + z * h | a step: the gate z is a sigmoid and g a tanh of linear layers
 LSTM LSTMCell || o * (f * c + i * g).tanh() | a step: gates i, f, o are sigmoids of linear layers
-MultiheadAttention || F.softmax(a @ a.swapaxes(1, 2) / 4 ** 0.5) @ a | for one head
 TransformerEncoderLayer TransformerEncoder TransformerDecoderLayer TransformerDecoder Transformer \
 || a + F.softmax(a @ a.swapaxes(1, 2) / 4 ** 0.5) @ a | attention as a residual block
 
