@@ -353,7 +353,7 @@ class Tensor(TorchMethods, Variable):
         ValueError
             If there is not exactly one.
         """
-        if self.size != 1:
+        if self.array.size != 1:
             raise ValueError(f"item wants a tensor of one element, this one has shape {self.shape}")
         return self.array.item()
 
@@ -376,7 +376,7 @@ class Tensor(TorchMethods, Variable):
         return int(self.item())
 
     def __bool__(self) -> bool:
-        if self.size != 1:
+        if self.array.size != 1:
             raise ValueError(
                 f"the truth of a tensor of shape {self.shape} is ambiguous: use .any() or .all() "
                 "on its .data"

@@ -53,11 +53,6 @@ def kept_axis(axis: int, ndim: int) -> int:
     return KEPT.index(axis % ndim) if ndim == 4 else axis % ndim
 
 
-def in_graphs_order(function: Callable[..., Tensor], x: Tensor, *rest: Any, **more: Any) -> Tensor:
-    """`function` of a Tensor in the graph's order; what it gives is kept as it should be."""
-    return kept(function(graphs(x), *rest, **more))
-
-
 def as_tensor(value: Value, like: Tensor) -> Tensor:
     """A value as a Tensor beside `like`: on its device, and kept as Tensors are."""
     if isinstance(value, Tensor):

@@ -17,25 +17,23 @@ from minires.dtypes import widened
 from minires.engine import raw
 from minires.from_pytorch import module_getattr
 from minires.kernels import ConvGeometry
-from minires.nn import losses
 from minires.nn.functions.normalization import group_norm as group_norm
 from minires.nn.functions.normalization import layer_norm as layer_norm
 from minires.nn.functions.resizing import conv_transpose2d as conv_transpose2d
 from minires.nn.functions.resizing import interpolate as interpolate
+from minires.nn.losses import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
+from minires.nn.losses import cross_entropy as cross_entropy
+from minires.nn.losses import l1_loss as l1_loss
+from minires.nn.losses import mse_loss as mse_loss
+from minires.nn.losses import nll_loss as nll_loss
+from minires.nn.losses import one_hot as one_hot
+from minires.nn.losses import smooth_l1_loss as smooth_l1_loss
 from minires.nn.sizes import Size as Size
 from minires.nn.sizes import pair as pair
 from minires.tensors import Tensor
 
 if not TYPE_CHECKING:
     __getattr__ = module_getattr("nn.functional", __name__)
-
-binary_cross_entropy_with_logits = losses.binary_cross_entropy_with_logits
-cross_entropy = losses.cross_entropy
-l1_loss = losses.l1_loss
-mse_loss = losses.mse_loss
-nll_loss = losses.nll_loss
-one_hot = losses.one_hot
-smooth_l1_loss = losses.smooth_l1_loss
 
 
 def conv2d(

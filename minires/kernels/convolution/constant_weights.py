@@ -36,9 +36,6 @@ PACKING = 120
 WORTH_SHARING = 1 << 23
 """Fewer multiplications than this take less time than waking a thread."""
 
-LOWERED = 1 << 18
-"""Numbers that are lowered at a time: 1 MiB of float32."""
-
 
 def choose_constant(x: Array, w: Array, out: Array, geometry: ConvGeometry) -> Choice:
     """The algorithm for a convolution with constant weights, and why."""
