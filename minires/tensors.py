@@ -322,6 +322,8 @@ class Tensor(TorchMethods, Variable):
         """
         if dtype is not None:
             return self.to(device).astype(dtype)
+        if device is None:
+            return self
         if not isinstance(device, str):
             return self.astype(device)
         kind, number = backend.parse_device(device)

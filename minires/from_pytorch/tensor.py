@@ -135,7 +135,7 @@ trace | m.trace() | m[np.arange(4), np.arange(4)].sum()
 tril | m.tril() | m * np.tri(4, dtype="float32")
 triu | m.triu() | m * np.tri(4, dtype="float32").T
 nonzero argwhere nonzero_static | mask.nonzero() | np.argwhere(mask)
-scatter_add index_add index_put scatter | v.scatter_add(0, labels, w[:3]) \
+scatter_add index_add index_put | v.scatter_add(0, labels, w[:3]) \
 | v + ops.scatter(w[:3], key=labels, shape=v.shape)
 scatter_reduce index_reduce || ops.scatter(w[:3], key=labels, shape=v.shape) | sums; others by where
 index_fill | x.index_fill(1, labels, 0.0) | minires.where(np.isin(np.arange(4), labels), 0.0, x)
@@ -143,7 +143,7 @@ index_copy || minires.where(np.arange(4) == 2, x[:, :1], x)
 select_scatter slice_scatter | x.select_scatter(v, 0, 1) | minires.concatenate([x[:1], v[None], \
 x[2:]])
 diagonal_scatter || minires.where(np.eye(4, dtype=bool), v, m)
-as_strided_scatter slice_inverse || minires.where(mask, y, x)
+as_strided_scatter slice_inverse scatter || minires.where(mask, y, x)
 put || ops.scatter(w[:3], key=labels, shape=v.shape)
 sort msort | x.sort(1).values | x[np.arange(3)[:, None], np.argsort(x, 1)]
 argsort | x.argsort(1) | np.argsort(x, 1)

@@ -134,7 +134,8 @@ legacy_contiguous_format jagged || images | channels are last always
 # Gradients and modes
 autograd || minires.grad(loss, list(net.parameters()))
 inference_mode || minires.no_grad()
-set_grad_enabled is_grad_enabled is_inference_mode_enabled is_inference || minires.enable_grad()
+set_grad_enabled || minires.no_grad() | or enable_grad()
+is_grad_enabled is_inference_mode_enabled is_inference || minires.engine.is_grad_enabled()
 set_anomaly_enabled is_anomaly_enabled is_anomaly_check_nan_enabled || minires.detect_nonfinite()
 func vmap functional || minires.grad(loss, list(net.parameters())) | create_graph=True for higher \
 ones

@@ -193,6 +193,8 @@ def _added(mask: Any, like: Tensor) -> Tensor:
     """Numbers to add to scores: minus infinity where a mask of truth values is true."""
     given = mask if isinstance(mask, Tensor) else Tensor(mask)
     given = given.to(like.device)
+    if given.dtype.kind not in "bf":
+        raise TypeError(f"a mask holds truth values or floating numbers, not {given.dtype}")
     if given.dtype.kind != "b":
         return given.astype(like.dtype) if given.dtype != like.dtype else given
     zeros = Tensor(np.zeros(given.shape, like.dtype)).to(like.device)

@@ -440,6 +440,8 @@ def attention_weights(
     if attn_mask is not None:
         mask = attn_mask if hasattr(attn_mask, "dtype") else np.asarray(attn_mask)
         mask = to_device(mask, scores.device) if isinstance(mask, np.ndarray) else mask
+        if mask.dtype.kind not in "bf":
+            raise TypeError(f"a mask holds truth values or floating numbers, not {mask.dtype}")
         boolean = mask.dtype.kind == "b"
         scores = ops.where(mask, scores, -math.inf) if boolean else scores + mask
     return ops.softmax(scores, axis=-1)

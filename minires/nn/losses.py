@@ -8,7 +8,7 @@ import numpy as np  # for labels, which are looked at on the host
 
 from minires import ops
 from minires.backend import Array, device_of, to_device, xp_of
-from minires.engine import raw
+from minires.engine import is_grad_enabled, raw
 from minires.tensors import Tensor
 
 
@@ -295,6 +295,9 @@ def _constant(values: Any, like: Tensor) -> Array:
 
 
 def _as_array(values: Any) -> Array:
+    """Targets or weights, which are constants: nothing would tell that their gradient is lost."""
+    if isinstance(values, Tensor) and values.requires_grad and is_grad_enabled():
+        raise ValueError("no gradient goes to targets and weights of this loss: detach() them")
     array = raw(values)
     return array if hasattr(array, "dtype") else np.asarray(array)
 

@@ -59,3 +59,9 @@ def test_another_librarys_tensor_is_converted_where_it_is_meant_and_refused_wher
     assert Tensor(Foreign()).tolist() == [1.0, 2.0]
     with pytest.raises(TypeError, match=r"Foreign among the operands: make it a minires\.Tensor"):
         ops.add(Tensor([1.0, 2.0]), Foreign())
+
+
+def test_to_nowhere_in_particular_is_the_tensor_itself():
+    x = Tensor([1.0], requires_grad=True)
+    assert x.to(None) is x
+    assert x.to(None, np.float64).dtype == np.float64

@@ -166,3 +166,14 @@ def test_numbers_that_are_none():
         nn.Embedding(3, 2)(ONES)
     with pytest.raises(TypeError, match="layer_norm wants floating-point numbers, got int64"):
         nn.LayerNorm(2)(Tensor(np.zeros((3, 2), np.int64)))
+
+
+@pytest.mark.parametrize("name", ["attn_mask", "key_padding_mask"])
+def test_a_mask_of_whole_numbers_is_refused(name):
+    """They would be added to the scores, and mask nothing."""
+    attention, x = nn.MultiheadAttention(4, 2), Tensor(np.ones((1, 3, 4), np.float32))
+    mask = np.triu(np.ones((3, 3), int), 1) if name == "attn_mask" else np.array([[0, 0, 1]])
+    with pytest.raises(TypeError, match="truth values or floating numbers, not int64"):
+        attention(x, x, x, **{name: mask})
+    with pytest.raises(TypeError, match="truth values or floating numbers, not int64"):
+        nn.functional.scaled_dot_product_attention(x, x, x, np.eye(3, dtype=int))

@@ -129,3 +129,21 @@ def test_mean_squared_error_stretches_nothing():
     with pytest.raises(ValueError, match=r"target of shape \(3,\), got \(2,\)"):
         F.mse_loss(Tensor([1.0, 2.0, 3.0]), [1, 2])
     assert F.mse_loss(Tensor([1.0, 2.0]), [3, 2]).item() == 2
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda x, t: F.cross_entropy(x, F.softmax(t)),
+        lambda x, t: F.cross_entropy(x, np.array([0, 1]), weight=t[0].exp()),
+        lambda x, t: F.binary_cross_entropy_with_logits(x, t.sigmoid()),
+        lambda x, t: F.binary_cross_entropy_with_logits(x, np.ones((2, 3)), pos_weight=t.exp()),
+    ],
+)
+def test_a_gradient_that_would_be_lost_is_an_error(rng, loss):
+    x, t = (Tensor(rng.normal(size=(2, 3)), requires_grad=True) for _ in range(2))
+    with pytest.raises(ValueError, match="no gradient goes to targets and weights of this loss"):
+        loss(x, t)
+    with minires.no_grad():
+        assert loss(x, t).size == 1
+    assert loss(x, t.detach()).size == 1
