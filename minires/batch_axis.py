@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from minires.backend import Array
+from minires.model_recording import Leaf, Recorded, Recording, Ref
 from minires.ops.reduction import normalize_axes
-from minires.recording import Leaf, Recorded, Recording, Ref
 from minires.structures import leaves
 
 Shape = tuple[int, ...]

@@ -56,8 +56,7 @@ def _in_place(operation: Op) -> Operator:
         if is_grad_enabled():
             raise ValueError(
                 "a leaf that requires a gradient is not changed in place while operations are "
-                f"recorded: write x = x {_SYMBOLS[operation.name]} y for a new tensor, or update a "
-                "parameter under no_grad"
+                f"recorded: x = x {_SYMBOLS[operation.name]} y is a new one; or update under no_grad"
             )
         return self.copy_(operation(self.array, raw(other)))
 
@@ -322,10 +321,8 @@ class Tensor(TorchMethods, Variable):
         """
         if dtype is not None:
             return self.to(device).astype(dtype)
-        if device is None:
-            return self
         if not isinstance(device, str):
-            return self.astype(device)
+            return self if device is None else self.astype(device)
         kind, number = backend.parse_device(device)
         if self.device == (kind if kind == "cpu" else f"cuda:{number}"):
             return self

@@ -32,7 +32,7 @@ FLOORS = [
     {"gradcheck", "creation"},
     {"nn", "optim"},
     {"models", "data", "reachable"},
-    {"recording"},
+    {"model_recording"},
     {"batch_axis"},
     {"compile"},
     {"interop"},

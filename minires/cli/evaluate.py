@@ -103,7 +103,15 @@ def eval_command(
     result = measure(network, dataset, transform, batch_size, compile)
     print(f"{weights} on the test images of {name}:")
     print(f"  accuracy  {result.accuracy:.2%} ({result.correct:,} of {result.count:,})")
-    print(f"  loss      {result.loss:.4f}")
+    if _ends_in_sigmoid(network):
+        print("  loss      no cross-entropy: each class has a probability of its own (a sigmoid)")
+    else:
+        print(f"  loss      {result.loss:.4f}")
+
+
+def _ends_in_sigmoid(network: Any) -> bool:
+    """Whether it gives probabilities already, of each class by itself, and not logits."""
+    return bool(getattr(network, "ends_in_sigmoid", False))
 
 
 def _check_classes(network: Any, known: Metadata, found: Sequence[str], name: str) -> None:
@@ -175,7 +183,7 @@ def predict_command(
             logits = predictor(Tensor(prepare(pixels)).to(device))
             if logits.shape[-1] == 1:
                 raise ValueError(f"{weights} gives one number for an image, not one for each class")
-            known_already = getattr(network, "ends_in_sigmoid", False)
+            known_already = _ends_in_sigmoid(network)
             probabilities = (logits if known_already else F.softmax(logits)).numpy()[0]
         if not np.isfinite(probabilities).all():
             raise NonFiniteError(f"{path}: {_NOT_FINITE}")

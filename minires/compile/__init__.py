@@ -2,7 +2,7 @@
 
 To read in this order:
 
-- `minires.recording`: the operations that a model runs on an example, as a list;
+- `minires.model_recording`: the operations that a model runs on an example, as a list;
 - `steps`: that list with everything computed that does not depend on the input;
 - `rewrites`: batch norm folded into weights, bias, residual and ReLU joined to a convolution;
 - `memory`: values that are never needed at the same time share a buffer;
@@ -15,6 +15,6 @@ are in the cache, is in `kernels.convolution.constant_weights` and `kernels.mach
 """
 
 from minires.compile.plan import Plan, StaleError, compile
-from minires.recording import RecordingError
+from minires.model_recording import RecordingError
 
 __all__ = ["Plan", "RecordingError", "StaleError", "compile"]

@@ -11,7 +11,7 @@ import numpy as np
 from minires.backend import Array
 from minires.compile.steps import Program
 from minires.kernels.machinery.workspace import empty
-from minires.recording import Ref
+from minires.model_recording import Ref
 
 VIEWS = {"reshape", "transpose", "take", "broadcast_to"}
 """Operations whose result shows its argument's memory, or may."""

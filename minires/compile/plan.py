@@ -11,7 +11,7 @@ from typing import Any
 from minires import writes
 from minires.compile.variant import Variant
 from minires.engine import raw
-from minires.recording import RecordingError
+from minires.model_recording import RecordingError
 from minires.scalars import as_array
 
 MOST_SHAPES = 8

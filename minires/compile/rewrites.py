@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from minires.compile.steps import Program, Step, is_vector
-from minires.recording import Ref
+from minires.model_recording import Ref
 
 Uses = Counter[Ref]
 Rule = Callable[[Program, Ref, Step, Uses], bool]

@@ -10,7 +10,7 @@ from typing import Any
 
 from minires.backend import Array
 from minires.engine import Op, make_tensor, no_grad, raw
-from minires.recording import Leaf, Recording, Ref
+from minires.model_recording import Leaf, Recording, Ref
 from minires.structures import leaves, mapped
 
 

@@ -18,7 +18,7 @@ from minires.engine import make_tensor
 from minires.kernels.machinery.blocks import ranges
 from minires.kernels.machinery.threads import one_blas_thread, parallel
 from minires.markup import aligned
-from minires.recording import Leaf, Recording, RecordingError, alike, record, same
+from minires.model_recording import Leaf, Recording, RecordingError, alike, record, same
 from minires.structures import mapped
 
 PIECES = 4

@@ -18,7 +18,7 @@ from minires.kernels.convolution.choose import Choice
 from minires.kernels.machinery.epilogue import BiasResidualReLU
 from minires.kernels.machinery.matmul import product
 from minires.kernels.machinery.threads import parallel
-from minires.recording import Ref
+from minires.model_recording import Ref
 
 Job = Callable[[], None]
 

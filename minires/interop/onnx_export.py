@@ -1,6 +1,6 @@
 """Networks as ONNX files, which other programs run. Images are (N, C, H, W) there.
 
-What the model does is recorded (`minires.recording`), and every operation writes its nodes
+What the model does is recorded (`minires.model_recording`), and every operation writes its nodes
 (`onnx_graph`, `onnx_operations`).
 """
 
@@ -23,8 +23,8 @@ from minires.interop.libraries import optional
 from minires.interop.onnx_graph import TO_FIRST, TO_LAST, Node, graph_type
 from minires.interop.onnx_network import OnnxNetwork
 from minires.interop.onnx_operations import Writer
+from minires.model_recording import record
 from minires.nn.modes import evaluating
-from minires.recording import record
 from minires.tensors import Tensor
 
 OPSET, IR_VERSION = 17, 8  # of 2022: every runtime in use knows them

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minires.backend import to_host
-from minires.recording import Leaf, Ref
+from minires.model_recording import Leaf, Ref
 
 TO_FIRST, TO_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
 ORDERS = {"first": TO_FIRST, "last": TO_LAST}

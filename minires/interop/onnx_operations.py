@@ -12,7 +12,7 @@ from minires.backend import to_host
 from minires.engine import make_tensor, no_grad, raw
 from minires.interop.onnx_graph import TO_FIRST, TO_LAST, Graph, Value, graph_type
 from minires.kernels import ConvGeometry
-from minires.recording import Leaf, Recorded, Recording, Ref, same
+from minires.model_recording import Leaf, Recorded, Recording, Ref, same
 from minires.source_lines import line_of
 
 END = 2**31 - 1  # of a slice: to the last

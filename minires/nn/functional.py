@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np  # for label checks, pooling matrices and dropout masks, all made on the host
 
-from minires import kernels, ops, random, writes
-from minires.backend import device_of, to_device, xp_of
+from minires import ops, random
+from minires.backend import device_of, to_device
 from minires.dtypes import widened
 from minires.engine import raw
 from minires.from_pytorch import module_getattr
 from minires.kernels import ConvGeometry
+from minires.nn.functions.normalization import batch_norm as batch_norm
 from minires.nn.functions.normalization import group_norm as group_norm
 from minires.nn.functions.normalization import layer_norm as layer_norm
 from minires.nn.functions.resizing import conv_transpose2d as conv_transpose2d
@@ -107,76 +108,6 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         raise ValueError(f"linear wants (..., {weight.shape[0]}), got {tuple(input.shape)}")
     out = ops.matmul(input, weight)
     return out if bias is None else out + bias
-
-
-def batch_norm(
-    input: Tensor,
-    running_mean: Tensor | None,
-    running_var: Tensor | None,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    training: bool = False,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> Tensor:
-    """Batch normalisation over all axes but the last (Ioffe and Szegedy 2015).
-
-    Each channel becomes ``weight * (x - mean) / sqrt(var + eps) + bias``: algorithm 1 in training,
-    with the batch's own mean and biased variance, and algorithm 2 otherwise, with the running ones.
-
-    Parameters
-    ----------
-    input : (..., C)
-        Images (N, H, W, C), sequences (N, L, C) or features (N, C).
-    running_mean, running_var : (C,), optional
-        In training they move towards the batch's statistics, in place:
-        ``running += momentum * (batch - running)``, the variance as its unbiased estimate.
-    weight, bias : (C,), optional
-        The paper's gamma and beta; 1 and 0 where they are left out.
-    training : bool
-    momentum : float
-    eps : float
-        Keeps the root away from 0.
-
-    Returns
-    -------
-    Tensor (..., C)
-        Of the input's dtype; statistics of float16 are summed in float32.
-
-    Raises
-    ------
-    ValueError
-        If the channels do not fit; in training, if a channel has fewer than two values; otherwise,
-        if there are no running statistics.
-
-    References
-    ----------
-    S. Ioffe and C. Szegedy, *Batch normalization*, ICML 2015, arXiv:1502.03167.
-    """
-    if input.dtype.kind != "f":
-        raise TypeError(f"batch_norm wants floating images, got {input.dtype}")
-    channels = input.shape[-1]
-    like = next((t for t in (weight, bias, running_mean, running_var) if t is not None), None)
-    if like is not None and like.shape != (channels,):
-        raise ValueError(f"batch_norm wants (..., {like.shape[0]}), got {tuple(input.shape)}")
-    gamma: Any = weight if weight is not None else xp_of(raw(input)).ones(channels, input.dtype)
-    beta: Any = bias if bias is not None else xp_of(raw(input)).zeros(channels, input.dtype)
-    out: Tensor
-    if training:
-        out, (mean, var) = ops.batch_norm(input, gamma, beta, eps=eps, with_saved=True)
-        count = input.size // channels
-        if running_mean is not None:
-            kernels.track(running_mean.array, mean, momentum)
-            writes.note(running_mean.array)
-        if running_var is not None:
-            kernels.track(running_var.array, var * (count / (count - 1)), momentum)
-            writes.note(running_var.array)
-    else:
-        if running_mean is None or running_var is None:
-            raise ValueError("batch_norm outside training wants running_mean and running_var")
-        scale = gamma * (1 / (running_var + eps).sqrt())
-        out = ops.scale_shift(input, scale, beta - scale * running_mean)
-    return out
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:

@@ -9,8 +9,8 @@ import numpy as np
 from minires.backend import Array
 from minires.compile import Plan, compile
 from minires.engine import raw
+from minires.model_recording import Recording, RecordingError, alike, record
 from minires.nn import Module
-from minires.recording import Recording, RecordingError, alike, record
 from minires.tensors import Tensor
 
 AT_ONCE = 64

@@ -27,15 +27,14 @@ from minires.nn import functional as F
 from minires.nonfinite import detect_nonfinite
 from minires.optim import Optimizer, Schedule, clip_grad_norm_
 from minires.tensors import Tensor
-from minires.training.archive import write_archive
 from minires.training.batch_norm import update_bn
+from minires.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from minires.training.evaluate import Evaluation, device_of_model, evaluate_with
 from minires.training.history import Epoch, History, score
 from minires.training.interruption import deferred_interrupt
 from minires.training.mixed_precision import MixedPrecision, ScaleError
 from minires.training.predictor import Predictor
 from minires.training.progress import Progress
-from minires.training.state import State, read_state
 from minires.training.weights import save
 
 SAVE_EVERY = 300.0  # seconds between checkpoints within an epoch
@@ -260,29 +259,29 @@ class Run:
         """Write the whole state, so that `restore` can go on to the bit."""
         if self.out is None:
             return
-        content = {
-            "run": self._identity(),
-            "epoch": self.epoch,
-            "step": self.step,
-            "loss_sum": self.loss_sum,
-            "correct": int(self.correct),
-            "lr": self.lr,
-            "seconds": self.seconds,
-            "history": self.history.to_rows(),
-            "architecture": getattr(self.model, "architecture", None),
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": None if self.schedule is None else self.schedule.state_dict(),
-            "amp": None if self.mixed is None else self.mixed.state_dict(),
-        }
-        write_archive(self.out / "last.npz", "checkpoint", content)
+        now = Checkpoint(
+            run=self._identity(),
+            epoch=self.epoch,
+            step=self.step,
+            loss_sum=self.loss_sum,
+            correct=int(self.correct),
+            lr=self.lr,
+            seconds=self.seconds,
+            history=self.history.epochs,
+            architecture=getattr(self.model, "architecture", None),
+            model=self.model.state_dict(),
+            optimizer=self.optimizer.state_dict(),
+            schedule=None if self.schedule is None else self.schedule.state_dict(),
+            amp=None if self.mixed is None else self.mixed.state_dict(),
+        )
+        write_checkpoint(self.out / "last.npz", now)
 
     def restore(self) -> None:
         """Go back to where `save_state` was called."""
         assert self.out is not None
         path = self.out / "last.npz"
-        state = read_state(path)
-        wanted, found = self._identity(), state.run
+        saved = read_checkpoint(path)
+        wanted, found = self._identity(), saved.run
         different = [
             _difference(key, found.get(key), now)
             for key, now in wanted.items()
@@ -291,24 +290,24 @@ class Run:
         if different:
             raise FileError(f"{path} is from another run: {', '.join(different)}")
         try:
-            self._place(state)
+            self._place(saved)
         except Exception as error:  # whatever values that do not fit lead to
             reason = " ".join(str(error).split())
             raise FileError(f"{path} does not fit this run: {reason}") from error
 
-    def _place(self, state: State) -> None:
-        if state.epoch > self.epochs or state.step > len(self.loader):
-            raise ValueError(f"it is at epoch {state.epoch + 1}, step {state.step}")
-        self.model.load_state_dict(state.model)
-        self.optimizer.load_state_dict(state.optimizer)
+    def _place(self, saved: Checkpoint) -> None:
+        if saved.epoch > self.epochs or saved.step > len(self.loader):
+            raise ValueError(f"it is at epoch {saved.epoch + 1}, step {saved.step}")
+        self.model.load_state_dict(saved.model)
+        self.optimizer.load_state_dict(saved.optimizer)
         if self.schedule is not None:
-            self.schedule.load_state_dict(state.schedule or {})
+            self.schedule.load_state_dict(saved.schedule or {})
         if self.mixed is not None:
-            self.mixed.load_state_dict(state.amp or {})
-        self.history = History(state.history)
-        self.epoch, self.step = state.epoch, state.step
-        self.loss_sum, self.correct = state.loss_sum, state.correct
-        self.lr, self.seconds = state.lr, state.seconds
+            self.mixed.load_state_dict(saved.amp or {})
+        self.history = History(saved.history)
+        self.epoch, self.step = saved.epoch, saved.step
+        self.loss_sum, self.correct = saved.loss_sum, saved.correct
+        self.lr, self.seconds = saved.lr, saved.seconds
 
     @cached_property
     def _data(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minires.tensors import Tensor
+from minires.viz.colours import SHARE
 from minires.viz.picture import Picture, new_figure
 from minires.viz.player import TooLargeError
 from minires.viz.scene import shortened
@@ -83,7 +84,7 @@ def _draw(counts: np.ndarray[Any, Any], names: Sequence[str]) -> Figure:
     figure = new_figure(side + 0.6, side)
     axes = figure.subplots()
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    image = axes.imshow(share, cmap=SHARE, vmin=0, vmax=1)
     axes.set(xlabel="predicted class", ylabel="true class")
     every = -(-classes // MOST_NAMES)  # of very many classes, the names of some
     known = [shortened(name, 150) for name in names[::every]]

@@ -15,6 +15,7 @@ from minires.nn import Conv2d, Identity, Module
 from minires.nn.modes import evaluating
 from minires.tensors import Tensor
 from minires.training.evaluate import device_of_model
+from minires.viz.colours import HEAT, SIGNED
 from minires.viz.picture import Picture, new_figure
 from minires.viz.text import HostArray, number
 
@@ -57,7 +58,7 @@ def feature_maps(model: Module, image: Any, layer: str, most: int = 16) -> Pictu
         f"about this image.{_gaps(maps[..., :shown])}"
     )
     tiles = [maps[..., c] for c in range(shown)]
-    style = {"cmap": "PuOr_r", "vmin": -top, "vmax": top}
+    style = {"cmap": SIGNED, "vmin": -top, "vmax": top}
     return Picture(
         f"Feature maps of {layer}", caption, {"maps": maps}, _tiles(tiles, "channel", style)
     )
@@ -104,7 +105,7 @@ def filters(layer: Conv2d | Module, most: int = 64) -> Picture:
         mean = "" if channels == 1 else f", the mean over {channels} input channels"
         how = f"orange is positive, violet negative, full colour {number(top)}{mean}"
     caption = f"{shown} of {count} filters, each {high} × {wide}: {how}.{_gaps(weight)}"
-    style = {"cmap": "PuOr_r", "vmin": -top, "vmax": top}
+    style = {"cmap": SIGNED, "vmin": -top, "vmax": top}
     return Picture("Filters", caption, {"weight": weight}, _tiles(tiles, "filter", style))
 
 
@@ -170,9 +171,9 @@ def _cam_figure(picture: HostArray, heat: HostArray, name: str) -> Figure:
     panels[0].set(ylabel="row (pixels)")
     panels[0].imshow(flat, cmap="gray", extent=extent)
     top = float(heat.max()) or 1.0
-    shown = panels[1].imshow(heat, cmap="inferno", vmin=0, vmax=top, extent=extent)
+    shown = panels[1].imshow(heat, cmap=HEAT, vmin=0, vmax=top, extent=extent)
     panels[2].imshow(flat, cmap="gray", extent=extent)
-    style = {"cmap": "inferno", "vmin": 0, "vmax": top, "interpolation": "bilinear"}
+    style = {"cmap": HEAT, "vmin": 0, "vmax": top, "interpolation": "bilinear"}
     panels[2].imshow(heat, extent=extent, alpha=0.55, **style)
     figure.colorbar(shown, ax=panels, label="weighted sum", fraction=0.03)
     return figure

@@ -15,6 +15,7 @@ from minires.nn import functional as F
 from minires.optim.optimizer import Optimizer
 from minires.tensors import Tensor
 from minires.training.evaluate import device_of_model
+from minires.viz.colours import HEIGHT
 from minires.viz.picture import Picture, new_figure
 from minires.viz.player import Frame, Player, TooLargeError
 from minires.viz.scene import Box, Curve, Label, Scene, shortened
@@ -345,10 +346,10 @@ def _landscape(losses: HostArray, steps: HostArray) -> Figure:
     seen = np.ma.masked_invalid(losses)
     filled: Any
     if float(np.ptp(seen)) > 0:
-        filled = axes.contourf(steps, steps, seen, 20, cmap="viridis")
+        filled = axes.contourf(steps, steps, seen, 20, cmap=HEIGHT)
         axes.contour(steps, steps, seen, 20, colors="white", linewidths=0.4)
     else:
-        filled = axes.pcolormesh(steps, steps, seen, cmap="viridis")
+        filled = axes.pcolormesh(steps, steps, seen, cmap=HEIGHT)
     axes.plot([0], [0], "+", color="white", markersize=14, markeredgewidth=2)
     axes.set(xlabel="along the first direction", ylabel="along the second direction")
     axes.set_aspect("equal")

@@ -6,8 +6,8 @@ import pytest
 import minires
 from minires import Tensor, models, no_grad
 from minires.batch_axis import independent
+from minires.model_recording import record
 from minires.nn import functional as F
-from minires.recording import record
 from minires.structures import leaves
 
 N, K = 4, 6  # images, and numbers of each; a (K, K) matrix and (N,)-vectors are constants

@@ -389,6 +389,23 @@ def test_probabilities_of_each_class_by_itself_are_shown_as_they_are(tmp_path, c
     )
 
 
+def test_no_cross_entropy_is_told_of_probabilities_of_each_class_by_itself(
+    tmp_path, capsys, monkeypatch
+):
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10), nn.Sigmoid()).eval()
+    export_onnx(net, tmp_path / "x.onnx", (8, 8, 1))
+    command = f"eval --weights {tmp_path / 'x.onnx'} --data digits --mean 0 --std 1"
+    monkeypatch.setattr(sys, "argv", ["minires", *command.split()])
+    with pytest.raises(SystemExit):
+        cli.main()
+    printed = capsys.readouterr()
+    _, accuracy, loss = printed.out.splitlines()
+    digits = minires.data.digits(train=False)
+    given = net(Tensor(digits.images / np.float32(255))).numpy().argmax(axis=1)
+    assert accuracy.split()[1] == f"{np.mean(given == digits.labels):.2%}"
+    assert loss.split(maxsplit=1)[1].startswith("no cross-entropy")
+
+
 def test_the_largest_of_a_file_is_exported_as_whole_numbers_again(tmp_path):
     graph = model(
         [onnx.helper.make_node("ArgMax", ["x"], ["out"], axis=1, keepdims=0)], {}, (1, 3, 4, 4), 3

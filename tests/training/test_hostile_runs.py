@@ -18,8 +18,8 @@ from minires import models
 from minires.files import LONGEST_MESSAGE
 from minires.training import FileError, TrainingError
 from minires.training.archive import read_archive, write_archive
+from minires.training.checkpoint import read_checkpoint
 from minires.training.recipe import Recipe, make_recipe
-from minires.training.state import read_state
 
 quick = pytest.fixture(small_run.quick)
 
@@ -120,7 +120,7 @@ def test_a_checkpoint(checkpoint, quick, data):
             tree[name] = content[name]
     try:
         write_archive(folder / "last.npz", "checkpoint", tree)
-        if not refused(lambda: read_state(folder / "last.npz"), FileError):
+        if not refused(lambda: read_checkpoint(folder / "last.npz"), FileError):
             refused(
                 lambda: small_run.train(folder, epochs=2, resume=True), FileError, TrainingError
             )

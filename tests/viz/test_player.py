@@ -10,8 +10,9 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
+from minires.viz.colours import COLOURS
 from minires.viz.player import MOST_BYTES, Frame, Player, TooLargeError
-from minires.viz.scene import COLOURS, STYLES, Box, Curve, Label, Scene, style_sheet
+from minires.viz.scene import STYLES, Box, Curve, Label, Scene, style_sheet
 
 
 def player(say="One sentence.", title="Title", key="a"):

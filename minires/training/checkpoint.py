@@ -1,19 +1,19 @@
-"""What last.npz holds: all that a training needs to go on to the bit."""
+"""The checkpoint last.npz: all that a training needs to go on to the bit."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from minires.files import FileError
-from minires.training.archive import read_archive
+from minires.training.archive import read_archive, write_archive
 from minires.training.history import Epoch
 from minires.typed import build
 
 
 @dataclass(frozen=True)
-class State:
+class Checkpoint:
     """Where a training is, and the state of everything that changes in it."""
 
     run: dict[str, Any]  # what must be the same when it goes on
@@ -31,8 +31,15 @@ class State:
     architecture: dict[str, Any] | None = None
 
 
-def read_state(path: Path) -> State:
-    """What `Run.save_state` wrote.
+def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write it atomically."""
+    content = {field.name: getattr(checkpoint, field.name) for field in fields(checkpoint)}
+    content["history"] = [asdict(epoch) for epoch in checkpoint.history]
+    write_archive(path, "checkpoint", content)
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """What `write_checkpoint` wrote.
 
     Raises
     ------
@@ -41,7 +48,7 @@ def read_state(path: Path) -> State:
     """
     content = read_archive(path, "checkpoint")
     try:
-        state = build(State, content)
+        state = build(Checkpoint, content)
         if state.epoch != len(state.history) or min(state.step, state.correct) < 0:
             raise ValueError("its epoch, step and history do not go together")
     except ValueError as error:
