@@ -56,7 +56,7 @@ def _in_place(operation: Op) -> Operator:
         if is_grad_enabled():
             raise ValueError(
                 "a leaf that requires a gradient is not changed in place while operations are "
-                f"recorded: x = x {_SYMBOLS[operation.name]} y is a new one; or update under no_grad"
+                f"recorded: x = x {_SYMBOLS[operation.name]} y is a new one, or use no_grad"
             )
         return self.copy_(operation(self.array, raw(other)))
 

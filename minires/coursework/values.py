@@ -6,6 +6,8 @@ could have set anew: types are compared by `is`, and read through descriptors of
 
 from __future__ import annotations
 
+from decimal import Decimal
+from fractions import Fraction
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -24,6 +26,8 @@ _module_of = type.__dict__["__module__"].__get__
 _view: Any = ndarray.view
 _items_of: Any = tuple.__iter__
 _base_of: Any = ndarray.__dict__["base"].__get__
+_numerator_of: Any = Fraction.__dict__["_numerator"].__get__
+_denominator_of: Any = Fraction.__dict__["_denominator"].__get__
 _trace_of: Any = BaseException.__dict__["__traceback__"].__get__
 
 
@@ -105,7 +109,22 @@ def _plain(value: Any, room: Room, depth: int) -> Any:
     for scalar in SCALARS:
         if kind is scalar:
             return array(value)
+    if kind is Fraction or kind is Decimal:
+        return _rounded(value)
     return named(kind)
+
+
+def _rounded(exact: Any) -> float | dict[str, str]:
+    """The float nearest to a fraction or a decimal number, its type's name if there is none."""
+    try:
+        if type(exact) is Decimal:
+            return float(exact)
+        above, below = _numerator_of(exact), _denominator_of(exact)
+        if type(above) is int and type(below) is int:
+            return above / below
+    except (ArithmeticError, ValueError):  # too large, or a signalling nan
+        pass
+    return named(type(exact))
 
 
 def told(error: BaseException, text: str, sources: dict[str, str]) -> dict[str, Any]:

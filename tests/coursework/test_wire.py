@@ -4,6 +4,7 @@ import contextlib
 import io
 import struct
 import tracemalloc
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -86,6 +87,22 @@ def test_arrays_cross_as_they_are(array):
         assert got.dtype == sent.dtype
         assert got.shape == sent.shape
         assert got.flags.writeable
+
+
+@given(st.fractions() | st.decimals())
+def test_exact_numbers_are_sent_as_the_nearest_float(number):
+    try:
+        nearest = float(number)
+    except (ArithmeticError, ValueError):  # larger than any float; a signalling nan
+        nearest = {"$type": f"{type(number).__module__}.{type(number).__name__}"}
+    got = plain([number])[0]
+    assert got == nearest or (got != got and nearest != nearest)
+
+
+def test_an_altered_fraction_does_nothing():
+    forged = Fraction(1, 2)
+    forged._numerator = type("int", (int,), {"__truediv__": lambda *_: 7.0})(1)
+    assert plain(forged) == {"$type": "fractions.Fraction"}
 
 
 def test_a_reply_is_bounded_in_sum():

@@ -113,6 +113,11 @@ def large_padding(draw):
     return Windows(kernel, places, padding=padding, n=1, c=2, o=1)
 
 
+@domain("a kernel of one pixel, with padding")
+def one_pixel(draw):
+    return Windows((1, 1), either(draw, 6, 7), draw.size(1, 2), draw.size(1, 2), **numbers(draw))
+
+
 @domain("one image, one row")
 def one_row(draw):
     stride, padding = draw.size(1, 2), draw.size(0, 1)
