@@ -24,6 +24,7 @@ from minires.coursework.command import (
     grade_command,
     mutants_command,
 )
+from minires.coursework.marks_command import marks_command
 from minires.errors import NonFiniteError
 from minires.gradcheck.command import gradcheck_command
 from minires.interop import MissingLibrary
@@ -36,7 +37,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 coursework_app = typer.Typer(
-    help="Build assignments, and test their tests.", no_args_is_help=True, add_completion=False
+    help="Build assignments, give marks, test the tests.",
+    no_args_is_help=True,
+    add_completion=False,
 )
 app.add_typer(coursework_app, name="coursework")
 
@@ -60,7 +63,7 @@ _add(
     check=check_command,
     grade=grade_command,
 )
-_add(coursework_app, build=build_command, mutants=mutants_command)
+_add(coursework_app, build=build_command, marks=marks_command, mutants=mutants_command)
 
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
 _USER_ERRORS = (

@@ -30,6 +30,7 @@ from minires.coursework.cells import Cell
 from minires.files import atomic_write
 
 CHECKS = ".checks"
+SEED = "seed.txt"
 
 
 def course_seed(folder: Path, seed: int | None = None) -> int:
@@ -42,13 +43,8 @@ def course_seed(folder: Path, seed: int | None = None) -> int:
     ValueError
         If another one is kept there, or the file holds none.
     """
-    place = folder / "instructor" / "seed.txt"
-    kept = None
-    if place.exists():
-        try:
-            kept = int(place.read_text(encoding="ascii"))
-        except ValueError as error:
-            raise ValueError(f"{place} holds no seed, which is a whole number") from error
+    place = folder / "instructor" / SEED
+    kept = read_seed(place) if place.exists() else None
     if seed is not None and kept is not None and seed != kept:
         raise ValueError(
             f"{folder} was built with another seed ({place}); build into another folder, or remove "
@@ -57,6 +53,20 @@ def course_seed(folder: Path, seed: int | None = None) -> int:
     chosen = seed if seed is not None else kept if kept is not None else secrets.randbits(128)
     _write(place, f"{chosen}\n")
     return chosen
+
+
+def read_seed(place: Path) -> int:
+    """The seed in a file.
+
+    Raises
+    ------
+    ValueError
+        If it holds none.
+    """
+    try:
+        return int(place.read_text(encoding="ascii"))
+    except ValueError as error:
+        raise ValueError(f"{place} holds no seed, which is a whole number") from error
 
 
 def build(assignment: Assignment, folder: Path, seed: int) -> Bundle:

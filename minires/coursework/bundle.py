@@ -109,8 +109,12 @@ class Bundle:
 
     @functools.cached_property
     def question_digests(self) -> dict[str, bytes]:
-        """A hash of all that a question's points depend on, by its name."""
-        parts = [replace(self, title="", questions=[question]) for question in self.questions]
+        """A hash of all that a question's result depends on but its points, by its name.
+
+        Of other points nothing has to be graded again: see `QuestionResult.worth`.
+        """
+        alone = [replace(question, points=1.0) for question in self.questions]
+        parts = [replace(self, title="", questions=[question]) for question in alone]
         return {part.questions[0].name: part.digest for part in parts}
 
     @property

@@ -12,12 +12,15 @@ from pathlib import Path
 from minires.coursework.cells import MAX_FILE
 from minires.coursework.entries import Entry, entries, readable
 from minires.coursework.folders import Folder, Names, stem
-from minires.coursework.platforms import METADATA, Owner, owners
+from minires.coursework.platforms import METADATA, Owner, came, owners
 from minires.coursework.result import file_name
 from minires.files import whole
 
 WORK = re.compile(r".*\.(?:ipynb|py)(?:\.(?:txt|json))?", re.IGNORECASE | re.DOTALL)
 UNDECIDED = "neither its name nor its content says which assignment it is for"
+TIMESTAMP = "timestamp.txt"
+"""Of nbgrader: when what is beside it was handed in."""
+
 ARCHIVES = (".rar", ".7z", ".tar", ".gz", ".tgz", ".xz", ".bz2")
 
 
@@ -31,6 +34,8 @@ class Submission:
     name: str = ""
     number: str = ""
     platform: str = ""
+    submitted: str = ""
+    clock: str = ""
 
     @property
     def file_name(self) -> str:
@@ -117,8 +122,9 @@ def collect(
                 collected.left_out.append(LeftOut(owner.student, entry.shown, f"it is for {kind}"))
             else:
                 work[kind, owner.student].append((owner, entry))
+    stamps = {entry.parts[:-1]: _text(entry) for entry in found if entry.name == TIMESTAMP}
     for (kind, _), mine in sorted(work.items(), key=lambda item: item[0]):
-        chosen, others = _latest(mine, kinds)
+        chosen, others = _latest(mine, kinds, stamps)
         collected.submissions.setdefault(kind, []).append(chosen)
         collected.left_out += others
     return collected
@@ -268,7 +274,9 @@ def _left_out(owner: Owner, entry: Entry) -> LeftOut:
 
 
 def _latest(
-    mine: list[tuple[Owner, Entry]], kinds: Mapping[Entry, str | None]
+    mine: list[tuple[Owner, Entry]],
+    kinds: Mapping[Entry, str | None],
+    stamps: Mapping[tuple[str, ...], str],
 ) -> tuple[Submission, list[LeftOut]]:
     """Of what one student handed in for one assignment the file that counts; and the others.
 
@@ -292,7 +300,13 @@ def _latest(
     *others, (owner, entry) = sorted(mine, key=order)
     assert entry.path is not None
     chosen = Submission(
-        owner.student, entry.path, entry.shown, owner.name, owner.number, owner.platform
+        owner.student,
+        entry.path,
+        entry.shown,
+        owner.name,
+        owner.number,
+        owner.platform,
+        *came(owner, entry, stamps.get(entry.parts[:-1], "")),
     )
     why = f"not the latest or not the one for it: {entry.shown} counts"
     return chosen, [LeftOut(owner.student, other.shown, why) for _, other in others]

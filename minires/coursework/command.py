@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sized
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Annotated
@@ -21,19 +20,19 @@ from minires.coursework.build import CHECKS, build, course_seed
 from minires.coursework.bundle import SUFFIX, Bundle, load_bundle, make_bundle
 from minires.coursework.collect import UNDECIDED, Collected, collect
 from minires.coursework.grade import grade_file
+from minires.coursework.identifiers import Identifiers, require_one_kind
+from minires.coursework.marks_command import AnonymousOption, RosterOption
 from minires.coursework.mechanical import judge_mechanical
-from minires.coursework.outputs import not_graded_csv, write_class, write_csv
-from minires.coursework.roster import compare, read_roster
+from minires.coursework.outputs import not_graded_csv, write_csv
+from minires.coursework.publish import known, published
+from minires.coursework.roster import read_roster
+from minires.coursework.rules import Rules, read_rules
 from minires.coursework.run import grade_all
 from minires.coursework.sandbox import isolation_problem
 from minires.coursework.show import (
     changes,
     checked,
-    compared,
-    failures,
-    feedback,
     not_graded,
-    table,
 )
 from minires.coursework.store import Store
 from minires.coursework.temporary import TemporaryFolder
@@ -297,13 +296,12 @@ def grade_command(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Keep the class's results here. What is there and unchanged is not graded again.",
+            help="Keep the class's results here. What is there and unchanged is not graded again; "
+            "rules there are followed: see `minires coursework marks --help`.",
         ),
     ] = None,
-    roster: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.csv", help="Who is in the class: name who is missing."),
-    ] = None,
+    roster: RosterOption = None,
+    anonymous: AnonymousOption = None,
     regrade: Annotated[
         str | None,
         typer.Option(
@@ -318,6 +316,7 @@ def grade_command(
     sandboxed = require_isolation(unsafe_no_sandbox)
     asked = Asked(assignment, source)
     people = None if roster is None else read_roster(roster)
+    identifiers = None if anonymous is None else Identifiers(anonymous)
     if regrade is not None and out is None:
         raise ValueError("--regrade changes earlier results: say where they are with --out")
     with TemporaryFolder() as box:
@@ -327,6 +326,13 @@ def grade_command(
             check_question(regrade, list(bundles.values()))
         with nullcontext() if out is None else hold(out):
             store = Store(out)
+            require_one_kind(store, identifiers)
+            if identifiers is not None:
+                for name, mine in found.submissions.items():
+                    found.submissions[name] = identifiers.hidden(name, mine)
+            rules = Rules()
+            if out is not None:
+                rules = read_rules(out, known(store, found.submissions, bundles, identifiers))
             pairs = []
             count = sum(map(len, found.submissions.values()))
             with bar(total=count, unit="submission") as shown:
@@ -341,32 +347,22 @@ def grade_command(
                     ):
                         pairs.append(pair)
                         shown.update()
-            by_assignment = {name: store.of(name) for name in store.assignments()}
-            everything = [result for results in by_assignment.values() for result in results]
-            comparison = None if people is None else compare(people, everything)
+            every = published(store, rules, people, identifiers)
             if out is not None:
-                absent = [] if comparison is None else comparison.missing
-                write_class(out, by_assignment, absent)
-                write_csv(out / "not_graded.csv", not_graded_csv(found.left_out))
+                every.write(out)
+                private = out if identifiers is None else identifiers.folder
+                write_csv(private / "not_graded.csv", not_graded_csv(found.left_out))
+    shown_first, *others = every.texts()
     texts = [
-        feedback(everything[0])
-        if len(everything) == 1
-        else "\n\n".join(map(table, by_assignment.values())),
+        shown_first,
         not_graded(found.left_out),
-        "" if comparison is None else compared(comparison),
-        failures(everything),
+        *others,
         *(f"{path} is damaged and was not read" for path in store.damaged),
         changes(pairs) if regrade is not None else "",
     ]
     print("\n\n".join(text for text in texts if text))
     if out is not None:
-        print(f"written: {out}/grades.csv, grades.json, not_graded.csv, {_forms(by_assignment)}")
-
-
-def _forms(by_assignment: Sized) -> str:
-    """What is written for each assignment."""
-    forms = "moodle.csv, canvas.csv, gradescope/, pages/"
-    return forms if len(by_assignment) == 1 else f"and for each assignment a folder with {forms}"
+        print(f"{every.written(out)}; {private}/not_graded.csv")
 
 
 def check_question(name: str, bundles: list[Bundle]) -> None:

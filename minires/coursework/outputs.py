@@ -5,15 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from minires.coursework.collect import LeftOut
 from minires.coursework.page import page
-from minires.coursework.result import Result
+from minires.coursework.result import ADJUSTMENT, PENALTY, Result
 from minires.coursework.show import case_feedback, feedback
 from minires.files import atomic_write
 from minires.text import plain
@@ -24,8 +25,6 @@ Results = Sequence[Result]
 def write_all(folder: Path, results: Results) -> None:
     """Write every form of an assignment's results below a folder."""
     write_csv(folder / "grades.csv", grades_csv(results))
-    write_csv(folder / "moodle.csv", moodle_csv(results))
-    write_csv(folder / "canvas.csv", canvas_csv(results))
     _write(folder / "grades.json", _json([result.to_json() for result in results]))
     for result in results:
         name = result.file_name
@@ -33,19 +32,40 @@ def write_all(folder: Path, results: Results) -> None:
         _write(folder / "pages" / f"{name}.html", page(result))
 
 
-def write_class(folder: Path, by_assignment: Mapping[str, Results], absent: Sequence[str]) -> None:
+def write_platforms(folder: Path, results: Results) -> None:
+    """Write what learning platforms import, below a folder."""
+    write_csv(folder / "moodle.csv", moodle_csv(results))
+    write_csv(folder / "canvas.csv", canvas_csv(results))
+
+
+def write_class(
+    folder: Path,
+    by_assignment: Mapping[str, Results],
+    absent: Sequence[str],
+    names: Callable[[Result], Result] | None = None,
+    private: Path | None = None,
+) -> None:
     """Write the whole class's results: of several assignments each in a folder of its own.
 
     `grades.csv` and `grades.json` always have everything, and a row for who handed nothing in.
+    Of results under identifiers, which `names` gives back their names, it is below a `private`
+    folder that there is what platforms import.
     """
     everything = [result for results in by_assignment.values() for result in results]
     if len(by_assignment) == 1:
         write_all(folder, everything)
+        if names is None:
+            write_platforms(folder, everything)
     else:
         for name in ("moodle.csv", "canvas.csv", "gradescope", "pages"):
             _move_away(folder / name)  # of the time when there was one assignment
         for name, results in by_assignment.items():
             write_all(folder / name, results)
+            if names is None:
+                write_platforms(folder / name, results)
+    if names is not None and private is not None:
+        for name, results in by_assignment.items():
+            write_platforms(private / name, list(map(names, results)))
     write_csv(folder / "grades.csv", grades_csv(everything, absent))
     _write(folder / "grades.json", _json([result.to_json() for result in everything]))
 
@@ -99,26 +119,54 @@ def gradescope(result: Result) -> dict[str, Any]:
     output = (
         plain(result.problem) or f"{result.title}: {result.earned:g} of {result.points:g} points"
     )
+    output = "\n".join([output, *map(plain, (change.told() for change in result.changes))])
     return {"score": result.earned, "output": output, "output_format": "text", "tests": tests}
 
 
 def grades_csv(results: Results, absent: Sequence[str] = ()) -> str:
     """A row a student, a column a question; of several assignments a row for each.
 
-    Whoever handed nothing in has an empty row.
+    Whoever handed nothing in has an empty row. Where rules changed points, and where there is a due
+    date, there are columns that say how `earned` came of the questions.
     """
     names = list(dict.fromkeys(q.name for result in results for q in result.questions))
     several = len({result.assignment for result in results}) > 1
     head = ["student", "assignment"] if several else ["student"]
-    rows: list[list[object]] = [[*head, *names, "earned", "points", "problem"]]
+    ruled = any(result.changes or result.due for result in results)
+    sums = [*(RULED if ruled else ()), "earned", "points", *(DATED if ruled else ()), "problem"]
+    rows: list[list[object]] = [[*head, *names, *sums]]
     for result in results:
         earned = {q.name: round(q.earned, 2) for q in result.questions}
         first = [result.student, result.assignment] if several else [result.student]
-        sums = [result.earned, result.points, result.problem]
-        rows.append([*first, *(earned.get(n, "") for n in names), *sums])
+        columns = _columns(result)
+        rows.append([*first, *(earned.get(n, "") for n in names), *(columns[n] for n in sums)])
     for student in absent:
         rows.append([student, *[""] * (len(rows[0]) - 2), "nothing was handed in"])
     return as_csv(rows)
+
+
+RULED = ("questions", "penalty", "adjustment")
+DATED = ("due", "submitted", "time from", "remarks")
+
+
+def _columns(result: Result) -> dict[str, object]:
+    """What stands behind the questions, by headings."""
+
+    def total(kind: str) -> float:
+        return round(math.fsum(c.points for c in result.of_all() if c.kind == kind), 2)
+
+    return {
+        "questions": result.before,
+        "penalty": total(PENALTY),
+        "adjustment": total(ADJUSTMENT),
+        "earned": result.earned,
+        "points": result.points,
+        "due": result.due,
+        "submitted": result.submitted or ("unknown" if result.due else ""),
+        "time from": result.clock if result.due else "",
+        "remarks": "; ".join(change.told() for change in result.changes),
+        "problem": result.problem,
+    }
 
 
 def moodle_csv(results: Results) -> str:
@@ -154,7 +202,7 @@ def as_csv(rows: Iterable[Sequence[object]]) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     for row in rows:
-        writer.writerow([_cell(value) for value in row])
+        writer.writerow([cell(value) for value in row])
     return stream.getvalue()
 
 
@@ -165,7 +213,7 @@ SIGNS = re.compile(
 front, and behind what another country's spreadsheet takes for the end of a cell."""
 
 
-def _cell(value: object) -> object:
+def cell(value: object) -> object:
     """A text that a spreadsheet would run as a formula gets an apostrophe in front."""
     if not isinstance(value, str):
         return value

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 
-from minires.coursework.result import CaseResult, OutputResult, QuestionResult, Result
+from minires.coursework.result import CaseResult, Change, OutputResult, QuestionResult, Result
 from minires.text import plain
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -19,6 +20,8 @@ h2 span { float: right; font-variant-numeric: tabular-nums; }
 .case { margin: .5rem 0 .8rem 1rem; }
 .case b { font-weight: 600; }
 pre { margin: .3rem 0; white-space: pre-wrap; font: 13px/1.45 ui-monospace, monospace; }
+.change { border-left: 3px solid #3a7bd5; padding: .2rem .8rem; margin: .4rem 0 .4rem 1rem;
+  white-space: pre-wrap; }
 .hint { border-left: 3px solid #d98a00; padding: .2rem .8rem; margin: .4rem 0 .4rem 1rem; }
 figure { display: inline-block; margin: .3rem 1rem .3rem 0; text-align: center; font-size: 12px; }
 img { image-rendering: pixelated; border: 1px solid #8886; display: block; width: 9rem; }
@@ -35,9 +38,13 @@ def _text(text: str) -> str:
 def page(result: Result) -> str:
     """The page."""
     title = _text(f"{result.title}: {result.student}")
-    body = "".join(_question(question) for question in result.questions)
+    body = "".join(_question(question, result.changes) for question in result.questions)
     if result.problem:
         body = f"<p class='wrong'>{_text(result.problem)}</p>"
+        body += "".join(_change(change) for change in result.changes if change.question)
+    if of_all := result.of_all():
+        changes = "".join(map(_change, of_all))
+        body = f"<p>{result.before:g} points of the questions</p>{changes}{body}"
     return (
         "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
@@ -46,17 +53,23 @@ def page(result: Result) -> str:
         f"<h1>{_text(result.title)}</h1>"
         f"<p>{_text(result.student)}: "
         f"<b>{result.earned:g}</b> of {result.points:g} points</p>"
-        f"<progress value='{result.earned:g}' max='{result.points or 1:g}'></progress>"
+        f"<progress value='{min(result.earned, result.points):g}' "
+        f"max='{result.points or 1:g}'></progress>"
         f"{body}</body></html>\n"
     )
 
 
-def _question(question: QuestionResult) -> str:
+def _change(change: Change) -> str:
+    return f"<p class='change'>{_text(change.told())}</p>"
+
+
+def _question(question: QuestionResult, changes: Sequence[Change] = ()) -> str:
     mark, kind = ("✓", "right") if question.passed else ("✗", "wrong")
     parts = [
         f"<h2 class='{kind}'>{mark} {_text(question.name)}"
         f"<span>{round(question.earned, 2):g} / {question.points:g}</span></h2>"
     ]
+    parts += [_change(change) for change in changes if change.question == question.name]
     passed = [case for case in question.cases if case.passed]
     parts += [f"<p class='hint'>{_text(hint)}</p>" for hint in question.hints]
     parts += [_case(case) for case in question.cases if not case.passed]

@@ -18,9 +18,12 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from minires.coursework.entries import Entry
+from minires.coursework.late import read_moment
 from minires.files import FileError, read_small
 
 
@@ -36,6 +39,10 @@ class Owner:
         As the learning platform has them, if there is one.
     attempt : tuple of str
         A later one is larger.
+    time : str
+        When it was handed in, as the platform writes it.
+    late : bool
+        Whether the platform says that this was late.
     own : tuple of str
         The names of the file inside the student's own folder.
     """
@@ -46,6 +53,8 @@ class Owner:
     platform: str = ""
     attempt: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
+    time: str = ""
+    late: bool = False
 
 
 MOODLE = re.compile(
@@ -64,6 +73,7 @@ BLACKBOARD = re.compile(
 )
 GRADESCOPE = re.compile(r"submission_(?P<id>\d+)")
 METADATA = "submission_metadata.yml"
+FILE_TIME = "the file"
 
 
 def owners(entries: Sequence[Entry]) -> dict[Entry, list[Owner]]:
@@ -114,7 +124,8 @@ def _canvas(entry: Entry) -> list[Owner]:
         own = (match["rest"], *entry.parts[i + 1 :])
         order = (match["file"].zfill(20),)
         number = "" if student == name else match["id"]
-        return [Owner(student, name, number, "Canvas", order, own)]
+        late = "_late_" in f"_{part[: match.start('file')]}".lower()
+        return [Owner(student, name, number, "Canvas", order, own, late=late)]
     return []
 
 
@@ -139,7 +150,8 @@ def _blackboard(entry: Entry) -> list[Owner]:
         if match:
             own = (match["rest"] or part, *entry.parts[i + 1 :])
             number = match["id"]
-            return [Owner(number, "", number, "Blackboard", (match["time"],), own)]
+            time = match["time"]
+            return [Owner(number, "", number, "Blackboard", (time,), own, time)]
     return []
 
 
@@ -151,7 +163,7 @@ def _gradescope(entry: Entry, known: dict[tuple[str, ...], dict[str, list[Owner]
             named = known.get(entry.parts[:i], {}).get(part)
             if not named:
                 named = [Owner(part, attempt=(match["id"].zfill(20),))]
-            return [Owner(o.student, o.name, o.number, "Gradescope", o.attempt, own) for o in named]
+            return [replace(owner, platform="Gradescope", own=own) for owner in named]
     return []
 
 
@@ -212,4 +224,24 @@ def _submitter(person: dict[str, str], time: str, folder: str) -> Owner:
     name = person.get("name", "")
     number = person.get("sid", "") or person.get("email", "")
     student = "_".join(part for part in (name, number) if part) or folder
-    return Owner(student, name, number, "Gradescope", (time, folder))
+    return Owner(student, name, number, "Gradescope", (time, folder), time=time)
+
+
+UNDATED = ("Moodle", "Canvas")
+"""Platforms in whose archives files have the time of the download."""
+
+
+def came(owner: Owner, entry: Entry, stamp: str = "") -> tuple[str, str]:
+    """When something was handed in, in ISO 8601, and who says so: two empty texts if nobody does.
+
+    A platform's own word counts; then nbgrader's stamp; then the time of the file.
+    """
+    for text, clock in ((owner.time, owner.platform), (stamp, "nbgrader")):
+        with suppress(ValueError):
+            return read_moment(text).isoformat(), clock
+    if owner.platform in UNDATED:
+        return "", f"{owner.platform} says LATE" if owner.late else ""
+    with suppress(ValueError, OverflowError, OSError):
+        changed = datetime.fromtimestamp(round(entry.changed), UTC)
+        return read_moment(changed).isoformat(), FILE_TIME
+    return "", ""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any, Self, TypeVar
 
 from minires.typed import build
 
-FORMAT = 2
-"""Of stored results; those of format 1 said neither this nor what a question's result is of."""
+FORMAT = 3
+"""Of stored results; those of format 1 said neither this nor what a question's result is of, those
+of format 2 not when it was handed in."""
 
 FAILED = "the grader failed here, which is not your fault; tell your instructor: "
 """How the text begins of what is no mistake of the student's."""
@@ -91,6 +93,48 @@ class QuestionResult:
         """Whether all points were earned."""
         return all(case.passed for case in self.cases)
 
+    def worth(self, points: float) -> Self:
+        """The same of a question that counts so many points: everything in proportion."""
+        if points == self.points:
+            return self
+        scale = points / self.points
+        cases = [
+            replace(case, points=scale * case.points, earned=scale * case.earned)
+            for case in self.cases
+        ]
+        return replace(self, points=points, earned=scale * self.earned, cases=cases)
+
+
+ADJUSTMENT, PENALTY = "adjustment", "penalty"
+
+
+@dataclass(frozen=True)
+class Change:
+    """Points that an instructor's rule gave or took, and why.
+
+    Attributes
+    ----------
+    kind : str
+        `ADJUSTMENT` or `PENALTY`.
+    points : float
+        Less than 0 if they are taken.
+    why : str
+        What the student reads.
+    question : str
+        Whose points these are; empty for the whole assignment's.
+    """
+
+    kind: str
+    points: float
+    why: str
+    question: str = ""
+
+    def told(self) -> str:
+        """In a line."""
+        whose = f"{self.question}, " if self.question else ""
+        why = f": {self.why}" if self.why else ""
+        return f"{whose}{self.kind} {round(self.points, 2):+g}{why}"
+
 
 @dataclass(frozen=True)
 class Result:
@@ -110,6 +154,17 @@ class Result:
         What was graded, from the folder of the class on.
     name, number, platform : str
         The student's name and number as a learning platform, such as Moodle, has them.
+    submitted, clock : str
+        When it was handed in, and who says so: see `platforms.came`.
+    due : str
+        When it was due.
+    changes : list of Change
+        What the instructor's rules did: see `marks`. Those of a question are in its points already.
+
+    Notes
+    -----
+    What is stored is of the tests alone: times are in ISO 8601, and neither `due` nor `changes` are
+    set. What is published went through `marks.marked`.
     """
 
     student: str
@@ -122,6 +177,10 @@ class Result:
     name: str = ""
     number: str = ""
     platform: str = ""
+    submitted: str = ""
+    clock: str = ""
+    due: str = ""
+    changes: list[Change] = field(default_factory=list)
 
     @property
     def points(self) -> float:
@@ -129,9 +188,18 @@ class Result:
         return float(sum(question.points for question in self.questions))
 
     @property
+    def before(self) -> float:
+        """Of all questions, rounded to a hundredth, before what is of the whole assignment."""
+        return round(math.fsum(question.earned for question in self.questions), 2)
+
+    @property
     def earned(self) -> float:
-        """Rounded to a hundredth."""
-        return round(sum(question.earned for question in self.questions), 2)
+        """Of everything, rounded to a hundredth, never below 0."""
+        return round(max(0.0, math.fsum((self.before, *(c.points for c in self.of_all())))), 2)
+
+    def of_all(self) -> list[Change]:
+        """The changes of the whole assignment."""
+        return [change for change in self.changes if not change.question]
 
     @property
     def file_name(self) -> str:

@@ -6,17 +6,15 @@ are. A name that several have tells nothing.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from minires.coursework.result import Result
-from minires.files import FileError, read_small
+from minires.coursework.tables import plain_name, read_rows
+from minires.files import FileError
 
 FIRST = {"firstname", "first", "givenname", "givennames", "vorname", "prenom", "nombre"}
 LAST = {"lastname", "last", "surname", "familyname", "nachname", "nom", "apellidos"}
@@ -44,21 +42,10 @@ def read_roster(path: Path) -> list[Person]:
     FileError
         If it cannot be read or names nobody.
     """
-    try:
-        text = _decoded(read_small(path, 16 << 20))
-        dialect = max(",;\t", key=text.partition("\n")[0].count)
-        rows = [
-            [cell.strip() for cell in row]
-            for row in csv.reader(io.StringIO(text, newline=""), delimiter=dialect)
-        ]
-    except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
-    except csv.Error as error:
-        raise FileError(f"{path} is no table: {error}") from error
-    rows = [row for row in rows if any(row)]
+    rows = [cells for _, cells in read_rows(path)]
     if not rows:
         raise FileError(f"{path} names nobody")
-    headings = [_plain(cell) for cell in rows[0]]
+    headings = [plain_name(cell) for cell in rows[0]]
     known = [h in FIRST | LAST | NAME | OTHER for h in headings]
     found = [_by_headings(row, headings) for row in rows[1:]] if any(known) else _unnamed(rows)
     people = [person for person in found if person is not None and person.names]
@@ -66,21 +53,6 @@ def read_roster(path: Path) -> list[Person]:
         raise FileError(f"{path} names nobody")
     shared = Counter(name for person in people for name in person.names)
     return [Person(p.shown, frozenset(n for n in p.names if shared[n] == 1)) for p in people]
-
-
-def _decoded(content: bytes) -> str:
-    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    try:
-        return content.decode(encoding)
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
-
-
-def _plain(text: str) -> str:
-    """Letters and digits only, without accents and case."""
-    text = unicodedata.normalize("NFKD", text.casefold())
-    text = "".join(c for c in text if not unicodedata.combining(c))
-    return re.sub(r"[\W_]+", "", text)
 
 
 def _by_headings(row: Sequence[str], headings: Sequence[str]) -> Person | None:
@@ -98,7 +70,7 @@ def _by_headings(row: Sequence[str], headings: Sequence[str]) -> Person | None:
     for other in others:
         names |= _names(other.removeprefix("Participant "))
         if "@" in other:
-            names.add(_plain(other.partition("@")[0]))
+            names.add(plain_name(other.partition("@")[0]))
     shown = full or " ".join(part for part in (first, last) if part)
     shown = ", ".join(dict.fromkeys(part for part in (shown, *others[:1]) if part))
     return Person(shown, frozenset(names - {""})) if shown else None
@@ -111,7 +83,7 @@ def _unnamed(rows: Sequence[Sequence[str]]) -> list[Person | None]:
     for row in rows:
         own = [cell for cell in row if cell and shared[cell] == 1]
         names = {name for cell in own for name in _names(cell)}
-        names |= {_plain(cell.partition("@")[0]) for cell in own if "@" in cell}
+        names |= {plain_name(cell.partition("@")[0]) for cell in own if "@" in cell}
         people.append(Person(", ".join(own[:2]), frozenset(names - {""})) if own else None)
     return people
 
@@ -120,11 +92,11 @@ def _names(name: str) -> set[str]:
     """A name as people and platforms write it: `Ada Lovelace`, `Lovelace, Ada`, `lovelaceada`."""
     before, comma, after = name.partition(",")
     if comma:
-        return {_plain(name)} | _names(f"{after} {before}")
+        return {plain_name(name)} | _names(f"{after} {before}")
     words = name.split()
-    parts = {_plain(word) for word in words if len(word) > 2}
+    parts = {plain_name(word) for word in words if len(word) > 2}
     turned = [f"{' '.join(words[i:])} {' '.join(words[:i])}" for i in range(1, len(words))]
-    return {_plain(name), *map(_plain, turned)} | parts
+    return {plain_name(name), *map(plain_name, turned)} | parts
 
 
 @dataclass(frozen=True)
@@ -141,9 +113,9 @@ def compare(roster: Sequence[Person], results: Sequence[Result]) -> Comparison:
     present: set[Person] = set()
     unknown = []
     for result in results:
-        called = {_plain(result.name), _plain(result.number), _plain(result.student)}
+        called = {plain_name(result.name), plain_name(result.number), plain_name(result.student)}
         last = result.student.rpartition("/")[2]
-        called |= {_plain(last), *map(_plain, re.split(r"[_@]", last)[:1])}
+        called |= {plain_name(last), *map(plain_name, re.split(r"[_@]", last)[:1])}
         found = {id(owner[name]): owner[name] for name in called if name in owner}
         present |= set(found.values())
         if not found:

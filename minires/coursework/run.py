@@ -9,6 +9,7 @@ from dataclasses import replace
 from minires.coursework.bundle import Bundle
 from minires.coursework.collect import Submission
 from minires.coursework.grade import content_key, failed_file, grade_file, question_key
+from minires.coursework.platforms import FILE_TIME
 from minires.coursework.result import QuestionResult, Result
 from minires.coursework.store import Store
 
@@ -50,6 +51,8 @@ def grade_all(
             name=submission.name,
             number=submission.number,
             platform=submission.platform,
+            submitted=_came(submission, result, before),
+            clock=submission.clock,
         ).tidy()
         if result != before:
             store.put(result)
@@ -57,6 +60,14 @@ def grade_all(
 
     with ThreadPoolExecutor(jobs) as pool:
         yield from pool.map(one, submissions)
+
+
+def _came(submission: Submission, result: Result, before: Result | None) -> str:
+    """When it was handed in; of two times of one file the earlier, as a copy is younger."""
+    of_file = before is not None and submission.clock == before.clock == FILE_TIME
+    if before is not None and of_file and before.key == result.key:
+        return min(submission.submitted, before.submitted)
+    return submission.submitted
 
 
 def _graded(
@@ -88,10 +99,12 @@ def _unchanged(
     """The earlier results of questions that count still, by name."""
     if before is None or before.key != content:
         return {}
+    points = {question.name: question.points for question in bundle.questions}
     return {
-        result.name: result
+        result.name: result.worth(points[result.name])
         for result in before.questions
         if result.name in bundle.question_digests
         and result.key == question_key(content, bundle, result.name)
         and result.name != regrade
+        and (result.points or not points[result.name])
     }

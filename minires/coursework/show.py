@@ -45,6 +45,14 @@ def not_graded(left_out: Sequence[LeftOut]) -> str:
     return "\n".join(["not graded:", *lines]) if missed else ""
 
 
+def noted(notes: Sequence[str]) -> str:
+    """What may be a slip in the instructor's rules; of long lists the beginning."""
+    lines = [f"note: {_line(note)}" for note in notes[:MOST_LINES]]
+    if len(notes) > MOST_LINES:
+        lines.append(f"and {len(notes) - MOST_LINES} more notes")
+    return "\n".join(lines)
+
+
 def compared(comparison: Comparison) -> str:
     """Who of the roster handed nothing in, and who is not on it."""
     lines = [f"missing: {_line(name)}" for name in comparison.missing]
@@ -79,11 +87,17 @@ def _printable(text: str) -> str:
 
 def feedback(result: Result) -> str:
     """What one student reads."""
-    if result.problem:
-        return _printable(f"{result.title}: {result.problem}")
     lines = [f"{result.title}: {_points(result.earned, result.points)} points"]
-    for question in result.questions:
+    if result.problem:
+        lines = [f"{result.title}: {result.problem}"]
+    if of_all := result.of_all():
+        lines += [f"{result.before:g} points of the questions", *(c.told() for c in of_all)]
+        lines += [f"{result.earned:g} points in all"]
+    for question in result.questions if not result.problem else ():
         lines += _question(question, _points(question.earned, question.points))
+        lines += [f"      {c.told()}" for c in result.changes if c.question == question.name]
+    if result.problem:
+        lines += [c.told() for c in result.changes if c.question]
     return _printable("\n".join(lines))
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from minires.coursework.outputs import canvas_csv, grades_csv, gradescope, moodle_csv, write_class
 from minires.coursework.page import page
 from minires.coursework.result import (
+    FORMAT,
     CaseResult,
     LaterFormat,
     OutputResult,
@@ -170,8 +171,8 @@ def test_results_are_read_back(text):
 
 def test_results_of_other_formats():
     value = result().to_json()
-    with pytest.raises(LaterFormat, match="format 3"):
-        Result.from_json(value | {"format": 3})
+    with pytest.raises(LaterFormat, match=f"format {FORMAT + 1}"):
+        Result.from_json(value | {"format": FORMAT + 1})
     first = {k: v for k, v in value.items() if k not in ("format", "file", "name", "number")}
     first["questions"] = [{k: v for k, v in q.items() if k != "key"} for q in value["questions"]]
     assert Result.from_json(first).earned == 1
