@@ -11,7 +11,7 @@ from pathlib import Path
 
 from minires.coursework.cells import MAX_FILE
 from minires.coursework.entries import Entry, entries, readable
-from minires.coursework.folders import Folder, Names, stem
+from minires.coursework.folders import Folder, Names, distinct, stem
 from minires.coursework.platforms import METADATA, Owner, came, owners
 from minires.coursework.result import file_name
 from minires.files import whole
@@ -103,7 +103,7 @@ def collect(
     names = Names(kinds.get, kinds.__contains__, list(asked))
     place = _own_name(places[0], asked) if len(places) == 1 else ""
     given = names.owners(Folder.of(place, rest), several=len(places) > 1)
-    for entry, owner in _distinct(given, asked, kinds).items():
+    for entry, owner in distinct(given, list(asked), kinds).items():
         named[entry] = [owner]
 
     collected = Collected()
@@ -232,33 +232,6 @@ def _the_only(kinds: Iterable[str | None]) -> str | None:
     """The assignment that all files are for which say one."""
     found = {kind for kind in kinds if kind is not None}
     return found.pop() if len(found) == 1 else None
-
-
-def _distinct(
-    found: dict[Entry, Owner], asked: Asked, kinds: Mapping[Entry, str | None]
-) -> dict[Entry, Owner]:
-    """Students whose names are the same in different folders are named after these too.
-
-    Not if they hand in for different assignments, of which each may have a folder.
-    """
-
-    def folder(entry: Entry, owner: Owner) -> tuple[str, ...]:
-        place = entry.parts[: len(entry.parts) - len(owner.own)]
-        if place and stem(place[-1]) == owner.student:
-            place = place[:-1]
-        return tuple(part for part in place if not any(name in part for name in asked))
-
-    folders: dict[tuple[str, str | None], set[tuple[str, ...]]] = defaultdict(set)
-    for entry, owner in found.items():
-        if entry in kinds:
-            folders[owner.student, kinds[entry]].add(folder(entry, owner))
-    several = {student for (student, _), places in folders.items() if len(places) > 1}
-    return {
-        entry: replace(owner, student="/".join((*folder(entry, owner), owner.student)))
-        if owner.student in several
-        else owner
-        for entry, owner in found.items()
-    }
 
 
 def _left_out(owner: Owner, entry: Entry) -> LeftOut:

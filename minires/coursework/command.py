@@ -24,9 +24,9 @@ from minires.coursework.identifiers import Identifiers, require_one_kind
 from minires.coursework.marks_command import AnonymousOption, RosterOption
 from minires.coursework.mechanical import judge_mechanical
 from minires.coursework.outputs import not_graded_csv, write_csv
-from minires.coursework.publish import known, published
+from minires.coursework.publish import published, rules_of
 from minires.coursework.roster import read_roster
-from minires.coursework.rules import Rules, read_rules
+from minires.coursework.rules import Rules
 from minires.coursework.run import grade_all
 from minires.coursework.sandbox import isolation_problem
 from minires.coursework.show import (
@@ -332,7 +332,7 @@ def grade_command(
                     found.submissions[name] = identifiers.hidden(name, mine)
             rules = Rules()
             if out is not None:
-                rules = read_rules(out, known(store, found.submissions, bundles, identifiers))
+                rules = rules_of(out, store, identifiers, found.submissions, bundles)
             pairs = []
             count = sum(map(len, found.submissions.values()))
             with bar(total=count, unit="submission") as shown:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from minires.coursework.entries import Entry
 from minires.coursework.platforms import Owner
@@ -226,3 +226,30 @@ class Names:
     def _is_for_one(self, folder: Folder) -> bool:
         """Whether something in it is for an assignment."""
         return any(self.is_work(e) and self.assignment_of(e) for e in folder.all())
+
+
+def distinct(
+    found: dict[Entry, Owner], assignments: Sequence[str], kinds: Mapping[Entry, str | None]
+) -> dict[Entry, Owner]:
+    """Students whose names are the same in different folders are named after these too.
+
+    Not if they hand in for different assignments, of which each may have a folder.
+    """
+
+    def folder(entry: Entry, owner: Owner) -> tuple[str, ...]:
+        place = entry.parts[: len(entry.parts) - len(owner.own)]
+        if place and stem(place[-1]) == owner.student:
+            place = place[:-1]
+        return tuple(part for part in place if not any(name in part for name in assignments))
+
+    folders: dict[tuple[str, str | None], set[tuple[str, ...]]] = defaultdict(set)
+    for entry, owner in found.items():
+        if entry in kinds:
+            folders[owner.student, kinds[entry]].add(folder(entry, owner))
+    several = {student for (student, _), places in folders.items() if len(places) > 1}
+    return {
+        entry: replace(owner, student="/".join((*folder(entry, owner), owner.student)))
+        if owner.student in several
+        else owner
+        for entry, owner in found.items()
+    }

@@ -70,12 +70,12 @@ def _with_penalty(result: Result, rules: Rules) -> Result:
     if not units:
         return result
     late = duration(instant(came, zone) - instant(due, zone))
-    why, taken = f"handed in {result.submitted}, {late} after {result.due}", 0.0
+    why, taken = f"{late} late (due {result.due}, handed in {result.submitted})", 0.0
     if penalty is not None:
         taken = round(penalty.of(result.before, units), 2)
         begun = f", {units} begun" if penalty.unit else ""
         why += f": {penalty.text}{begun}, of {result.before:g} points"
-    return replace(result, changes=[*result.changes, Change(PENALTY, 0.0 - taken, why)])
+    return replace(result, changes=[Change(PENALTY, 0.0 - taken, why), *result.changes])
 
 
 def undated(results: Sequence[Result]) -> list[str]:

@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 
 from minires.coursework.identifiers import Identifiers, require_one_kind
-from minires.coursework.publish import known, published
+from minires.coursework.publish import published, rules_of
 from minires.coursework.roster import read_roster
-from minires.coursework.rules import read_rules
 from minires.coursework.store import Store
 from minires.locks import hold
 
@@ -66,7 +65,7 @@ def marks_command(
         if not store.assignments():
             raise ValueError(f"{graded} holds no results; `minires grade --out` writes them")
         require_one_kind(store, identifiers)
-        rules = read_rules(graded, known(store, identifiers=identifiers))
+        rules = rules_of(graded, store, identifiers)
         found = published(store, rules, people, identifiers)
         found.write(graded)
     damaged = (f"{path} is damaged and was not read" for path in store.damaged)

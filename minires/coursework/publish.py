@@ -14,18 +14,28 @@ from minires.coursework.outputs import write_class
 from minires.coursework.people import People
 from minires.coursework.result import Result
 from minires.coursework.roster import Comparison, Person, compare
-from minires.coursework.rules import Known, Rules
+from minires.coursework.rules import Known, Rules, read_rules
 from minires.coursework.show import compared, failures, feedback, noted, table
 from minires.coursework.store import Store
+from minires.files import whole
 
 
-def known(
+def rules_of(
+    out: Path,
     store: Store,
+    identifiers: Identifiers | None = None,
     submissions: Mapping[str, Sequence[Submission]] | None = None,
     bundles: Mapping[str, Bundle] | None = None,
-    identifiers: Identifiers | None = None,
-) -> dict[str, Known]:
-    """What rules may speak of: all that is stored, and what is about to be graded."""
+) -> Rules:
+    """The rules beside results, which may speak of all that is stored or is about to be graded.
+
+    With identifiers those are read too that are beside the seed, where nobody sees names.
+
+    Raises
+    ------
+    FileError
+        If something is wrong in a file of rules; the message names the file and the line.
+    """
     submissions, bundles = submissions or {}, bundles or {}
     found = {}
     for name in dict.fromkeys((*store.assignments(), *submissions)):
@@ -38,7 +48,10 @@ def known(
             if assignment == name:
                 people.add(identifier, who)
         found[name] = Known(points, people)
-    return found
+    folders = [out]
+    if identifiers is not None and whole(identifiers.folder) != whole(out):
+        folders.append(identifiers.folder)
+    return read_rules(folders, found)
 
 
 @dataclass(frozen=True)

@@ -131,9 +131,10 @@ class Change:
 
     def told(self) -> str:
         """In a line."""
+        points = round(self.points, 2)
         whose = f"{self.question}, " if self.question else ""
         why = f": {self.why}" if self.why else ""
-        return f"{whose}{self.kind} {round(self.points, 2):+g}{why}"
+        return f"{whose}{self.kind} {f'{points:+g}' if points else '0'}{why}"
 
 
 @dataclass(frozen=True)

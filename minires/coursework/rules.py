@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -76,32 +76,36 @@ class Rules:
     notes: list[str] = field(default_factory=list)
 
 
-def read_rules(folder: Path, known: Mapping[str, Known]) -> Rules:
-    """The rules in a folder, for assignments that are known.
+def read_rules(folders: Iterable[Path], known: Mapping[str, Known]) -> Rules:
+    """The rules in folders, for assignments that are known; what is in several adds up.
 
     Raises
     ------
     FileError
         If something is wrong in a file; the message names the file and the line.
     """
-    rules = Rules()
-    if (path := folder / COURSE).is_file():
-        _course(path, known, rules)
-    if (path := folder / ADJUSTMENTS).is_file():
-        for row in read_table(path, HEADINGS, ["question"], ["points"], ["comment"]):
+    rules, places = Rules(), list(folders)
+    for path in (folder / COURSE for folder in places):
+        if path.is_file():
+            _course(path, known, rules)
+    for folder in places:
+        for row in _rows(folder / ADJUSTMENTS, ["question"], ["points"], ["comment"]):
             _adjustment(row, known, rules)
-    if (path := folder / EXTENSIONS).is_file():
-        for row in read_table(path, HEADINGS, ["due"]):
+        for row in _rows(folder / EXTENSIONS, ["due"]):
             for whose in _whose(row, known, rules):
                 due = _moment(row, "due")
                 due = later(rules.extensions.get(whose), due, rules.zone) or due
                 rules.extensions[whose] = due
-    if (path := folder / TIMES).is_file():
-        for row in read_table(path, HEADINGS, SUBMITTED):
+        for row in _rows(folder / TIMES, SUBMITTED):
             if row.get(*SUBMITTED) not in ("", "-"):
                 for whose in _whose(row, known, rules):
                     rules.times[whose] = _moment(row, *SUBMITTED)
     return rules
+
+
+def _rows(path: Path, *wanted: Sequence[str]) -> Iterable[Row]:
+    """The rows of a table, if there is one, that says who somebody is."""
+    return read_table(path, HEADINGS, *wanted) if path.is_file() else ()
 
 
 def _moment(row: Row, *headings: str) -> datetime:
