@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from minires.text import shown
 
-MINUTE = timedelta(minutes=1)
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 UNITS = {
     "hour": timedelta(hours=1),
     "day": timedelta(days=1),
@@ -181,13 +181,14 @@ def _share(amount: float, percent: bool, points: float) -> float:
 def units_late(came: datetime, due: datetime, unit: str, zone: tzinfo | None) -> int:
     """How many hours, days or weeks have begun since something was due; 0 if it came in time.
 
-    A due time without seconds lasts until its minute is over. Without a unit it is 0 or 1.
+    What is due lasts until its minute is over, or its second if it has one. Without a unit it is 0
+    or 1.
     """
 
     def over(units: int) -> datetime:
         step = units * UNITS[unit] if unit else timedelta()
         end = instant(due, zone) + step if unit == "hour" else instant(due + step, zone)
-        return end if due.second or due.microsecond else end + MINUTE
+        return end + (SECOND if due.second or due.microsecond else MINUTE)
 
     came = instant(came, zone)
     if came < over(0):
