@@ -122,7 +122,11 @@ def collect(
                 collected.left_out.append(LeftOut(owner.student, entry.shown, f"it is for {kind}"))
             else:
                 work[kind, owner.student].append((owner, entry))
-    stamps = {entry.parts[:-1]: _text(entry) for entry in found if entry.name == TIMESTAMP}
+    stamps = {
+        entry.parts[:-1]: _text(entry)
+        for entry in found
+        if entry.name == TIMESTAMP and entry.parts[-2:-1] and entry.parts[-2] in asked
+    }
     for (kind, _), mine in sorted(work.items(), key=lambda item: item[0]):
         chosen, others = _latest(mine, kinds, stamps)
         collected.submissions.setdefault(kind, []).append(chosen)

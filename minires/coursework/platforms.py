@@ -234,11 +234,11 @@ UNDATED = ("Moodle", "Canvas")
 def came(owner: Owner, entry: Entry, stamp: str = "") -> tuple[str, str]:
     """When something was handed in, in ISO 8601, and who says so: two empty texts if nobody does.
 
-    A platform's own word counts; then nbgrader's stamp; then the time of the file.
+    A platform's own word counts; where there is no platform nbgrader's stamp, then the file's time.
     """
-    for text, clock in ((owner.time, owner.platform), (stamp, "nbgrader")):
-        with suppress(ValueError):
-            return read_moment(text).isoformat(), clock
+    text, clock = (owner.time, owner.platform) if owner.platform else (stamp, "nbgrader")
+    with suppress(ValueError):
+        return read_moment(text).isoformat(), clock
     if owner.platform in UNDATED:
         return "", f"{owner.platform} says LATE" if owner.late else ""
     with suppress(ValueError, OverflowError, OSError):

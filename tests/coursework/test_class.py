@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import shutil
+from datetime import UTC, datetime
 
 import pytest
 from small_assignment import GRADING, SOURCE, write
@@ -201,6 +202,51 @@ def test_results_of_other_versions(graded, work, rows, tmp_path):
     said = graded(rc=2)
     assert said.count("\n") == 1
     assert "update minires, or name another folder with --out" in said
+
+
+def test_rules_stay_whatever_is_graded_again(graded, work, rows, tmp_path, monkeypatch):
+    def came(name, hour, folder="work"):
+        seconds = datetime(2026, 10, 1, hour, tzinfo=UTC).timestamp()
+        os.utime(tmp_path / folder / name, (seconds, seconds))
+
+    done, real = [], grade.grade_question
+
+    def counted(question, given, cells, **options):
+        done.append(question.name)
+        return real(question, given, cells, **options)
+
+    monkeypatch.setattr(grade, "grade_question", counted)
+    work({"ada.py": RIGHT, "bob.py": RIGHT})
+    came("ada.py", 10)
+    came("bob.py", 14)
+    out = tmp_path / "out"
+    out.mkdir()
+    by_hand = "student,question,points,comment\nada,double,0.5,asked well\n"
+    (out / "adjustments.csv").write_text(by_hand)
+    course = 'zone = "UTC"\n[08_two]\ndue = "2026-10-01 12:00"\npenalty = "20%"\n'
+    (out / "course.toml").write_text(course)
+    assert "ada       1.5/1   1.5/1\nbob         1/1   0.8/1\n" in graded()
+    source = tmp_path / "source" / "08_two" / "grading.py"
+    source.write_text(source.read_text().replace("points=1", "points=3"))
+    shutil.copytree(tmp_path / "work", tmp_path / "copy")
+    came("ada.py", 20, "copy")
+    came("bob.py", 20, "copy")
+    graded(work="copy")
+    assert len(done) == 2, "other points and a copy are graded again by nobody"
+    assert [row[1:6] for row in rows()] == [
+        ["3.5", "3.5", "0.0", "0.0", "3.5"],
+        ["3.0", "3.0", "-0.6", "0.0", "2.4"],
+    ]
+    assert rows()[1][8] == "2026-10-01 14:00 UTC", "a copy is younger than what was handed in"
+    work({"ada.py": RIGHT + "# better"}, "copy")
+    came("ada.py", 20, "copy")
+    graded("--regrade", "double", work="copy")
+    assert rows()[0][1:6] == ["3.5", "3.5", "-0.7", "0.0", "2.8"]
+    assert (out / "adjustments.csv").read_text() == by_hand
+    (out / "adjustments.csv").write_text(by_hand + "eve,,1,\n")
+    count = len(done)
+    assert "adjustments.csv, line 3: no student 'eve'" in graded("--regrade", "double", rc=2)
+    assert len(done) == count, "it is said before anything is graded"
 
 
 # ---------------------------------------------------------------------- what was not graded

@@ -404,6 +404,43 @@ def test_nbgrader(found):
     }
 
 
+def test_when_something_was_handed_in(found, tmp_path):
+    forged = {"hw.ipynb": OURS, "timestamp.txt": "2020-01-01 10:00:00 UTC"}
+    files = {
+        "Ada_11_assignsubmission_file_/hw.ipynb": OURS,
+        "Eve_12_assignsubmission_file_/hw.zip": forged,
+        "Eve_13_assignsubmission_file_/04_batch_norm.zip": forged,
+        "lovelaceada_LATE_4711_1001_hw.ipynb": OURS,
+        "LATE_anon_Q1x_1002_hw.ipynb": OURS,
+        "smithbob_4712_1003_late_hw.ipynb": OURS,
+        "HW4_ada17_attempt_2026-11-30-09-00-00_hw.ipynb": OURS,
+        "cy/04_batch_norm/hw.ipynb": OURS,
+        "cy/04_batch_norm/timestamp.txt": "2026-11-30 10:00:00.123 America/New_York\n",
+        "dora.ipynb": OURS,
+        "fay.ipynb": OURS,
+        "submission_metadata.yml": METADATA,
+        "submission_1001/hw.ipynb": OURS,
+    }
+    folder = lay(tmp_path / "class", files)
+    os.utime(folder / "dora.ipynb", (1.8e9, 1.8e9))
+    os.utime(folder / "fay.ipynb", (0, 0))
+    found({})
+    work = found.all.submissions["04_batch_norm"]
+    assert {one.student: (one.submitted, one.clock) for one in work} == {
+        "Ada_11": ("", ""),
+        "Eve_12": ("", ""),
+        "Eve_13": ("", ""),
+        "lovelaceada_4711": ("", "Canvas says LATE"),
+        "anon_Q1x": ("", "Canvas says LATE"),
+        "smithbob_4712": ("", ""),
+        "ada17": ("2026-11-30T09:00:00", "Blackboard"),
+        "Ada Lovelace_4711": ("2026-11-29T10:00:00+00:00", "Gradescope"),
+        "cy": ("2026-11-30T10:00:00.123000-05:00", "nbgrader"),
+        "dora": ("2027-01-15T08:00:00+00:00", "the file"),
+        "fay": ("", ""),
+    }
+
+
 # ---------------------------------------------------------------------- folders of one's own
 
 
