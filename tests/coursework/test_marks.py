@@ -3,9 +3,11 @@
 import csv
 import io
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -527,3 +529,17 @@ def test_marks_are_made_anew_and_nothing_is_graded(minires, tmp_path):
     assert "adjustments.csv, line 2: no question 'tanh'" in said
     assert (out / "grades.csv").read_bytes() == before
     assert "is no folder" in minires("coursework", "marks", tmp_path / "no", rc=2)
+
+
+def test_the_examples_of_the_documentation(tmp_path):
+    text = (Path(__file__).parents[2] / "docs/coursework.md").read_text(encoding="utf-8")
+    for kind, name in (("csv", "adjustments.csv"), ("toml", "course.toml")):
+        [example] = re.findall(rf"```{kind}\n(student,question.*?|zone = .*?)```", text, re.DOTALL)
+        (tmp_path / name).write_text(example)
+    people = [replace(CLASS[0], student="Ada Lovelace"), replace(CLASS[1], student="bob")]
+    questions = {"batch_norm_train": 4.0}
+    rules = read_rules([tmp_path], {"04_batch_norm": Known(questions, People(people))})
+    assert rules.points == {"04_batch_norm": {"batch_norm_train": 6}}
+    assert rules.due == {"04_batch_norm": datetime(2026, 10, 1, 23, 59)}
+    assert [c.points for [c] in rules.adjustments.values()] == [1.5, -2]
+    assert not rules.notes
