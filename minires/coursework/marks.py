@@ -73,7 +73,8 @@ def _with_penalty(result: Result, rules: Rules) -> Result:
     why, taken = f"{late} late (due {result.due}, handed in {result.submitted})", 0.0
     if penalty is not None:
         taken = round(penalty.of(result.before, units), 2)
-        begun = f", {units} begun" if penalty.unit else ""
+        unit = penalty.unit if units == 1 else f"{penalty.unit}s"
+        begun = f"; {units} {unit} begun" if penalty.unit else ""
         why += f": {penalty.text}{begun}, of {result.before:g} points"
     return replace(result, changes=[Change(PENALTY, 0.0 - taken, why), *result.changes])
 

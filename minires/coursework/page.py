@@ -44,7 +44,7 @@ def page(result: Result) -> str:
         body += "".join(_change(change) for change in result.changes if change.question)
     if of_all := result.of_all():
         changes = "".join(map(_change, of_all))
-        body = f"<p>{result.before:g} points of the questions</p>{changes}{body}"
+        body = f"<p>The questions: {result.before:g} points</p>{changes}{body}"
     return (
         "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'

@@ -91,8 +91,8 @@ def feedback(result: Result) -> str:
     if result.problem:
         lines = [f"{result.title}: {result.problem}"]
     if of_all := result.of_all():
-        lines += [f"{result.before:g} points of the questions", *(c.told() for c in of_all)]
-        lines += [f"{result.earned:g} points in all"]
+        lines += [f"the questions: {result.before:g} points", *(c.told() for c in of_all)]
+        lines += [f"in all: {result.earned:g} points"]
     for question in result.questions if not result.problem else ():
         lines += _question(question, _points(question.earned, question.points))
         lines += [f"      {c.told()}" for c in result.changes if c.question == question.name]

@@ -478,11 +478,11 @@ def test_feedback_says_what_was_changed_and_why(ruled):
     assert (bob.before, bob.earned, bob.points) == (16, 10.8, 30)
     penalty = (
         "penalty -3.2: 1 day 12 hours late (due 2026-10-01 23:59 CEST, handed in 2026-10-03 12:00 "
-        "CEST): 10% per day, 2 begun, of 16 points"
+        "CEST): 10% per day; 2 days begun, of 16 points"
     )
     text = feedback(bob)
     assert text.startswith(
-        f"Title: 10.8/30 points\n16 points of the questions\n{penalty}\nadjustment -2: late twice\n"
+        f"Title: 10.8/30 points\nthe questions: 16 points\n{penalty}\nadjustment -2: late twice\n"
     )
     assert "relu  3/4" in text
     assert "sgd  10/20" in text
