@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -28,6 +29,7 @@ from minires.text import shown
 
 COURSE, ADJUSTMENTS = "course.toml", "adjustments.csv"
 EXTENSIONS, TIMES = "extensions.csv", "times.csv"
+FILES = (COURSE, ADJUSTMENTS, EXTENSIONS, TIMES)
 SUBMITTED = ("submitted", "lastmodifiedsubmission", "submissiontime", "submittedat")
 MOST_POINTS = 10_000
 
@@ -86,9 +88,10 @@ def read_rules(folders: Iterable[Path], known: Mapping[str, Known]) -> Rules:
     """
     rules, places = Rules(), list(folders)
     for path in (folder / COURSE for folder in places):
-        if path.is_file():
+        if path.exists():
             _course(path, known, rules)
     for folder in places:
+        rules.notes += _misnamed(folder)
         for row in _rows(folder / ADJUSTMENTS, ["question"], ["points"], ["comment"]):
             _adjustment(row, known, rules)
         for row in _rows(folder / EXTENSIONS, ["due"]):
@@ -105,7 +108,17 @@ def read_rules(folders: Iterable[Path], known: Mapping[str, Known]) -> Rules:
 
 def _rows(path: Path, *wanted: Sequence[str]) -> Iterable[Row]:
     """The rows of a table, if there is one, that says who somebody is."""
-    return read_table(path, HEADINGS, *wanted) if path.is_file() else ()
+    return read_table(path, HEADINGS, *wanted) if path.exists() else ()
+
+
+def _misnamed(folder: Path) -> list[str]:
+    """A note for each file whose name is nearly one of rules, such as `adjustments.xlsx`."""
+    return [
+        f"{shown(path.name)} is not read; is it {near[0]}?"
+        for path in sorted(folder.iterdir())
+        if path.name not in FILES
+        and (near := get_close_matches(path.name.lower(), FILES, 1, cutoff=0.8))
+    ]
 
 
 def _moment(row: Row, *headings: str) -> datetime:

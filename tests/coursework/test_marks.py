@@ -358,6 +358,24 @@ def test_any_bytes_are_rules_or_refused(folder, name, content):
     assert all(marked(one, rules).earned >= 0 for one in CLASS)
 
 
+def test_files_that_are_named_otherwise_or_are_none(ruled, tmp_path):
+    for name in (
+        "adjustments.xlsx",
+        "extension.csv",
+        "grades.csv",
+        "moodle.csv",
+    ):
+        (tmp_path / name).write_text("")
+    ruled()
+    assert ruled.rules.notes == [
+        "adjustments.xlsx is not read; is it adjustments.csv?",
+        "extension.csv is not read; is it extensions.csv?",
+    ]
+    (tmp_path / "times.csv").mkdir()
+    with pytest.raises(FileError, match=r"times.csv cannot be read: Is a directory"):
+        ruled()
+
+
 # ---------------------------------------------------------------------- dates
 
 
