@@ -61,6 +61,7 @@ def always_lost(name, question, source):
     return lost(name, question, source, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("name", find_assignments())
 def test_drawn_inputs_tell_right_from_wrong(name, seed):
