@@ -61,6 +61,7 @@ COMMANDS = {
     "grade": (["deep.ipynb"], "assignment out regrade jobs source"),
     "coursework build": (["built"], "source assignment"),
     "coursework mutants": ([], "source assignment jobs"),
+    "coursework statistics": (["graded"], "out"),
 }
 USUAL = {"weights": "w.npz", "model": "resnet8", "data": "digits", "out": "run", "epochs": "1"}
 

@@ -18,6 +18,7 @@ from minires.cli.export import export_command
 from minires.cli.notebooks import notebooks_command
 from minires.cli.streams import one_line_warnings, plain_output
 from minires.cli.train import Stopped, train_command
+from minires.coursework.class_commands import statistics_command
 from minires.coursework.command import (
     build_command,
     check_command,
@@ -37,7 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 coursework_app = typer.Typer(
-    help="Build assignments, give marks, test the tests.",
+    help="Build assignments, test their tests, give marks, look at what a class handed in.",
     no_args_is_help=True,
     add_completion=False,
 )
@@ -63,7 +64,13 @@ _add(
     check=check_command,
     grade=grade_command,
 )
-_add(coursework_app, build=build_command, marks=marks_command, mutants=mutants_command)
+_add(
+    coursework_app,
+    build=build_command,
+    marks=marks_command,
+    mutants=mutants_command,
+    statistics=statistics_command,
+)
 
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
 _USER_ERRORS = (

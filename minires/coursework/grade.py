@@ -18,7 +18,14 @@ from minires.coursework.cells import MAX_FILE, Cell, SubmissionError, read_submi
 from minires.coursework.compare import RTOL_FLOAT32, Verdict, changed, compare, described
 from minires.coursework.discretion import without_text, without_texts
 from minires.coursework.feedback import exchanged, heat_maps, other_shape, pattern, recognised
-from minires.coursework.result import FAILED, CaseResult, OutputResult, QuestionResult, Result
+from minires.coursework.result import (
+    FAILED,
+    KNOWN_MISTAKE,
+    CaseResult,
+    OutputResult,
+    QuestionResult,
+    Result,
+)
 from minires.coursework.sandbox import TIMED_OUT, Child, ChildLost
 
 WALL = 4
@@ -242,7 +249,7 @@ def _hint(
 ) -> str:
     mistake = recognised(question, answers, case, output)
     if mistake is not None:
-        return f"your {name} equals that of a known mistake: {mistake.name}. {mistake.hint}"
+        return f"your {name}{KNOWN_MISTAKE}{mistake.name}. {mistake.hint}"
     values, graded = answers[case], question.cases[case]
     assert values is not None
     looks = (

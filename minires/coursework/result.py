@@ -17,6 +17,9 @@ of format 2 not when it was handed in."""
 FAILED = "the grader failed here, which is not your fault; tell your instructor: "
 """How the text begins of what is no mistake of the student's."""
 
+KNOWN_MISTAKE = " equals that of a known mistake: "
+"""What stands in a hint before the mistake's name; behind it are a full stop and what to do."""
+
 T = TypeVar("T")
 
 
