@@ -62,6 +62,7 @@ COMMANDS = {
     "coursework build": (["built"], "source assignment"),
     "coursework mutants": ([], "source assignment jobs"),
     "coursework statistics": (["graded"], "out"),
+    "coursework similarity": (["deep.ipynb"], "assignment most out source"),
 }
 USUAL = {"weights": "w.npz", "model": "resnet8", "data": "digits", "out": "run", "epochs": "1"}
 

@@ -18,7 +18,7 @@ from minires.cli.export import export_command
 from minires.cli.notebooks import notebooks_command
 from minires.cli.streams import one_line_warnings, plain_output
 from minires.cli.train import Stopped, train_command
-from minires.coursework.class_commands import statistics_command
+from minires.coursework.class_commands import similarity_command, statistics_command
 from minires.coursework.command import (
     build_command,
     check_command,
@@ -70,6 +70,7 @@ _add(
     marks=marks_command,
     mutants=mutants_command,
     statistics=statistics_command,
+    similarity=similarity_command,
 )
 
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]

@@ -5,8 +5,9 @@ starts a child, `jail` locks it in, `boot` loads what runs there: `child`, which
 code through `guard` and `handles` and tells with `values` and `wire` what came of it. `compare`,
 `resnet8` and `feedback` judge that; `grade` puts them together. `collect` finds what a class handed
 in (`entries` what there is, `platforms` and `folders` whose it is), `run` grades it, and `store`
-keeps the results, of which `statistics` says how each question did. The commands are
-`minires coursework`, `minires grade` and `minires check`.
+keeps the results, of which `statistics` says how each question did. `similarity` finds answers that
+are alike by their `fingerprints`, of `normalised` code. The commands are `minires coursework`,
+`minires grade` and `minires check`.
 
 Whether an assignment's tests are any good is found out by `trials`, of what authors wrote down, and
 by `mechanical`, of all small changes of the solutions: `mutants` makes them with

@@ -26,7 +26,7 @@ from minires.coursework.assignment import (
     Assignment,
 )
 from minires.coursework.bundle import SUFFIX, Bundle, make_bundle
-from minires.coursework.cells import Cell
+from minires.coursework.cells import Cell, parse_percent
 from minires.files import atomic_write
 
 CHECKS = ".checks"
@@ -93,6 +93,12 @@ def student_notebook(assignment: Assignment) -> str:
 def instructor_notebook(assignment: Assignment) -> str:
     """The notebook with solutions and, behind each check, the hidden test for nbgrader."""
     return notebook(assignment, list(_with_tests(assignment)))
+
+
+def handed_out(folder: Path) -> list[str]:
+    """The code cells that students get of the assignment in a folder, of which nothing is run."""
+    cells = parse_percent((folder / "assignment.py").read_text(encoding="utf-8"))
+    return [_blank(cell).source for cell in cells if cell.kind == "code"]
 
 
 def _blank(cell: Cell) -> Cell:

@@ -1,4 +1,4 @@
-"""`minires coursework statistics`: what a class's work says."""
+"""`minires coursework statistics` and `minires coursework similarity`: what a class's work says."""
 
 from __future__ import annotations
 
@@ -7,8 +7,22 @@ from typing import Annotated
 
 import typer
 
+from minires.bar import bar
+from minires.coursework.cells import SubmissionError, read_submission
+from minires.coursework.collect import Submission
+from minires.coursework.command import Asked, SourceOption, handed_in
+from minires.coursework.fingerprints import HandedOut, Work
 from minires.coursework.outputs import write_csv
 from minires.coursework.result import file_name
+from minires.coursework.show import not_graded
+from minires.coursework.similarity import Answered, similar
+from minires.coursework.similarity_outputs import (
+    HINT,
+    pairs_csv,
+    pairs_text,
+    unread_text,
+    usual_table,
+)
 from minires.coursework.statistics import readable, statistics
 from minires.coursework.statistics_outputs import (
     MEANING,
@@ -18,19 +32,19 @@ from minires.coursework.statistics_outputs import (
     write_picture,
 )
 from minires.coursework.store import FOLDER, Store
+from minires.coursework.temporary import TemporaryFolder
 
 
 def statistics_command(
     folder: Annotated[Path, typer.Argument(help="What `minires grade --out` wrote.")],
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where to write. [default: FOLDER/statistics]"),
+        typer.Option(metavar="DIR", help="Where to write.", show_default="FOLDER/statistics"),
     ] = None,
 ) -> None:
-    """Say how hard each question was, what it tells apart, and which mistakes were frequent.
+    """Say how hard each question was, whom it tells apart, and what went wrong most.
 
-    Counted are the points as graded. Written are questions.csv, mistakes.csv and, for each
-    assignment, a picture.
+    Points count as graded. Written are questions.csv, mistakes.csv and pictures.
     """
     if not (folder / FOLDER).is_dir():
         raise ValueError(
@@ -61,3 +75,65 @@ def statistics_command(
     names = dict.fromkeys(one.assignment for one in everything)
     pictures = ", ".join(f"{file_name(name)}.png" for name in names)
     print(f"written: {out}/questions.csv, mistakes.csv, {pictures}")
+
+
+def similarity_command(
+    submissions: Annotated[
+        list[Path], typer.Argument(help="What the class handed in, as for minires grade.")
+    ],
+    assignment: Annotated[
+        str | None,
+        typer.Option(
+            "--assignment",
+            metavar="NAME|FILE.bundle",
+            help="Which assignment it is; by default what each notebook says.",
+            show_default=False,
+        ),
+    ] = None,
+    most: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Show so many pairs of an assignment.")
+    ] = 20,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", help="Write all pairs here too.")
+    ] = None,
+    source: SourceOption = None,
+) -> None:
+    """Show whose answers are more alike than usual in the class: a hint, never a verdict.
+
+    Compared is how code is built, whatever its names, numbers and comments. None of it is run.
+    """
+    asked = Asked(assignment, source)
+    texts, by_assignment = [HINT], {}
+    with TemporaryFolder() as box:
+        found = handed_in(submissions, asked, box, None)
+        with bar(total=sum(map(len, found.submissions.values())), unit="submission") as shown:
+            for name, mine in found.submissions.items():
+                questions = asked.questions[name]
+                given = HandedOut(asked.given(name), questions)
+                answered, unread = [], {}
+                for submission in mine:
+                    one, unread[submission.student] = _answered(submission, given, questions)
+                    answered.append(one)
+                    shown.update()
+                usual, pairs = similar(answered, questions)
+                by_assignment[name] = pairs
+                texts.append(usual_table(name, len(mine), usual))
+                texts += [pairs_text(pairs, most), unread_text(unread)]
+    if out is not None:
+        write_csv(out, pairs_csv(by_assignment))
+    texts.append(not_graded(found.left_out).replace("not graded:", "left out:", 1))
+    print("\n\n".join(text for text in texts if text))
+    if out is not None:
+        print(f"written: {out}")
+
+
+def _answered(
+    submission: Submission, given: HandedOut, questions: list[str]
+) -> tuple[Answered, list[str]]:
+    """A student's answers, and what of the submission cannot be read."""
+    try:
+        work = Work(read_submission(submission.path), given)
+    except (SubmissionError, OSError) as error:
+        return Answered(submission.student, submission.path, {}), [str(error)]
+    answers = {question: work.answer(question) for question in questions}
+    return Answered(submission.student, submission.path, answers), work.unread

@@ -16,7 +16,7 @@ from minires.coursework.assignment import (
     load_assignments,
     question_names,
 )
-from minires.coursework.build import CHECKS, build, course_seed
+from minires.coursework.build import CHECKS, build, course_seed, handed_out
 from minires.coursework.bundle import SUFFIX, Bundle, load_bundle, make_bundle
 from minires.coursework.collect import UNDECIDED, Collected, collect
 from minires.coursework.grade import grade_file
@@ -245,6 +245,12 @@ class Asked:
             self._bundles[name] = make_bundle(load_assignment(self._places[name]))
         return self._bundles[name]
 
+    def given(self, name: str) -> list[str]:
+        """The code that students get for an assignment, of which nothing is run."""
+        if name in self._places:
+            return handed_out(self._places[name])
+        return list(self._bundles[name].given.values())
+
     def undecided(self) -> ValueError:
         """That nothing says which assignment it is."""
         return ValueError(
@@ -253,7 +259,7 @@ class Asked:
         )
 
 
-def _collected(places: list[Path], asked: Asked, box: Path, out: Path | None) -> Collected:
+def handed_in(places: list[Path], asked: Asked, box: Path, out: Path | None) -> Collected:
     """What was handed in.
 
     Raises
@@ -320,7 +326,7 @@ def grade_command(
     if regrade is not None and out is None:
         raise ValueError("--regrade changes earlier results: say where they are with --out")
     with TemporaryFolder() as box:
-        found = _collected(submissions, asked, box, out)
+        found = handed_in(submissions, asked, box, out)
         bundles = {name: asked.bundle(name) for name in found.submissions}
         if regrade is not None:
             check_question(regrade, list(bundles.values()))
@@ -406,4 +412,4 @@ def _bundle_for(notebook: Path) -> Bundle:
     """The bundle of the assignment that a notebook is for."""
     asked = Asked(None, None)
     with TemporaryFolder() as box:
-        return asked.bundle(next(iter(_collected([notebook], asked, box, None).submissions)))
+        return asked.bundle(next(iter(handed_in([notebook], asked, box, None).submissions)))
