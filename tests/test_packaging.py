@@ -1,18 +1,23 @@
 """The wheel: what is in it, and that it works where there is nothing else of this project."""
 
 import email
+import json
 import os
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from minires.coursework.sources import assignments_in
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 PACKAGE = CHECKOUT / "minires"
+ASSIGNMENTS = CHECKOUT / "notebooks" / "assignments"
 
 
 def pip(*arguments):
@@ -29,6 +34,16 @@ def wheel(tmp_path_factory):
     pip("wheel", "--no-index", "--no-deps", "--no-build-isolation", "-w", folder, CHECKOUT)
     (path,) = folder.iterdir()
     assert path.suffix == ".whl"
+    return path
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory):
+    """The source archive, built by what `build` calls."""
+    folder = tmp_path_factory.mktemp("sdist")
+    code = "import sys, hatchling.build; print(hatchling.build.build_sdist(sys.argv[1]))"
+    subprocess.run([sys.executable, "-c", code, folder], cwd=CHECKOUT, check=True)
+    (path,) = folder.iterdir()
     return path
 
 
@@ -57,6 +72,46 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     notebooks = {f"minires/notebooks/{p.name}" for p in (CHECKOUT / "notebooks").glob("*.ipynb")}
     others = embedded | players | notebooks | {"minires/py.typed"}
     assert names - plugin == modules | others
+
+
+def stripped(text):
+    """Lines without what stands before them, and none that are empty."""
+    return "\n".join(line.strip() for line in text.splitlines() if line.strip())
+
+
+def test_the_wheel_holds_no_solution_of_coursework(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        assert not [name for name in names if "assignment" in name.rpartition("/")[0]]
+        texts = [archive.read(n).decode() for n in names if n.endswith((".py", ".ipynb"))]
+    for i, text in enumerate(texts):
+        if text.startswith("{"):
+            cells = json.loads(text)["cells"]
+            texts[i] = "\n".join("".join(cell["source"]) for cell in cells)
+    held = list(map(stripped, texts))
+    sources = [path.read_text(encoding="utf-8") for path in ASSIGNMENTS.glob("*/assignment.py")]
+    solutions = [
+        stripped(rest.partition("### END SOLUTION")[0])
+        for source in sources
+        for rest in source.split("### BEGIN SOLUTION\n")[1:]
+    ]
+    solutions = [one for one in solutions if "\n" in one]  # one line is what anybody writes
+    assert len(solutions) > 25
+    assert all(any(one in stripped(source) for source in sources) for one in solutions)
+    assert [one for one in solutions if any(one in text for text in held)] == []
+
+
+def test_the_source_archive_holds_the_assignments(sdist, tmp_path):
+    """From which a course is built where nothing but the wheel is installed."""
+    with tarfile.open(sdist) as archive:
+        (root,) = {name.partition("/")[0] for name in archive.getnames()}
+        inside = {n for n in archive.getnames() if n.startswith(f"{root}/notebooks/assignments/")}
+    here = {path for path in ASSIGNMENTS.rglob("*") if path.suffix in (".py", ".toml", ".md")}
+    assert {f"{root}/{path.relative_to(CHECKOUT).as_posix()}" for path in here} <= inside
+    with assignments_in(sdist) as folder:
+        for path in ASSIGNMENTS.glob("*/*.py"):
+            copied = folder / path.relative_to(ASSIGNMENTS)
+            assert copied.read_bytes() == path.read_bytes()
 
 
 def test_embedded_data_are_small_and_their_licences_are_beside_them(wheel):

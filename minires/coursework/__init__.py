@@ -1,6 +1,6 @@
 """Coursework: assignments, a grader that runs students' code in a jail, and known mistakes.
 
-`question` is how an assignment is written down, `bundle` what a grader needs of it. `sandbox`
+`question` is how an assignment is written down, `sources` where it is, `bundle` what a grader needs of it. `sandbox`
 starts a child, `jail` locks it in, `boot` loads what runs there: `child`, which calls a student's
 code through `guard` and `handles` and tells with `values` and `wire` what came of it. `compare`,
 `resnet8` and `feedback` judge that; `grade` puts them together. `collect` finds what a class handed

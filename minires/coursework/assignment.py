@@ -94,8 +94,9 @@ def assignments_folder() -> Path:
     folder = Path(minires.__file__).resolve().parent.parent / "notebooks" / "assignments"
     if not folder.is_dir():
         raise AssignmentError(
-            "the assignments are not installed with minires: name their folder with --source, such "
-            "as notebooks/assignments of a clone"
+            "the assignments hold solutions and are not installed with minires: name them with "
+            "--source, as a clone of minires's repository or the source archive "
+            f"minires-{minires.__version__}.tar.gz, which is released beside the wheel"
         )
     return folder
 

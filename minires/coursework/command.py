@@ -11,6 +11,7 @@ import typer
 
 from minires.bar import bar
 from minires.coursework.assignment import (
+    AssignmentError,
     find_assignments,
     load_assignment,
     load_assignments,
@@ -34,6 +35,7 @@ from minires.coursework.show import (
     checked,
     not_graded,
 )
+from minires.coursework.sources import unpacked
 from minires.coursework.store import Store
 from minires.coursework.temporary import TemporaryFolder
 from minires.coursework.trials import kill_matrix, run_trials, summary
@@ -44,9 +46,11 @@ SourceOption = Annotated[
     Path | None,
     typer.Option(
         "--source",
-        metavar="FOLDER",
-        help="Where the assignments are. [default: notebooks/assignments]",
-        show_default=False,
+        metavar="PLACE",
+        help="Where the assignments are: a clone of minires, its source archive (.tar.gz), or a "
+        "folder of your own.",
+        show_default="the clone that minires runs from",
+        callback=unpacked,
     ),
 ]
 UnsafeOption = Annotated[
@@ -92,8 +96,8 @@ def build_command(
             metavar="N",
             min=0,
             help="The course's secret, of which hidden inputs are drawn; kept in "
-            "FOLDER/instructor. [default: the one kept there, else a random one]",
-            show_default=False,
+            "FOLDER/instructor.",
+            show_default="the one kept there, else a random one",
         ),
     ] = None,
 ) -> None:
@@ -410,6 +414,11 @@ def check_command(
 
 def _bundle_for(notebook: Path) -> Bundle:
     """The bundle of the assignment that a notebook is for."""
-    asked = Asked(None, None)
+    try:
+        asked = Asked(None, None)
+    except AssignmentError as error:
+        raise ValueError(
+            f"no {CHECKS} file lies beside {notebook}: put the one there that came with it"
+        ) from error
     with TemporaryFolder() as box:
         return asked.bundle(next(iter(handed_in([notebook], asked, box, None).submissions)))
