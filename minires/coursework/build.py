@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -95,9 +95,13 @@ def instructor_notebook(assignment: Assignment) -> str:
     return notebook(assignment, list(_with_tests(assignment)))
 
 
-def handed_out(folder: Path) -> list[str]:
-    """The code cells that students get of the assignment in a folder, of which nothing is run."""
-    cells = parse_percent((folder / "assignment.py").read_text(encoding="utf-8"))
+def written(folder: Path) -> list[Cell]:
+    """The cells of the assignment in a folder, with solutions; nothing is run."""
+    return parse_percent((folder / "assignment.py").read_text(encoding="utf-8"))
+
+
+def handed_out(cells: Iterable[Cell]) -> list[str]:
+    """Of an assignment's cells the code that students get."""
     return [_blank(cell).source for cell in cells if cell.kind == "code"]
 
 

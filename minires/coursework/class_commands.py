@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from minires.bar import bar
+from minires.coursework.build import handed_out
 from minires.coursework.cells import SubmissionError, read_submission
 from minires.coursework.collect import Submission
 from minires.coursework.command import Asked, SourceOption, handed_in
@@ -18,6 +19,7 @@ from minires.coursework.show import not_graded
 from minires.coursework.similarity import Answered, similar
 from minires.coursework.similarity_outputs import (
     HINT,
+    SOLUTION,
     pairs_csv,
     pairs_text,
     unread_text,
@@ -108,16 +110,21 @@ def similarity_command(
         found = handed_in(submissions, asked, box, None)
         with bar(total=sum(map(len, found.submissions.values())), unit="submission") as shown:
             for name, mine in found.submissions.items():
-                questions = asked.questions[name]
-                given = HandedOut(asked.given(name), questions)
+                questions, cells = asked.questions[name], asked.written(name)
+                given = HandedOut(handed_out(cells), questions)
                 answered, unread = [], {}
                 for submission in mine:
                     one, unread[submission.student] = _answered(submission, given, questions)
                     answered.append(one)
                     shown.update()
+                solution = Work(cells, given).answers(questions)
+                head = f"{name}: {len(mine)} submissions compared"
+                if any(solution.values()):
+                    head += f", and {SOLUTION}"
+                    answered.append(Answered(SOLUTION, Path(), solution))
                 usual, pairs = similar(answered, questions)
                 by_assignment[name] = pairs
-                texts.append(usual_table(name, len(mine), usual))
+                texts.append(usual_table(head, usual))
                 texts += [pairs_text(pairs, most), unread_text(unread)]
     if out is not None:
         write_csv(out, pairs_csv(by_assignment))
@@ -135,5 +142,4 @@ def _answered(
         work = Work(read_submission(submission.path), given)
     except (SubmissionError, OSError) as error:
         return Answered(submission.student, submission.path, {}), [str(error)]
-    answers = {question: work.answer(question) for question in questions}
-    return Answered(submission.student, submission.path, answers), work.unread
+    return Answered(submission.student, submission.path, work.answers(questions)), work.unread

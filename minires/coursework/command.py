@@ -17,8 +17,9 @@ from minires.coursework.assignment import (
     load_assignments,
     question_names,
 )
-from minires.coursework.build import CHECKS, build, course_seed, handed_out
+from minires.coursework.build import CHECKS, build, course_seed, written
 from minires.coursework.bundle import SUFFIX, Bundle, load_bundle, make_bundle
+from minires.coursework.cells import Cell
 from minires.coursework.collect import UNDECIDED, Collected, collect
 from minires.coursework.grade import grade_file
 from minires.coursework.identifiers import Identifiers, require_one_kind
@@ -249,11 +250,12 @@ class Asked:
             self._bundles[name] = make_bundle(load_assignment(self._places[name]))
         return self._bundles[name]
 
-    def given(self, name: str) -> list[str]:
-        """The code that students get for an assignment, of which nothing is run."""
+    def written(self, name: str) -> list[Cell]:
+        """The cells of an assignment, with solutions where its sources are at hand; none is run."""
         if name in self._places:
-            return handed_out(self._places[name])
-        return list(self._bundles[name].given.values())
+            return written(self._places[name])
+        given = self._bundles[name].given.items()
+        return [Cell("code", source, "given", part) for part, source in given]
 
     def undecided(self) -> ValueError:
         """That nothing says which assignment it is."""

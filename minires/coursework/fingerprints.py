@@ -76,6 +76,10 @@ class Work:
         self._given = given
         self.unread = self._code.unread
 
+    def answers(self, questions: Iterable[str]) -> dict[str, Fragments]:
+        """Those to some questions."""
+        return {question: self.answer(question) for question in questions}
+
     def answer(self, question: str) -> Fragments:
         """The fragments of the last answer and of all that it uses; none if there is no answer."""
         answers = [

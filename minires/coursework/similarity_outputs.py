@@ -13,10 +13,12 @@ HINT = """\
 A hint, never a verdict: whoever learnt from one lecture, book or tutor writes alike. Read both
 answers, and talk to both authors, before you conclude anything."""
 RARE = "rare fragments: pieces of code that three answers have at most, or a twentieth of the class"
+SOLUTION = "the public solution"
+"""Which is compared too, where the assignments' sources are at hand."""
 MOST_LINES = 20
 
 
-def usual_table(name: str, count: int, usual: Sequence[Usual]) -> str:
+def usual_table(head: str, usual: Sequence[Usual]) -> str:
     """What is usual for each question of an assignment."""
     rows = [
         ["question", "answers", "fragments", "usually in common", "one and the same"],
@@ -43,7 +45,7 @@ def usual_table(name: str, count: int, usual: Sequence[Usual]) -> str:
     if few:
         names = "any question" if len(few) == len(usual) else ", ".join(few)
         lines.append(f"fewer than {FEWEST} answers, so nobody can say what is usual, for {names}")
-    return "\n".join([f"{name}: {count} submissions compared", "", *lines])
+    return "\n".join([head, "", *lines])
 
 
 def pairs_text(pairs: Sequence[Pair], most: int) -> str:
