@@ -16,10 +16,11 @@ from minires.coursework.fingerprints import HandedOut, Work
 from minires.coursework.outputs import write_csv
 from minires.coursework.result import file_name
 from minires.coursework.show import not_graded
-from minires.coursework.similarity import Answered, similar
+from minires.coursework.similarity import Answered, identical, similar
 from minires.coursework.similarity_outputs import (
     HINT,
     SOLUTION,
+    identical_text,
     pairs_csv,
     pairs_text,
     unread_text,
@@ -125,7 +126,8 @@ def similarity_command(
                 usual, pairs = similar(answered, questions)
                 by_assignment[name] = pairs
                 texts.append(usual_table(head, usual))
-                texts += [pairs_text(pairs, most), unread_text(unread)]
+                same = identical_text(identical(answered))
+                texts += [same, pairs_text(pairs, most), unread_text(unread)]
     if out is not None:
         write_csv(out, pairs_csv(by_assignment))
     texts.append(not_graded(found.left_out).replace("not graded:", "left out:", 1))
@@ -142,4 +144,5 @@ def _answered(
         work = Work(read_submission(submission.path), given)
     except (SubmissionError, OSError) as error:
         return Answered(submission.student, submission.path, {}), [str(error)]
-    return Answered(submission.student, submission.path, work.answers(questions)), work.unread
+    answers = work.answers(questions)
+    return Answered(submission.student, submission.path, answers, work.text), work.unread

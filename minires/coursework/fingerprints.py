@@ -68,6 +68,8 @@ class Work:
     ----------
     unread : list of str
         Which of its cells are no Python.
+    text : str
+        A hash of its code as it stands, but for the space around cells.
     """
 
     def __init__(self, cells: Sequence[Cell], given: HandedOut) -> None:
@@ -75,6 +77,8 @@ class Work:
         self._code = Code((f"cell {c.number}", c.source) for c in own)
         self._given = given
         self.unread = self._code.unread
+        whole = "\0".join(text for cell in own if (text := cell.source.strip()))
+        self.text = hashlib.sha256(whole.encode("utf-8", "replace")).hexdigest()
 
     def answers(self, questions: Iterable[str]) -> dict[str, Fragments]:
         """Those to some questions."""

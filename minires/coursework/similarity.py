@@ -33,11 +33,12 @@ AT_A_TIME = 4096
 
 @dataclass(frozen=True)
 class Answered:
-    """Whose answers these are, in which file, and their fragments by question."""
+    """Whose answers these are, in which file; fragments by question, and a hash of the text."""
 
     student: str
     path: Path
     answers: Mapping[str, Fragments]
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,15 @@ class Pair:
     def rare(self) -> int:
         """Rare fragments in all these questions."""
         return sum(one.rare for one in self.questions)
+
+
+def identical(submissions: Sequence[Answered]) -> list[list[str]]:
+    """Who handed in the same code to the letter, names and comments too; not of one file."""
+    groups: dict[str, dict[Path, str]] = {}
+    for one in submissions:
+        if one.text and any(one.answers.values()):
+            groups.setdefault(one.text, {}).setdefault(one.path, one.student)
+    return [list(group.values()) for group in groups.values() if len(group) > 1]
 
 
 def similar(

@@ -48,6 +48,14 @@ def usual_table(head: str, usual: Sequence[Usual]) -> str:
     return "\n".join([head, "", *lines])
 
 
+def identical_text(groups: Sequence[Sequence[str]]) -> str:
+    """Who handed in the same to the letter."""
+    lines = [bounded(", ".join(bounded(name, 60) for name in group), 300) for group in groups]
+    more = [f"and {len(lines) - MOST_LINES} more groups"] if len(lines) > MOST_LINES else []
+    head = "the same code to the letter, names and comments too:"
+    return "\n  ".join([head, *lines[:MOST_LINES], *more]) if lines else ""
+
+
 def pairs_text(pairs: Sequence[Pair], most: int) -> str:
     """The most striking pairs."""
     if not pairs:

@@ -14,7 +14,7 @@ from minires.coursework.assignment import load_assignments
 from minires.coursework.build import handed_out
 from minires.coursework.cells import Cell
 from minires.coursework.fingerprints import MOST_TOKENS, HandedOut, Work
-from minires.coursework.similarity import Answered, similar
+from minires.coursework.similarity import Answered, identical, similar
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,12 @@ class Disguise(ast.NodeTransformer):
     def visit_arg(self, node):
         return ast.arg(self.names.get(node.arg, node.arg))
 
+    def visit_Attribute(self, node):
+        self.generic_visit(node)
+        if isinstance(node.value, ast.Name) and node.value.id == "self":
+            node.attr = f"my_{node.attr}"
+        return node
+
     def visit_FunctionDef(self, node):
         self.generic_visit(node)
         node.name = self.names.get(node.name, node.name)
@@ -87,6 +93,38 @@ def test_what_is_the_same_in_disguise_has_all_in_common(course, data):
     imports = data.draw(st.permutations(imports))
     disguised = "\n".join(["# mine", *imports, disguised])
     assert fragments(disguised, question, code) == fragments(source, question, code)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_a_line_more_hides_no_copy(course, data):
+    question, code, ways = data.draw(st.sampled_from(course))
+    source = data.draw(st.sampled_from(ways))
+    first = fragments(source, question, code)
+    lines = source.split("\n")
+    more = data.draw(st.sampled_from(["print(1)", "assert True, 'sure'", "unused = [2, 3]"]))
+    places = [
+        i
+        for i, line in enumerate(lines)
+        if i and line.startswith("    ") and line.strip() and _parses(_with(lines, i, more))
+    ]
+    changed = fragments(_with(lines, data.draw(st.sampled_from(places)), more), question, code)
+    assert changed != first
+    if len(first) >= similarity.SHORT:
+        assert share(first, changed) > similarity.LEAST_SHARE
+
+
+def _with(lines, place, more):
+    indent = lines[place][: len(lines[place]) - len(lines[place].lstrip())]
+    return "\n".join([*lines[:place], indent + more, *lines[place:]])
+
+
+def _parses(source):
+    try:
+        ast.parse(source)
+    except SyntaxError:
+        return False
+    return True
 
 
 def test_unrelated_right_ways_have_little_in_common(course):
@@ -199,6 +237,14 @@ def test_one_pair_that_copied_is_found_and_what_all_write_is_not(size, seed):
     assert similar(same_file, ["q"])[1] == []
 
 
+def test_who_handed_in_the_same_to_the_letter():
+    answers = {"q": frozenset({1})}
+    people = [Answered(str(i), f"f{i}", answers, "abacada"[i]) for i in range(7)]
+    assert identical(people) == [["0", "2", "4", "6"]]
+    assert identical([Answered(p.student, "a group's", answers, "a") for p in people]) == []
+    assert identical([Answered(p.student, p.path, {}, "blank") for p in people]) == []
+
+
 def test_few_answers_have_no_usual_share():
     people = [Answered(f"s{i}", f"f{i}", {"q": frozenset({1, 2, i + 5})}) for i in range(9)]
     assert similar(people, ["q"])[0][0].share is None
@@ -241,6 +287,7 @@ def test_the_command(minires, notebook, right, assignment, bundle, tmp_path):
     sources["=cmd"] = "raise SystemExit(open('ran', 'w').write('x'))\n"
     solution = assignment.solution("batch_norm_train_backward").replace("normal", "z")
     sources["copy"] = f"# my own work\n{solution}"
+    sources["twin"] = sources["s2"]
     for name, source in sources.items():
         cell = (source, {"nbgrader": {"grade_id": "batch_norm_eval", "solution": True}})
         (folder / f"{name}.ipynb").write_text(notebook(cell))
@@ -250,13 +297,14 @@ def test_the_command(minires, notebook, right, assignment, bundle, tmp_path):
     said = minires(*arguments, "--out", tmp_path / "pairs.csv")
     assert said.startswith("A hint, never a verdict")
     assert "  ada and s1: 1 question" in said
-    assert "more in common than usual: 2 pairs\n" in said
+    assert "more in common than usual: 3 pairs\n" in said
+    assert "the same code to the letter, names and comments too:\n  s2, twin\n" in said
     assert "  copy and the public solution: 1 question\n    batch_norm_train_backward" in said
     assert "latin: the file is not text in UTF-8" in said
     assert "fewer than 10 answers" in said
     assert not (tmp_path / "ran").exists()
     text = (tmp_path / "pairs.csv").read_text(encoding="utf-8-sig")
-    _, row = csv.DictReader(text.splitlines())
+    row = next(row for row in csv.DictReader(text.splitlines()) if row["student"] == "ada")
     assert (row["student"], row["other"], row["in common"]) == ("ada", "s1", "1.0")
     assert row["this is"] == "a hint, never a verdict"
     assert minires(*arguments, "--most", 0).count("ada") == 0
