@@ -18,10 +18,15 @@ from minires.coursework.similarity import Answered, identical, similar
 
 
 @pytest.fixture(scope="module")
-def course():
+def assignments():
+    return load_assignments()
+
+
+@pytest.fixture(scope="module")
+def course(assignments):
     """Every question: its assignment's given code, and the sources of right ways to answer it."""
     found = []
-    for assignment in load_assignments():
+    for assignment in assignments:
         code = HandedOut(handed_out(assignment.cells), list(assignment.questions))
         for question in assignment.questions.values():
             ways = [assignment.with_variant(question, way) for way in question.correct_ways]
@@ -74,7 +79,7 @@ def _bound(node):
     return isinstance(node.ctx, ast.Store)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_what_is_the_same_in_disguise_has_all_in_common(course, data):
     question, code, ways = data.draw(st.sampled_from(course))
@@ -95,7 +100,7 @@ def test_what_is_the_same_in_disguise_has_all_in_common(course, data):
     assert fragments(disguised, question, code) == fragments(source, question, code)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_a_line_more_hides_no_copy(course, data):
     question, code, ways = data.draw(st.sampled_from(course))
@@ -138,8 +143,8 @@ def test_unrelated_right_ways_have_little_in_common(course):
     assert np.quantile(shares, 0.95) < similarity.LEAST_SHARE
 
 
-def test_what_was_handed_out_is_nobodys_own():
-    for assignment in load_assignments():
+def test_what_was_handed_out_is_nobodys_own(assignments):
+    for assignment in assignments:
         sources = handed_out(assignment.cells)
         code = HandedOut(sources, list(assignment.questions))
         work = Work([Cell("code", source, "", "", i) for i, source in enumerate(sources)], code)
