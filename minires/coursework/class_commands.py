@@ -142,7 +142,10 @@ def _answered(
     """A student's answers, and what of the submission cannot be read."""
     try:
         work = Work(read_submission(submission.path), given)
+        answers = work.answers(questions)
     except (SubmissionError, OSError) as error:
         return Answered(submission.student, submission.path, {}), [str(error)]
-    answers = work.answers(questions)
+    except Exception as error:  # of the report's own: the others are compared
+        why = f"the report failed here: {type(error).__name__}: {error}"
+        return Answered(submission.student, submission.path, {}), [why]
     return Answered(submission.student, submission.path, answers, work.text), work.unread

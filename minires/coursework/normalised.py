@@ -16,8 +16,11 @@ import numpy as np
 
 from minires.coursework.script import parsed
 
-MOST_TEXT = 200_000
+MOST_TEXT = 100_000
 """Characters of a cell; longer ones hold no answer that somebody wrote."""
+
+MOST_CODE = 400_000
+"""Characters of all cells that are read."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
@@ -77,13 +80,14 @@ class Code:
         self.modules: dict[str, str] = {}
         self.attributes: set[str] = set()
         self.unread: list[str] = []
+        left = MOST_CODE
         for name, source in cells:
             try:
-                body = _body(source, name)
+                body = _body(source, name, min(left, MOST_TEXT))
             except UNREADABLE as error:
-                reason = error.msg if isinstance(error, SyntaxError) else type(error).__name__
-                self.unread.append(f"{name}: {reason}")
+                self.unread.append(f"{name}: {_reason(error)}")
                 continue
+            left -= len(source)
             self.statements += [self._read(node) for node in body]
         self.names = {name for one in self.statements for name in one.gives}
 
@@ -125,12 +129,18 @@ class Code:
             yield node.id
 
 
-def _body(source: str, name: str) -> list[ast.stmt]:
-    if len(source) > MOST_TEXT:
-        raise ValueError("too long a cell")
+def _body(source: str, name: str, most: int) -> list[ast.stmt]:
+    if len(source) > most:
+        raise ValueError("too much code")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a backslash too many
         return parsed(source, name)[0].body
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, SyntaxError):
+        return error.msg
+    return str(error) if isinstance(error, ValueError) else "nested too deeply"
 
 
 class Writer:

@@ -180,7 +180,7 @@ DEEP = {
     "zero byte": "x = '\0'\n",
     "half a pair": "x = '\ud800'\n",
     "backslash": "x = '\\d'\n",
-    "much": "def double(x):\n" + "    x = [x, 1, 'a', x + 2]\n" * 3_000,
+    "much": "def double(x):\n" + "    x = [x, 1, 'a', x + 2]\n" * 2_500,
     "too much": "x = 1\n" * 50_000,
 }
 
@@ -196,6 +196,36 @@ def test_odd_cells_cost_nobody_anything(name):
     assert len(work.answer("triple")) > 0
     assert len(work.answer("double")) <= MOST_TOKENS
     assert len(work.unread) == (name not in ("lists", "blocks", "IPython", "backslash", "much"))
+
+
+def test_reading_is_bounded(monkeypatch):
+    reads = []
+    monkeypatch.setattr(normalised, "parsed", lambda *a: reads.append(a) or PARSED(*a))
+    monkeypatch.setattr(normalised, "MOST_CODE", 4_000)
+    cells = [Cell("code", "x = 1\n" * 100, "", "", i) for i in range(50)]
+    work = Work([*cells, Cell("code", "y = 1", "", "", 51)], HandedOut([], ["double"]))
+    assert 3_000 < sum(len(source) for source, _ in reads) <= 4_000
+    assert len(work.unread) == 51 - len(reads) > 0
+    assert set(work.unread) <= {f"cell {i}: too much code" for i in range(50)}
+
+
+def test_one_submission_never_stops_the_others(minires, right, tmp_path, monkeypatch):
+    answers = Work.answers
+
+    def failing(self, questions):
+        if "unforeseen" in self._code.names:
+            raise KeyError("something")
+        return answers(self, questions)
+
+    monkeypatch.setattr(Work, "answers", failing)
+    (tmp_path / "ada.py").write_text(right)
+    (tmp_path / "bob.py").write_text("unforeseen = 1\n")
+    said = minires("coursework", "similarity", tmp_path, "--assignment", "04_batch_norm")
+    assert "04_batch_norm: 2 submissions compared" in said
+    assert "bob: the report failed here: KeyError: 'something'" in said
+
+
+PARSED = normalised.parsed
 
 
 # ------------------------------------------------------------------------------------ a class
@@ -259,8 +289,7 @@ def test_few_answers_have_no_usual_share():
 def test_three_hundred_submissions_are_each_read_once(monkeypatch, tmp_path):
     """Pairs are products of matrices, of a bounded size: nothing is read or hashed by pairs."""
     reads, products = [], []
-    real = normalised.parsed
-    monkeypatch.setattr(normalised, "parsed", lambda *a: reads.append(a) or real(*a))
+    monkeypatch.setattr(normalised, "parsed", lambda *a: reads.append(a) or PARSED(*a))
     code = HandedOut([], ["double"])
     people = []
     for i in range(300):
