@@ -61,6 +61,7 @@ COMMANDS = {
     "grade": (["deep.ipynb"], "assignment out regrade jobs source"),
     "coursework build": (["built"], "source assignment"),
     "coursework mutants": ([], "source assignment jobs"),
+    "coursework marks": (["graded"], "roster anonymous"),
     "coursework statistics": (["graded"], "out"),
     "coursework similarity": (["deep.ipynb"], "assignment most out source"),
 }
