@@ -171,8 +171,8 @@ def gradcheck_command(
             metavar="[NAME|FILE.py[::FUNCTION]]",
             help="An operation or layer, or a function in a file of yours, whose code is run. Its "
             "inputs are FUNCTION.inputs, or FUNCTION_inputs or inputs in the file, or its "
-            "parameters' defaults. [default: every operation and layer]",
-            show_default=False,
+            "parameters' defaults.",
+            show_default="every operation and layer",
         ),
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page with the pictures.")] = None,
