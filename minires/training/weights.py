@@ -36,6 +36,8 @@ def save(model: Module | Mapping[str, Any], path: str | Path, **metadata: Any) -
     TypeError
         If `model` is neither a network nor the state of one.
     """
+    if not isinstance(path, str | Path):
+        raise TypeError(f'save wants a path: write minires.save(net, "net.npz"), got {path!r:.60}')
     if isinstance(model, Mapping):
         state = dict(model)
         odd = [name for name, value in state.items() if not hasattr(value, "dtype")]
