@@ -5,6 +5,8 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
+from minires.tensors import Tensor
+
 __all__ = [
     *("abs", "add", "argmax", "argmin", "bmm", "clamp", "clip", "clone", "detach", "div", "eq"),
     *("flatten", "ge", "gt", "le", "log_softmax", "lt", "masked_fill", "max", "mean", "min", "mm"),
@@ -15,7 +17,7 @@ __all__ = [
 
 def _method(name: str) -> Any:
     def apply(input: Any, *args: Any, **options: Any) -> Any:
-        return getattr(input, name)(*args, **options)
+        return getattr(_tensor(input), name)(*args, **options)
 
     apply.__name__ = apply.__qualname__ = name
     apply.__doc__ = f"`Tensor.{name}` of a tensor."
@@ -43,8 +45,14 @@ def min(input: Any, dim: Any = None, keepdim: builtins.bool = False) -> Any:
 
 
 def _extreme(name: str, input: Any, dim: Any, keepdim: builtins.bool) -> Any:
+    x = _tensor(input)
     if dim is None:
-        return getattr(input, name)()
+        return getattr(x, name)()
     if hasattr(dim, "shape"):
-        return getattr(input, f"{name}imum")(dim)
-    return getattr(input, name)(dim=dim, keepdim=keepdim)
+        return getattr(x, f"{name}imum")(dim)
+    return getattr(x, name)(dim=dim, keepdim=keepdim)
+
+
+def _tensor(values: Any) -> Tensor:
+    """A tensor, such as of the array that `x.data` is."""
+    return values if isinstance(values, Tensor) else Tensor(values)

@@ -135,9 +135,9 @@ def torchs_pair(
     """
     if args or dim is None:
         raise TypeError(
-            f"{name} wants to know which is meant: {name}(axis=1) gives values, as in NumPy, and "
-            f"{name}(dim=1) the pair (values, indices), as in PyTorch; minires.{name}imum is for "
-            "two tensors"
+            f"{name} wants to know which is meant: write {name}(axis=1) for values, as in NumPy, "
+            f"{name}(dim=1) for the pair (values, indices), as in PyTorch, and minires.{name}imum "
+            "for two tensors"
         )
     found = places(dim)
     values = x
@@ -270,6 +270,10 @@ class TorchMethods(PyTorchsKeywords):
     def clamp(self: Any, min: Any = None, max: Any = None) -> Tensor:
         """The values held between two bounds: `clip`."""
         return self.clip(min, max)  # type: ignore[no-any-return]
+
+    def zero_(self: Any) -> Tensor:
+        """Write zeros into this tensor's array."""
+        return self.fill_(0)  # type: ignore[no-any-return]
 
     def masked_fill(self: Any, mask: Any, value: Any) -> Tensor:
         """The values, and `value` where `mask` is true."""

@@ -27,7 +27,7 @@ threshold | F.threshold(y, 0.1, 20.0) | minires.where(y > 0.1, y, 20.0)
 gumbel_softmax || F.softmax(y + Tensor(minires.random.generator().gumbel(size=y.shape)), -1)
 
 # Losses: written out, in a mean as by default there
-huber_loss | F.huber_loss(x, y, delta=0.5) | 0.5 * F.smooth_l1_loss(x, y, beta=0.5) | delta twice
+huber_loss | F.huber_loss(x, y, delta=0.5) | 0.5 * F.smooth_l1_loss(x, y, beta=0.5) | delta is both
 binary_cross_entropy | F.binary_cross_entropy(x, x * x) \
 | -(x * x * x.log() + (1 - x * x) * (1 - x).log()).mean()
 kl_div | F.kl_div(x.log(), x * x, reduction="sum") | (x * x * ((x * x).log() - x.log())).sum()

@@ -25,7 +25,7 @@ RReLU | nn.RReLU(0.2, 0.2)(y) | F.leaky_relu(y, 0.2) | a slope at random in trai
 Threshold | nn.Threshold(0.1, 20.0)(y) | minires.where(y > 0.1, y, 20.0)
 
 # Losses: written out, in a mean as by default there
-HuberLoss | nn.HuberLoss(delta=0.5)(x, y) | 0.5 * nn.SmoothL1Loss(beta=0.5)(x, y) | delta twice
+HuberLoss | nn.HuberLoss(delta=0.5)(x, y) | 0.5 * nn.SmoothL1Loss(beta=0.5)(x, y) | delta is both
 BCELoss | nn.BCELoss()(x, x * x) | -(x * x * x.log() + (1 - x * x) * (1 - x).log()).mean()
 NLLLoss2d || nn.NLLLoss()(y, labels)
 KLDivLoss | nn.KLDivLoss(reduction="sum")(x.log(), x * x) | (x * x * ((x * x).log() - \

@@ -7,7 +7,8 @@ to_empty xpu ipu mtia share_memory || net.to("cpu") | devices are "cpu" and "cud
 compile || minires.compile(net.eval(), x)
 
 # What is inside
-get_submodule get_parameter get_buffer || net[0].weight
+get_submodule || dict(net.named_modules())["0"]
+get_parameter get_buffer || dict(net.named_parameters())["0.weight"]
 set_submodule || net.__setitem__(0, nn.Linear(4, 5))
 get_extra_state set_extra_state || net.register_buffer("count", Tensor(0.0)) | a tensor is saved
 

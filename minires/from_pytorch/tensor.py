@@ -103,9 +103,9 @@ expand broadcast_to expand_as | v.expand(3, 4) | v.expand(3, 4)
 repeat tile | x.repeat(2, 3) | minires.cat([minires.cat([x] * 3, dim=1)] * 2, dim=0)
 repeat_interleave | x.repeat_interleave(2, 1) | x[:, np.arange(x.shape[1]).repeat(2)] | without an \
 axis, of x.reshape(-1)
-flip fliplr | x.flip(1) | x[:, ::-1]
+flip fliplr | x.flip(1) | x[:, ::-1] | along axis 0 x[::-1]
 flipud | x.flipud() | x[::-1]
-roll | x.roll(1, 0) | minires.concatenate([x[-1:], x[:-1]])
+roll | x.roll(1, 1) | x[:, np.roll(np.arange(4), 1)]
 rot90 | x.rot90() | x.T[::-1]
 split chunk tensor_split hsplit unsafe_chunk unsafe_split | x.split(2, 1) \
 | [x[:, i : i + 2] for i in range(0, x.shape[1], 2)]
@@ -129,7 +129,7 @@ masked_select | x.masked_select(mask) | x[mask]
 take | x.take(labels) | x.reshape(-1)[labels]
 gather take_along_dim | x.gather(1, labels[:, None]) | ops.take_along(x, indices=labels[:, None], \
 axis=1)
-diagonal diag | m.diagonal() | m[np.arange(4), np.arange(4)]
+diagonal diag | m.diagonal() | m[np.arange(4), np.arange(4)] | diag of a vector is v * np.eye(4)
 diag_embed diagflat | v.diag_embed() | v * np.eye(4, dtype="float32")
 trace | m.trace() | m[np.arange(4), np.arange(4)].sum()
 tril | m.tril(1) | m * np.tri(4, k=1, dtype="float32") | k is the diagonal, 0 by default
@@ -147,7 +147,7 @@ as_strided_scatter slice_inverse scatter || minires.where(mask, y, x)
 put || ops.scatter(w[:3], key=labels, shape=v.shape)
 sort msort | x.sort(1).values | x[np.arange(3)[:, None], np.argsort(x, 1)] | the indices are \
 np.argsort(x, 1)
-argsort | x.argsort(1) | np.argsort(x, 1)
+argsort | x.argsort(1) | np.argsort(x, 1) | of -x for descending
 topk | x.topk(2).values | x[np.arange(3)[:, None], np.argsort(-x, 1)[:, :2]] | the indices are \
 np.argsort(-x, 1)[:, :2]
 kthvalue | v.kthvalue(2).values | v[np.argsort(v)[1]]
@@ -241,7 +241,6 @@ add_ || x.copy_(x + y) | under no_grad where x is a parameter
 sub_ subtract_ || x.copy_(x - y) | under no_grad where x is a parameter
 mul_ multiply_ || x.copy_(x * y) | under no_grad where x is a parameter
 div_ divide_ true_divide_ || x.copy_(x / y) | under no_grad where x is a parameter
-zero_ || x.fill_(0)
 squeeze_ || x = x.squeeze() | tensors are not reshaped in place
 transpose_ || x = x.transpose(1, 0) | tensors are not reshaped in place
 swapaxes_ || x = x.swapaxes(0, 1) | tensors are not reshaped in place

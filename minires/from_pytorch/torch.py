@@ -127,8 +127,8 @@ strided channels_last channels_last_3d contiguous_format preserve_format memory_
 legacy_contiguous_format jagged || images | channels are last always
 
 # Gradients and modes
-autograd || minires.grad(loss, list(net.parameters())) | a Function is an minires.engine.op, a \
-Variable a Tensor
+autograd || minires.grad(loss, list(net.parameters())) | a Function is a minires.engine.op, a \
+Variable a Tensor, and set_detect_anomaly detect_nonfinite
 inference_mode || minires.no_grad()
 set_grad_enabled || minires.no_grad() | or enable_grad()
 is_grad_enabled is_inference_mode_enabled is_inference || minires.engine.is_grad_enabled()
@@ -138,13 +138,14 @@ ones
 jit compiler fx export || minires.compile(net.eval(), x)
 profiler || minires.profile()
 onnx || from minires.interop import export_onnx | export_onnx(net, "net.onnx", (32, 32, 3))
-utils || data.DataLoader(data.fashion_mini(), 64)
+utils || data.DataLoader(data.fashion_mini(), 64) | a dataset has __len__ and __getitem__
 hub || models.resnet18()
 overrides library || minires.engine.op | operations and their rules
 
 # Devices: texts, "cpu" and "cuda"
 accelerator || minires.cuda.is_available()
-xpu mps mtia cpu backends || minires.use("cpu") | devices are "cpu" and "cuda"
+xpu mps mtia cpu || minires.use("cpu") | devices are "cpu" and "cuda"
+backends || minires.use("cpu") | devices are "cpu" and "cuda"; of cudnn nothing need be set
 set_default_device get_default_device || minires.use("cpu")
 get_device_module Stream Event || minires.use("cpu")
 amp autocast GradScaler || minires.training.MixedPrecision(net, optimizer)
@@ -155,7 +156,7 @@ thread_safe_generator || minires.manual_seed(0)
 use_deterministic_algorithms are_deterministic_algorithms_enabled \
 is_deterministic_algorithms_warn_only_enabled set_deterministic_debug_mode \
 get_deterministic_debug_mode || minires.manual_seed(0) | the same seed gives the same bits always
-set_printoptions || np.set_printoptions(precision=3)
+set_printoptions || np.set_printoptions(precision=3) | which Tensors follow
 get_num_interop_threads set_num_interop_threads init_num_threads || minires.get_num_threads()
 set_float32_matmul_precision get_float32_matmul_precision set_flush_denormal || x @ m | as NumPy \
 does

@@ -45,6 +45,7 @@ def save(model: Module | Mapping[str, Any], path: str | Path, **metadata: Any) -
             raise TypeError(
                 "save wants a network or its state_dict(), got a dict "
                 + (f"with {odd[0]!r}, which is no tensor" if odd else "of nothing")
+                + ': write minires.save(net, "net.npz", epoch=1)'
             )
     elif isinstance(model, Module):
         state = model.state_dict()

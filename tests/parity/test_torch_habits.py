@@ -33,6 +33,7 @@ FORMS = {
     "expand": "x.expand(3, *x.shape); x.expand(-1); x.expand(x.shape); x.expand(5, -1, 3)",
     "expand_as": "x.expand_as(y)",
     "fill_": "x.clone().fill_(2)",
+    "zero_": "x.clone().zero_()",
     "flatten": (
         "x.flatten(); x.flatten(D); x.flatten(1); x.flatten(0, 1); x.flatten(1, 2); "
         "x.flatten(start_dim=1); x.flatten(1, -2); x.flatten(-2)"
