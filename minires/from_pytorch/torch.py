@@ -82,7 +82,7 @@ masked || minires.where(mask, x, 0.0).sum()
 # Layers: functions of nn.functional
 binary_cross_entropy_with_logits || F.binary_cross_entropy_with_logits(y, x)
 conv2d convolution || F.conv2d(images, filters) | channels last
-fill_ || x.fill_(2.0)
+fill_ zero_ || x.fill_(0.0)
 dropout dropout_ native_dropout || F.dropout(x, 0.5, training=True)
 batch_norm native_batch_norm | torch.batch_norm(images, None, None, None, None, True, 0.1, 1e-5, \
 False) \
