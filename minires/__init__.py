@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 from minires import starting  # noqa: F401
 
 # isort: split
-from numpy import float16, float32, float64, int32, int64, uint8  # dtypes, as they are
+from numpy import bool_, float16, float32, float64, int16, int32, int64, uint8  # dtypes
 
-from minires import data, models, nn, ops, optim, training, viz
-from minires.backend import use
+from minires import cuda, data, models, nn, ops, optim, training, viz
+from minires.backend import device, use
 from minires.compile import compile
 from minires.creation import (
     arange,
+    as_tensor,
     cat,
     empty,
     empty_like,
@@ -38,6 +39,7 @@ from minires.engine import enable_grad, no_grad
 from minires.from_pytorch import module_getattr
 from minires.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from minires.gradients import grad
+from minires.kernels import get_num_threads, set_num_threads
 from minires.nn.functional import relu, sigmoid, softmax, tanh
 from minires.nonfinite import detect_nonfinite
 from minires.ops import (
@@ -54,9 +56,13 @@ from minires.overwrites import detect_overwrites
 from minires.profiler import profile
 from minires.random import manual_seed
 from minires.tensors import Tensor
+from minires.torch_functions import *  # noqa: F403
 from minires.training import fit, load, save
 
 __version__ = "0.1.0"
+
+half, float, double = float16, float32, float64  # PyTorch's names
+short, int, long, bool = int16, int32, int64, bool_
 
 sys.modules["minires.tensor"] = sys.modules["minires.tensors"]  # where Tensor was in 0.1
 
@@ -68,12 +74,15 @@ __all__ = [
     "Tensor",
     "__version__",
     "arange",
+    "as_tensor",
     "cat",
     "compile",
     "concatenate",
+    "cuda",
     "data",
     "detect_nonfinite",
     "detect_overwrites",
+    "device",
     "empty",
     "empty_like",
     "enable_grad",
@@ -86,6 +95,7 @@ __all__ = [
     "from_numpy",
     "full",
     "full_like",
+    "get_num_threads",
     "grad",
     "gradcheck",
     "gradgradcheck",
@@ -114,6 +124,7 @@ __all__ = [
     "randperm",
     "relu",
     "save",
+    "set_num_threads",
     "sigmoid",
     "softmax",
     "sqrt",

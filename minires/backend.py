@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 
@@ -96,6 +96,25 @@ def parse_device(device: str) -> tuple[str, int]:
     if kind == "cuda" and (not colon or number.isdecimal()):
         return "cuda", int(number or 0)
     raise ValueError(f'unknown device {device!r}: expected "cpu", "cuda" or "cuda:N"')
+
+
+class device(str):
+    """A device's name, `device("cuda", 1)` for `"cuda:1"`: a text with `type` and `index`."""
+
+    def __new__(cls, name: str, index: int | None = None) -> Self:
+        text = name if index is None else f"{name}:{index}"
+        parse_device(text)
+        return super().__new__(cls, text)
+
+    @property
+    def type(self) -> str:
+        """`"cpu"` or `"cuda"`."""
+        return parse_device(self)[0]
+
+    @property
+    def index(self) -> int | None:  # type: ignore[override]
+        """The GPU's number, if it is named."""
+        return parse_device(self)[1] if ":" in self else None
 
 
 def use(name: str) -> None:

@@ -13,6 +13,7 @@ import numpy as np  # for what is made on the host
 
 from minires import ops, random
 from minires.engine import raw
+from minires.from_pytorch import all_with_pytorchs_keywords, pytorchs_keywords
 from minires.tensors import Tensor
 
 FLOAT = np.float32
@@ -27,6 +28,15 @@ def tensor(
         array = np.asarray(array)
         array = array.astype(FLOAT) if array.dtype == np.float64 else array
     return Tensor(array.copy(), requires_grad, dtype=dtype, device=device)
+
+
+def as_tensor(data: Any, dtype: Any = None, device: str | None = None) -> Tensor:
+    """`data` itself, or a tensor that shares an array; what is neither is copied."""
+    if not hasattr(raw(data), "dtype"):
+        return tensor(data, dtype, device)
+    x = data if isinstance(data, Tensor) else Tensor(data)
+    x = x if device is None else x.to(device)
+    return x if dtype is None else x.astype(dtype)
 
 
 def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
@@ -44,7 +54,7 @@ def _filled(name: str, fill: Callable[..., Any]) -> Callable[..., Tensor]:
         return Tensor(fill(shape).astype(dtype or FLOAT), requires_grad, device=device)
 
     make.__name__ = make.__qualname__ = name
-    return make
+    return pytorchs_keywords(make)
 
 
 def _alike(name: str, make: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -100,8 +110,10 @@ def linspace(start: float, end: float, steps: int, dtype: Any = FLOAT, **options
     return Tensor(np.linspace(start, end, steps, dtype=dtype), **options)
 
 
-def randint(low: int, high: int, size: Sequence[int], **options: Any) -> Tensor:
-    """Random whole numbers from `low` to before `high`, int64."""
+def randint(low: Any = 0, high: Any = None, size: Any = None, **options: Any) -> Tensor:
+    """Random whole numbers from `low` to before `high`, int64: `randint(10, (2, 3))` from 0 on."""
+    high, size = (None, high) if size is None else (high, size)
+    low, high = (0, low) if high is None else (low, high)
     return Tensor(random.generator().integers(low, high, tuple(size)), **options)
 
 
@@ -120,3 +132,6 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -
     """Tensors of one shape side by side along a new axis."""
     joined: Tensor = ops.stack(tensors, axis=dim if axis is None else axis)
     return joined
+
+
+all_with_pytorchs_keywords(globals(), __name__)

@@ -50,8 +50,11 @@ def _described(value: Any) -> str:
 
 
 def wrong_count(name: str, arguments: Sequence[str], got: int) -> TypeError:
+    from minires.from_pytorch.keywords import table
+
     wanted = f"{len(arguments)} arrays by position ({', '.join(arguments)})"
-    return TypeError(f"{name} takes {wanted}, got {got}")
+    hint = table().get(f"{name}()")
+    return TypeError(f"{name} takes {wanted}, got {got}" + (f": {hint}" if hint else ""))
 
 
 def no_graph() -> BackwardError:

@@ -9,8 +9,10 @@ from minires.backend import xp_of
 from minires.backward import run_backward, unshared
 from minires.engine import Variable, make_tensor
 from minires.errors import BackwardError
+from minires.from_pytorch import pytorchs_keywords
 
 
+@pytorchs_keywords
 def grad(
     output: Variable,
     inputs: Variable | Sequence[Variable],

@@ -27,7 +27,8 @@ def calling_line() -> tuple[CodeType, int]:
 def _is_inside(name: str) -> bool:
     path = Path(name)
     return name.startswith(_PACKAGE) and (
-        path.parent.name in ("ops", "nn") or path.name in ("engine.py", "tensors.py")
+        path.parent.name in ("ops", "nn", "from_pytorch")
+        or path.name in ("engine.py", "tensors.py")
     )
 
 

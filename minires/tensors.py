@@ -19,6 +19,7 @@ from minires.torch_methods import (
     Count,
     TorchMethods,
     check_transpose,
+    check_values,
     numpys,
     numpys_axes,
     numpys_ddof,
@@ -124,6 +125,7 @@ class Tensor(TorchMethods, Variable):
         dtype: Any = None,
         device: str | None = None,
     ) -> None:
+        check_values(requires_grad)
         super().__init__(_as_array(data, dtype, device))
         if requires_grad:
             self.requires_grad_()
@@ -183,7 +185,7 @@ class Tensor(TorchMethods, Variable):
     @property
     def device(self) -> str:
         """`"cpu"`, or `"cuda:N"`."""
-        return backend.device_of(self.array)
+        return backend.device(backend.device_of(self.array))
 
     @property
     def requires_grad(self) -> bool:
@@ -194,13 +196,13 @@ class Tensor(TorchMethods, Variable):
     def requires_grad(self, wanted: bool) -> None:
         self.requires_grad_(wanted)
 
-    def requires_grad_(self, wanted: bool = True) -> Self:
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Ask for a gradient in `.grad`, or for none; in place, returns the tensor."""
-        if wanted and self.node is None:
+        if requires_grad and self.node is None:
             if self.dtype.kind != "f":
                 raise TypeError(f"only floating tensors have gradients, this one is {self.dtype}")
             self.node = getattr(self, "_leaf", None) or Node(self.array)
-        elif not wanted and self.node is not None:
+        elif not requires_grad and self.node is not None:
             if not self.is_leaf:
                 raise ValueError("this tensor is a result in a graph: use detach() instead")
             self._leaf, self.node = self.node, None
@@ -314,7 +316,7 @@ class Tensor(TorchMethods, Variable):
 
     # ------------------------------------------------------------------ moving and converting
 
-    def to(self, device: Any, dtype: Any = None) -> Tensor:
+    def to(self, device: Any = None, dtype: Any = None) -> Tensor:
         """This tensor on `device`: itself if it is there, else a copy that passes gradients on.
 
         With a dtype, or a dtype alone, its values in that dtype.
@@ -547,10 +549,6 @@ class Tensor(TorchMethods, Variable):
     def abs(self) -> Tensor:
         """The absolute value."""
         return ops.absolute(self)
-
-    def clip(self, low: float | None = None, high: float | None = None) -> Tensor:
-        """The values held between two bounds."""
-        return ops.clip(self, low=low, high=high)
 
     def tanh(self) -> Tensor:
         """The hyperbolic tangent."""

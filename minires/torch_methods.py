@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np  # for dtypes
 
 from minires import ops
+from minires.from_pytorch import PyTorchsKeywords
 
 if TYPE_CHECKING:
     from minires.engine import Op
@@ -52,8 +53,18 @@ def _named(operation: Op) -> Any:
         result: Tensor = operation(self, other)
         return result
 
+    apply.__name__ = apply.__qualname__ = operation.name
     apply.__doc__ = f"`minires.ops.{operation.name}` of this tensor and another."
     return apply
+
+
+def _no_operator(symbol: str, name: str) -> Any:
+    def refuse(self: Tensor, other: Any) -> Any:
+        from minires.from_pytorch.table import find
+
+        raise TypeError(f"Tensor has no `{symbol}`: {find('Tensor', name)}")
+
+    return refuse
 
 
 def check_transpose(axes: tuple[Any, ...], ndim: builtins.int) -> None:
@@ -63,6 +74,12 @@ def check_transpose(axes: tuple[Any, ...], ndim: builtins.int) -> None:
             f"transpose{axes} exchanges two axes in PyTorch, in NumPy it says the order of all: "
             f"write swapaxes{axes} for the one, transpose of a tuple for the other"
         )
+
+
+def check_values(requires_grad: Any) -> None:
+    """Raise a TypeError for `Tensor(2, 3)`, whose numbers are sizes in PyTorch."""
+    if not isinstance(requires_grad, builtins.bool | np.bool_):
+        raise TypeError("Tensor wants values, not sizes: write minires.empty(2, 3), zeros or ones")
 
 
 def numpys(x: Tensor, torch: dict[str, Any]) -> Tensor:
@@ -118,9 +135,9 @@ def torchs_pair(
     """
     if args or dim is None:
         raise TypeError(
-            f"{name} wants to know which is meant: {name}(axis=1) gives values, as in NumPy, and "
-            f"{name}(dim=1) the pair (values, indices), as in PyTorch; minires.{name}imum is for "
-            "two tensors"
+            f"{name} wants to know which is meant: write {name}(axis=1) for values, as in NumPy, "
+            f"{name}(dim=1) for the pair (values, indices), as in PyTorch, and minires.{name}imum "
+            "for two tensors"
         )
     found = places(dim)
     values = x
@@ -140,7 +157,7 @@ def torchs_places(x: Tensor, operation: Any, axes: dict[str, Any]) -> Tensor:
     return places.unsqueeze(axes["axis"]) if kept else places
 
 
-class TorchMethods:
+class TorchMethods(PyTorchsKeywords):
     """The methods, for `Tensor` to inherit."""
 
     __slots__ = ()
@@ -150,6 +167,11 @@ class TorchMethods:
     eq, ne, lt, le = map(_named, (ops.equal, ops.not_equal, ops.less, ops.less_equal))
     gt, ge = map(_named, (ops.greater, ops.greater_equal))
     maximum, minimum = map(_named, (ops.maximum, ops.minimum))
+    __floordiv__ = __rfloordiv__ = _no_operator("//", "floor_divide")
+    __mod__ = __rmod__ = _no_operator("%", "remainder")
+    __xor__ = __rxor__ = _no_operator("^", "logical_xor")
+    __lshift__ = __rlshift__ = _no_operator("<<", "bitwise_left_shift")
+    __rshift__ = __rrshift__ = _no_operator(">>", "bitwise_right_shift")
 
     def __format__(self: Any, spec: str) -> str:
         return format(self.item(), spec) if spec and self.size == 1 else format(str(self), spec)
@@ -238,9 +260,20 @@ class TorchMethods:
         """Stretched to another tensor's shape."""
         return ops.broadcast_to(self, shape=other.shape)  # type: ignore[no-any-return]
 
+    def clip(
+        self: Any, low: Any = None, high: Any = None, *, min: Any = None, max: Any = None
+    ) -> Tensor:
+        """The values held between two bounds; `min` and `max` are other names of them."""
+        low, high = min if low is None else low, max if high is None else high
+        return ops.clip(self, low=low, high=high)  # type: ignore[no-any-return]
+
     def clamp(self: Any, min: Any = None, max: Any = None) -> Tensor:
         """The values held between two bounds: `clip`."""
         return self.clip(min, max)  # type: ignore[no-any-return]
+
+    def zero_(self: Any) -> Tensor:
+        """Write zeros into this tensor's array."""
+        return self.fill_(0)  # type: ignore[no-any-return]
 
     def masked_fill(self: Any, mask: Any, value: Any) -> Tensor:
         """The values, and `value` where `mask` is true."""

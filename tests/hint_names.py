@@ -58,7 +58,8 @@ def here() -> dict[str, Any]:
         "net": net,
         "p": next(net.parameters()),
         "loss": net(tensors["x"]).sum(),
-        "optimizer": optim.SGD(net.parameters(), lr=0.1),
+        "optimizer": (optimizer := optim.SGD(net.parameters(), lr=0.1)),
+        "schedule": optim.StepLR(optimizer, step_size=3),
     }
 
 

@@ -13,6 +13,7 @@ from hint_names import HINTS, here, name_of, run
 
 import minires
 from minires import Tensor, nn, optim
+from minires.from_pytorch.keywords import table as keywords
 from minires.from_pytorch.table import TABLES, Family, find, read
 from minires.nn import functional as F
 
@@ -25,6 +26,69 @@ def test_what_a_hint_says_runs(namespace, hint):
     names = here()
     with minires.no_grad():  # where parameters are updated
         run(hint.ours, names)
+
+
+@pytest.mark.parametrize("name", keywords())
+def test_what_is_said_of_a_keyword_runs(name):
+    run(keywords()[name].ours, here())
+
+
+CALLS = {
+    "nn.Linear(2, 3, device='cpu', dtype=minires.float32)": None,
+    "nn.Conv2d(3, 4, 3, padding_mode='zeros')": None,
+    "nn.MaxPool2d(2, ceil_mode=False, return_indices=False, dilation=1)": None,
+    "nn.Embedding(3, 2, max_norm=None, norm_type=2.0, sparse=False)": None,
+    "optim.Adam(net.parameters(), amsgrad=False, foreach=True, fused=None)": None,
+    "optim.StepLR(optimizer, 3, last_epoch=-1)": None,
+    "minires.zeros_like(x, memory_format='preserve_format')": None,
+    "x.to('cpu', non_blocking=True)": None,
+    "net.to('cpu', non_blocking=True)": None,
+    "net.load_state_dict(net.state_dict(), assign=False)": None,
+    "x.add(y, alpha=1)": None,
+    "nn.Conv2d(3, 4, 3, padding_mode='reflect')": "Conv2d has no `padding_mode`: write F.pad",
+    "nn.ConvTranspose2d(3, 4, 2)(images, output_size=(9, 9))": "forward has no `output_size`",
+    "nn.AvgPool2d(2, count_include_pad=False)": "AvgPool2d has no `count_include_pad`: write F.avg",
+    "nn.Linear(2, 3, dtype='float16')": r"has no `dtype`: write nn.Linear\(4, 2\).to\(dtype=",
+    "nn.Linear(2, 3, biases=False)": "has no `biases`: it takes in_features, out_features, bias",
+    "F.max_pool2d(images, 2, return_indices=True)": "max_pool2d has no `return_indices`: write F.m",
+    "optim.Adam(net.parameters(), amsgrad=True)": r"Adam has no `amsgrad`: write optim.Adam\(",
+    "optim.StepLR(optimizer, 3, last_epoch=4)": "StepLR has no `last_epoch`: write schedule.load",
+    "schedule.step(4)": "step.. takes 1 .* 2 were given: write schedule.step",
+    "nn.Linear(2)": "missing 1 .*'out_features': it takes in_features, out_features, bias=True",
+    "x.add(y, alpha=2)": r"add has no `alpha`: write x \+ 2 \* y",
+    "minires.zeros(size=(2, 3))": r"zeros has no `size`: write minires.zeros\(2, 3\)",
+    "Tensor(2, 3, 4)": r"write minires.empty\(2, 3\)",
+    "Tensor(2, 3)": r"wants values, not sizes: write minires.empty\(2, 3\)",
+    "optimizer.state[p]": r"write optimizer.state\[0\]",
+    "x // 2": r"Tensor has no `//`: write Tensor\(np.floor_divide",
+    "2 % x": r"Tensor has no `%`: write Tensor\(np.remainder",
+    "mask ^ mask": r"Tensor has no `\^`: write mask !=",
+    "minires.concatenate([x, y], dim=1)": r"concatenate.* write minires.concatenate\(.*axis=1\)",
+    "minires.where(mask)": r"takes 3 arrays .* got 1: write np.nonzero\(mask\)",
+    "minires.compile(net)": r"missing 1 .* write minires.compile\(net.eval\(\), x\)",
+    "loss.backward(inputs=[p])": r"backward has no `inputs`: write minires.grad\(",
+    "F.pad(x, 1)": r"write F.pad\(x, \(1, 1, 1, 1\)\)",
+    "minires.save(net, print)": "wants a path: write minires.save",
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_call_is_understood_or_says_what_to_write(call):
+    if CALLS[call] is None:
+        run(call, here())
+    else:
+        with pytest.raises(TypeError, match=CALLS[call]):
+            run(call, here())
+
+
+def test_an_error_inside_is_as_it_was():
+    def hook(unwanted):
+        raise AssertionError
+
+    layer = nn.Linear(2, 3)
+    layer.register_forward_hook(hook)
+    with pytest.raises(TypeError, match=r"hook\(\) takes 1 positional argument but 3 were given$"):
+        layer(X)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +114,11 @@ def test_what_a_hint_says_runs(namespace, hint):
         (nn, "Lstm", "module 'minires.nn' has no attribute 'Lstm'"),
         (F, "foo", "module 'minires.nn.functional' has no attribute 'foo'"),
         (optim, "adamw", "module 'minires.optim' has no attribute 'adamw'"),
+        (nn.ReLU(), "compile", r"ReLU has no `compile`: write minires.compile\(net"),
+        (nn.ReLU(), "fc", "'ReLU' object has no attribute 'fc'"),
+        (nn.init, "trunc_normal_", r"minires.nn.init has no `trunc_normal_`: write p.copy_\("),
+        (nn.utils, "parameters_to_vector", r".* write minires.cat\(\[p.reshape\(-1\) for p in"),
+        (minires.cuda, "empty_cache", "minires.cuda has no `empty_cache`: write"),
     ],
 )
 def test_the_error_says_what_to_write(owner, name, said):
@@ -78,7 +147,7 @@ def test_probes_find_nothing():
 
 
 def test_unknown_submodules_are_import_errors():
-    for name in ("minires.utils", "minires.nn.utils", "minires.sin"):
+    for name in ("minires.utils", "minires.nn.util", "minires.sin"):
         with pytest.raises(ModuleNotFoundError):
             importlib.import_module(name)
     with pytest.raises(ImportError):

@@ -16,6 +16,8 @@ sys.path.insert(0, str(ROOT))
 
 import minires  # noqa: E402
 from benchmarks.markdown import table, with_blocks, write  # noqa: E402
+from minires.from_pytorch.keywords import Keyword  # noqa: E402
+from minires.from_pytorch.keywords import table as known_keywords  # noqa: E402
 from minires.from_pytorch.table import TABLES, Hint, read  # noqa: E402
 
 PAGE = ROOT / "docs" / "from-pytorch.md"
@@ -26,6 +28,10 @@ HOMES = {
     "nn.functional": minires.nn.functional,
     "optim": minires.optim,
     "optim.lr_scheduler": minires.optim.lr_scheduler,
+    "nn.Module": minires.nn.Module,
+    "nn.init": minires.nn.init,
+    "nn.utils": minires.nn.utils,
+    "cuda": minires.cuda,
 }
 
 
@@ -44,6 +50,27 @@ def section(namespace: str) -> str:
     return "\n\n".join(parts)
 
 
+def keywords() -> str:
+    """The keywords that only PyTorch takes; rows that say the same stand together."""
+    rows = [
+        {
+            "keyword": ", ".join(f"`{name}`" for name in names),
+            "changes nothing": "any value" if "*" in hint.nothing else ", ".join(hint.nothing),
+            "minires": f"`{hint.ours}`",
+            "": hint.why,
+        }
+        for hint, names in _together(known_keywords()).items()
+    ]
+    return table(rows)
+
+
+def _together(hints: dict[str, Keyword]) -> dict[Keyword, list[str]]:
+    found: dict[Keyword, list[str]] = {}
+    for name, hint in hints.items():
+        found.setdefault(hint, []).append(name)
+    return found
+
+
 def _row(namespace: str, hint: Hint, reason: str) -> dict[str, str]:
     home = HOMES[namespace]
     names = [name for name in hint.names if not hasattr(home, name)]
@@ -58,7 +85,10 @@ def _row(namespace: str, hint: Hint, reason: str) -> dict[str, str]:
     }
 
 
-BLOCKS: dict[str, Callable[[], str]] = {name: partial(section, name) for name in TABLES}
+BLOCKS: dict[str, Callable[[], str]] = {
+    **{name: partial(section, name) for name in TABLES},
+    "keywords": keywords,
+}
 """What the page's marked blocks hold."""
 
 __all__ = ["BLOCKS", "with_blocks"]

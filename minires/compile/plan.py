@@ -11,6 +11,7 @@ from typing import Any
 from minires import writes
 from minires.compile.variant import Variant
 from minires.engine import raw
+from minires.from_pytorch import pytorchs_keywords
 from minires.model_recording import RecordingError
 from minires.scalars import as_array
 
@@ -22,6 +23,7 @@ class StaleError(RuntimeError):
     """A plan's model has changed since it was compiled."""
 
 
+@pytorchs_keywords
 def compile(model: Callable[..., Any], example: Any) -> Plan:
     """Record what a model does to an example, and make a plan of it that is called like the model.
 

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import wraps
+from inspect import isfunction
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar, cast
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def no_attribute(namespace: str, owner: Any, name: str) -> AttributeError:
@@ -41,3 +45,47 @@ def module_getattr(namespace: str, module: str) -> Callable[[str], NoReturn]:
         raise no_attribute(namespace, sys.modules[module], name)
 
     return getattr_of_module
+
+
+def pytorchs_keywords(function: F) -> F:
+    """`function`, which knows the keywords that only PyTorch's has.
+
+    One whose value changes nothing is left out, and for any other the error says what to write
+    instead. The table of them, `keywords`, is read when Python has refused a call, never before.
+    """
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except TypeError as error:
+            if error.__traceback__ is None or error.__traceback__.tb_next is not None:
+                raise  # by what the function does, not by the call itself
+            from minires.from_pytorch.keywords import understood
+
+            known = understood(function, args, kwargs, error)
+        return function(*args, **known)
+
+    return cast(F, call)
+
+
+class PyTorchsKeywords:
+    """What has methods that know PyTorch's keywords, in this library: `forward` is the user's."""
+
+    __slots__ = ()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.__module__.startswith("minires."):
+            public = {name: f for name, f in vars(cls).items() if isfunction(f)}
+            for name, function in public.items():
+                if name == "__init__" or (not name.startswith("_") and name != "forward"):
+                    setattr(cls, name, pytorchs_keywords(function))
+
+
+def all_with_pytorchs_keywords(names: dict[str, Any], package: str) -> None:
+    """Let the public functions of a module or package, among these names, know those keywords."""
+    for name, value in names.items():
+        own = isfunction(value) and value.__module__.startswith(package)
+        if own and not name.startswith("_"):
+            names[name] = pytorchs_keywords(value)

@@ -27,7 +27,7 @@ threshold | F.threshold(y, 0.1, 20.0) | minires.where(y > 0.1, y, 20.0)
 gumbel_softmax || F.softmax(y + Tensor(minires.random.generator().gumbel(size=y.shape)), -1)
 
 # Losses: written out, in a mean as by default there
-huber_loss | F.huber_loss(x, y) | F.smooth_l1_loss(x, y) | with a delta of 1
+huber_loss | F.huber_loss(x, y, delta=0.5) | 0.5 * F.smooth_l1_loss(x, y, beta=0.5) | delta is both
 binary_cross_entropy | F.binary_cross_entropy(x, x * x) \
 | -(x * x * x.log() + (1 - x * x) * (1 - x).log()).mean()
 kl_div | F.kl_div(x.log(), x * x, reduction="sum") | (x * x * ((x * x).log() - x.log())).sum()
@@ -57,8 +57,7 @@ pdist | F.pdist(x) | ((x[[0, 0, 1]] - x[[1, 2, 2]]) ** 2).sum(1).sqrt()
 layer_norm | F.layer_norm(x, (4,)) | F.layer_norm(x, 4)
 rms_norm | F.rms_norm(x, (4,), eps=1e-5) | x / ((x * x).mean(1, keepdims=True) + 1e-5).sqrt()
 normalize | F.normalize(x) | x / (x * x).sum(1, keepdims=True).sqrt()
-instance_norm | F.instance_norm(images) | (images - images.mean((1, 2), True)) \
-/ (images.var((1, 2), keepdims=True) + 1e-5).sqrt()
+instance_norm | F.instance_norm(images) | F.group_norm(images, 3) | a channel is a group
 group_norm | F.group_norm(images, 3) | F.group_norm(images, 3)
 local_response_norm || images / (1 + 1e-4 * F.avg_pool2d((images ** 2).swapaxes(1, 3), (1, 1)) \
 .swapaxes(1, 3)) ** 0.75 | batch norm took its place
@@ -68,8 +67,7 @@ conv1d | F.conv1d(sequences, kernels, padding=1) \
 | F.conv2d(sequences[:, None], kernels[None], padding=(0, 1))[:, 0] | sequences (N, L, C)
 conv_tbc || F.conv2d(sequences[:, None], kernels[None])[:, 0]
 conv_transpose2d || F.conv_transpose2d(images, filters.swapaxes(2, 3))
-conv_transpose1d || F.conv2d(ops.pad(sequences, width=((0, 0), (2, 2), (0, 0)))[:, None], \
-kernels[None, ::-1])[:, 0]
+conv_transpose1d || F.conv_transpose2d(sequences[:, None], kernels[None].swapaxes(2, 3))[:, 0]
 conv3d conv_transpose3d || sum(F.conv2d(volumes[:, k], filters) for k in range(3)) | a slice of \
 depth
 avg_pool1d | F.avg_pool1d(sequences, 2) | F.avg_pool2d(sequences[:, None], (1, 2))[:, 0]
@@ -102,13 +100,13 @@ unfold fold || images[:, np.arange(6)[:, None] + np.arange(3)] | each window of 
 grid_sample affine_grid || images[:, ::-1] | by indices; data.transforms has what training needs
 
 # Other layers
-dropout1d dropout3d feature_alpha_dropout \
-|| images * F.dropout(Tensor(np.ones((2, 1, 1, 3), "float32"))) | whole channels
+dropout1d dropout3d feature_alpha_dropout || F.dropout2d(sequences[:, None])[:, 0] | whole \
+channels of (N, L, C)
 alpha_dropout || F.dropout(x) | with selu alone it would differ
 bilinear | F.bilinear(x, y, tall) | ((x @ tall[0]) * y).sum(1, keepdims=True)
 embedding | F.embedding(labels, m) | F.embedding(labels, m)
-embedding_bag | F.embedding_bag(n, m) | m[n].mean(1)
-multi_head_attention_forward || F.softmax(a @ a.swapaxes(1, 2) / 4 ** 0.5) @ a | for one head
+embedding_bag | F.embedding_bag(n, m) | F.embedding(n, m).mean(1)
+multi_head_attention_forward || F.scaled_dot_product_attention(a, a, a) | of heads (N, heads, L, E)
 grouped_mm scaled_mm scaled_grouped_mm || a @ b
 
 # Names that are no functions

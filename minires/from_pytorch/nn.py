@@ -17,7 +17,6 @@ Softplus | nn.Softplus()(y) | ops.logsumexp(minires.stack([y, 0 * y]), axis=0)
 Softsign | nn.Softsign()(y) | y / (1 + y.abs())
 Softmin | nn.Softmin(1)(y) | F.softmax(-y, 1)
 LogSigmoid | nn.LogSigmoid()(y) | -(ops.logsumexp(minires.stack([-y, 0 * y]), axis=0))
-LogSoftmax | nn.LogSoftmax(1)(y) | F.log_softmax(y, 1)
 Softmax2d | nn.Softmax2d()(images) | F.softmax(images, -1) | channels are the last axis
 Mish | nn.Mish()(y) | y * (ops.logsumexp(minires.stack([y, 0 * y]), axis=0)).tanh()
 GLU | nn.GLU()(y) | y[:, :2] * y[:, 2:].sigmoid()
@@ -26,7 +25,7 @@ RReLU | nn.RReLU(0.2, 0.2)(y) | F.leaky_relu(y, 0.2) | a slope at random in trai
 Threshold | nn.Threshold(0.1, 20.0)(y) | minires.where(y > 0.1, y, 20.0)
 
 # Losses: written out, in a mean as by default there
-HuberLoss | nn.HuberLoss()(x, y) | nn.SmoothL1Loss()(x, y) | with a delta of 1
+HuberLoss | nn.HuberLoss(delta=0.5)(x, y) | 0.5 * nn.SmoothL1Loss(beta=0.5)(x, y) | delta is both
 BCELoss | nn.BCELoss()(x, x * x) | -(x * x * x.log() + (1 - x * x) * (1 - x).log()).mean()
 NLLLoss2d || nn.NLLLoss()(y, labels)
 KLDivLoss | nn.KLDivLoss(reduction="sum")(x.log(), x * x) | (x * x * ((x * x).log() - \
@@ -54,12 +53,10 @@ PairwiseDistance | nn.PairwiseDistance(eps=0)(x, y) | ((x - y) ** 2).sum(1).sqrt
 
 # Normalisation: means and variances over the axes that are meant, channels last
 RMSNorm | nn.RMSNorm(4, 1e-5)(x) | x / ((x * x).mean(1, keepdims=True) + 1e-5).sqrt()
-InstanceNorm2d | nn.InstanceNorm2d(3)(images) | (images - images.mean((1, 2), True)) \
-/ (images.var((1, 2), keepdims=True) + 1e-5).sqrt()
-InstanceNorm1d | nn.InstanceNorm1d(3)(sequences) | (sequences - sequences.mean(1, True)) \
-/ (sequences.var(1, keepdims=True) + 1e-5).sqrt()
-InstanceNorm3d || (volumes - volumes.mean((1, 2, 3), True)) \
-/ (volumes.var((1, 2, 3), keepdims=True) + 1e-5).sqrt()
+InstanceNorm2d InstanceNorm3d | nn.InstanceNorm2d(3)(images) \
+| nn.GroupNorm(3, 3, affine=False)(images) | a channel is a group
+InstanceNorm1d | nn.InstanceNorm1d(3)(sequences) | nn.GroupNorm(3, 3, affine=False)(sequences) | a \
+channel is a group
 BatchNorm3d || nn.BatchNorm2d(3)(volumes.reshape(1, 4, 64, 3)).reshape(volumes.shape)
 SyncBatchNorm || nn.BatchNorm2d(3) | there is one device
 LocalResponseNorm CrossMapLRN2d || nn.BatchNorm2d(3) | which took its place
@@ -67,7 +64,7 @@ LocalResponseNorm CrossMapLRN2d || nn.BatchNorm2d(3) | which took its place
 # Convolution and pooling: in two dimensions, which serve for one too
 Conv1d || nn.Conv2d(3, 5, (1, 3), padding=(0, 1))(sequences[:, None])[:, 0] | sequences (N, L, C)
 Conv3d ConvTranspose3d || sum(F.conv2d(volumes[:, k], filters) for k in range(3)) | a slice of depth
-ConvTranspose1d || nn.Conv2d(3, 5, (1, 3), padding=(0, 2))(sequences[:, None])[:, 0]
+ConvTranspose1d || nn.ConvTranspose2d(3, 5, (1, 3))(sequences[:, None])[:, 0] | sequences (N, L, C)
 AvgPool1d | nn.AvgPool1d(2)(sequences) | F.avg_pool2d(sequences[:, None], (1, 2))[:, 0]
 MaxPool1d | nn.MaxPool1d(2)(sequences) | F.max_pool2d(sequences[:, None], (1, 2))[:, 0]
 AvgPool3d AdaptiveAvgPool3d || volumes.reshape(1, 2, 2, 4, 2, 4, 2, 3).mean((2, 4, 6))
@@ -106,34 +103,33 @@ Unfold Fold || images[:, np.arange(6)[:, None] + np.arange(3)] | each window of 
 # Lazy layers: say how many features come in
 LazyLinear || nn.Linear(4, 10)
 LazyConv2d LazyConv1d LazyConv3d || nn.Conv2d(3, 8, 3)
-LazyConvTranspose2d LazyConvTranspose1d LazyConvTranspose3d || nn.Conv2d(3, 8, 3, padding=2)
+LazyConvTranspose2d LazyConvTranspose1d LazyConvTranspose3d || nn.ConvTranspose2d(3, 8, 3)
 LazyBatchNorm2d LazyBatchNorm1d LazyBatchNorm3d || nn.BatchNorm2d(3)
-LazyInstanceNorm2d LazyInstanceNorm1d LazyInstanceNorm3d || nn.BatchNorm2d(3)
+LazyInstanceNorm2d LazyInstanceNorm1d LazyInstanceNorm3d || nn.GroupNorm(3, 3)
 UninitializedParameter UninitializedBuffer || nn.Parameter(np.empty((4, 10), "float32"))
 
 # Other layers
-Dropout1d Dropout3d FeatureAlphaDropout \
-|| images * F.dropout(Tensor(np.ones((2, 1, 1, 3), "float32"))) | whole channels
+Dropout1d Dropout3d FeatureAlphaDropout || nn.Dropout2d(0.5)(sequences[:, None])[:, 0] | whole \
+channels of (N, L, C)
 AlphaDropout || nn.Dropout(0.5)
 Bilinear || ((x @ tall[0]) * y).sum(1, keepdims=True)
-EmbeddingBag || nn.Parameter(np.zeros((10, 4), "float32"))[n].mean(1)
+EmbeddingBag || nn.Embedding(10, 4)(n).mean(1)
 Unflatten | nn.Unflatten(1, (2, 2))(x) | x.reshape(3, 2, 2)
 RNN RNNCell RNNBase RNNCellBase || (nn.Linear(4, 5)(x) + nn.Linear(5, 5)(h)).tanh() | a step
 GRU GRUCell || (1 - z) * g + z * h | a step: the gate z is a sigmoid and g a tanh of linear layers
 LSTM LSTMCell || o * (f * c + i * g).tanh() | a step: gates i, f, o are sigmoids of linear layers
 TransformerEncoderLayer TransformerEncoder TransformerDecoderLayer TransformerDecoder Transformer \
-|| a + F.softmax(a @ a.swapaxes(1, 2) / 4 ** 0.5) @ a | attention as a residual block
+|| models.TransformerBlock(4, 2)(a) | before attention it normalises, as norm_first=True
 
 # Containers and parts
 ParameterList ParameterDict || nn.Module().__setattr__("weight", nn.Parameter([1.0])) | one by one
 Buffer || nn.Module().register_buffer("mean", Tensor([0.0]))
 Container || nn.Sequential(nn.Linear(4, 2), nn.ReLU())
 DataParallel parallel || net | there is one device
-utils || optim.clip_grad_norm_(net.parameters(), 1.0)
 parameter || nn.Parameter([1.0])
 modules || nn.Linear(4, 2)
 grad || ops.conv2d_dx, ops.conv2d_dw
-attention || F.softmax(a @ a.swapaxes(1, 2) / 4 ** 0.5) @ a
+attention || nn.MultiheadAttention(4, 2)(a, a, a)
 
 ! Layers without a short form here: they are made for whole systems of their own
 CTCLoss AdaptiveLogSoftmaxWithLoss MultiLabelMarginLoss

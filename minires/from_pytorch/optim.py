@@ -5,7 +5,7 @@ ROWS = """
 Adagrad Adadelta || optim.RMSprop(net.parameters(), lr=0.01)
 Adamax NAdam RAdam Adafactor Muon SparseAdam || optim.AdamW(net.parameters(), lr=0.001)
 ASGD Rprop || optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
-LBFGS || optim.SGD(net.parameters(), lr=0.1, momentum=0.9) | a step takes no closure
+LBFGS || optim.SGD(net.parameters(), lr=0.1, momentum=0.9) | its step calls a closure once
 
 # The rest
 swa_utils swap_in_optimizer_params_and_state || {k: v.copy() for k, v in net.state_dict().items()} \

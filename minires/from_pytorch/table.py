@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import NamedTuple
 
-from minires.from_pytorch import functional, nn, optim, tensor, torch
+from minires.from_pytorch import functional, nn, optim, parts, tensor, torch
 
 TABLES = {
     "torch": torch.ROWS,
@@ -24,6 +24,10 @@ TABLES = {
     "nn.functional": functional.ROWS,
     "optim": optim.ROWS,
     "optim.lr_scheduler": optim.LR_SCHEDULER_ROWS,
+    "nn.Module": parts.MODULE_ROWS,
+    "nn.init": parts.INIT_ROWS,
+    "nn.utils": parts.UTILS_ROWS,
+    "cuda": parts.CUDA_ROWS,
 }
 
 
@@ -93,7 +97,7 @@ def _hint(namespace: str, name: str) -> Hint | None:
         return base._replace(
             theirs="",
             ours=f"{changed[0]} = {base.ours}" if changed else base.ours,
-            why="results are new, nothing is overwritten",
+            why="results are new; to write into a tensor, copy_ one",
         )
     if namespace == "torch":
         return _hint("Tensor", name) or _hint("nn.functional", name)

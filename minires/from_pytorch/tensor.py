@@ -100,19 +100,19 @@ unsqueeze | x.unsqueeze(1) | x.unsqueeze(1)
 unflatten | x.unflatten(1, (2, 2)) | x.reshape(3, 2, 2)
 ravel | x.ravel() | x.reshape(-1)
 expand broadcast_to expand_as | v.expand(3, 4) | v.expand(3, 4)
-repeat tile | x.repeat(1, 2) | minires.concatenate([x, x], axis=1)
-repeat_interleave | x.repeat_interleave(2, 1) | x[:, np.arange(4).repeat(2)]
-flip fliplr | x.flip(1) | x[:, ::-1]
+repeat tile | x.repeat(2, 3) | minires.cat([minires.cat([x] * 3, dim=1)] * 2, dim=0)
+repeat_interleave | x.repeat_interleave(2, 1) | x[:, np.arange(x.shape[1]).repeat(2)] | without an \
+axis, of x.reshape(-1)
+flip fliplr | x.flip(1) | x[:, ::-1] | along axis 0 x[::-1]
 flipud | x.flipud() | x[::-1]
-roll | x.roll(1, 0) | minires.concatenate([x[-1:], x[:-1]])
+roll | x.roll(1, 1) | x[:, np.roll(np.arange(4), 1)]
 rot90 | x.rot90() | x.T[::-1]
-chunk split tensor_split hsplit unsafe_chunk unsafe_split | x.chunk(2, 1)[1] | [x[:, :2], x[:, \
-2:]][1]
-split_with_sizes unsafe_split_with_sizes | x.split_with_sizes([1, 3], 1)[1] | [x[:, :1], x[:, \
-1:]][1]
-vsplit | x[:2].vsplit(2)[1] | [x[:1], x[1:2]][1]
-dsplit | a.dsplit(2)[1] | [a[..., :2], a[..., 2:]][1]
-unbind | x.unbind(0)[1] | list(x)[1]
+split chunk tensor_split hsplit unsafe_chunk unsafe_split | x.split(2, 1) \
+| [x[:, i : i + 2] for i in range(0, x.shape[1], 2)]
+split_with_sizes unsafe_split_with_sizes | a.split_with_sizes([1, 3], 2)[1] | a[..., 1:]
+vsplit | x[:2].vsplit(2) | [x[:1], x[1:2]]
+dsplit | a.dsplit(2) | [a[..., :2], a[..., 2:]]
+unbind | x.unbind(0) | list(x)
 unfold as_strided | v.unfold(0, 2, 1) | v[np.arange(3)[:, None] + np.arange(2)]
 contiguous clone || x + 0 | a copy in the graph; contiguous() can be left out, x.copy() is a leaf
 dim ndimension | x.dim() | x.dim()
@@ -129,11 +129,11 @@ masked_select | x.masked_select(mask) | x[mask]
 take | x.take(labels) | x.reshape(-1)[labels]
 gather take_along_dim | x.gather(1, labels[:, None]) | ops.take_along(x, indices=labels[:, None], \
 axis=1)
-diagonal diag | m.diagonal() | m[np.arange(4), np.arange(4)]
+diagonal diag | m.diagonal() | m[np.arange(4), np.arange(4)] | diag of a vector is v * np.eye(4)
 diag_embed diagflat | v.diag_embed() | v * np.eye(4, dtype="float32")
 trace | m.trace() | m[np.arange(4), np.arange(4)].sum()
-tril | m.tril() | m * np.tri(4, dtype="float32")
-triu | m.triu() | m * np.tri(4, dtype="float32").T
+tril | m.tril(1) | m * np.tri(4, k=1, dtype="float32") | k is the diagonal, 0 by default
+triu | m.triu(1) | m * (1 - np.tri(4, k=0, dtype="float32")) | k is the diagonal less 1
 nonzero argwhere nonzero_static | mask.nonzero() | np.argwhere(mask)
 scatter_add index_add index_put | v.scatter_add(0, labels, w[:3]) \
 | v + ops.scatter(w[:3], key=labels, shape=v.shape)
@@ -145,17 +145,19 @@ x[2:]])
 diagonal_scatter || minires.where(np.eye(4, dtype=bool), v, m)
 as_strided_scatter slice_inverse scatter || minires.where(mask, y, x)
 put || ops.scatter(w[:3], key=labels, shape=v.shape)
-sort msort | x.sort(1).values | x[np.arange(3)[:, None], np.argsort(x, 1)]
-argsort | x.argsort(1) | np.argsort(x, 1)
-topk | x.topk(2).values | x[np.arange(3)[:, None], np.argsort(-x, 1)[:, :2]]
+sort msort | x.sort(1).values | x[np.arange(3)[:, None], np.argsort(x, 1)] | the indices are \
+np.argsort(x, 1)
+argsort | x.argsort(1) | np.argsort(x, 1) | of -x for descending
+topk | x.topk(2).values | x[np.arange(3)[:, None], np.argsort(-x, 1)[:, :2]] | the indices are \
+np.argsort(-x, 1)[:, :2]
 kthvalue | v.kthvalue(2).values | v[np.argsort(v)[1]]
 unique unique_consecutive | n.unique() | np.unique(n)
 
 # Reductions: NumPy's axis and keepdims
 amax | x.amax(1) | x.max(axis=1) | of values that tie the first gets the gradient
 amin | x.amin(1) | x.min(axis=1) | of values that tie the first gets the gradient
-aminmax | x.aminmax().max | [x.min(), x.max()][1]
-norm | x.norm() | (x * x).sum().sqrt()
+aminmax | x.aminmax() | (x.min(), x.max())
+norm | x.norm() | (x * x).sum().sqrt() | x.abs().sum() for p=1
 dist | x.dist(y) | ((x - y) ** 2).sum().sqrt()
 prod | x.prod() | x.log().sum().exp() | of positive numbers; np.prod for values alone
 nansum | x.nansum() | minires.where(x == x, x, 0.0).sum()
@@ -234,12 +236,11 @@ register_post_accumulate_grad_hook || p.register_hook(print) | sees each gradien
 output_nr grad_dtype name volatile reinforce || x.requires_grad
 module_load set_ || p.copy_(p.detach())
 
-# In place: parameters take += and copy_ under no_grad, all else is x = ...
-add_ || x += y | under no_grad where x is a parameter
-sub_ subtract_ || x -= y | under no_grad where x is a parameter
-mul_ multiply_ || x *= y | under no_grad where x is a parameter
-div_ divide_ true_divide_ || x /= y | under no_grad where x is a parameter
-zero_ || x.fill_(0)
+# In place: copy_ writes into a tensor, all else is new
+add_ || x.copy_(x + y) | under no_grad where x is a parameter
+sub_ subtract_ || x.copy_(x - y) | under no_grad where x is a parameter
+mul_ multiply_ || x.copy_(x * y) | under no_grad where x is a parameter
+div_ divide_ true_divide_ || x.copy_(x / y) | under no_grad where x is a parameter
 squeeze_ || x = x.squeeze() | tensors are not reshaped in place
 transpose_ || x = x.transpose(1, 0) | tensors are not reshaped in place
 swapaxes_ || x = x.swapaxes(0, 1) | tensors are not reshaped in place

@@ -9,10 +9,10 @@ max | torch.max(x) | x.max()
 min | torch.min(x) | x.min()
 argmax | torch.argmax(x, 1) | x.argmax(1)
 argmin | torch.argmin(x, 1) | x.argmin(1)
-var | torch.var(x, 0) | x.var(0, ddof=1)
-std | torch.std(x, 0) | x.std(0, ddof=1)
-var_mean | torch.var_mean(x, 0)[0] | [x.var(0, ddof=1), x.mean(0)][0]
-std_mean | torch.std_mean(x, 0)[0] | [x.std(0, ddof=1), x.mean(0)][0]
+var | torch.var(x) | x.var(ddof=1) | along an axis x.var(dim=1)
+std | torch.std(x) | x.std(ddof=1) | along an axis x.std(dim=1)
+var_mean | torch.var_mean(x, 0) | (x.var(dim=0), x.mean(dim=0))
+std_mean | torch.std_mean(x, 0) | (x.std(dim=0), x.mean(dim=0))
 clip | torch.clip(x, 0.2, 0.8) | x.clip(0.2, 0.8)
 flatten | torch.flatten(a, 1) | a.flatten(1)
 reshape | torch.reshape(x, (2, -1)) | x.reshape(2, -1)
@@ -28,8 +28,8 @@ diagonal_copy select_copy slice_copy split_copy split_with_sizes_copy unbind_cop
 || x.copy() | of what the name without _copy gives
 
 # Creation: in NumPy's functions, whose arrays Tensor takes
-as_tensor scalar_tensor | torch.as_tensor([1.0, 2.0]) | minires.tensor([1.0, 2.0])
-asarray || minires.from_numpy(np.zeros((2, 3)))
+scalar_tensor | torch.scalar_tensor(2.0) | minires.tensor(2.0)
+asarray | torch.asarray([1.0, 2.0]) | minires.as_tensor([1.0, 2.0])
 from_dlpack to_dlpack frombuffer from_file || Tensor(np.from_dlpack(x.numpy()))
 empty_strided empty_permuted || minires.empty(2, 3)
 range || minires.arange(5)
@@ -52,10 +52,10 @@ dstack | torch.dstack([x, y]) | minires.stack([x, y], axis=2)
 block_diag || minires.concatenate([ops.pad(m, width=((0, 0), (0, 4))), ops.pad(m, width=((0, 0), \
 (4, 0)))])
 atleast_2d atleast_1d atleast_3d | torch.atleast_2d(v) | v[None]
-meshgrid | torch.meshgrid(v, w, indexing="ij")[0] | np.meshgrid(v, w, indexing="ij")[0]
+meshgrid | torch.meshgrid(v, w, indexing="ij") | np.meshgrid(v, w, indexing="ij")
 cartesian_prod || [[p, q] for p in v for q in w]
 combinations || [[v[i], v[j]] for i in range(4) for j in range(i)]
-broadcast_tensors | torch.broadcast_tensors(x, v)[1] | [x, ops.broadcast_to(v, shape=x.shape)][1]
+broadcast_tensors | torch.broadcast_tensors(x, v) | [x, ops.broadcast_to(v, shape=x.shape)]
 broadcast_shapes | torch.broadcast_shapes((3, 1), (4,)) | np.broadcast_shapes((3, 1), (4,))
 isin | torch.isin(n, n[0]) | np.isin(n, n[0])
 bucketize searchsorted | torch.bucketize(x, torch.tensor([0.2, 0.5])) | np.searchsorted([0.2, \
@@ -82,16 +82,15 @@ masked || minires.where(mask, x, 0.0).sum()
 # Layers: functions of nn.functional
 binary_cross_entropy_with_logits || F.binary_cross_entropy_with_logits(y, x)
 conv2d convolution || F.conv2d(images, filters) | channels last
-fill_ || x.fill_(2.0)
+fill_ zero_ || x.fill_(0.0)
 dropout dropout_ native_dropout || F.dropout(x, 0.5, training=True)
 batch_norm native_batch_norm | torch.batch_norm(images, None, None, None, None, True, 0.1, 1e-5, \
 False) \
 | F.batch_norm(images, None, None, training=True)
-native_layer_norm native_group_norm || (x - x.mean(1, True)) / (x.var(1, keepdims=True) + \
-1e-5).sqrt()
+native_layer_norm native_group_norm || F.layer_norm(x, 4)
 max_pool2d | torch.max_pool2d(images, 2) | F.max_pool2d(images, 2)
 constant_pad_nd | torch.constant_pad_nd(x, (1, 2)) | ops.pad(x, width=((0, 0), (1, 2)))
-feature_dropout feature_dropout_ || images * F.dropout(Tensor(np.ones((2, 1, 1, 3), "float32")))
+feature_dropout feature_dropout_ || F.dropout2d(images, 0.5)
 embedding_renorm_ || m / (m * m).sum(1, keepdims=True).sqrt().clip(low=1.0)
 rnn_tanh rnn_tanh_cell || (nn.Linear(4, 5)(x) + nn.Linear(5, 5)(h)).tanh() | a step, in a loop
 rnn_relu rnn_relu_cell || (nn.Linear(4, 5)(x) + nn.Linear(5, 5)(h)).relu() | a step, in a loop
@@ -100,15 +99,11 @@ lstm lstm_cell || o * (f * c + i * g).tanh() | a step: gates i, f, o are sigmoid
 grid_sampler grid_sampler_2d grid_sampler_3d affine_grid_generator || images[:, ::-1] | by indices
 
 # Dtypes: their NumPy names
-half bfloat16 || x.astype("float16")
-float || x.astype("float32")
-double || x.astype("float64")
-int8 || x.astype("int8")
-int16 short || x.astype("int16")
-int || x.astype("int32")
-long || x.astype("int64")
-uint16 uint32 uint64 || x.numpy().astype("uint16")
-bool || x != 0
+half bfloat16 || minires.float16
+float double || minires.float32
+int8 int16 short uint16 uint32 uint64 || np.int8
+int long || minires.int64
+bool || np.bool_
 dtype || np.dtype("float32")
 finfo || np.finfo("float32").eps
 iinfo || np.iinfo("int64").max
@@ -132,7 +127,8 @@ strided channels_last channels_last_3d contiguous_format preserve_format memory_
 legacy_contiguous_format jagged || images | channels are last always
 
 # Gradients and modes
-autograd || minires.grad(loss, list(net.parameters()))
+autograd || minires.grad(loss, list(net.parameters())) | a Function is a minires.engine.op, a \
+Variable a Tensor, and set_detect_anomaly detect_nonfinite
 inference_mode || minires.no_grad()
 set_grad_enabled || minires.no_grad() | or enable_grad()
 is_grad_enabled is_inference_mode_enabled is_inference || minires.engine.is_grad_enabled()
@@ -142,14 +138,14 @@ ones
 jit compiler fx export || minires.compile(net.eval(), x)
 profiler || minires.profile()
 onnx || from minires.interop import export_onnx | export_onnx(net, "net.onnx", (32, 32, 3))
-utils || data.DataLoader(data.fashion_mini(), 64)
+utils || data.DataLoader(data.fashion_mini(), 64) | a dataset has __len__ and __getitem__
 hub || models.resnet18()
 overrides library || minires.engine.op | operations and their rules
 
 # Devices: texts, "cpu" and "cuda"
-device || minires.use("cpu") | or x.to("cuda")
-cuda accelerator xpu mps mtia cpu backends || minires.use("cpu") | "cuda" is an error where there \
-is none
+accelerator || minires.cuda.is_available()
+xpu mps mtia cpu || minires.use("cpu") | devices are "cpu" and "cuda"
+backends || minires.use("cpu") | devices are "cpu" and "cuda"; of cudnn nothing need be set
 set_default_device get_default_device || minires.use("cpu")
 get_device_module Stream Event || minires.use("cpu")
 amp autocast GradScaler || minires.training.MixedPrecision(net, optimizer)
@@ -160,9 +156,8 @@ thread_safe_generator || minires.manual_seed(0)
 use_deterministic_algorithms are_deterministic_algorithms_enabled \
 is_deterministic_algorithms_warn_only_enabled set_deterministic_debug_mode \
 get_deterministic_debug_mode || minires.manual_seed(0) | the same seed gives the same bits always
-set_printoptions || np.set_printoptions(precision=3)
-get_num_threads set_num_threads get_num_interop_threads set_num_interop_threads init_num_threads \
-|| minires.manual_seed(0) | MINIRES_THREADS says how many, and results do not depend on it
+set_printoptions || np.set_printoptions(precision=3) | which Tensors follow
+get_num_interop_threads set_num_interop_threads init_num_threads || minires.get_num_threads()
 set_float32_matmul_precision get_float32_matmul_precision set_flush_denormal || x @ m | as NumPy \
 does
 package serialization storage UntypedStorage TypedStorage Storage FloatStorage DoubleStorage \

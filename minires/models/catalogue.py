@@ -91,7 +91,7 @@ def create(name: str, num_classes: int | None = None, in_channels: int = 3, **op
     if name in CONVNEXTS:
         return _convnext(name, num_classes, in_channels, options)
     if name == "char_transformer":
-        return char_transformer(num_classes, **options)
+        return char_transformer(options.pop("vocab_size", num_classes), **options)
     given = dict(options)
     base, preset = _VARIANTS.get(name, (name, {}))
     match = re.fullmatch(r"(resnet|plain|preact_resnet|se_resnet)(\d+)", base)

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from minires.from_pytorch import module_getattr
-from minires.nn import functional, init
-from minires.nn.activation import GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
+from minires.nn import functional, init, utils
+from minires.nn.activation import GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Tanh
 from minires.nn.attention import MultiheadAttention
 from minires.nn.container import ModuleDict, ModuleList, Sequential
 from minires.nn.convolution import Conv2d, ConvTranspose2d
@@ -51,6 +51,7 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LogSoftmax",
     "MSELoss",
     "MaxPool2d",
     "MinPool2d",
@@ -74,4 +75,5 @@ __all__ = [
     "functional",
     "init",
     "summary",
+    "utils",
 ]

@@ -64,6 +64,14 @@ class Softmax(Module):
         return f"dim={self.dim}"
 
 
+class LogSoftmax(Softmax):
+    """The logarithms of `Softmax`, which `NLLLoss` takes."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape."""
+        return F.log_softmax(x, self.dim)
+
+
 class GELU(Module):
     """`x` times the probability that a normal variable is less than `x`.
 

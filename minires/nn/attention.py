@@ -109,7 +109,8 @@ class MultiheadAttention(Module):
         average_attn_weights : bool
             Over the heads: (N, L, S), else (N, num_heads, L, S).
         is_causal : bool
-            Position i sees positions 0 to i only. No mask is needed beside it.
+            Position i sees positions 0 to i only. No mask is needed beside it, and one that lets
+            it see more is an error.
 
         Returns
         -------
@@ -156,9 +157,8 @@ class MultiheadAttention(Module):
     ) -> Tensor | None:
         """All masks as one that is added to the scores (N, heads, L, S)."""
         n, length, sources = query.shape[0], query.shape[1], key.shape[1]
-        masks = []
-        if is_causal:
-            masks.append(_added(~np.tri(length, sources, dtype=bool), query))
+        ahead = ~np.tri(length, sources, dtype=bool)
+        masks = [_added(ahead, query)] if is_causal else []
         if attn_mask is not None:
             mask = _added(attn_mask, query)
             if mask.shape == (n * self.num_heads, length, sources) and mask.ndim == 3:
@@ -167,6 +167,11 @@ class MultiheadAttention(Module):
                 raise ValueError(
                     f"MultiheadAttention wants an attn_mask of {(length, sources)} or "
                     f"{(n * self.num_heads, length, sources)}, got {tuple(mask.shape)}"
+                )
+            if is_causal and (mask.numpy()[..., ahead] > -math.inf).any():
+                raise ValueError(
+                    "MultiheadAttention: is_causal=True beside an attn_mask that lets queries look "
+                    "ahead: leave one of them out"
                 )
             masks.append(mask)
         if key_padding_mask is not None:

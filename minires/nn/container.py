@@ -22,6 +22,36 @@ class _Ordered(Module):
         setattr(self, str(max(numbers, default=-1) + 1), module)
         return self
 
+    def extend(self, modules: Iterable[Module]) -> Self:
+        """Add several at the end."""
+        for module in modules:
+            self.append(module)
+        return self
+
+    __iadd__ = extend
+
+    def insert(self, index: int, module: Module) -> None:
+        """Put one before another; all are numbered anew."""
+        modules = list(self)
+        modules.insert(index, module)
+        self._modules = {}
+        self.extend(modules)
+
+    def __delitem__(self, index: int | slice) -> None:
+        modules = list(self)
+        del modules[index]
+        self._modules = {}
+        self.extend(modules)
+
+    def pop(self, index: int = -1) -> Module:
+        """Take one out; all others are numbered anew."""
+        module: Module = self[index]
+        del self[index]
+        return module
+
+    def __add__(self, modules: Iterable[Module]) -> Self:
+        return type(self)._of([*self, *modules])
+
     def __len__(self) -> int:
         return len(self._modules)
 
@@ -75,14 +105,26 @@ class ModuleList(_Ordered):
 class ModuleDict(Module):
     """A dict whose modules are registered; what is done with them is up to its owner."""
 
-    def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
+    def __init__(
+        self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] | None = None
+    ) -> None:
         super().__init__()
         self.update(modules or {})
 
-    def update(self, modules: Mapping[str, Module]) -> None:
-        """Add, or replace, modules by name."""
-        for name, module in modules.items():
+    def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
+        """Add, or replace, modules by name; they come as a dict or in pairs."""
+        for name, module in dict(modules).items():
             self[name] = module
+
+    def clear(self) -> None:
+        """Take all out."""
+        self._modules = {}
+
+    def pop(self, key: str) -> Module:
+        """Take one out."""
+        module = self[key]
+        del self[key]
+        return module
 
     def __getitem__(self, name: str) -> Module:
         return self._modules[name]

@@ -6,10 +6,11 @@ import math
 
 import numpy as np  # for the dtype only
 
+from minires.from_pytorch import pytorchs_keywords
 from minires.nn import functional as F
 from minires.nn.linear import initialize
 from minires.nn.module import Module, Parameter
-from minires.nn.sizes import Size, pair
+from minires.nn.sizes import Size, pair, same
 from minires.tensors import Tensor
 
 
@@ -25,7 +26,7 @@ class _Convolution(Module):
         out_channels: int,
         kernel_size: Size,
         stride: Size,
-        padding: Size,
+        padding: Size | str,
         dilation: Size,
         groups: int,
     ) -> None:
@@ -39,7 +40,7 @@ class _Convolution(Module):
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size = pair(kernel_size, "kernel_size")
         self.stride = pair(stride, "stride")
-        self.padding = pair(padding, "padding")
+        self.padding = pair(same(padding, kernel_size, stride, dilation), "padding")
         self.dilation = pair(dilation, "dilation")
         walk = {"kernel_size": 1, "stride": 1, "padding": 0, "dilation": 1}
         for name, least in walk.items():
@@ -65,7 +66,7 @@ class Conv2d(_Convolution):
     ----------
     in_channels, out_channels : int
     kernel_size, stride, padding, dilation : int or (int, int)
-        For height and width. Padding is with zeros.
+        For height and width. Padding is with zeros; "same" leaves the images their size.
     groups : int
         Must divide both channel counts; filters of one group see its input channels only.
     bias : bool
@@ -95,7 +96,7 @@ class Conv2d(_Convolution):
         out_channels: int,
         kernel_size: Size,
         stride: Size = 1,
-        padding: Size = 0,
+        padding: Size | str = 0,
         dilation: Size = 1,
         groups: int = 1,
         bias: bool = True,
@@ -168,6 +169,7 @@ class ConvTranspose2d(_Convolution):
         self.bias = Parameter(np.empty(out_channels, np.float32)) if bias else None
         initialize(self.weight, self.bias)
 
+    @pytorchs_keywords
     def forward(self, x: Tensor) -> Tensor:
         """(N, H, W, in_channels) to (N, Ho, Wo, out_channels)."""
         return F.conv_transpose2d(

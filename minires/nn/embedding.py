@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np  # for the dtype only
 
@@ -50,6 +50,16 @@ class Embedding(Module):
         init.normal_(self.weight)
         if self.padding_idx is not None:
             self.weight.data[self.padding_idx] = 0
+
+    @classmethod
+    def from_pretrained(
+        cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None
+    ) -> Self:
+        """A layer with these vectors (num_embeddings, embedding_dim); frozen ones do not learn."""
+        rows, columns = embeddings.shape
+        layer = cls(rows, columns, padding_idx)
+        layer.weight = Parameter(embeddings.array, requires_grad=not freeze)
+        return layer
 
     def forward(self, x: Any) -> Tensor:
         """Integers (...) to (..., embedding_dim)."""

@@ -15,7 +15,7 @@ from minires import ops, random
 from minires.backend import device_of, to_device
 from minires.dtypes import widened
 from minires.engine import raw
-from minires.from_pytorch import module_getattr
+from minires.from_pytorch import all_with_pytorchs_keywords, module_getattr
 from minires.kernels import ConvGeometry
 from minires.nn.functions.normalization import batch_norm as batch_norm
 from minires.nn.functions.normalization import group_norm as group_norm
@@ -31,6 +31,7 @@ from minires.nn.losses import one_hot as one_hot
 from minires.nn.losses import smooth_l1_loss as smooth_l1_loss
 from minires.nn.sizes import Size as Size
 from minires.nn.sizes import pair as pair
+from minires.nn.sizes import same
 from minires.tensors import Tensor
 
 if not TYPE_CHECKING:
@@ -42,7 +43,7 @@ def conv2d(
     weight: Tensor,
     bias: Tensor | None = None,
     stride: Size = 1,
-    padding: Size = 0,
+    padding: Size | str = 0,
     dilation: Size = 1,
     groups: int = 1,
 ) -> Tensor:
@@ -56,8 +57,8 @@ def conv2d(
     weight : (KH, KW, C / groups, O)
     bias : (O,), optional
     stride, padding, dilation : int or (int, int)
-        For height and width. Padding is with zeros; a dilation of d leaves d - 1 pixels between
-        those that a filter sees.
+        For height and width. Padding is with zeros, and "same" leaves the images their size; a
+        dilation of d leaves d - 1 pixels between those that a filter sees.
     groups : int
         Filters of group i see the channels of group i only.
 
@@ -78,9 +79,8 @@ def conv2d(
     arXiv:1603.07285, relationships 6 and 15 for the size, and chapter 4 for the gradient as a
     transposed convolution.
     """
-    geometry = ConvGeometry(
-        pair(stride, "stride"), pair(padding, "padding"), pair(dilation, "dilation"), groups
-    )
+    sides = pair(same(padding, weight.shape[:2], stride, dilation), "padding")
+    geometry = ConvGeometry(pair(stride, "stride"), sides, pair(dilation, "dilation"), groups)
     out = ops.conv2d(input, weight, geometry=geometry)
     return out if bias is None else out + bias
 
@@ -527,6 +527,10 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
             f"pad wants images (N, H, W, C), features (N, C) or one row, got {tuple(input.shape)}: "
             "ops.pad(x, width=((before, after), ...)) names every axis"
         )
+    if not isinstance(pad, Sequence):
+        raise TypeError(
+            f"pad wants pairs (before, after), got {pad!r}: write F.pad(x, (1, 1, 1, 1))"
+        )
     order = (2, 1, 3, 0) if input.ndim == 4 else tuple(reversed(range(input.ndim)))
     if len(pad) % 2 or len(pad) > 2 * input.ndim or min(pad, default=0) < 0:
         raise ValueError(f"pad wants pairs (before, after), none negative, got {tuple(pad)}")
@@ -543,3 +547,6 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
             places = np.pad(np.arange(input.shape[axis]), ends, mode=_PAD_MODES[mode])
             input = input[(*(slice(None),) * axis, places)]
     return input
+
+
+all_with_pytorchs_keywords(globals(), "minires.nn.")

@@ -6,10 +6,12 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minires import random
+from minires.from_pytorch import all_with_pytorchs_keywords, module_getattr
 from minires.tensors import Tensor
 
 
@@ -29,14 +31,14 @@ def fans(tensor: Tensor) -> tuple[int, int]:
     return window * tensor.shape[-2], window * tensor.shape[-1]
 
 
-def gain(nonlinearity: str, slope: float = 0.01) -> float:
+def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
     """The factor that keeps a signal's variance through a nonlinearity (He et al. 2015, eq. 15)."""
     gains = {
         "linear": 1.0,
         "sigmoid": 1.0,
         "tanh": 5 / 3,
         "relu": math.sqrt(2),
-        "leaky_relu": math.sqrt(2 / (1 + slope**2)),
+        "leaky_relu": math.sqrt(2 / (1 + param**2)),
     }
     if nonlinearity not in gains:
         raise ValueError(f"unknown nonlinearity {nonlinearity!r}: one of {', '.join(gains)}")
@@ -74,21 +76,21 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     return _fill(tensor, lambda rng: rng.normal(mean, std, tensor.shape))
 
 
-def uniform_(tensor: Tensor, low: float = 0.0, high: float = 1.0) -> Tensor:
-    """Draw uniformly from [low, high); in place, returns the tensor."""
+def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
+    """Draw uniformly from [a, b); in place, returns the tensor."""
 
     def draw(rng: np.random.Generator) -> np.ndarray:
-        values = rng.uniform(low, high, tensor.shape).astype(tensor.dtype)
-        end = tensor.dtype.type(high)  # which float16 and float32 are rounded to
-        below: np.ndarray = np.minimum(values, np.nextafter(end, tensor.dtype.type(low)))
+        values = rng.uniform(a, b, tensor.shape).astype(tensor.dtype)
+        end = tensor.dtype.type(b)  # which float16 and float32 are rounded to
+        below: np.ndarray = np.minimum(values, np.nextafter(end, tensor.dtype.type(a)))
         return below
 
     return _fill(tensor, draw)
 
 
-def constant_(tensor: Tensor, value: float) -> Tensor:
-    """Set every element to `value`; in place, returns the tensor."""
-    tensor.fill_(value)
+def constant_(tensor: Tensor, val: float) -> Tensor:
+    """Set every element to `val`; in place, returns the tensor."""
+    tensor.fill_(val)
     return tensor
 
 
@@ -105,7 +107,7 @@ def ones_(tensor: Tensor) -> Tensor:
 def _he_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
     if mode not in ("fan_in", "fan_out"):
         raise ValueError(f'mode must be "fan_in" or "fan_out", got {mode!r}')
-    return gain(nonlinearity, a) / math.sqrt(fans(tensor)[mode == "fan_out"] or 1)
+    return calculate_gain(nonlinearity, a) / math.sqrt(fans(tensor)[mode == "fan_out"] or 1)
 
 
 def kaiming_normal_(
@@ -124,7 +126,7 @@ def kaiming_normal_(
         The leaky ReLU's slope; with 0 it is the ReLU's.
     mode : {"fan_in", "fan_out"}
     nonlinearity : str
-        What follows the layer, as in `gain`.
+        What follows the layer, as in `calculate_gain`.
 
     Raises
     ------
@@ -165,3 +167,8 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     """Glorot initialisation, uniform with that of `xavier_normal_` (equation 16 of the paper)."""
     bound = gain * math.sqrt(6 / max(sum(fans(tensor)), 1))
     return uniform_(tensor, -bound, bound)
+
+
+all_with_pytorchs_keywords(globals(), __name__)
+if not TYPE_CHECKING:
+    __getattr__ = module_getattr("nn.init", __name__)

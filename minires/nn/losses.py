@@ -60,6 +60,8 @@ def cross_entropy(
         raise ValueError("cross_entropy wants logits (..., classes), got a single number")
     given = _as_array(target)
     if given.dtype.kind == "f" and given.size and given.shape == logits.shape:
+        if ignore_index != -100:
+            raise ValueError("ignore_index is for labels: give what shall not count zeros instead")
         hot, counts = _probabilities(given, input), None
     else:
         hot, counts = _hot_and_counts("cross_entropy", given, input, weight, ignore_index)

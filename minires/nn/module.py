@@ -10,6 +10,7 @@ import numpy as np  # for dtypes only
 
 from minires import backend, markup, writes
 from minires.engine import raw
+from minires.from_pytorch import PyTorchsKeywords, no_attribute
 from minires.gradient_hooks import HookHandle
 from minires.kernels.machinery.threads import one_blas_thread
 from minires.nn.hooks import run_with_backward_hooks
@@ -35,8 +36,18 @@ class KeyMismatch(NamedTuple):
     missing: list[str]
     unexpected: list[str]
 
+    @property
+    def missing_keys(self) -> list[str]:
+        """PyTorch's name of `missing`."""
+        return self.missing
 
-class Module:
+    @property
+    def unexpected_keys(self) -> list[str]:
+        """PyTorch's name of `unexpected`."""
+        return self.unexpected
+
+
+class Module(PyTorchsKeywords):
     """The base of layers and networks: define `forward`, assign parameters and modules.
 
     Parameters, modules and buffers are found by assignment (`self.weight = Parameter(...)`) and
@@ -57,6 +68,7 @@ class Module:
     def __init__(self) -> None:
         self._parameters: dict[str, Parameter] = {}
         self._buffers: dict[str, Tensor | None] = {}
+        self._unsaved: set[str] = set()  # names of buffers
         self._modules: dict[str, Module] = {}
         self._forward_pre_hooks: list[Callable[..., Any]] = []
         self._forward_hooks: list[Callable[..., Any]] = []
@@ -114,7 +126,7 @@ class Module:
         for table in _TABLES:
             if name in self.__dict__.get(table, ()):
                 return self.__dict__[table][name]
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        raise no_attribute("nn.Module", self, name)
 
     def __delattr__(self, name: str) -> None:
         writes.modules = writes.tick()
@@ -128,10 +140,10 @@ class Module:
         own = [*self._parameters, *self._buffers, *self._modules]
         return sorted({*super().__dir__(), *own})
 
-    def register_buffer(self, name: str, tensor: Tensor | None) -> None:
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Keep a Tensor that is saved and moved with the module, but not learned.
 
-        None keeps the name for one that may come later.
+        None keeps the name for one that may come later; what is not persistent is not saved.
         """
         _check_name(name)
         if tensor is not None and not isinstance(tensor, Tensor):
@@ -140,12 +152,13 @@ class Module:
             raise ValueError(f"{name!r} is a parameter or module of this {type(self).__name__}")
         self.__dict__.pop(name, None)
         self._buffers[name] = tensor
+        (self._unsaved.discard if persistent else self._unsaved.add)(name)
 
-    def register_parameter(self, name: str, parameter: Parameter | None) -> None:
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Assign a parameter under a name; None keeps an ordinary attribute for one."""
-        if parameter is not None and not isinstance(parameter, Parameter):
-            raise TypeError(f"a parameter is a Parameter or None, got {type(parameter).__name__}")
-        setattr(self, name, parameter)
+        if param is not None and not isinstance(param, Parameter):
+            raise TypeError(f"a parameter is a Parameter or None, got {type(param).__name__}")
+        setattr(self, name, param)
 
     def add_module(self, name: str, module: Module) -> None:
         """Assign a module under a name."""
@@ -182,56 +195,58 @@ class Module:
         """This module and every one inside it, each once."""
         return (module for _, module in self.named_modules())
 
-    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """Every parameter, each once, with its dotted name."""
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """Every parameter, each once, with its dotted name; or without those of modules inside."""
         seen: set[int] = set()
-        for name, parameter in self._named("_parameters"):
+        for name, parameter in self._named("_parameters", prefix, recurse):
             if id(parameter) not in seen:
                 seen.add(id(parameter))
                 yield name, parameter
 
-    def parameters(self) -> Iterator[Parameter]:
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         """Every parameter, each once."""
-        return (parameter for _, parameter in self.named_parameters())
+        return (parameter for _, parameter in self.named_parameters(recurse=recurse))
 
-    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
+    def named_buffers(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Tensor]]:
         """Every buffer, with its dotted name."""
-        return self._named("_buffers")
+        return self._named("_buffers", prefix, recurse)
 
-    def buffers(self) -> Iterator[Tensor]:
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
         """Every buffer."""
-        return (buffer for _, buffer in self.named_buffers())
+        return (buffer for _, buffer in self.named_buffers(recurse=recurse))
 
-    def _named(self, table: str) -> Iterator[tuple[str, Any]]:
-        for prefix, module in self.named_modules():
+    def _named(self, table: str, prefix: str, recurse: bool) -> Iterator[tuple[str, Any]]:
+        for place, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
             for name, value in module.__dict__[table].items():
                 if value is not None:
-                    yield dotted(prefix, name), value
+                    yield dotted(place, name), value
 
     # ------------------------------------------------------------------ state
 
-    def state_dict(self) -> dict[str, Tensor]:
+    def state_dict(self, prefix: str = "") -> dict[str, Tensor]:
         """Parameters and buffers by dotted name, sharing memory with the module.
 
-        What is in two places has two names here, as in PyTorch.
+        What is in two places has two names here, as in PyTorch. All names begin with `prefix`.
         """
-        return dict(self._state("", ()))
+        return {prefix + name: value for name, value in self._state("", ())}
 
     def _state(self, prefix: str, around: tuple[Module, ...]) -> Iterator[tuple[str, Tensor]]:
         if any(module is self for module in around):
             raise ValueError(f"{prefix} is a {type(self).__name__} that contains itself")
         for name, value in (self._parameters | self._buffers).items():
-            if value is not None:
+            if value is not None and name not in self._unsaved:
                 yield dotted(prefix, name), value.detach()
         for name, module in self._modules.items():
             yield from module._state(dotted(prefix, name), (*around, self))
 
-    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> KeyMismatch:
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> KeyMismatch:
         """Copy values in by name; all are checked before the first is copied.
 
         Parameters
         ----------
-        state : mapping of str to Tensor or array
+        state_dict : mapping of str to Tensor or array
         strict : bool
             Whether missing and unexpected names are an error. A wrong shape always is.
 
@@ -245,8 +260,9 @@ class Module:
         ValueError
             Naming every key that does not fit; nothing has been loaded then.
         TypeError
-            If `state` is no mapping.
+            If `state_dict` is no mapping.
         """
+        state = state_dict
         if not isinstance(state, Mapping):
             raise TypeError(
                 f"a state is a dict of arrays by their names, not a {type(state).__name__}"
@@ -288,10 +304,10 @@ class Module:
         """Leave training mode: running statistics, dropout off."""
         return self.train(False)
 
-    def requires_grad_(self, wanted: bool = True) -> Self:
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Freeze (False) or unfreeze every parameter."""
         for parameter in self.parameters():
-            parameter.requires_grad_(wanted)
+            parameter.requires_grad_(requires_grad)
         return self
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -299,19 +315,21 @@ class Module:
         for parameter in self.parameters():
             parameter.zero_grad(set_to_none)
 
-    def apply(self, function: Callable[[Module], Any]) -> Self:
-        """Call `function` on every module, those inside before the one that holds them."""
+    def apply(self, fn: Callable[[Module], Any]) -> Self:
+        """Call `fn` on every module, those inside before the one that holds them."""
         for child in self.children():
-            child.apply(function)
-        function(self)
+            child.apply(fn)
+        fn(self)
         return self
 
-    def to(self, device: str | None = None, dtype: Any = None) -> Self:
+    def to(self, device: Any = None, dtype: Any = None) -> Self:
         """Move parameters and buffers to `device`, or convert the floating ones to `dtype`.
 
-        In place: the same Parameter objects hold the moved arrays, so an optimiser keeps working.
-        Gradients are forgotten.
+        A dtype may stand alone. In place: the same Parameter objects hold the moved arrays, so an
+        optimiser keeps working. Gradients are forgotten.
         """
+        if device is not None and not isinstance(device, str):
+            return self.to(dtype=device)
         if device is None and dtype is None:
             raise ValueError("to wants a device, a dtype or both")
         for tensor in [*self.parameters(), *self.buffers()]:
@@ -323,6 +341,26 @@ class Module:
             if data is not tensor.data:
                 tensor.data = data
         return self
+
+    def cpu(self) -> Self:
+        """`to("cpu")`."""
+        return self.to("cpu")
+
+    def cuda(self) -> Self:
+        """`to("cuda")`."""
+        return self.to("cuda")
+
+    def float(self) -> Self:
+        """`to(dtype=float32)`."""
+        return self.to(dtype=np.float32)
+
+    def double(self) -> Self:
+        """`to(dtype=float64)`."""
+        return self.to(dtype=np.float64)
+
+    def half(self) -> Self:
+        """`to(dtype=float16)`."""
+        return self.to(dtype=np.float16)
 
     # ------------------------------------------------------------------ hooks
 

@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np  # for the type of NumPy's integers only
 
 Size = int | tuple[int, int]
+
+
+def same(padding: Size | str, kernel: Any, stride: Size, dilation: Size) -> Size:
+    """The padding that a word means: "valid" is none, "same" leaves images their size.
+
+    Raises
+    ------
+    ValueError
+        If it is another word, or no padding on both sides does that.
+    """
+    if not isinstance(padding, str):
+        return padding
+    spans = [d * (k - 1) for d, k in zip(pair(dilation), pair(kernel), strict=True)]
+    if padding not in ("same", "valid") or (padding == "same" and pair(stride) != (1, 1)):
+        raise ValueError(f'padding is a size, "valid" or, with stride 1, "same", got {padding!r}')
+    if padding == "same" and any(span % 2 for span in spans):
+        raise ValueError(
+            'padding="same" of an even kernel is one pixel more at the end: write '
+            "F.pad(x, (0, 1, 0, 1)) before it, with a padding of half as much"
+        )
+    return (0, 0) if padding == "valid" else (spans[0] // 2, spans[1] // 2)
 
 
 def pair(value: Size, name: str = "value") -> tuple[int, int]:

@@ -21,18 +21,18 @@ class Identity(Module):
 
 
 class Flatten(Module):
-    """All axes from `start_dim` on in one: (N, H, W, C) to (N, H * W * C)."""
+    """The axes from `start_dim` to `end_dim` in one: (N, H, W, C) to (N, H * W * C)."""
 
-    def __init__(self, start_dim: int = 1) -> None:
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
-        self.start_dim = start_dim
+        self.start_dim, self.end_dim = start_dim, end_dim
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, ...) to (N, all the rest)."""
-        return F.flatten(x, self.start_dim)
+        return x.flatten(self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
-        return f"start_dim={self.start_dim}"
+        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
 
 
 class Add(Module):

@@ -11,6 +11,7 @@ import numpy as np  # for the type of index arrays only
 from minires import kernels
 from minires.backend import Array, to_device, xp_of
 from minires.engine import op, raw
+from minires.from_pytorch import pytorchs_keywords
 
 
 @op
@@ -80,6 +81,7 @@ def _concatenate_vjp(g: Array, axis: int, sizes: tuple[int, ...]) -> tuple[Array
     return tuple(g[(*before, slice(end - n, end))] for n, end in zip(sizes, ends, strict=True))
 
 
+@pytorchs_keywords
 def concatenate(tensors: Sequence[Array], *, axis: int = 0) -> Array:
     """Tensors joined along an axis that they have.
 
@@ -96,6 +98,7 @@ def concatenate(tensors: Sequence[Array], *, axis: int = 0) -> Array:
     return _concatenate(*tensors, axis=axis, sizes=tuple(t.shape[axis] for t in tensors))
 
 
+@pytorchs_keywords
 def stack(tensors: Sequence[Array], *, axis: int = 0) -> Array:
     """Tensors of one shape side by side along a new axis.
 

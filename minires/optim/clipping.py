@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from math import inf
 
 from minires.backend import Array, xp_of
+from minires.from_pytorch import pytorchs_keywords
 from minires.optim.options import number
 from minires.tensors import Tensor
 
 
+@pytorchs_keywords
 def clip_grad_norm_(
     parameters: Iterable[Tensor] | Tensor, max_norm: float, norm_type: float = 2.0
 ) -> Array:
@@ -67,6 +69,7 @@ def clip_grad_norm_(
     return xp.asarray(norm)
 
 
+@pytorchs_keywords
 def clip_grad_value_(parameters: Iterable[Tensor] | Tensor, clip_value: float) -> None:
     """Clip every number of every gradient, in place, to [-clip_value, clip_value].
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from minires import writes
 from minires.backend import Array, device_of, to_device, xp_of
+from minires.engine import enable_grad
+from minires.from_pytorch import PyTorchsKeywords
 from minires.kernels.machinery.workspace import scratch
 from minires.tensors import Tensor
 
@@ -20,7 +22,14 @@ State: TypeAlias = dict[str, Any]
 """What an optimiser remembers of one parameter: arrays of its shape, and Python integers."""
 
 
-class Optimizer(ABC):
+class _States(list[State]):
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, Tensor):
+            raise TypeError("state is in the order of the parameters: write optimizer.state[0]")
+        return super().__getitem__(key)
+
+
+class Optimizer(PyTorchsKeywords, ABC):
     """The base of the optimisers; a subclass says which options it has and how it updates an array.
 
     Parameters
@@ -58,7 +67,7 @@ class Optimizer(ABC):
     def __init__(self, params: Parameters, options: dict[str, Any]) -> None:
         self.defaults = self.check_options(options)
         self.param_groups: list[ParamGroup] = []
-        self.state: list[State] = []
+        self.state: list[State] = _States()
         self._holders: list[Tensor] = []  # whose state each is
 
         groups = _as_list(params, "params")
@@ -80,8 +89,13 @@ class Optimizer(ABC):
     def update(self, x: Array, grad: Array, state: State, group: ParamGroup) -> None:
         """Change the parameter `x` in place, given its gradient (read only) and its own state."""
 
-    def step(self) -> None:
-        """Update every parameter that has a gradient.
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update every parameter that has a gradient, and return what a closure returned.
+
+        Parameters
+        ----------
+        closure : callable, optional
+            Called first: it is to compute the loss and its gradients.
 
         Raises
         ------
@@ -90,6 +104,7 @@ class Optimizer(ABC):
         DeviceError
             If a gradient is on another device than its parameter.
         """
+        loss = enable_grad()(closure)() if closure else None
         parameters = list(self._parameters())
         self._follow([parameter for parameter, _ in parameters])
         for position, (parameter, group) in enumerate(parameters):
@@ -103,12 +118,13 @@ class Optimizer(ABC):
                 )
             self.update(x, grad, self.state[position], group)
             writes.note(x)
+        return loss
 
     def _follow(self, parameters: list[Tensor]) -> None:
         """Let each parameter's state follow it, if groups have been changed by hand."""
         if list(map(id, parameters)) != list(map(id, self._holders)):
             states = dict(zip(map(id, self._holders), self.state, strict=True))
-            self.state = [states.get(id(parameter), {}) for parameter in parameters]
+            self.state = _States(states.get(id(p), {}) for p in parameters)
             self._holders = parameters
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -242,7 +258,10 @@ class Optimizer(ABC):
 
         for group, restored in zip(self.param_groups, options, strict=True):
             group.update(restored)
-        self.state, self._holders = state, [parameter for parameter, _ in self._parameters()]
+        self.state, self._holders = (
+            _States(state),
+            [parameter for parameter, _ in self._parameters()],
+        )
 
     def with_weight_decay(self, x: Array, grad: Array, group: ParamGroup) -> Array:
         """`grad + weight_decay * x`, in working memory; `grad` itself if there is no decay."""

@@ -19,11 +19,12 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from minires.from_pytorch import PyTorchsKeywords
 from minires.optim.optimizer import Optimizer
 from minires.optim.options import count, flag, number
 
 
-class Schedule:
+class Schedule(PyTorchsKeywords):
     """The base of the schedules: a subclass says what the rate is after n steps.
 
     Making a schedule sets the rates for the first step of the optimiser.

@@ -36,6 +36,8 @@ def save(model: Module | Mapping[str, Any], path: str | Path, **metadata: Any) -
     TypeError
         If `model` is neither a network nor the state of one.
     """
+    if not isinstance(path, str | Path):
+        raise TypeError(f'save wants a path: write minires.save(net, "net.npz"), got {path!r:.60}')
     if isinstance(model, Mapping):
         state = dict(model)
         odd = [name for name, value in state.items() if not hasattr(value, "dtype")]
@@ -43,6 +45,7 @@ def save(model: Module | Mapping[str, Any], path: str | Path, **metadata: Any) -
             raise TypeError(
                 "save wants a network or its state_dict(), got a dict "
                 + (f"with {odd[0]!r}, which is no tensor" if odd else "of nothing")
+                + ': write minires.save(net, "net.npz", epoch=1)'
             )
     elif isinstance(model, Module):
         state = model.state_dict()

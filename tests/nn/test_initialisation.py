@@ -23,12 +23,12 @@ def test_fans_of_linear_and_convolution_weights():
 
 
 def test_gains():
-    assert init.gain("linear") == init.gain("sigmoid") == 1
-    assert init.gain("tanh") == 5 / 3
-    assert init.gain("relu") == math.sqrt(2)
-    assert init.gain("leaky_relu", 0.5) == math.sqrt(2 / 1.25)
+    assert init.calculate_gain("linear") == init.calculate_gain("sigmoid") == 1
+    assert init.calculate_gain("tanh") == 5 / 3
+    assert init.calculate_gain("relu") == math.sqrt(2)
+    assert init.calculate_gain("leaky_relu", 0.5) == math.sqrt(2 / 1.25)
     with pytest.raises(ValueError, match="unknown nonlinearity 'swish': one of linear"):
-        init.gain("swish")
+        init.calculate_gain("swish")
 
 
 WEIGHT = (3, 3, 50, 80)  # fan-in 450, fan-out 720, 36,000 values

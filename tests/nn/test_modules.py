@@ -139,7 +139,7 @@ def test_deleting():
     del net.second
     del net.mean
     assert list(net.state_dict()) == ["bias", "first.weight", "first.count"]
-    with pytest.raises(AttributeError, match="Outer has no attribute 'last'"):
+    with pytest.raises(AttributeError, match="'Outer' object has no attribute 'last'"):
         _ = net.last
     with pytest.raises(AttributeError):
         del net.never_there
@@ -511,7 +511,7 @@ def test_repr_of_layers():
         (nn.MaxPool2d(3, 2, 1), "MaxPool2d(kernel_size=(3, 3), stride=(2, 2), padding=(1, 1))"),
         (nn.AdaptiveAvgPool2d(1), "AdaptiveAvgPool2d(output_size=(1, 1))"),
         (nn.Dropout(0.3), "Dropout(p=0.3)"),
-        (nn.Flatten(), "Flatten(start_dim=1)"),
+        (nn.Flatten(), "Flatten(start_dim=1, end_dim=-1)"),
         (nn.Add(), "Add()"),
     ]
     for module, text in wanted:

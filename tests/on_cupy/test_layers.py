@@ -51,6 +51,7 @@ LAYERS = {  # by class: how to make one, and what goes in
     "Sigmoid": (nn.Sigmoid, [FEATURES]),
     "SmoothL1Loss": (nn.SmoothL1Loss, [FEATURES, normal(3, 4, seed=1)]),
     "Softmax": (nn.Softmax, [FEATURES]),
+    "LogSoftmax": (nn.LogSoftmax, [FEATURES]),
     "SqueezeExcitation": (lambda: nn.SqueezeExcitation(4, 2), [IMAGES]),
     "StochasticDepth": (lambda: nn.StochasticDepth(0.4), [IMAGES]),
     "Tanh": (nn.Tanh, [FEATURES]),

@@ -1,8 +1,10 @@
-"""PyTorch's public names, each: minires has it, says what to write instead, or declares it out.
+"""PyTorch's public names and keywords: minires has each, says what to write, or declares it out.
 
 And what the table sets side by side gives the same.
 """
 
+import inspect
+import re
 import sys
 import types
 
@@ -13,6 +15,7 @@ from hint_names import CHANNELS_LAST, HINTS, arrays, here, name_of, run
 
 import minires
 from minires import Tensor, nn, optim
+from minires.from_pytorch import keywords
 from minires.from_pytorch.table import TABLES, Family, find, read
 from minires.nn import functional
 
@@ -23,6 +26,10 @@ THEIRS = {
     "nn.functional": torch.nn.functional,
     "optim": torch.optim,
     "optim.lr_scheduler": torch.optim.lr_scheduler,
+    "nn.Module": torch.nn.Module,
+    "nn.init": torch.nn.init,
+    "nn.utils": torch.nn.utils,
+    "cuda": torch.cuda,
 }
 OURS = {
     "torch": minires,
@@ -31,9 +38,13 @@ OURS = {
     "nn.functional": functional,
     "optim": optim,
     "optim.lr_scheduler": optim.lr_scheduler,
+    "nn.Module": nn.Module,
+    "nn.init": nn.init,
+    "nn.utils": nn.utils,
+    "cuda": minires.cuda,
 }
 AT_MOST_OUT = 0.05
-"""How much may be out of scope of each namespace but `torch`, where families are told."""
+"""How much may be out of scope of each namespace but those where families are told."""
 
 
 def public(home):
@@ -65,7 +76,7 @@ def test_every_name_is_answered(namespace):
     answers = {name: find(namespace, name) for name in lacking}
     assert [name for name, answer in answers.items() if answer is None] == []
     out = [name for name, answer in answers.items() if isinstance(answer, Family)]
-    assert namespace == "torch" or len(out) <= AT_MOST_OUT * len(names), out
+    assert namespace in ("torch", "cuda") or len(out) <= AT_MOST_OUT * len(names), out
 
 
 @pytest.mark.parametrize("namespace", TABLES)
@@ -102,3 +113,48 @@ def test_both_give_the_same(namespace, hint):
     assert (
         np.isfinite(np.asarray(theirs, float)).all() or "inf" in hint.theirs or "nan" in hint.theirs
     )
+
+
+def keywords_of(function):
+    """A function's keywords and their defaults, by its signature or the first line of its text."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+        if not any(p.kind == p.VAR_KEYWORD for p in parameters):
+            named = [p for p in parameters if p.default is not p.empty]
+            return {p.name: p.default for p in named if not p.name.startswith("_")}
+    except ValueError:  # it is written in C++
+        pass
+    line = re.match(r"\s*\w+\((.*?)\)? *->", function.__doc__ or "", re.DOTALL)
+    return dict(re.findall(r"(\w+)\s*=\s*([^,()]+)", line[1])) if line else {}
+
+
+def shared_functions():
+    """Each function or class of both: its name, PyTorch's and minires's own."""
+    for namespace, home in OURS.items():
+        for name in sorted(set(dir(home)) & set(public(THEIRS[namespace]))):
+            if exists(home, name) or home is nn.init:
+                theirs, ours = (getattr(h, name) for h in (THEIRS[namespace], home))
+                if callable(ours) and callable(theirs):
+                    yield f"{namespace}.{name}", name, theirs, ours
+
+
+def test_every_keyword_is_answered():
+    """Taken, or in the table; and PyTorch's default changes nothing."""
+    seen, unanswered, defaults = 0, [], []
+    for where, name, theirs, ours in shared_functions():
+        if isinstance(theirs, type):
+            theirs, ours = theirs.__init__, ours.__init__
+        wanted = keywords_of(theirs)
+        taken = inspect.signature(ours).parameters.values()
+        passed_on = any(p.kind == p.VAR_KEYWORD for p in taken)
+        for keyword, default in wanted.items():
+            seen += 1
+            if keyword in [p.name for p in taken]:
+                continue
+            hint = keywords.find(name, keyword)
+            if hint is None:
+                unanswered += [] if passed_on else [f"{where}({keyword}={default})"]
+            elif not passed_on and "*" not in hint.nothing and str(default) not in hint.nothing:
+                defaults.append(f"{where}({keyword}={default})")
+    assert (unanswered, defaults) == ([], [])
+    assert seen > 400

@@ -470,6 +470,7 @@ LAYERS: dict[str, Callable[[Any], T.Module]] = {
     "Sigmoid": lambda m: T.Sigmoid(),
     "SmoothL1Loss": loss(T.SmoothL1Loss, beta=True),
     "Softmax": lambda m: T.Softmax(m.dim),
+    "LogSoftmax": lambda m: T.LogSoftmax(m.dim),
     "SqueezeExcitation": lambda m: Images(SqueezeExcitation(m)),
     "StochasticDepth": dropout,
     "Tanh": lambda m: T.Tanh(),

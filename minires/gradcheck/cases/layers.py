@@ -208,6 +208,7 @@ LAYERS: dict[str, list[Case]] = {
         case(nn.SmoothL1Loss(), 3 * normal(3, 4), normal(3, 4, seed=1)),
         case(nn.SmoothL1Loss("none", 0.5), normal(5), normal(5, seed=1)),
     ],
+    "LogSoftmax": [case(nn.LogSoftmax(1), normal(2, 5, 3))],
     "Softmax": [case(nn.Softmax(), normal(3, 4)), case(nn.Softmax(1), normal(2, 5, 3))],
     "SqueezeExcitation": [
         case(drawn(nn.SqueezeExcitation(4, 2)), normal(2, 3, 2, 4)),

@@ -1,0 +1,73 @@
+"""The names of smaller parts of torch that minires writes another way. `table` has the format."""
+
+MODULE_ROWS = """
+# Converting and moving: in place
+bfloat16 type | | net.to(dtype="float16")
+to_empty xpu ipu mtia share_memory || net.to("cpu") | devices are "cpu" and "cuda"
+compile || minires.compile(net.eval(), x)
+
+# What is inside
+get_submodule || dict(net.named_modules())["0"]
+get_parameter get_buffer || dict(net.named_parameters())["0.weight"]
+set_submodule || net.__setitem__(0, nn.Linear(4, 5))
+get_extra_state set_extra_state || net.register_buffer("count", Tensor(0.0)) | a tensor is saved
+
+# Hooks
+register_backward_hook register_full_backward_pre_hook \
+|| net.register_full_backward_hook(lambda module, grad_input, grad_output: None)
+register_load_state_dict_pre_hook register_load_state_dict_post_hook register_state_dict_pre_hook \
+register_state_dict_post_hook || net.load_state_dict({k: v for k, v in net.state_dict().items()}) \
+| change the dict before
+dump_patches T_destination || net.state_dict()
+
+! PyTorch's insides: nothing that a script would call
+call_super_init
+"""
+
+INIT_ROWS = """
+# Initialisation: in place, under no_grad by itself
+trunc_normal_ || p.copy_((0.02 * minires.randn(*p.shape)).clip(-0.04, 0.04))
+orthogonal_ orthogonal || m.copy_(np.linalg.qr(np.random.default_rng(0).normal(size=m.shape))[0])
+eye_ dirac_ eye dirac || m.copy_(np.eye(4))
+sparse_ sparse || m.copy_(minires.where(minires.rand(4, 4) < 0.1, 0.0, minires.randn(4, 4)))
+xavier_uniform || nn.init.xavier_uniform_(p)
+xavier_normal || nn.init.xavier_normal_(p)
+kaiming_uniform || nn.init.kaiming_uniform_(p)
+kaiming_normal || nn.init.kaiming_normal_(p)
+normal || nn.init.normal_(p, 0.0, 0.01)
+uniform || nn.init.uniform_(p, -0.1, 0.1)
+constant || nn.init.constant_(p, 0.5)
+"""
+
+UTILS_ROWS = """
+# Gradients and parameters
+clip_grad_norm clip_grads_with_norm_ clip_grad || optim.clip_grad_norm_(net.parameters(), 1.0)
+get_total_norm || optim.clip_grad_norm_(net.parameters(), math.inf) | what it returns
+parameters_to_vector convert_parameters || minires.cat([p.reshape(-1) for p in net.parameters()])
+vector_to_parameters || p.copy_(minires.zeros(p.numel()).reshape(p.shape)) | each its part
+
+# Layers
+weight_norm remove_weight_norm spectral_norm remove_spectral_norm parametrizations parametrize \
+stateless || p / (p * p).sum(0, keepdims=True).sqrt() | in `forward`
+fuse_conv_bn_eval fuse_conv_bn_weights fuse_linear_bn_eval fuse_linear_bn_weights fusion \
+|| minires.compile(net.eval(), x)
+skip_init init || nn.Linear(4, 2)
+convert_conv2d_weight_memory_format convert_conv3d_weight_memory_format memory_format || net \
+| channels are last always
+rnn || minires.where(mask, x, 0.0) | what is left out is masked
+"""
+
+CUDA_ROWS = """
+# Devices
+set_device device current_device get_device_name || minires.use("cpu") | or "cuda:1"
+manual_seed manual_seed_all seed seed_all initial_seed || minires.manual_seed(0)
+empty_cache memory_allocated max_memory_allocated reset_peak_memory_stats memory_reserved \
+max_memory_reserved memory_summary || minires.profile() | CuPy's pool has the memory
+Event Stream stream current_stream || minires.cuda.synchronize() | and time.perf_counter()
+amp || minires.training.MixedPrecision(net, optimizer)
+FloatTensor || Tensor([1.0, 2.0], device="cpu") | or "cuda"
+LongTensor || Tensor(np.array([1, 2]), device="cpu") | or "cuda"
+
+! The rest of torch.cuda: CuPy has such functions
+*
+"""
