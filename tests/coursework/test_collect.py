@@ -153,7 +153,11 @@ def plant(folder, tree, ends, planted):
             planted.append(path)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(st.dictionaries(NAMES, TREES, max_size=5), st.data())
 def test_no_file_is_dropped_in_silence(tmp_path_factory, tree, data):
     folder, planted = tmp_path_factory.mktemp("drawn") / "class", []
