@@ -284,7 +284,7 @@ def changed_given(draw, kit):
 @sort("a syntax error in an answer")
 def syntax(draw, kit):
     question = draw.choice(kit.answered)
-    line = draw.choice(["if x = 1:", "    return 1", "x = (", "print 'x'", "<<<<<<< HEAD", "“x”"])
+    line = draw.choice(["if x = 1:", "  return 1", "x = (", "print 'x'", "<<<<<<< HEAD", "“x”"])
     return kit.all_but(question, f"{kit.solutions[question]}\n{line}", says="Error")
 
 
@@ -323,8 +323,10 @@ ENDS = {
         "",
     ),
     "arguments changed in place": (
-        "import numpy\nresult = right(*arguments, **options)\n"
-        "for one in arguments:\n    if isinstance(one, numpy.ndarray):\n        one[...] = 7\n"
+        "import numpy\nright(*arguments, **options)\nfor one in arguments:\n"
+        "    for part in one if isinstance(one, list) else [one]:\n"
+        "        array = part if isinstance(part, numpy.ndarray) else getattr(part, 'data', None)\n"
+        "        if array is not None:\n            array[...] = 7\n"
         "return None",
         "",
     ),
