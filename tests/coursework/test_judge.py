@@ -21,7 +21,7 @@ from minires.coursework.page import page
 from minires.coursework.result import QuestionResult, Result
 from minires.coursework.show import feedback, table
 
-ANSWERS = int(os.environ.get("MINIRES_ANSWERS", "400"))
+ANSWERS = int(os.environ.get("MINIRES_ANSWERS", "300"))
 
 NUMBERS = [0, -0.0, 1, -1, 2**63, -(2**64), 10**400, -(10**4200), 1e308, -1e308, 5e-324]
 NUMBERS += [float("inf"), float("-inf"), float("nan"), True, 0.1, 1 << 53, 255, 1e-300, 3.5e38]
