@@ -70,13 +70,17 @@ def read_submission(path: Path) -> list[Cell]:
             "notebook's outputs and hand it in again"
         )
     try:
-        content = path.read_bytes()
-        text = content.decode("utf-16" if content[:2] in UTF_16 else "utf-8-sig")
+        text = text_of(path.read_bytes())
     except UnicodeDecodeError as error:
         raise SubmissionError("the file is not text in UTF-8") from error
     if path.suffix.lower() == ".ipynb" or text.lstrip().startswith("{"):
         return parse_notebook(text)  # also where a mail program named it .ipynb.txt or .json
     return parse_percent(text)
+
+
+def text_of(content: bytes, errors: str = "strict") -> str:
+    """A file's text; `errors` as `bytes.decode` has it."""
+    return content.decode("utf-16" if content[:2] in UTF_16 else "utf-8-sig", errors)
 
 
 HEADER = re.compile(r"^# ?(?:%%(?P<rest>[^%].*)?|In ?\[[\d ]*\]:)\s*$")
@@ -142,6 +146,11 @@ def parse_notebook(text: str) -> list[Cell]:
     except (ValueError, RecursionError) as error:
         reason = str(error) if isinstance(error, ValueError) else "nested too deeply"
         raise SubmissionError(f"the notebook is no valid JSON: {reason}") from error
+    if isinstance(document, dict) and "worksheets" in document:
+        raise SubmissionError(
+            "the notebook is of version 3 of its format: open it in Jupyter, save it, and hand it "
+            "in again"
+        )
     if not isinstance(document, dict) or not isinstance(document.get("cells"), list):
         raise SubmissionError("the file is no notebook: it has no list of cells")
     return _numbered(_notebook_cells(document["cells"]))

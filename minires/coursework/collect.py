@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from minires.coursework.cells import MAX_FILE
+from minires.coursework.cells import MAX_FILE, text_of
 from minires.coursework.entries import Entry, entries, readable
 from minires.coursework.folders import Folder, Names, distinct, stem
 from minires.coursework.platforms import METADATA, Owner, came, owners
@@ -175,10 +175,8 @@ def _notebook(entry: Entry) -> dict[str, object] | None:
     try:
         if entry.path is None or entry.path.stat().st_size > MAX_FILE:
             return None
-        content = entry.path.read_bytes()
-        if not content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
-            return None
-        document = json.loads(content)
+        text = text_of(entry.path.read_bytes(), "replace")
+        document = json.loads(text) if text.lstrip().startswith("{") else None
     except (OSError, ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) and "cells" in document else None
@@ -218,7 +216,7 @@ def _metadata(document: object, *keys: str) -> object:
 def _text(entry: Entry) -> str:
     try:
         if entry.path is not None and entry.path.stat().st_size <= MAX_FILE:
-            return entry.path.read_bytes().decode("utf-8", "replace")
+            return text_of(entry.path.read_bytes(), "replace")
     except OSError:
         pass
     return ""

@@ -195,8 +195,11 @@ MAX_PLACES = 1 << 18
 
 def _bytes_of(address: int, shape: list[int], strides: list[int], size: int) -> set[int]:
     """The addresses of a small array's bytes."""
-    if size * math.prod(shape) > MAX_PLACES:
+    count = math.prod(shape)
+    if size * count > MAX_PLACES or min(size, *shape, 1) < 0:
         raise ValueError("too large")
+    if count == 0:  # of which one axis may be longer than any memory
+        return set()
     found = np.arange(address, address + size, dtype=np.int64)
     for count, stride in zip(shape, strides, strict=True):
         found = np.add.outer(found, np.int64(stride) * np.arange(count, dtype=np.int64))

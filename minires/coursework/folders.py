@@ -114,17 +114,25 @@ class Names:
         return found
 
     def _level(self, found: dict[Entry, Owner]) -> None:
-        """Look for the one student of a section as deep as for the students of the others."""
-        students: dict[str, set[int]] = defaultdict(set)
+        """Look for the one student of a section as deep as for the students of the others.
+
+        Not where other work lies in the same folder that is not so deep: then it is no section, and
+        what is deep in it is in the folders of a student's own.
+        """
+        places: dict[tuple[str, ...], list[Entry]] = defaultdict(list)
+        shallowest: dict[tuple[str, ...], int] = {}
         for entry, owner in found.items():
-            level = len(entry.parts) - len(owner.own)
-            if self.is_work(entry) and level and stem(entry.parts[level - 1]) == owner.student:
-                students[owner.student].add(level)
-        count = Counter(max(levels) for levels in students.values())
-        deepest = max((level for level, n in count.items() if n > 1), default=0)
-        for student, levels in students.items():
-            mine = [e for e, o in found.items() if o.student == student and self.is_work(e)]
-            if max(levels) < deepest and all(len(e.parts) > deepest for e in mine):
+            if not self.is_work(entry):
+                continue
+            depth, level = len(entry.parts), len(entry.parts) - len(owner.own)
+            for i in range(depth):
+                shallowest[entry.parts[:i]] = min(depth, shallowest.get(entry.parts[:i], depth))
+            if level and stem(entry.parts[level - 1]) == owner.student:
+                places[entry.parts[:level]].append(entry)
+        levels = Counter(map(len, places))
+        deepest = max((level for level, n in levels.items() if n > 1), default=0)
+        for place, mine in places.items():
+            if len(place) < deepest < shallowest[place[:-1]]:
                 for entry in mine:
                     self._give(stem(entry.parts[deepest - 1]), [entry], deepest, found)
 

@@ -153,7 +153,11 @@ def plant(folder, tree, ends, planted):
             planted.append(path)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(st.dictionaries(NAMES, TREES, max_size=5), st.data())
 def test_no_file_is_dropped_in_silence(tmp_path_factory, tree, data):
     folder, planted = tmp_path_factory.mktemp("drawn") / "class", []
@@ -489,6 +493,19 @@ def test_sections_of_one(found):
     }
 
 
+def test_what_is_deep_in_a_students_folder_is_no_section(found):
+    files = {
+        "mixed/ada.ipynb": OURS,
+        "mixed/bob.zip": {"a/b/c/hw.ipynb": OURS},
+        "submitted/cy/04_batch_norm/04_batch_norm.ipynb": OURS,
+        "submitted/dora/04_batch_norm/04_batch_norm.zip": {"hw/hw.ipynb": OURS},
+        "export/2026/all/eve/04_batch_norm.ipynb": OURS,
+        "export/2026/all/finn/04_batch_norm.ipynb": OURS,
+    }
+    places = ["mixed", "submitted", "export"]
+    assert set(found(files, places=places)) == {"ada", "bob", "cy", "dora", "eve", "finn"}
+
+
 def test_several_places(found):
     files = {"ada/04_batch_norm.ipynb": OURS, "bob/hw.ipynb": OURS, "cy": None}
     assert set(found(files, places=["ada", "bob", "cy"])) == {"ada", "bob"}
@@ -550,6 +567,7 @@ def test_each_file_says_its_own_assignment(found):
             "03_convolution_h.ipynb": OURS,  # content before names
             "i.ipynb": "{",
             "j.py": "x = 1",
+            "k.ipynb": OURS.encode("utf-16"),
         }
     ) == {
         "03_convolution": {
@@ -563,6 +581,7 @@ def test_each_file_says_its_own_assignment(found):
             "b": "b.ipynb",
             "e": "e.py",
             "f": "f.py",
+            "k": "k.ipynb",
         },
     }
     assert found.left == {"i.ipynb": UNDECIDED, "j.py": UNDECIDED}
