@@ -3,8 +3,8 @@
 #
 # Two years after the residual network came the Transformer (Vaswani et al., [*Attention Is All You
 # Need*](https://arxiv.org/abs/1706.03762), 2017), which today reads, writes and translates. It has no
-# convolution and no batch norm. What it kept is the `+`. When you are through, you will be
-# able to
+# convolution and no batch norm. What it kept is the `+`.
+# When you are through, you will be able to
 #
 # * read a network as a *stream* that every block adds something to, and take the sum apart again;
 # * say why a Transformer normalises each position by itself, and not over the batch;
