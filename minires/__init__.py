@@ -8,7 +8,7 @@ from minires import starting  # noqa: F401
 # isort: split
 from numpy import float16, float32, float64, int32, int64, uint8  # dtypes, as they are
 
-from minires import data, models, nn, ops, optim, training, viz
+from minires import data, models, nn, ops, optim, training
 from minires.backend import use
 from minires.compile import compile
 from minires.creation import (
@@ -60,8 +60,15 @@ __version__ = "0.1.0"
 
 sys.modules["minires.tensor"] = sys.modules["minires.tensors"]  # where Tensor was in 0.1
 
-if not TYPE_CHECKING:  # a type checker knows that an unknown name is wrong
-    __getattr__ = module_getattr("torch", __name__)
+if TYPE_CHECKING:  # a type checker knows that an unknown name is wrong
+    from minires import interop, viz
+else:
+    __getattr__ = module_getattr("torch", __name__, later=("interop", "viz"))
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "interop", "viz"})
+
 
 __all__ = [
     "GradcheckError",
@@ -91,6 +98,7 @@ __all__ = [
     "gradgradcheck",
     "int32",
     "int64",
+    "interop",
     "linspace",
     "load",
     "log",
