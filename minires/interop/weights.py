@@ -105,7 +105,7 @@ def load_weights(path: str | Path, model: Module | str, *, head: bool = True) ->
     """Load another framework's weights into a network.
 
     What stands in front of all names (`module.`, `model.`, `backbone.`) does not matter. Layers of
-    PyTorch's `TransformerEncoder` with `norm_first=True` load into `models.TransformerBlock`s.
+    PyTorch's `TransformerEncoder` with `norm_first=True` load into `models.TransformerBlock`.
 
     Parameters
     ----------
