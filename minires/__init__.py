@@ -8,7 +8,7 @@ from minires import starting  # noqa: F401
 # isort: split
 from numpy import bool_, float16, float32, float64, int16, int32, int64, uint8  # dtypes
 
-from minires import cuda, data, models, nn, ops, optim, training, viz
+from minires import cuda, data, models, nn, ops, optim, training
 from minires.backend import device, use
 from minires.compile import compile
 from minires.creation import (
@@ -66,8 +66,15 @@ short, int, long, bool = int16, int32, int64, bool_
 
 sys.modules["minires.tensor"] = sys.modules["minires.tensors"]  # where Tensor was in 0.1
 
-if not TYPE_CHECKING:  # a type checker knows that an unknown name is wrong
-    __getattr__ = module_getattr("torch", __name__)
+if TYPE_CHECKING:  # a type checker knows that an unknown name is wrong
+    from minires import interop, viz
+else:
+    __getattr__ = module_getattr("torch", __name__, later=("interop", "viz"))
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "interop", "viz"})
+
 
 __all__ = [
     "GradcheckError",
@@ -101,6 +108,7 @@ __all__ = [
     "gradgradcheck",
     "int32",
     "int64",
+    "interop",
     "linspace",
     "load",
     "log",

@@ -64,7 +64,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     }
     assert embedded == {
         f"minires/data/embedded/{name}.{end}"
-        for name in ("digits", "fashion-mini")
+        for name in ("austen", "digits", "fashion-mini")
         for end in ("npz", "txt")
     }
     plugin = {"pytest_minires.py"}  # which pytest finds by its name, beside the package
@@ -124,7 +124,7 @@ def test_embedded_data_are_small_and_their_licences_are_beside_them(wheel):
         assert sum(info.file_size for info in files.values()) < 3_000_000
         texts = [archive.read(name).decode() for name in files if name.endswith(".txt")]
         licences = [name for name in archive.namelist() if ".dist-info/licenses/" in name]
-    assert len(texts) == 2
+    assert len(texts) == 3
     assert all("licen" in text.lower() and "http" in text for text in texts)
     ends = {name.partition("/licenses/")[2] for name in licences}
     assert {"LICENSE", "minires/data/embedded/digits.txt"} <= ends

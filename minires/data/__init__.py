@@ -1,9 +1,9 @@
-"""Images and labels, from files to batches: datasets, transforms, a loader.
+"""Images and labels, from files to batches: datasets, transforms, a loader. And a text.
 
 Everything here works on NumPy arrays on the host: images uint8 (N, H, W, C), labels int64 (N,).
 """
 
-from minires.data.builtin import digits, fashion_mini
+from minires.data.builtin import digits, fashion_mini, pride_and_prejudice
 from minires.data.dataset import Dataset, ImageDataset
 from minires.data.draws import Draws
 from minires.data.errors import DataError
@@ -49,6 +49,7 @@ __all__ = [
     "digits",
     "fashion_mini",
     "load_dataset",
+    "pride_and_prejudice",
     "read_image",
     "split",
 ]

@@ -1,4 +1,4 @@
-"""The two data sets that come with the package, so that everything runs without a download."""
+"""The data that come with the package, so that everything runs without a download."""
 
 from __future__ import annotations
 
@@ -62,6 +62,18 @@ def fashion_mini(train: bool = True) -> ImageDataset:
     images = _embedded("fashion-mini", f"{part}_images")
     labels = _embedded("fashion-mini", f"{part}_labels")
     return ImageDataset(images[..., None], labels, FASHION_CLASSES, _name("fashion-mini", train))
+
+
+def pride_and_prejudice() -> str:
+    """The first volume of Jane Austen's novel, for models of text: chapters 1 to 23, one line each
+    paragraph; 230,049 characters, of which 73 are different.
+
+    Returns
+    -------
+    str
+        Plain ASCII. In the public domain.
+    """
+    return _embedded("austen", "text").tobytes().decode("ascii")
 
 
 def _name(name: str, train: bool) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from minires.data.arrays import IntArray, UInt8Array, check_labels
 from minires.data.builtin import FASHION_CLASSES
 from minires.data.class_names import CIFAR10_CLASSES, CIFAR100_CLASSES
 from minires.data.dataset import ImageDataset
-from minires.data.download import download as fetch
 from minires.data.errors import DataError
 from minires.data.files import holds_any, read_files
 from minires.data.formats import CIFAR_PIXELS, cifar_records, interleave, read_idx
@@ -111,7 +110,7 @@ class FashionMNIST(ImageDataset):
         if not download:
             raise _not_found("Fashion-MNIST", root, names)
         for file in files:
-            fetch(file.url, home / file.file, sha256=file.sha256, size=file.size)
+            _fetch(file.url, home / file.file, sha256=file.sha256, size=file.size)
         return [home / name for name in names]
 
 
@@ -143,7 +142,7 @@ class _CIFAR(ImageDataset):
             hint = f" ({there[0]} is there, but holds pickles, which are not read)" if there else ""
             raise _not_found(cls.title, root, [cls.remote.file, *names], hint)
         archive = root / cls.remote.file
-        fetch(cls.remote.url, archive, sha256=cls.remote.sha256, size=cls.remote.size)
+        _fetch(cls.remote.url, archive, sha256=cls.remote.sha256, size=cls.remote.size)
         return archive
 
     @classmethod
@@ -229,6 +228,12 @@ class CIFAR100(_CIFAR):
 
 def _part(train: bool) -> str:
     return "train" if train else "test"
+
+
+def _fetch(url: str, path: Path, **expected: Any) -> None:
+    from minires.data.download import download  # brings urllib, ssl and email
+
+    download(url, path, **expected)
 
 
 def _not_found(title: str, root: Path, names: list[str], hint: str = "") -> DataError:

@@ -6,12 +6,13 @@ docs/from-pytorch.md. The table is read when a name of PyTorch's may have been m
 
 from __future__ import annotations
 
+import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import wraps
 from inspect import isfunction
 from types import ModuleType
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -38,10 +39,17 @@ def no_attribute(namespace: str, owner: Any, name: str) -> AttributeError:
     return AttributeError(f"{where} has no attribute {name!r}", name=name, obj=owner)
 
 
-def module_getattr(namespace: str, module: str) -> Callable[[str], NoReturn]:
-    """A module's `__getattr__`, which is called for the names that it lacks."""
+def module_getattr(
+    namespace: str, module: str, later: Collection[str] = ()
+) -> Callable[[str], ModuleType]:
+    """A module's `__getattr__`, which is called for the names that it lacks.
 
-    def getattr_of_module(name: str) -> NoReturn:
+    Those in `later` are modules of its own, which are imported when they are first asked for.
+    """
+
+    def getattr_of_module(name: str) -> ModuleType:
+        if name in later:
+            return importlib.import_module(f"{module}.{name}")
         raise no_attribute(namespace, sys.modules[module], name)
 
     return getattr_of_module

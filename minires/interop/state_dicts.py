@@ -122,6 +122,17 @@ def without_prefix(names: Collection[str], state: Mapping[str, T]) -> dict[str, 
     return {**{key: state[key] for key in state if key not in inside}, **found}
 
 
+def named_as_in(model: Module, state: Mapping[str, T]) -> dict[str, T]:
+    """A state by a model's names, as far as they are known: of those in use the one that fits."""
+    own = model.state_dict()
+    renamed = [
+        without_prefix(own, {name.replace(old, new): tensor for name, tensor in state.items()})
+        for old, new in (("", ""), ("self_attn.", "attention."))  # torch.nn.TransformerEncoderLayer
+    ]
+    tried = [names for each in renamed for names in (each, with_usual_names(each))]
+    return max(tried, key=lambda names: len(own.keys() & names.keys()))
+
+
 def with_usual_names(state: Mapping[str, T]) -> dict[str, T]:
     """A residual network's names as torchvision and minires have them, where others are in use.
 
@@ -171,11 +182,6 @@ def axes_in(model: Module) -> Callable[[str, int], tuple[int, ...]]:
         if isinstance(module, Embedding | LayerNorm)
     }
     return lambda name, ndim: tuple(range(ndim)) if name in same else torch_axes(name, ndim)
-
-
-def read_in_our_layout(name: str, tensor: Stored) -> NDArray[Any]:
-    """A tensor's numbers as this library has them: (KH, KW, C, O), (in, out)."""
-    return tensor.read().transpose(torch_axes(name, len(tensor.shape)))
 
 
 # ---------------------------------------------------------------------- into a model
@@ -241,8 +247,7 @@ def load_state(model: Module, state: Mapping[str, Stored], head: bool = True) ->
     """
     own = model.state_dict()
     content = f"{len(state)} tensors: {listed(state, 6)}"
-    state = without_prefix(own, state)
-    state = max(state, with_usual_names(state), key=lambda names: len(own.keys() & names.keys()))
+    state = named_as_in(model, state)
     if not head:
         own = {name: value for name, value in own.items() if not name.startswith("fc.")}
         parts = {name.partition(".")[0] for name in own}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,20 +32,23 @@ def file_format(path: str | Path) -> Format:
     return file_kind(path).format
 
 
-def load_torch(path: str | Path) -> dict[str, NDArray[Any]]:
+def load_torch(path: str | Path, model: Module | None = None) -> dict[str, NDArray[Any]]:
     """Read the state dict in a PyTorch file, without PyTorch and without running anything.
 
     Parameters
     ----------
     path : str or Path
         A `.pth`, `.pt` or `.th` file, in the zip format or the older one; its name does not matter.
+    model : Module, optional
+        Whose weights these are. A matrix in a file may be a linear layer's or a table of
+        embeddings, which stands in the same way in both libraries; names do not tell, the model
+        does. Without one every matrix is a linear layer's.
 
     Returns
     -------
     dict of str to array
         As `Module.load_state_dict` takes it: names without the prefixes of wrappers, a residual
         network's as torchvision has them; convolutions (KH, KW, C, O), linear weights (in, out).
-        Which matrices are tables of embeddings, names do not tell: `load_weights` asks the network.
         The arrays are read-only views of the file, which is mapped into memory.
 
     Raises
@@ -60,15 +63,17 @@ def load_torch(path: str | Path) -> dict[str, NDArray[Any]]:
     >>> state["conv1.weight"].shape  # doctest: +SKIP
     (7, 7, 3, 64)
     """
-    return _in_our_ways(_torch_state(path))
+    return _in_our_ways(_torch_state(path), model)
 
 
-def load_safetensors(path: str | Path) -> dict[str, NDArray[Any]]:
+def load_safetensors(path: str | Path, model: Module | None = None) -> dict[str, NDArray[Any]]:
     """Read the state dict in a safetensors file that holds weights in PyTorch's layout.
 
     Parameters
     ----------
     path : str or Path
+    model : Module, optional
+        As for `load_torch`.
 
     Returns
     -------
@@ -82,18 +87,25 @@ def load_safetensors(path: str | Path) -> dict[str, NDArray[Any]]:
     MissingLibrary
         If the library safetensors is not installed.
     """
-    return _in_our_ways(state_dicts.unwrapped(read_safetensors(path)))
+    return _in_our_ways(state_dicts.unwrapped(read_safetensors(path)), model)
 
 
-def _in_our_ways(state: Mapping[str, Stored]) -> dict[str, NDArray[Any]]:
+def _in_our_ways(state: Mapping[str, Stored], model: Module | None) -> dict[str, NDArray[Any]]:
     usual = state_dicts.with_usual_names(state)
-    return {name: state_dicts.read_in_our_layout(name, tensor) for name, tensor in usual.items()}
+    axes_of: Callable[[str, int], tuple[int, ...]] = state_dicts.torch_axes
+    if model is not None:
+        usual, axes_of = state_dicts.named_as_in(model, state), state_dicts.axes_in(model)
+    return {
+        name: tensor.read().transpose(axes_of(name, len(tensor.shape)))
+        for name, tensor in usual.items()
+    }
 
 
 def load_weights(path: str | Path, model: Module | str, *, head: bool = True) -> Any:
     """Load another framework's weights into a network.
 
-    What stands in front of all names (`module.`, `model.`, `backbone.`) does not matter.
+    What stands in front of all names (`module.`, `model.`, `backbone.`) does not matter. Layers of
+    PyTorch's `TransformerEncoder` with `norm_first=True` load into `models.TransformerBlock`.
 
     Parameters
     ----------

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from minires import interop, models
+from minires import models
 from minires.files import FileError
-from minires.interop.safetensors_file import read_safetensors
 from minires.nn import Module, init
 from minires.training.archive import read_archive, write_archive
 from minires.typed import build
@@ -85,6 +84,9 @@ def load(path: str | Path, model: Module | str | None = None, *, head: bool = Tr
         If the file is missing or damaged, if it describes no network and `model` is not given, or
         if the weights do not fit.
     """
+    from minires import interop  # many modules, that only reading a file needs
+    from minires.interop.safetensors_file import read_safetensors
+
     kind = interop.file_kind(path)
     if kind.format == "other":
         if kind.sure:

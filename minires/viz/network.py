@@ -224,7 +224,13 @@ def _scene(blocks: Sequence[Block], edges: Edges, batch: bool) -> Scene:
         for b in blocks
     ]
     pairs = [(a, b) for a, b, _ in edges]
-    texts = [f"N × {shape_text(s[1:])}" if batch else shape_text(s) or "number" for *_, s in edges]
+    images = {i for i, block in enumerate(blocks) if batch and block.name == "input"}
+    for a, b in pairs:  # in the order of time
+        images |= {b} if a in images else set()  # weights have no N
+    texts = [
+        f"N × {shape_text(s[1:])}" if a in images else shape_text(s) or "number"
+        for a, _, s in edges
+    ]
     layout, spots = _by_dot(sizes, pairs, texts) or _downwards(sizes, pairs, texts)
     right = max((x + _half(text) for (x, _), text in zip(spots, texts, strict=True)), default=0)
     scene = Scene(max(layout.width, right) + 24, layout.height + 24)

@@ -4,6 +4,8 @@ import fractions
 import hashlib
 import math
 import runpy
+import struct
+import zlib
 from importlib import resources
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from minires.data import (
     dataset_statistics,
     digits,
     fashion_mini,
+    pride_and_prejudice,
     split,
 )
 
@@ -82,6 +85,42 @@ def test_embedded_digits_are_the_source(shared):
     assert (both == np.rint(source["images"] * (255 / 16))).all()
     labels = np.concatenate([digits(True).labels, digits(False).labels])
     assert (labels == source["labels"]).all()
+
+
+def test_the_novel_is_plain_text_a_line_each_paragraph():
+    text = pride_and_prejudice()
+    tool = runpy.run_path(str(ROOT / "tools" / "build_embedded_data.py"))
+    assert hashlib.sha256(text.encode("ascii")).hexdigest() == tool["AUSTEN"]
+    lines = text.splitlines()
+    assert [line for line in lines if line.startswith("Chapter")] == [
+        f"Chapter {number}" for number in range(1, 24)
+    ]
+    assert lines[1].endswith("must be in want of a wife.")
+    assert all(line == line.strip() and line for line in lines)
+
+
+def test_the_novel_is_cut_from_r_s_file(tmp_path, monkeypatch):
+    """Blocks as R 4 writes them, made by hand."""
+    tool = runpy.run_path(str(ROOT / "tools" / "build_embedded_data.py"))
+
+    def block(lines):
+        header = b"X\n" + struct.pack(">4I", 3, 0x40201, 0x30500, 5)[:12] + b"\0\0\0\5UTF-8"
+        strings = (struct.pack(">2I", 0x40009, len(line)) + line for line in lines)
+        content = header + struct.pack(">2I", 16, len(lines)) + b"".join(strings)
+        return struct.pack(">I", len(content)) + zlib.compress(content)
+
+    first = [b"EMMA", b"", b"Chapter 1", b"No."]
+    second = [b"PRIDE AND PREJUDICE", b"Chapter 1", b"", b"One _more_", b"line.", b"", b"Two."]
+    path = tmp_path / "Rdata.rdb"
+    path.write_bytes(block(first) + block([*second, b"", b"Chapter 24", b"Not this."]))
+    wanted = "Chapter 1\nOne more line.\nTwo.\n"
+    monkeypatch.setitem(
+        tool["austen"].__globals__, "AUSTEN", hashlib.sha256(wanted.encode()).hexdigest()
+    )
+    assert tool["austen"](path)["text"].tobytes().decode() == wanted
+    path.write_bytes(block(first))
+    with pytest.raises(SystemExit, match="does not hold Pride and Prejudice"):
+        tool["austen"](path)
 
 
 def test_build_tool_is_deterministic(tmp_path, rng):

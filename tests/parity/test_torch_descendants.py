@@ -12,7 +12,7 @@ from parity.twins import nchw, nhwc, to_torch
 
 import minires
 from minires import Tensor, models, nn
-from minires.interop import load_weights, save_torch_compatible
+from minires.interop import load_torch, load_weights, save_torch_compatible
 
 F, T = nn.functional, torch.nn
 drawn = settings(derandomize=True, database=None, deadline=None, max_examples=20)
@@ -415,3 +415,57 @@ def test_a_character_transformer_reads_a_state_of_pytorchs(tmp_path):
 
     for key, value in load_file(tmp_path / "x.safetensors").items():
         np.testing.assert_array_equal(value, turned[key], err_msg=key)
+
+
+class Characters(T.Module):
+    """A character model as one writes it in PyTorch, of its own layers and with their names."""
+
+    def __init__(self, vocabulary, context, features, heads, depth):
+        super().__init__()
+        self.tokens = T.Embedding(vocabulary, features)
+        self.positions = T.Embedding(context, features)
+        self.blocks = T.ModuleList(
+            T.TransformerEncoderLayer(
+                features, heads, 4 * features, 0.0, "gelu", batch_first=True, norm_first=True
+            )
+            for _ in range(depth)
+        )
+        self.norm = T.LayerNorm(features)
+        self.head = T.Linear(features, vocabulary, bias=False)
+
+    def forward(self, x):
+        length = x.shape[1]
+        h = self.tokens(x) + self.positions(torch.arange(length))
+        mask = torch.from_numpy(~np.tri(length, dtype=bool))
+        for block in self.blocks:
+            h = block(h, src_mask=mask)
+        return self.head(self.norm(h))
+
+
+@settings(derandomize=True, database=None, deadline=None, max_examples=8)
+@given(
+    vocabulary=st.sampled_from([4, 7]),  # 4: a square table, whose shape does not tell
+    context=st.sampled_from([4, 5]),
+    heads=st.sampled_from([1, 2]),
+    depth=st.integers(1, 2),
+    wrapper=st.sampled_from(["", "module.", "net."]),
+)
+def test_embeddings_norms_and_attention_of_pytorchs_give_its_logits(
+    tmp_path_factory, vocabulary, context, heads, depth, wrapper
+):
+    path = tmp_path_factory.mktemp("characters") / "x.pth"
+    twin = fill(Characters(vocabulary, context, 4, heads, depth)).eval()
+    torch.save({wrapper + key: value for key, value in twin.state_dict().items()}, path)
+    make = lambda: models.char_transformer(  # noqa: E731
+        vocabulary, context=context, embed_dim=4, num_heads=heads, depth=depth
+    )
+    by_network, by_state = make(), make()
+    load_weights(path, by_network)
+    by_state.load_state_dict(load_torch(path, by_state))
+    numbers = np.random.default_rng(0).integers(0, vocabulary, (3, context))
+    with torch.no_grad():
+        wanted = twin(torch.tensor(numbers)).numpy()
+    for model in (by_network, by_state):
+        np.testing.assert_allclose(
+            model(numbers).numpy(), wanted, rtol=0, atol=1e-5 * abs(wanted).max()
+        )

@@ -55,6 +55,13 @@ def test_a_network_has_a_box_for_each_layer_and_the_shortcut(placing):
     assert net.bn1.num_batches_tracked.item() == 0
 
 
+def test_only_what_comes_from_the_images_has_their_number(placing):
+    _, _, texts, _ = parts(viz.graph(models.TransformerBlock(6, 2), (5, 6)))
+    assert "N × 5 × 6" in texts
+    assert "6 × 6" in texts  # the part of in_proj_weight that makes queries
+    assert not {"N ×", "N × ", "N × 6"} & set(texts)
+
+
 def test_edges_touch_the_boxes_that_they_join(placing):
     boxes, _, _, edges = parts(viz.graph(models.resnet8(in_channels=1), (12, 12, 1), depth=2))
     for edge in edges:
