@@ -340,8 +340,12 @@ def backward_square(draw):
 
 @batch_norm_train_backward.hidden("values in the thousands")
 def backward_thousands(draw):
+    """What is taken off is large too, and of both signs: the mean, and the part along x-hat."""
     x, *_ = train_inputs(draw, 6, 3, EPS, 1000.0)
-    return cotangent(draw, x, 1000.0), x, nonzero(draw, 3, 1000.0), EPS
+    gamma = nonzero(draw, 3, 1000.0)
+    signs = np.sign(gamma) * draw.choice((1, -1, 1), (-1, 1, -1))
+    g = cotangent(draw, x, 1000.0) + signs * (3000.0 + 3 * (x - x.mean(axis=0)))
+    return g, x, gamma, EPS
 
 
 SECOND_LINE = "dx = inverse * (h - h.mean(axis=0) - normal * (h * normal).mean(axis=0))"
