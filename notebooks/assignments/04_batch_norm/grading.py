@@ -340,12 +340,12 @@ def backward_square(draw):
 
 @batch_norm_train_backward.hidden("values in the thousands")
 def backward_thousands(draw):
-    """What is taken off is large too, and of both signs: the mean, and the part along x-hat."""
+    """Every sum is large too, and of both signs: of g, of g times gamma, along x-hat."""
     x, *_ = train_inputs(draw, 6, 3, EPS, 1000.0)
-    gamma = nonzero(draw, 3, 1000.0)
-    signs = np.sign(gamma) * draw.choice((1, -1, 1), (-1, 1, -1))
+    order = draw.shuffled(3)
+    signs, gamma_signs = np.array([1, 1, -1])[order], np.array([1, -1, 1])[order]
     g = cotangent(draw, x, 1000.0) + signs * (3000.0 + 3 * (x - x.mean(axis=0)))
-    return g, x, gamma, EPS
+    return g, x, gamma_signs * abs(nonzero(draw, 3, 1000.0)), EPS
 
 
 SECOND_LINE = "dx = inverse * (h - h.mean(axis=0) - normal * (h * normal).mean(axis=0))"
