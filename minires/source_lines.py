@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from types import CodeType
 
-_PACKAGE = str(Path(__file__).parent) + os.sep
+_PACKAGE = Path(__file__).parent
+_CALLED_BY_USERS = {
+    *("ops", "nn", "from_pytorch"),
+    *("engine.py", "tensors.py", "creation.py", "torch_methods.py", "torch_functions.py"),
+}
 _inside: dict[str, bool] = {}
 
 
@@ -26,10 +29,7 @@ def calling_line() -> tuple[CodeType, int]:
 
 def _is_inside(name: str) -> bool:
     path = Path(name)
-    return name.startswith(_PACKAGE) and (
-        path.parent.name in ("ops", "nn", "from_pytorch")
-        or path.name in ("engine.py", "tensors.py")
-    )
+    return path.is_relative_to(_PACKAGE) and path.relative_to(_PACKAGE).parts[0] in _CALLED_BY_USERS
 
 
 def line_of(code: CodeType, instruction: int) -> str:
