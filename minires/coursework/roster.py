@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from minires.coursework.result import Result
-from minires.coursework.tables import plain_name, read_rows
+from minires.coursework.tables import Row, named_rows, plain_name, read_rows
 from minires.files import FileError
+from minires.text import shown
 
 FIRST = {"firstname", "first", "givenname", "givennames", "vorname", "prenom", "nombre"}
 LAST = {"lastname", "last", "surname", "familyname", "nachname", "nom", "apellidos"}
@@ -24,14 +25,32 @@ OTHER = {
     *("username", "user", "login", "loginid", "sisloginid", "sisuserid", "netid", "uid"),
     *("email", "emailaddress", "mail", "matrikelnummer", "matriculationnumber"),
 }
+BESIDE = {
+    *("section", "group", "groups", "course", "role", "roles", "class", "team", "grade", "status"),
+    *("institution", "department", "comment", "gruppe", "kurs", "klasse", "rolle", "studiengang"),
+}
+"""Headings that say nothing of who somebody is."""
+
+USABLE = "name, first name and last name, student ID, login, e-mail address"
 
 
 @dataclass(frozen=True)
 class Person:
-    """A row of a roster: how it is shown, and all that the person may be called."""
+    """A row of a roster.
+
+    Attributes
+    ----------
+    shown : str
+        How it is shown.
+    names : frozenset of str
+        All that the person may be called and nobody else, parts of the name too, as plain names.
+    texts : tuple of str
+        The whole names, numbers and addresses, as they stand there.
+    """
 
     shown: str
     names: frozenset[str]
+    texts: tuple[str, ...] = ()
 
 
 def read_roster(path: Path) -> list[Person]:
@@ -40,40 +59,69 @@ def read_roster(path: Path) -> list[Person]:
     Raises
     ------
     FileError
-        If it cannot be read or names nobody.
+        If it cannot be read or names nobody, if its headings do not say who somebody is, or if
+        a row is longer than the headings.
     """
-    rows = [cells for _, cells in read_rows(path)]
+    rows = read_rows(path)
     if not rows:
         raise FileError(f"{path} names nobody")
-    headings = [plain_name(cell) for cell in rows[0]]
-    known = [h in FIRST | LAST | NAME | OTHER for h in headings]
-    found = [_by_headings(row, headings) for row in rows[1:]] if any(known) else _unnamed(rows)
+    cells = [row for _, row in rows]
+    headings = [plain_name(cell) for cell in cells[0]]
+    if (FIRST | LAST | NAME | OTHER) & {*headings}:
+        found = [_by_headings(row) for row in named_rows(path, rows)]
+    elif _has_headings(cells):
+        raise FileError(
+            f"{path} has no column that says who somebody is ({shown(', '.join(cells[0]))}); "
+            f"usable are {USABLE}"
+        )
+    else:
+        found = _unnamed(cells)
     people = [person for person in found if person is not None and person.names]
     if not people:
         raise FileError(f"{path} names nobody")
     shared = Counter(name for person in people for name in person.names)
-    return [Person(p.shown, frozenset(n for n in p.names if shared[n] == 1)) for p in people]
+    unique = (frozenset(n for n in p.names if shared[n] == 1) for p in people)
+    return [replace(p, names=names) for p, names in zip(people, unique, strict=True)]
 
 
-def _by_headings(row: Sequence[str], headings: Sequence[str]) -> Person | None:
-    cells: dict[str, str] = {}
-    for heading, cell in zip(headings, row, strict=False):
-        if cell and heading not in cells:
-            cells[heading] = cell
-    first = next((cells[h] for h in headings if h in FIRST and h in cells), "")
-    last = next((cells[h] for h in headings if h in LAST and h in cells), "")
-    full = next((cells[h] for h in headings if h in NAME and h in cells), "")
-    others = [cells[h] for h in dict.fromkeys(headings) if h in OTHER and h in cells]
-    names = set()
-    for name in (full, f"{first} {last}" if first and last else last or first):
-        names |= _names(name)
+def _has_headings(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row, of which no heading is known, names columns and no person.
+
+    It does where it has a usual heading, or a word above nothing but numbers or addresses.
+    """
+    if BESIDE & set(map(plain_name, rows[0])):
+        return True
+    columns = (
+        (cell, [row[i] for row in rows[1:] if i < len(row) and row[i]])
+        for i, cell in enumerate(rows[0])
+    )
+    return any(
+        cell and not _is_number(cell) and below and all(map(_is_number, below))
+        for cell, below in columns
+    )
+
+
+def _is_number(cell: str) -> bool:
+    """Whether it is a number, a login with one, or an address: no word that a heading could be."""
+    return bool(re.search(r"[\d@]", cell))
+
+
+def _by_headings(row: Row) -> Person | None:
+    cells = row.cells
+    first = next((cell for h, cell in cells.items() if h in FIRST), "")
+    last = next((cell for h, cell in cells.items() if h in LAST), "")
+    full = next((cell for h, cell in cells.items() if h in NAME), "")
+    others = [cell.removeprefix("Participant ") for h, cell in cells.items() if h in OTHER]
+    composed = f"{first} {last}" if first and last else last or first
+    names = _names(full) | _names(composed)
     for other in others:
-        names |= _names(other.removeprefix("Participant "))
+        names |= _names(other)
         if "@" in other:
             names.add(plain_name(other.partition("@")[0]))
-    shown = full or " ".join(part for part in (first, last) if part)
-    shown = ", ".join(dict.fromkeys(part for part in (shown, *others[:1]) if part))
-    return Person(shown, frozenset(names - {""})) if shown else None
+    title = ", ".join(dict.fromkeys(part for part in (full or composed, *others[:1]) if part))
+    whole = f"{first} {last}" if first and last else ""
+    texts = tuple(text for text in (full, whole, *others) if text)
+    return Person(title, frozenset(names - {""}), texts) if title else None
 
 
 def _unnamed(rows: Sequence[Sequence[str]]) -> list[Person | None]:
@@ -84,7 +132,8 @@ def _unnamed(rows: Sequence[Sequence[str]]) -> list[Person | None]:
         own = [cell for cell in row if cell and shared[cell] == 1]
         names = {name for cell in own for name in _names(cell)}
         names |= {plain_name(cell.partition("@")[0]) for cell in own if "@" in cell}
-        people.append(Person(", ".join(own[:2]), frozenset(names - {""})) if own else None)
+        title = ", ".join(own[:2])
+        people.append(Person(title, frozenset(names - {""}), tuple(own)) if own else None)
     return people
 
 

@@ -14,6 +14,8 @@ from minires.files import FileError, read_small
 from minires.text import shown
 
 LARGEST = 16 << 20
+WORKBOOKS = (b"PK\3\4", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
+"""How a spreadsheet's own file begins: .xlsx and .ods, which are archives, and .xls."""
 
 
 def read_rows(path: Path) -> list[tuple[int, list[str]]]:
@@ -22,11 +24,11 @@ def read_rows(path: Path) -> list[tuple[int, list[str]]]:
     Raises
     ------
     FileError
-        If it cannot be read.
+        If it cannot be read, or is a spreadsheet's own file or no text.
     """
     line = 1
     try:
-        text = _decoded(read_small(path, LARGEST))
+        text = _decoded(path, read_small(path, LARGEST))
         first = text.partition("\n")[0].strip()
         named = re.fullmatch(r'"?sep=(.)"?', first)  # by which Excel knows, and nobody else
         delimiter = named[1] if named else max(",;\t", key=first.count)
@@ -44,12 +46,18 @@ def read_rows(path: Path) -> list[tuple[int, list[str]]]:
         raise FileError(f"{path}, line {line}: no row of a table: {error}") from error
 
 
-def _decoded(content: bytes) -> str:
+def _decoded(path: Path, content: bytes) -> str:
+    if content.startswith(WORKBOOKS):
+        raise FileError(f"{path} is an Excel workbook: save it as CSV")
     encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
-        return content.decode(encoding)
+        text = content.decode(encoding)
     except UnicodeDecodeError:
-        return content.decode("latin-1")
+        text = content.decode("latin-1")
+    codes = len(re.findall(r"[\x01-\x08\x0e-\x1f]", text))
+    if "\0" in text or 20 * codes > len(text):
+        raise FileError(f"{path} is no text: save the table as CSV")
+    return text
 
 
 def plain_name(text: str) -> str:
@@ -110,6 +118,18 @@ def read_table(path: Path, *wanted: Sequence[str]) -> Iterator[Row]:
     if missing:
         needed = ", ".join(names[0] for names in wanted)
         raise FileError(f"{path} has no column {missing[0]!r} in its first row; it needs {needed}")
+    yield from named_rows(path, rows)
+
+
+def named_rows(path: Path, rows: Sequence[tuple[int, list[str]]]) -> Iterator[Row]:
+    """Rows under the first of them, which has the headings.
+
+    Raises
+    ------
+    FileError
+        If a row is longer than the headings.
+    """
+    headings = [plain_name(cell) for cell in rows[0][1]] if rows else []
     for line, cells in rows[1:]:
         named: dict[str, str] = {}
         for heading, cell in zip(headings, cells, strict=False):
@@ -117,8 +137,9 @@ def read_table(path: Path, *wanted: Sequence[str]) -> Iterator[Row]:
                 named.setdefault(heading, cell)
         row = Row(path, line, named)
         if any(cells[len(headings) :]):
+            plural = "" if len(headings) == 1 else "s"
             raise row.wrong(
-                f"{len(cells)} cells, and {len(headings)} headings; "
+                f"{len(cells)} cells, and {len(headings)} heading{plural}; "
                 "a text with the sign between cells in it stands in double quotes"
             )
         yield row

@@ -290,6 +290,7 @@ HEADS = "student,question,points,comment\n"
         ("adjustments", HEADS + "bob smith,relu,1e3,x", "line 2: '1e3' is no number of points"),
         ("adjustments", HEADS + "bob smith,relu,99999,x", "line 2: 99999 points are a slip"),
         ("adjustments", HEADS + "bob smith,relu,1,good, really", "line 2: 5 cells, and 4 headings"),
+        ("adjustments", "PK\3\4\0\0", "is an Excel workbook: save it as CSV"),
         ("adjustments", HEADS + 'bob smith,relu,1,"good', "line 2: no row of a table"),
         ("adjustments", HEADS + '"a\nb",,1,"c\nd"\nnobody,,1,', "line 2: no student"),
         ("adjustments", "student,points,comment\n", "has no column 'question' in its first row"),
@@ -551,7 +552,7 @@ def test_marks_are_made_anew_and_nothing_is_graded(minires, tmp_path):
 
 def test_the_examples_of_the_documentation(tmp_path):
     text = (Path(__file__).parents[2] / "docs/coursework.md").read_text(encoding="utf-8")
-    for kind, name in (("csv", "adjustments.csv"), ("toml", "course.toml")):
+    for kind, name in (("text", "adjustments.csv"), ("toml", "course.toml")):
         [example] = re.findall(rf"```{kind}\n(student,question.*?|zone = .*?)```", text, re.DOTALL)
         (tmp_path / name).write_text(example)
     people = [replace(CLASS[0], student="Ada Lovelace"), replace(CLASS[1], student="bob")]

@@ -79,6 +79,18 @@ def test_what_is_no_roster(roster, tmp_path):
         read_roster(roster(""))
     with pytest.raises(FileError, match="names nobody"):
         read_roster(roster("Name,ID\n"))
+    with pytest.raises(FileError, match=r"column .* \(Foo, Bar\); usable are name, first"):
+        read_roster(roster("Foo,Bar\n1,2\n"))
+    with pytest.raises(FileError, match="usable are name"):
+        read_roster(roster("Wer,Gruppe\nAda,A\nBob,B\n"))
+    with pytest.raises(FileError, match="line 3: 2 cells, and 1 heading;"):
+        read_roster(roster("name\nBob\nLovelace, Ada\n"))
+    for content in ("PK\3\4[Content_Types].xml", "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
+        with pytest.raises(FileError, match="is an Excel workbook: save it as CSV"):
+            read_roster(roster(content, "latin-1"))
+    for content in ("\x89PNG\r\n\x1a\n\0\0", "\1\2\3Ada"):
+        with pytest.raises(FileError, match="is no text"):
+            read_roster(roster(content, "latin-1"))
     with pytest.raises(FileError, match="cannot be read"):
         read_roster(tmp_path / "nothing.csv")
 
