@@ -10,6 +10,7 @@ All are optional and are only read. A column `assignment` says which one, where 
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,10 +21,10 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from minires.coursework.late import Penalty, later, read_moment
+from minires.coursework.late import Penalty, instant, read_moment
 from minires.coursework.people import HEADINGS, People
 from minires.coursework.result import ADJUSTMENT, Change
-from minires.coursework.tables import Row, read_table
+from minires.coursework.tables import Row, plain_name, read_table
 from minires.files import FileError, read_small
 from minires.text import shown
 
@@ -36,10 +37,14 @@ MOST_POINTS = 10_000
 
 @dataclass(frozen=True)
 class Known:
-    """What is graded of an assignment: its questions' points as graded, and its students."""
+    """What is graded of an assignment: its questions' points as graded, and its students.
+
+    Those of `beside` are in the class, and have no row: what a file says of them is no slip.
+    """
 
     questions: Mapping[str, float]
     people: People
+    beside: People = field(default_factory=lambda: People(()))
 
 
 Whose = tuple[str, str]
@@ -94,16 +99,38 @@ def read_rules(folders: Iterable[Path], known: Mapping[str, Known]) -> Rules:
         rules.notes += _misnamed(folder)
         for row in _rows(folder / ADJUSTMENTS, ["question"], ["points"], ["comment"]):
             _adjustment(row, known, rules)
-        for row in _rows(folder / EXTENSIONS, ["due"]):
-            for whose in _whose(row, known, rules):
-                due = _moment(row, "due")
-                due = later(rules.extensions.get(whose), due, rules.zone) or due
-                rules.extensions[whose] = due
-        for row in _rows(folder / TIMES, SUBMITTED):
-            if row.get(*SUBMITTED) not in ("", "-"):
-                for whose in _whose(row, known, rules):
-                    rules.times[whose] = _moment(row, *SUBMITTED)
+    for name, headings, moments in (
+        (EXTENSIONS, ("due",), rules.extensions),
+        (TIMES, SUBMITTED, rules.times),
+    ):
+        said: dict[Whose, Row] = {}
+        for folder in places:
+            for row in _rows(folder / name, headings):
+                if name == EXTENSIONS or row.get(*headings) not in ("", "-"):
+                    _moment_of(row, headings, known, rules, moments, said)
     return rules
+
+
+def _moment_of(
+    row: Row,
+    headings: Sequence[str],
+    known: Mapping[str, Known],
+    rules: Rules,
+    moments: dict[Whose, datetime],
+    said: dict[Whose, Row],
+) -> None:
+    """Note when something of somebody is due or came, which no two rows may say differently."""
+    moment = _moment(row, *headings)
+    for whose in _whose(row, known, rules):
+        before = moments.setdefault(whose, moment)
+        first = said.setdefault(whose, row)
+        if instant(before, rules.zone) != instant(moment, rules.zone):
+            place = "" if first.path == row.path else f"{first.path}, "
+            place += f"line {first.line}"
+            raise row.wrong(
+                f"{shown(row.get(*headings))!r} for {shown(whose[1])}, and {place} says "
+                f"{shown(first.get(*headings))!r}"
+            )
 
 
 def _rows(path: Path, *wanted: Sequence[str]) -> Iterable[Row]:
@@ -129,21 +156,59 @@ def _moment(row: Row, *headings: str) -> datetime:
 
 
 def _whose(row: Row, known: Mapping[str, Known], rules: Rules) -> Iterable[Whose]:
-    """Whom a row is of; nobody, and a note, if the student has handed nothing in."""
-    assignment = _assignment(row, known)
+    """Whom a row is of; nobody, and a note, if it is of who or what is known and not graded."""
+    assignment = _assignment(row, known, rules)
+    if not assignment:
+        return
     try:
         yield assignment, known[assignment].people.find(row)
     except LookupError as error:
+        others = [one.people for name, one in known.items() if name != assignment]
+        if not any(_is_among(row, people) for people in (known[assignment].beside, *others)):
+            raise row.wrong(str(error)) from error
         rules.notes.append(f"{row.path.name}, line {row.line}: {error}")
 
 
-def _assignment(row: Row, known: Mapping[str, Known], question: str = "") -> str:
-    """Which assignment a row is of: the one that it names, or the only one that it can be."""
+def _is_among(row: Row, people: People) -> bool:
+    try:
+        people.find(row)
+    except LookupError:
+        return False
+    except FileError:  # more than one may be meant
+        return True
+    return True
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    """The assignment that a name may be a slip of; of other numbers it is another assignment."""
+    numbers = [int(n) for n in re.findall(r"\d+", name, re.ASCII)]
+    same = {
+        plain_name(one): one
+        for one in known
+        if not numbers or numbers == [int(n) for n in re.findall(r"\d+", one, re.ASCII)]
+    }
+    same |= {re.sub(r"\d", "", plain): one for plain, one in same.items()}
+    plain = plain_name(name)
+    near = get_close_matches(plain, same, 1, cutoff=0.8) or get_close_matches(
+        re.sub(r"\d", "", plain), same, 1, cutoff=0.8
+    )
+    return same[near[0]] if near else ""
+
+
+def _assignment(row: Row, known: Mapping[str, Known], rules: Rules, question: str = "") -> str:
+    """Which assignment a row is of: the one that it names, or the only one that it can be.
+
+    Of one that is not graded yet, nothing, and a note.
+    """
     named = row.get("assignment")
     if named:
         if named not in known:
-            graded = ", ".join(sorted(known))
-            raise row.wrong(f"no results of an assignment {shown(named)!r}, only of {graded}")
+            if near := _near(named, known):
+                raise row.wrong(f"no results of an assignment {shown(named)!r}; is it {near}?")
+            rules.notes.append(
+                f"{row.path.name}, line {row.line}: there are no results of {shown(named)}"
+            )
+            return ""
         fitting = [named]
     else:
         fitting = list(known)
@@ -162,10 +227,13 @@ def _assignment(row: Row, known: Mapping[str, Known], question: str = "") -> str
 
 def _adjustment(row: Row, known: Mapping[str, Known], rules: Rules) -> None:
     question = row.get("question")
-    points = row.number("points")
+    only_said = row.get("comment") and not row.get("points")
+    points = 0.0 if only_said else row.number("points")
     if abs(points) > MOST_POINTS:
         raise row.wrong(f"{points:g} points are a slip")
-    assignment = _assignment(row, known, question)
+    assignment = _assignment(row, known, rules, question)
+    if not assignment:
+        return
     try:
         student = known[assignment].people.find(row)
     except LookupError as error:
@@ -191,6 +259,8 @@ def _course(path: Path, known: Mapping[str, Known], rules: Rules) -> None:
             if not isinstance(table, dict):
                 raise ValueError(f"{shown(name)!r} is unknown; there are zone and [ASSIGNMENT]")
             if name not in known:
+                if near := _near(name, known):
+                    raise ValueError(f"no results of [{shown(name)}]; is it {near}?")
                 rules.notes.append(f"{path.name}: there are no results of [{shown(name)}]")
             try:
                 _section(name, table, known.get(name), rules)

@@ -236,6 +236,29 @@ def test_students_by_several_columns(ruled):
             ruled(adjustments=head + who + ",1,\n")
 
 
+def test_a_comment_alone_counts_nothing(ruled):
+    bob = ruled(adjustments=HEADS + "bob smith,relu,,see me\n")["Bob Smith_12"]
+    assert bob.earned == 10
+    assert "relu, adjustment 0: see me" in feedback(bob)
+
+
+@pytest.mark.parametrize(
+    ("section", "near"),
+    [
+        *((name, True) for name in ("04_batchnorm", "4_batch_norm", "batch_norm", "04_batch_nrom")),
+        *((name, False) for name in ("05_batch_norm", "03_conv", "04_pooling")),
+    ],
+)
+def test_a_section_of_course_toml_that_is_nearly_an_assignment(tmp_path, section, near):
+    (tmp_path / "course.toml").write_text(f"[{section}]\ndue = 2026-10-01\n")
+    graded = {name: Known(FULL, People(())) for name in ("04_batch_norm", "06_sgd")}
+    if near:
+        with pytest.raises(FileError, match=r"is it 04_batch_norm\?"):
+            read_rules([tmp_path], graded)
+    else:
+        assert len(read_rules([tmp_path], graded).notes) == 1
+
+
 def test_a_name_that_two_have(ruled):
     twice = [*CLASS, replace(CLASS[0], student="Ada Lovelace_13", number="13")]
     rows = "student,question,points,comment\nAda Lovelace,relu,1,\n"
@@ -264,8 +287,18 @@ def test_which_of_several_assignments(tmp_path):
         read(head + "Ada Lovelace,,1,\n")
     rules = read(head + "Ada Lovelace,,1,,02_y\n")
     assert set(rules.adjustments) == {("02_y", "Ada Lovelace_99")}
-    with pytest.raises(FileError, match="line 2: no results of an assignment '03_z', only of 01_x"):
-        read(head + "Ada Lovelace,,1,,03_z\n")
+    rules = read(head + "Ada Lovelace,,1,,03_z\n")
+    assert not rules.adjustments
+    assert rules.notes == ["adjustments.csv, line 2: there are no results of 03_z"]
+    with pytest.raises(FileError, match=r"of an assignment '2-y'; is it 02_y\?"):
+        read(head + "Ada Lovelace,,1,,2-y\n")
+    (tmp_path / "adjustments.csv").unlink()
+    (tmp_path / "extensions.csv").write_text("student,due,assignment\nBob Smith,2026-10-01,02_y\n")
+    rules = read_rules(
+        [tmp_path],
+        {n: Known(files[n], People(o for o in both if o.assignment == n)) for n in files},
+    )
+    assert rules.notes == ["extensions.csv, line 2: no student 'Bob Smith' has handed this in"]
     with pytest.raises(FileError, match="line 2: no question 'relu', only conv"):
         read(head + "Ada Lovelace,relu,1,,02_y\n")
 
@@ -284,7 +317,7 @@ HEADS = "student,question,points,comment\n"
             "line 4: no student 'no",
         ),
         ("adjustments", HEADS + "bob smith,tanh,1,x", "line 2: no question 'tanh', only relu, "),
-        ("adjustments", HEADS + "bob smith,relu,,x", "line 2: '' is no number of points"),
+        ("adjustments", HEADS + "bob smith,relu,,", "line 2: '' is no number of points"),
         ("adjustments", HEADS + "bob smith,relu,one,x", "line 2: 'one' is no number of points"),
         ("adjustments", HEADS + "bob smith,relu,nan,x", "line 2: 'nan' is no number of points"),
         ("adjustments", HEADS + "bob smith,relu,1e3,x", "line 2: '1e3' is no number of points"),
@@ -301,9 +334,22 @@ HEADS = "student,question,points,comment\n"
         ("extensions", "student,due\nada lovelace,\n", "line 2: '' is no date and time"),
         ("extensions", "student,due\nada lovelace,10/1/2026 12:00\n", "write it as 2026-10-01 23"),
         ("extensions", "student,due\nada lovelace,0206-10-01\n", "the year of '0206-10-01' is a"),
+        ("extensions", "student,due\nfay,2026-10-09\n", "line 2: no student 'fay' has handed"),
+        (
+            "extensions",
+            "student,due\nzoë,2026-10-09\nada lovelace,2026-10-09\n\nZoe,2026-10-10\n",
+            "line 5: '2026-10-10' for zoë, and line 2 says '2026-10-09'",
+        ),
+        ("times", "student,submitted\nfay,2026-10-09\n", "line 2: no student 'fay' has handed"),
+        (
+            "times",
+            "student,submitted\nzoë,2026-10-09\nZoe,2026-10-08\n",
+            "line 3: '2026-10-08' for zoë, and line 2 says '2026-10-09'",
+        ),
         ("times", "student,submitted\nada lovelace,24\n", "line 2: '24' is no date and time"),
         ("course", "[01_x\n", "course.toml: "),
         ("course", "[01_x]\ndue = 2026-10-01T23:59\n", "(dates may stand in quotes)"),
+        ("course", "[01-X]\ndue = 2026-10-01\n", "no results of [01-X]; is it 01_x?"),
         ("course", "[01_x]\ndue = 2026\n", "[01_x]: '2026' is no date and time"),
         ("course", "[01_x]\nduo = 2026-10-01\n", "[01_x]: 'duo' is unknown; there are due, pen"),
         ("course", "due = 2026-10-01\n", "'due' is unknown; there are zone and [ASSIGNMENT]"),
@@ -466,11 +512,10 @@ def test_extensions_and_where_a_time_is_from(ruled):
         replace(CLASS[2], submitted="2026-10-03T12:00:00+02:00"),
         replace(CLASS[3], submitted="2026-10-01T21:59:59+00:00"),
     ]
-    extensions = "due;student;note\n03.10.2026;ZOE;ill\n2.10.2026;zoë;\n2026-10-09;fay;\n"
+    extensions = "due;student;note\n03.10.2026;ZOE;ill\n2026-10-03;zoë;\n"
     found = ruled(late, course=DUE, extensions=extensions)
     assert [found[s].earned for s in STUDENTS] == [18, 10, 5, 0]
     assert found["zoë"].due == "2026-10-03 23:59 CEST"
-    assert ruled.rules.notes == ["extensions.csv, line 4: no student 'fay' has handed this in"]
     [note] = undated(list(found.values()))
     assert note.startswith("01_x: nothing says when 1 of the submissions")
     rows = {row["student"]: row for row in rows_of(found.values())}
