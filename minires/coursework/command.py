@@ -344,7 +344,9 @@ def grade_command(
                     found.submissions[name] = identifiers.hidden(name, mine)
             rules = Rules()
             if out is not None:
-                rules = rules_of(out, store, identifiers, found.submissions, bundles)
+                rules = rules_of(
+                    out, store, identifiers, found.submissions, bundles, people, found.left_out
+                )
             pairs = []
             count = sum(map(len, found.submissions.values()))
             with bar(total=count, unit="submission") as shown:
@@ -359,7 +361,7 @@ def grade_command(
                     ):
                         pairs.append(pair)
                         shown.update()
-            every = published(store, rules, people, identifiers)
+            every = published(store, rules, people, identifiers, found.left_out)
             if out is not None:
                 every.write(out)
                 private = out if identifiers is None else identifiers.folder

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from minires.coursework.identifiers import Identifiers, require_one_kind
-from minires.coursework.publish import published, rules_of
+from minires.coursework.publish import published, read_left_out, rules_of
 from minires.coursework.roster import read_roster
 from minires.coursework.store import Store
 from minires.locks import hold
@@ -65,8 +65,10 @@ def marks_command(
         if not store.assignments():
             raise ValueError(f"{graded} holds no results; `minires grade --out` writes them")
         require_one_kind(store, identifiers)
-        rules = rules_of(graded, store, identifiers)
-        found = published(store, rules, people, identifiers)
+        private = graded if identifiers is None else identifiers.folder
+        left_out = read_left_out(private / "not_graded.csv")
+        rules = rules_of(graded, store, identifiers, roster=people, left_out=left_out)
+        found = published(store, rules, people, identifiers, left_out)
         found.write(graded)
     damaged = (f"{path} is damaged and was not read" for path in store.damaged)
     print("\n\n".join(text for text in (*found.texts(), *damaged) if text))

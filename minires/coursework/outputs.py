@@ -41,13 +41,13 @@ def write_platforms(folder: Path, results: Results) -> None:
 def write_class(
     folder: Path,
     by_assignment: Mapping[str, Results],
-    absent: Sequence[str],
+    absent: Sequence[tuple[str, str, str]],
     names: Callable[[Result], Result] | None = None,
     private: Path | None = None,
 ) -> None:
     """Write the whole class's results: of several assignments each in a folder of its own.
 
-    `grades.csv` and `grades.json` always have everything, and a row for who handed nothing in.
+    `grades.csv` and `grades.json` always have everything, and a row for each of the `absent`.
     Of results under identifiers, which `names` gives back their names, it is below a `private`
     folder that there is what platforms import.
     """
@@ -123,11 +123,12 @@ def gradescope(result: Result) -> dict[str, Any]:
     return {"score": result.earned, "output": output, "output_format": "text", "tests": tests}
 
 
-def grades_csv(results: Results, absent: Sequence[str] = ()) -> str:
+def grades_csv(results: Results, absent: Sequence[tuple[str, str, str]] = ()) -> str:
     """A row a student, a column a question; of several assignments a row for each.
 
-    Whoever handed nothing in has an empty row. Where rules changed points, and where there is a due
-    date, there are columns that say how `earned` came of the questions.
+    The absent, each a student, an assignment and the reason, have empty rows. Where rules changed
+    points, and where there is a due date, there are columns that say how `earned` came of the
+    questions.
     """
     names = list(dict.fromkeys(q.name for result in results for q in result.questions))
     several = len({result.assignment for result in results}) > 1
@@ -140,8 +141,9 @@ def grades_csv(results: Results, absent: Sequence[str] = ()) -> str:
         first = [result.student, result.assignment] if several else [result.student]
         columns = _columns(result)
         rows.append([*first, *(earned.get(n, "") for n in names), *(columns[n] for n in sums)])
-    for student in absent:
-        rows.append([student, *[""] * (len(rows[0]) - 2), "nothing was handed in"])
+    for student, assignment, why in absent:
+        first = [student, assignment] if several else [student]
+        rows.append([*first, *[""] * (len(rows[0]) - len(first) - 1), why])
     return as_csv(rows)
 
 

@@ -5,26 +5,14 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Protocol
 
-from minires.coursework.roster import FIRST, LAST, NAME, OTHER
+from minires.coursework.roster import FIRST, LAST, NAME, OTHER, Named
 from minires.coursework.tables import Row, plain_name
 from minires.text import shown
 
 ALONE = ("student", *sorted((NAME | OTHER) - {"student"}))
 HEADINGS = (*ALONE, *sorted(LAST))
 """Plain headings of columns that say who somebody is, the last ones beside a first name."""
-
-
-class Named(Protocol):
-    """A submission, or its result."""
-
-    @property
-    def student(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def number(self) -> str: ...
 
 
 class People:
@@ -44,9 +32,14 @@ class People:
 
     def add(self, student: str, person: Named) -> None:
         """Let a student be found by what somebody is called."""
-        self.students.add(student)
         last = person.student.rpartition("/")[2]
-        for text in (person.student, last, re.sub(r"_\d+$", "", last), person.name, person.number):
+        texts = (person.student, last, re.sub(r"_\d+$", "", last), person.name, person.number)
+        self.call(student, texts)
+
+    def call(self, student: str, texts: Iterable[str]) -> None:
+        """Let a student be found by names, numbers and addresses."""
+        self.students.add(student)
+        for text in texts:
             for name in _called(text):
                 self._owners[name].add(student)
 

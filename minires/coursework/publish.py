@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from minires.coursework.bundle import Bundle
-from minires.coursework.collect import Submission
+from minires.coursework.collect import LeftOut, Submission
 from minires.coursework.identifiers import Identifiers
 from minires.coursework.marks import marked, undated
 from minires.coursework.outputs import write_class
 from minires.coursework.people import People
 from minires.coursework.result import Result
-from minires.coursework.roster import Comparison, Person, compare
+from minires.coursework.roster import Absent, Comparison, Named, Person, compare, recognised
 from minires.coursework.rules import Known, Rules, read_rules
 from minires.coursework.show import compared, failures, feedback, noted, table
 from minires.coursework.store import Store
+from minires.coursework.tables import read_table
 from minires.files import whole
+
+EMPTY = "an empty folder"
+"""Why nothing is graded where nothing was handed in: see `entries`."""
 
 
 def rules_of(
@@ -26,10 +31,14 @@ def rules_of(
     identifiers: Identifiers | None = None,
     submissions: Mapping[str, Sequence[Submission]] | None = None,
     bundles: Mapping[str, Bundle] | None = None,
+    roster: Sequence[Person] | None = None,
+    left_out: Sequence[LeftOut] = (),
 ) -> Rules:
     """The rules beside results, which may speak of all that is stored or is about to be graded.
 
-    With identifiers those are read too that are beside the seed, where nobody sees names.
+    They may speak of who is on the roster too, by whatever stands there, and of those whose work
+    was left out. With identifiers those are read too that are beside the seed, where nobody sees
+    names.
 
     Raises
     ------
@@ -43,15 +52,60 @@ def rules_of(
         points = {q.name: q.points for result in results for q in result.questions}
         if name in bundles:
             points |= {q.name: q.points for q in bundles[name].questions}
-        people = People([*results, *submissions.get(name, ())])
+        named: list[tuple[str, Named]] = [(one.student, one) for one in results]
+        named += [(one.student, one) for one in submissions.get(name, ())]
         for (assignment, identifier), who in identifiers.of.items() if identifiers else ():
             if assignment == name:
-                people.add(identifier, who)
-        found[name] = Known(points, people)
+                named.append((identifier, who))
+        people, beside = People(()), People(_tried(left_out))
+        for student, one in named:
+            people.add(student, one)
+        _on_the_roster(roster or (), named, people, beside, hidden=identifiers is not None)
+        found[name] = Known(points, people, beside)
     folders = [out]
     if identifiers is not None and whole(identifiers.folder) != whole(out):
         folders.append(identifiers.folder)
     return read_rules(folders, found)
+
+
+def _tried(left_out: Sequence[LeftOut]) -> list[Result]:
+    """Who handed in something that was not graded."""
+    students = dict.fromkeys(one.student for one in left_out if one.why != EMPTY)
+    return [Result(student, "", "", []) for student in students if student]
+
+
+def _on_the_roster(
+    roster: Sequence[Person],
+    named: Sequence[tuple[str, Named]],
+    people: People,
+    beside: People,
+    *,
+    hidden: bool,
+) -> None:
+    """Let students be found by what a roster says, and those who handed nothing in too.
+
+    They have no identifier, so what is published without names has no points of theirs.
+    """
+    present = set()
+    matches = recognised(roster, (one for _, one in named))
+    for (student, _), persons in zip(named, matches, strict=True):
+        present |= set(persons)
+        if len(persons) == 1:
+            people.call(student, persons[0].texts)
+    called = Counter(person.shown for person in roster)
+    students = set(people.students)
+    for person in roster:
+        if person not in present:
+            alone = called[person.shown] == 1 and person.shown not in students
+            (people if alone and not hidden else beside).call(person.shown, person.texts)
+
+
+def read_left_out(path: Path) -> list[LeftOut]:
+    """What `not_graded.csv` of the last run says; nothing if there is none."""
+    if not path.is_file():
+        return []
+    rows = read_table(path, ["student"], ["file"], ["why"])
+    return [LeftOut(row.get("student"), row.get("file"), row.get("why")) for row in rows]
 
 
 @dataclass(frozen=True)
@@ -70,7 +124,12 @@ class Published:
 
     def write(self, out: Path) -> None:
         """Write tables and pages below a folder."""
-        absent = [] if self.comparison is None else self.comparison.missing
+        has_row = {(result.student, result.assignment) for result in self.everything}
+        absent = [
+            (one.person.shown, one.assignment, one.why)
+            for one in (self.comparison.absent if self.comparison else ())
+            if (one.person.shown, one.assignment) not in has_row
+        ]
         if self.identifiers is None:
             write_class(out, self.by_assignment, absent)
             return
@@ -107,13 +166,39 @@ def published(
     rules: Rules,
     roster: Sequence[Person] | None = None,
     identifiers: Identifiers | None = None,
+    left_out: Sequence[LeftOut] = (),
 ) -> Published:
-    """Everything that is stored, by the rules."""
+    """Everything that is stored, by the rules, and what they give to who handed nothing in."""
     by_assignment = {
         name: [marked(result, rules) for result in store.of(name)] for name in store.assignments()
     }
     everything = [result for results in by_assignment.values() for result in results]
     if identifiers is not None:
         everything = list(map(identifiers.named, everything))
-    comparison = None if roster is None else compare(roster, everything)
+    comparison = None if roster is None else compare(roster, everything, _tried(left_out))
+    for absent in comparison.absent if comparison and identifiers is None else ():
+        whose = absent.assignment, absent.person.shown
+        if rules.adjustments.get(whose) and store.get(*whose) is None:
+            by_assignment[absent.assignment].append(_by_hand(absent, store, rules))
     return Published(by_assignment, rules, comparison, identifiers)
+
+
+def _by_hand(absent: Absent, store: Store, rules: Rules) -> Result:
+    """A result of somebody without any, whose points are all given by hand."""
+    results = store.of(absent.assignment)
+    questions = {q.name: q for result in reversed(results) for q in result.questions}
+    none = [
+        replace(
+            question,
+            earned=0.0,
+            cases=[replace(c, earned=0.0, text=absent.why, outputs=[]) for c in question.cases],
+            hints=[],
+            printed="",
+        )
+        for question in questions.values()
+    ]
+    person, title = absent.person, results[0].title
+    name = person.texts[0] if person.texts else ""
+    result = Result(person.shown, absent.assignment, title, none, absent.why, name=name)
+    result = marked(result, rules)
+    return result if result.submitted else replace(result, due="", clock="")

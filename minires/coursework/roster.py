@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from minires.coursework.result import Result
 from minires.coursework.tables import Row, named_rows, plain_name, read_rows
@@ -77,6 +78,7 @@ def read_roster(path: Path) -> list[Person]:
     else:
         found = _unnamed(cells)
     people = [person for person in found if person is not None and person.names]
+    people = [person for person in people if person.shown != "Points Possible"]  # of Canvas
     if not people:
         raise FileError(f"{path} names nobody")
     shared = Counter(name for person in people for name in person.names)
@@ -148,26 +150,88 @@ def _names(name: str) -> set[str]:
     return {plain_name(name), *map(plain_name, turned)} | parts
 
 
+NOTHING = "nothing was handed in"
+UNGRADABLE = "handed in, but nothing that can be graded"
+
+
+class Named(Protocol):
+    """A submission, or its result."""
+
+    @property
+    def student(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def number(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Absent:
+    """Somebody of a roster without a result in an assignment, and why; perhaps in none."""
+
+    person: Person
+    assignment: str
+    why: str
+    everywhere: bool
+
+
 @dataclass(frozen=True)
 class Comparison:
     """A roster beside what was handed in."""
 
-    missing: list[str]
+    absent: list[Absent]
     unknown: list[str]
 
+    @property
+    def missing(self) -> list[str]:
+        """Who is absent, a line for each: in all assignments, or in which."""
+        lines: dict[tuple[int, str], str] = {}
+        for one in self.absent:
+            where = "" if one.everywhere else f" ({one.assignment})"
+            why = f" ({one.why})" if one.why != NOTHING else ""
+            lines[id(one.person), where] = one.person.shown + where + why
+        return list(lines.values())
 
-def compare(roster: Sequence[Person], results: Sequence[Result]) -> Comparison:
-    """Who of a roster handed nothing in, and who handed in but is not on it."""
+
+def recognised(roster: Sequence[Person], named: Iterable[Named]) -> list[list[Person]]:
+    """For each submission or result the people of a roster that it may be of."""
     owner = {name: person for person in roster for name in person.names}
-    present: set[Person] = set()
-    unknown = []
-    for result in results:
-        called = {plain_name(result.name), plain_name(result.number), plain_name(result.student)}
-        last = result.student.rpartition("/")[2]
-        called |= {plain_name(last), *map(plain_name, re.split(r"[_@]", last)[:1])}
-        found = {id(owner[name]): owner[name] for name in called if name in owner}
-        present |= set(found.values())
-        if not found:
-            unknown.append(result.student)
-    missing = [person.shown for person in roster if person not in present]
-    return Comparison(missing, unknown)
+    every = []
+    for one in named:
+        last = one.student.rpartition("/")[2]
+        called = [one.name, one.number, one.student, last, *re.split(r"[_@]", last)[:1]]
+        names = dict.fromkeys(map(plain_name, called))
+        every.append(list({id(owner[n]): owner[n] for n in names if n in owner}.values()))
+    return every
+
+
+def compare(
+    roster: Sequence[Person], results: Sequence[Result], left_out: Iterable[Named] = ()
+) -> Comparison:
+    """Who of a roster has no result in an assignment, and who has one but is not on it.
+
+    Parameters
+    ----------
+    roster : sequence of Person
+    results : sequence of Result
+        Of one assignment or more.
+    left_out : iterable
+        Who handed in something that was not graded.
+    """
+    people = recognised(roster, results)
+    unknown = [one.student for one, found in zip(results, people, strict=True) if not found]
+    present = {
+        (one.assignment, person)
+        for one, found in zip(results, people, strict=True)
+        for person in found
+    }
+    somewhere = {person for _, person in present}
+    tried = {person for found in recognised(roster, left_out) for person in found} - somewhere
+    assignments = dict.fromkeys(one.assignment for one in results)
+    absent = [
+        Absent(person, name, UNGRADABLE if person in tried else NOTHING, person not in somewhere)
+        for person in roster
+        for name in assignments
+        if (name, person) not in present
+    ]
+    return Comparison(absent, list(dict.fromkeys(unknown)))

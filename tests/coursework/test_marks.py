@@ -595,6 +595,76 @@ def test_marks_are_made_anew_and_nothing_is_graded(minires, tmp_path):
     assert "is no folder" in minires("coursework", "marks", tmp_path / "no", rc=2)
 
 
+@pytest.fixture
+def stored(tmp_path):
+    """Results of two assignments: Bob has only those of the first."""
+    out = tmp_path / "graded"
+    out.mkdir()
+    store = Store(out)
+    for one in (*CLASS[:2], replace(CLASS[0], assignment="02_y")):
+        store.put(one)
+    left_out = "student,file,why\nGus Grau_14,x.pdf,no notebook\nHal Ham_15,Hal,an empty folder\n"
+    (out / "not_graded.csv").write_text(left_out + "Bob Smith_12,old.py,a later one counts\n")
+    roster = tmp_path / "roster.csv"
+    roster.write_text("Name,ID,Login\nAda Lovelace,s1,ada\nBob Smith,s2,bob\nKarl May,s3,karl\n")
+    with roster.open("a") as file:
+        file.write("Gus Grau,s4,gus\nHal Ham,s5,hal\n")
+    return out, roster
+
+
+def grades(out):
+    text = (out / "grades.csv").read_text(encoding="utf-8-sig")
+    return {(row["student"], row["assignment"]): row for row in csv.DictReader(io.StringIO(text))}
+
+
+def test_who_is_missing_in_which_assignment_and_why(minires, stored):
+    out, roster = stored
+    said = minires("coursework", "marks", out, "--roster", roster)
+    missing = re.findall(r"^missing: (.*)$", said, re.MULTILINE)
+    gus = "handed in, but nothing that can be graded"
+    assert missing == [
+        "Bob Smith, s2 (02_y)",
+        "Karl May, s3",
+        f"Gus Grau, s4 ({gus})",
+        "Hal Ham, s5",
+    ]
+    rows = grades(out)
+    assert len(rows) == 3 + 7
+    assert rows["Bob Smith, s2", "02_y"]["problem"] == "nothing was handed in"
+    assert rows["Bob Smith, s2", "02_y"]["earned"] == ""
+    assert {rows["Gus Grau, s4", name]["problem"] for name in ("01_x", "02_y")} == {gus}
+    assert rows["Hal Ham, s5", "01_x"]["problem"] == "nothing was handed in"
+
+
+def test_points_by_hand_for_who_handed_nothing_in(minires, stored):
+    out, roster = stored
+    rows = "student,question,points,comment,assignment\nKarl May,,12,oral exam,01_x\n"
+    rows += "bob,sgd,3,oral exam,02_y\ns1,,-1,by the roster's number,02_y\n"
+    (out / "adjustments.csv").write_text(rows)
+    (out / "course.toml").write_text(DUE)
+    (out / "extensions.csv").write_text("student,due,assignment\nhal,2026-10-09,01_x\n")
+    assert "no student 'Karl May' has handed" in minires("coursework", "marks", out, rc=2)
+    said = minires("coursework", "marks", out, "--roster", roster)
+    assert "note" not in said
+    assert "missing: Karl May, s3\n" in said
+    found = grades(out)
+    karl = found["Karl May, s3", "01_x"]
+    assert (karl["earned"], karl["points"], karl["problem"]) == (
+        "12.0",
+        "20.0",
+        "nothing was handed in",
+    )
+    assert (karl["submitted"], karl["remarks"]) == ("", "adjustment +12: oral exam")
+    assert found["Karl May, s3", "02_y"]["earned"] == ""
+    assert found["Bob Smith, s2", "02_y"]["sgd"] == "3.0"
+    assert found["Ada Lovelace_11", "02_y"]["earned"] == "19.0"
+    assert "Karl May,12.0,20.0," in (out / "01_x/moodle.csv").read_text(encoding="utf-8-sig")
+    assert not list((out / "results").rglob("Karl*"))
+    (out / "extensions.csv").write_text("student,due,assignment\nHall,2026-10-09,01_x\n")
+    said = minires("coursework", "marks", out, "--roster", roster, rc=2)
+    assert "extensions.csv, line 2: no student 'Hall'" in said
+
+
 def test_the_examples_of_the_documentation(tmp_path):
     text = (Path(__file__).parents[2] / "docs/coursework.md").read_text(encoding="utf-8")
     for kind, name in (("text", "adjustments.csv"), ("toml", "course.toml")):
