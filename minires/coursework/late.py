@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Self
 from zoneinfo import ZoneInfo
 
+from minires.coursework.tables import plain_name
 from minires.text import shown
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
@@ -21,9 +22,12 @@ UNITS = {
     "week": timedelta(days=7),
 }
 MONTHS = (
-    *("january", "february", "march", "april", "may", "june", "july", "august"),
-    *("september", "october", "november", "december"),
+    "january february march april may june july august september october november december",
+    "januar februar marz april mai juni juli august september oktober november dezember",
+    "janvier fevrier mars avril mai juin juillet aout septembre octobre novembre decembre",
+    "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
 )
+"""In English, German, French and Spanish, without accents."""
 WANTED = "write it as 2026-10-01 23:59, with +02:00 behind it for a zone of its own"
 
 
@@ -69,9 +73,11 @@ GERMAN = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?:,? +(\d{1,2}):(\d\d)(?::(\
 """As spreadsheets of several countries write it."""
 
 MOODLE = re.compile(
-    r"(?:[a-z]+, )?(\d{1,2}) ([a-z]+) (\d{4}), (\d{1,2}):(\d\d) ?([ap]m)?", re.ASCII | re.IGNORECASE
+    r"(?:[^\W\d_]+,? )?([0-9]{1,2})\.? (?:de )?([^\W\d_]+) (?:de )?([0-9]{4}), "
+    r"([0-9]{1,2}):([0-9]{2}) ?([ap]m)?",
+    re.IGNORECASE,
 )
-"""The column "Last modified (submission)" of a grading worksheet, in English."""
+"""The column "Last modified (submission)" of a grading worksheet, in the languages of `MONTHS`."""
 
 BLACKBOARD = re.compile(r"(\d{4}-\d\d-\d\d)-(\d\d)-(\d\d)-(\d\d)", re.ASCII)
 ZONE = re.compile(r"(.+\d)\s+([A-Za-z][\w/+-]*)", re.ASCII)
@@ -94,7 +100,8 @@ def _parsed(text: str) -> datetime:
             hour = int(match[4])
             if match[6]:
                 hour = hour % 12 + (12 if match[6].lower() == "pm" else 0)
-            month = MONTHS.index(match[2].lower()) + 1
+            name = plain_name(match[2])
+            [month] = {i for line in MONTHS for i, m in enumerate(line.split(), 1) if m == name}
             return datetime(int(match[3]), month, int(match[1]), hour, int(match[5]))
         if match := BLACKBOARD.fullmatch(text):
             text = f"{match[1]} {match[2]}:{match[3]}:{match[4]}"

@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 
-from minires.coursework.roster import FIRST, LAST, NAME, OTHER, Named
+from minires.coursework.roster import FIRST, LAST, NAME, OTHER, PARTICIPANT, Named
 from minires.coursework.tables import Row, plain_name
 from minires.text import shown
 
@@ -53,7 +53,7 @@ class People:
         FileError
             If more than one is.
         """
-        texts = [row.get(h).lstrip("'").removeprefix("Participant ") for h in ALONE]
+        texts = [PARTICIPANT.sub("", row.get(h).lstrip("'")) for h in ALONE]
         texts.append(f"{row.get(*sorted(FIRST))} {row.get(*sorted(LAST))}".strip())
         texts = [text for text in dict.fromkeys(texts) if text]
         several: set[str] = set()

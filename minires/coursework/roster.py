@@ -18,14 +18,21 @@ from minires.coursework.tables import Row, named_rows, plain_name, read_rows
 from minires.files import FileError
 from minires.text import shown
 
-FIRST = {"firstname", "first", "givenname", "givennames", "vorname", "prenom", "nombre"}
+FIRST = {"firstname", "first", "givenname", "givennames", "vorname", "prenom", "nombre", "nombres"}
 LAST = {"lastname", "last", "surname", "familyname", "nachname", "nom", "apellidos"}
-NAME = {"name", "fullname", "student", "studentname", "sortablename", "displayname"}
+NAME = {
+    *("name", "fullname", "student", "studentname", "sortablename", "displayname"),
+    *("vollstandigername", "nomcomplet", "nombrecompleto"),
+}
 OTHER = {
     *("id", "sid", "studentid", "userid", "idnumber", "identifier", "number", "studentnumber"),
     *("username", "user", "login", "loginid", "sisloginid", "sisuserid", "netid", "uid"),
     *("email", "emailaddress", "mail", "matrikelnummer", "matriculationnumber"),
+    *("emailadresse", "adressedecourriel", "direcciondecorreo", "identifiant", "identificador"),
 }
+PARTICIPANT = re.compile(r"(?:Participante?|Teilnehmer(?:/in)?)\s*(?=\d+$)")
+"""What Moodle writes before its numbers."""
+
 BESIDE = {
     *("section", "group", "groups", "course", "role", "roles", "class", "team", "grade", "status"),
     *("institution", "department", "comment", "gruppe", "kurs", "klasse", "rolle", "studiengang"),
@@ -113,7 +120,7 @@ def _by_headings(row: Row) -> Person | None:
     first = next((cell for h, cell in cells.items() if h in FIRST), "")
     last = next((cell for h, cell in cells.items() if h in LAST), "")
     full = next((cell for h, cell in cells.items() if h in NAME), "")
-    others = [cell.removeprefix("Participant ") for h, cell in cells.items() if h in OTHER]
+    others = [PARTICIPANT.sub("", cell) for h, cell in cells.items() if h in OTHER]
     composed = f"{first} {last}" if first and last else last or first
     names = _names(full) | _names(composed)
     for other in others:

@@ -31,7 +31,10 @@ from minires.text import shown
 COURSE, ADJUSTMENTS = "course.toml", "adjustments.csv"
 EXTENSIONS, TIMES = "extensions.csv", "times.csv"
 FILES = (COURSE, ADJUSTMENTS, EXTENSIONS, TIMES)
-SUBMITTED = ("submitted", "lastmodifiedsubmission", "submissiontime", "submittedat")
+SUBMITTED = (
+    *("submitted", "lastmodifiedsubmission", "submissiontime", "submittedat"),
+    *("zuletztgeandertabgabe", "dernieremodificationtravailremis", "ultimamodificacionentrega"),
+)
 MOST_POINTS = 10_000
 
 

@@ -438,6 +438,10 @@ def test_files_that_are_named_otherwise_or_are_none(ruled, tmp_path):
         ("Thursday, 1 October 2026, 11:58 PM", datetime(2026, 10, 1, 23, 58)),
         ("Thursday, 1 October 2026, 12:05 AM", datetime(2026, 10, 1, 0, 5)),
         ("1 October 2026, 12:05 pm", datetime(2026, 10, 1, 12, 5)),
+        ("Donnerstag, 1. Oktober 2026, 23:58", datetime(2026, 10, 1, 23, 58)),
+        ("Montag, 2. März 2026, 08:05", datetime(2026, 3, 2, 8, 5)),
+        ("samedi 1 août 2026, 23:58", datetime(2026, 8, 1, 23, 58)),
+        ("jueves, 1 de octubre de 2026, 23:58", datetime(2026, 10, 1, 23, 58)),
         ("2026-10-01-23-58-07", datetime(2026, 10, 1, 23, 58, 7)),
         ("2026-10-01 23:58:07.123 Z", datetime(2026, 10, 1, 23, 58, 7, 123000, UTC)),
         ("2026-10-01 23:58:07 UTC", datetime(2026, 10, 1, 23, 58, 7, 0, UTC)),
@@ -528,6 +532,29 @@ def test_extensions_and_where_a_time_is_from(ruled):
     assert found["Bob Smith_12"].earned == 9
     assert found["Bob Smith_12"].clock == "times.csv"
     assert found["zoë"].clock == "the file"
+
+
+@pytest.mark.parametrize(
+    ("head", "row"),
+    [
+        (
+            "ID;Vollständiger Name;E-Mail-Adresse;Status;Zuletzt geändert (Abgabe)",
+            "Teilnehmer/in12;B. Smith;;x;Freitag, 2. Oktober 2026, 23:59",
+        ),
+        (
+            "Identifiant,Nom complet,Statut,Dernière modification (travail remis)",
+            'Participant 12,,x,"vendredi 2 octobre 2026, 23:59"',
+        ),
+        (
+            "Identificador,Nombre completo,Estado,Última modificación (entrega)",
+            'Participante 12,Bob Smith,x,"viernes, 2 de octubre de 2026, 23:59"',
+        ),
+    ],
+)
+def test_grading_worksheets_of_moodle_in_other_languages(ruled, head, row):
+    found = ruled(course=DUE, times=f"{head}\n{row}\n")
+    assert found["Bob Smith_12"].submitted == "2026-10-02 23:59 CEST"
+    assert found["Bob Smith_12"].earned == 9
 
 
 # ---------------------------------------------------------------------- what is read
