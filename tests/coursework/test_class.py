@@ -260,9 +260,10 @@ def test_what_is_left_out_and_who_is_missing(graded, work, rows, tmp_path):
     said = graded("--roster", roster)
     assert "not graded:\n  bob.pdf: neither a notebook nor a Python file\n" in said
     assert "  dora: an empty folder\n  and 1 that systems and programs leave" in said
-    assert "missing: Bob, 2\nmissing: Eve, 3\n" in said
+    tried = "handed in, but nothing that can be graded"
+    assert f"missing: Bob, 2 ({tried})\nmissing: Eve, 3\n" in said
     assert [row[0] for row in rows()] == ["ada", "Bob, 2", "Eve, 3"]
-    assert rows()[2][-1] == "nothing was handed in"
+    assert [row[-1] for row in rows()[1:]] == [tried, "nothing was handed in"]
     assert ["bob", "bob.pdf", "neither a notebook nor a Python file"] in rows("not_graded.csv")
     assert len(rows("not_graded.csv")) == 4
     roster.write_text("")

@@ -114,7 +114,7 @@ def test_moodle_and_canvas_find_their_own_numbers():
 
 
 def test_all_files_are_written(tmp_path):
-    write_class(tmp_path, {"01_x": [result("../ada", "wrong")]}, ["Bob"])
+    write_class(tmp_path, {"01_x": [result("../ada", "wrong")]}, [("Bob", "01_x", "not handed in")])
     files = sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file())
     name = file_name("../ada")
     assert "/" not in name
@@ -128,7 +128,7 @@ def test_all_files_are_written(tmp_path):
     ]
     content = (tmp_path / "grades.csv").read_bytes()
     assert content.startswith("\ufeff".encode()), "by which spreadsheets know UTF-8"
-    assert content.decode().splitlines()[-1] == "Bob,,,,nothing was handed in"
+    assert content.decode().splitlines()[-1] == "Bob,,,,not handed in"
 
 
 def test_a_second_assignment_overwrites_nothing(tmp_path):
