@@ -22,7 +22,7 @@ FIRST = {"firstname", "first", "givenname", "givennames", "vorname", "prenom", "
 LAST = {"lastname", "last", "surname", "familyname", "nachname", "nom", "apellidos"}
 NAME = {
     *("name", "fullname", "student", "studentname", "sortablename", "displayname"),
-    *("vollstandigername", "nomcomplet", "nombrecompleto"),
+    *("names", "students", "vollstandigername", "nomcomplet", "nombrecompleto"),
 }
 OTHER = {
     *("id", "sid", "studentid", "userid", "idnumber", "identifier", "number", "studentnumber"),
@@ -105,14 +105,14 @@ def _has_headings(rows: Sequence[Sequence[str]]) -> bool:
         for i, cell in enumerate(rows[0])
     )
     return any(
-        cell and not _is_number(cell) and below and all(map(_is_number, below))
+        cell and not re.search(r"[\d@]", cell) and below and all(map(_is_number, below))
         for cell, below in columns
     )
 
 
 def _is_number(cell: str) -> bool:
-    """Whether it is a number, a login with one, or an address: no word that a heading could be."""
-    return bool(re.search(r"[\d@]", cell))
+    """Whether it is a number or an address."""
+    return "@" in cell or bool(re.fullmatch(r"\d[\d\s.,/-]*", cell))
 
 
 def _by_headings(row: Row) -> Person | None:

@@ -69,6 +69,13 @@ def test_a_name_that_two_have_tells_nothing(roster):
     assert missing(path, handed_in("x", number="2")) == ["Ada Lovelace, 1", "Ada Byron, 3"]
 
 
+@pytest.mark.parametrize(
+    "text", ["ada\nbob2\ncy3\n", "ada,class A\nbob2,class 2\n", "4711\n4712\n"]
+)
+def test_a_table_without_headings_is_one_of_people(roster, text):
+    assert len(read_roster(roster(text))) == text.count("\n")
+
+
 def test_who_is_not_on_it(roster):
     got = compare(read_roster(roster("Name\nAda\n")), [handed_in("ada"), handed_in("eve")])
     assert (got.missing, got.unknown) == ([], ["eve"])
