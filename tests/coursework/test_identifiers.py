@@ -122,6 +122,14 @@ def test_a_class_is_graded_and_published_without_names(minires, course, tmp_path
     moodle_table = (folder / "08_two" / "moodle.csv").read_text(encoding="utf-8-sig")
     assert "Participant 42,Bob Smith,0.5,1.0," in moodle_table
     assert "Eve Gray" in (folder / "not_graded.csv").read_text(encoding="utf-8-sig")
+    (folder / "extensions.csv").write_text("student,due\nEve Gray,2026-10-01\n")
+    marks = ["coursework", "marks", out, "--anonymous", folder, "--roster", roster]
+    assert "note: extensions.csv, line 2: no student 'Eve Gray' has handed" in minires(*marks)
+    check()
+    with (folder / "adjustments.csv").open("a") as file:
+        file.write("Eve Gray,,1,who has no identifier\n")
+    assert "line 4: no student 'Eve Gray' has handed this in" in minires(*marks, rc=2)
+    check()
     said = minires(*call, rc=2)
     assert "is of students under identifiers: add --anonymous DIR" in said
     assert said.count("\n") == 1

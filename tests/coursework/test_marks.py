@@ -687,6 +687,11 @@ def test_points_by_hand_for_who_handed_nothing_in(minires, stored):
     assert found["Ada Lovelace_11", "02_y"]["earned"] == "19.0"
     assert "Karl May,12.0,20.0," in (out / "01_x/moodle.csv").read_text(encoding="utf-8-sig")
     assert not list((out / "results").rglob("Karl*"))
+    (out / "times.csv").write_text("student,submitted,assignment\nGus Grau,2026-10-01,01_x\n")
+    (out / "adjustments.csv").unlink()
+    (out / "extensions.csv").unlink()
+    said = minires("coursework", "marks", out)
+    assert "note: times.csv, line 2: no student 'Gus Grau' has handed this in" in said
     (out / "extensions.csv").write_text("student,due,assignment\nHall,2026-10-09,01_x\n")
     said = minires("coursework", "marks", out, "--roster", roster, rc=2)
     assert "extensions.csv, line 2: no student 'Hall'" in said
