@@ -95,12 +95,17 @@ class GradedQuestion:
 
 @dataclass(frozen=True)
 class Bundle:
-    """An assignment as a grader needs it."""
+    """An assignment as a grader needs it.
+
+    `course` says of which seed hidden inputs were drawn, see `course_of`; it is empty where none
+    were, or where an earlier version of minires made the bundle.
+    """
 
     assignment: str
     title: str
     given: dict[str, str]
     questions: list[GradedQuestion]
+    course: str = ""
 
     @functools.cached_property
     def digest(self) -> bytes:
@@ -114,7 +119,7 @@ class Bundle:
         Of other points nothing has to be graded again: see `QuestionResult.worth`.
         """
         alone = [replace(question, points=1.0) for question in self.questions]
-        parts = [replace(self, title="", questions=[question]) for question in alone]
+        parts = [replace(self, title="", course="", questions=[question]) for question in alone]
         return {part.questions[0].name: part.digest for part in parts}
 
     @property
@@ -137,12 +142,16 @@ class Bundle:
         raise ValueError(f"{self.assignment} has no question {name!r}, only {names}")
 
     def visible_only(self) -> Self:
-        """What students may have: the visible cases."""
-        return replace(self, questions=[question.visible_only() for question in self.questions])
+        """What students may have: the visible cases, and nothing that a seed can be tried on."""
+        questions = [question.visible_only() for question in self.questions]
+        return replace(self, course="", questions=questions)
 
     def to_bytes(self) -> bytes:
         """The file's content."""
-        data = wire.packed({"format": FORMAT, **_plain(asdict(self))})
+        fields = asdict(self)
+        if not self.course:
+            del fields["course"]
+        data = wire.packed({"format": FORMAT, **_plain(fields)})
         return gzip.compress(data, 9, mtime=0)
 
     @classmethod
@@ -222,12 +231,19 @@ def make_bundle(assignment: Assignment, seed: int = 0) -> Bundle:
     AssignmentError
         If an answer has another number of outputs than the question says.
     """
+    questions = assignment.questions.values()
     return Bundle(
         assignment.name,
         assignment.title,
         {cell.name: cell.source for cell in assignment.given()},
-        [_graded(assignment, question, seed) for question in assignment.questions.values()],
+        [_graded(assignment, question, seed) for question in questions],
+        course_of(seed) if any(question.hidden_cases for question in questions) else "",
     )
+
+
+def course_of(seed: int) -> str:
+    """What tells seeds apart without telling them; the same for all assignments of a course."""
+    return hashlib.sha256(f"minires course {seed}".encode()).hexdigest()[:16]
 
 
 def _graded(assignment: Assignment, question: Question, seed: int) -> GradedQuestion:

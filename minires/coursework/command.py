@@ -30,6 +30,7 @@ from minires.coursework.publish import published, rules_of
 from minires.coursework.roster import read_roster
 from minires.coursework.rules import Rules
 from minires.coursework.run import grade_all
+from minires.coursework.same_tests import of_seed_0, require_same_course
 from minires.coursework.sandbox import isolation_problem
 from minires.coursework.show import (
     changes,
@@ -240,6 +241,7 @@ class Asked:
             self.only = name
             if name is not None and name not in self._places:
                 raise ValueError(f"no assignment {name!r}, only {', '.join(self._places)}")
+        self._named = set(self._bundles)
         self.questions = {one: question_names(place) for one, place in self._places.items()}
         for one, bundle in self._bundles.items():
             self.questions[one] = [question.name for question in bundle.questions]
@@ -249,6 +251,10 @@ class Asked:
         if name not in self._bundles:
             self._bundles[name] = make_bundle(load_assignment(self._places[name]))
         return self._bundles[name]
+
+    def made(self) -> list[Bundle]:
+        """The bundles of which no file was named."""
+        return [bundle for name, bundle in self._bundles.items() if name not in self._named]
 
     def written(self, name: str) -> list[Cell]:
         """The cells of an assignment, with solutions where its sources are at hand; none is run."""
@@ -339,6 +345,10 @@ def grade_command(
         with nullcontext() if out is None else hold(out):
             store = Store(out)
             require_one_kind(store, identifiers)
+            if out is not None:
+                require_same_course(out, bundles)
+            if note := of_seed_0(asked.made()):
+                print(note, flush=True)
             if identifiers is not None:
                 for name, mine in found.submissions.items():
                     found.submissions[name] = identifiers.hidden(name, mine)

@@ -1,0 +1,81 @@
+"""Grading into a folder that holds results: nothing of a class is mixed up, lost or stale."""
+
+import csv
+
+import pytest
+from small_assignment import GRADING, SOURCE, write
+
+RIGHT = "def double(x):\n    return x + x\n"
+WRONG = "def double(x):\n    return x\n"
+DRAWN = '\n@double.hidden("a row")\ndef row(draw):\n    return [draw.normal(draw.size(2, 5))]\n'
+
+
+@pytest.fixture
+def put(tmp_path):
+    """Write what is handed in."""
+
+    def write_to(name, text=RIGHT):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    return write_to
+
+
+@pytest.fixture
+def graded(minires, tmp_path, unsafe):
+    """Grade a folder with results in `out`: what is printed."""
+    write(tmp_path / "source" / "08_two", SOURCE, GRADING + DRAWN)
+
+    def run(work="work", *more, assignment="08_two", rc=0):
+        call = ["grade", tmp_path / work, "--source", tmp_path / "source"]
+        call += ["--assignment", assignment, "--out", tmp_path / "out"]
+        return minires(*call, *unsafe, *more, rc=rc)
+
+    return run
+
+
+@pytest.fixture
+def rows(tmp_path):
+    def read(name="grades.csv"):
+        text = (tmp_path / "out" / name).read_text(encoding="utf-8-sig")
+        return list(csv.reader(text.splitlines()))[1:]
+
+    return read
+
+
+def built(minires, tmp_path, course, *more):
+    """The bundle of a course."""
+    source = tmp_path / "source"
+    minires("coursework", "build", tmp_path / course, "--source", source, *more)
+    return tmp_path / course / "bundle" / "08_two.bundle"
+
+
+PUBLIC = "note: the hidden tests of 08_two are the public ones of seed 0: pass --assignment"
+
+
+def test_a_forgotten_bundle_is_told(minires, graded, put, rows, tmp_path):
+    put("work/ada.py")
+    mine = built(minires, tmp_path, "course")
+    assert PUBLIC not in graded(assignment=mine)
+    said = graded(rc=2)
+    assert said.count("\n") == 1
+    assert (
+        "holds results of 08_two on the hidden tests of another seed. These are of seed 0" in said
+    )
+    other = built(minires, tmp_path, "other")
+    assert "of another seed. To grade on two sets" in graded(assignment=other, rc=2)
+    grading = tmp_path / "source" / "08_two" / "grading.py"
+    grading.write_text(grading.read_text() + DRAWN.replace("row", "line"))
+    assert built(minires, tmp_path, "course") == mine
+    graded(assignment=mine)
+    (tmp_path / "out" / "results" / "08_two" / "course.txt").unlink()
+    assert graded().count(PUBLIC) == 1
+    assert rows()[0][:2] == ["ada", "1.0"]
+
+
+def test_what_students_get_does_not_tell_the_seed(minires, graded, tmp_path):
+    for course, seed in ("a", 1), ("b", 2):
+        built(minires, tmp_path, course, "--seed", seed)
+    checks = [(tmp_path / c / "student/08_two/08_two.checks").read_bytes() for c in "ab"]
+    assert checks[0] == checks[1]
