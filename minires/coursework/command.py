@@ -25,7 +25,7 @@ from minires.coursework.grade import grade_file
 from minires.coursework.identifiers import Identifiers, require_one_kind
 from minires.coursework.marks_command import AnonymousOption, RosterOption
 from minires.coursework.mechanical import judge_mechanical
-from minires.coursework.outputs import not_graded_csv, write_csv
+from minires.coursework.missed import write_not_graded
 from minires.coursework.publish import published, rules_of
 from minires.coursework.roster import read_roster
 from minires.coursework.rules import Rules
@@ -373,7 +373,7 @@ def grade_command(
             if out is not None:
                 every.write(out)
                 private = out if identifiers is None else identifiers.folder
-                write_csv(private / "not_graded.csv", not_graded_csv(found.left_out))
+                write_not_graded(private / "not_graded.csv", found, submissions)
     shown_first, *others = every.texts()
     texts = [
         shown_first,

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from minires.coursework.collect import LeftOut
 from minires.coursework.page import page
 from minires.coursework.result import ADJUSTMENT, PENALTY, Result
 from minires.coursework.show import case_feedback, feedback
@@ -76,11 +75,6 @@ def _move_away(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def not_graded_csv(left_out: Sequence[LeftOut]) -> str:
-    """What was not graded, and why."""
-    return as_csv([["student", "file", "why"], *([o.student, o.file, o.why] for o in left_out)])
 
 
 def _json(value: Any) -> str:

@@ -79,3 +79,31 @@ def test_what_students_get_does_not_tell_the_seed(minires, graded, tmp_path):
         built(minires, tmp_path, course, "--seed", seed)
     checks = [(tmp_path / c / "student/08_two/08_two.checks").read_bytes() for c in "ab"]
     assert checks[0] == checks[1]
+
+
+# ---------------------------------------------------------------------- what was not graded
+
+
+def test_what_was_not_graded_stays_until_it_is_given_again(graded, put, rows, tmp_path):
+    for name in ("ada.py", "bob.pdf", "=cy.pdf", "max.pdf"):
+        put(f"work/{name}")
+    put("late/dora.py")
+    put("late/dora.txt")
+
+    def files():
+        return sorted(row[1] for row in rows("not_graded.csv"))
+
+    graded()
+    graded("late")
+    assert files() == ["'=cy.pdf", "bob.pdf", "dora.txt", "max.pdf"]
+    put("later/bob.pdf.ipynb", "{}")
+    (tmp_path / "work/max.pdf").unlink()
+    graded("later")
+    assert files() == ["'=cy.pdf", "bob.pdf", "dora.txt", "max.pdf"]
+    for _ in range(2):
+        graded()
+        assert files() == ["'=cy.pdf", "bob.pdf", "dora.txt"], "max.pdf is not there any more"
+    put("other/=cy.pdf")
+    put("other/eve.py")
+    graded("other")
+    assert files() == ["'=cy.pdf", "bob.pdf", "dora.txt"]

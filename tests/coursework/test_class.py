@@ -263,7 +263,8 @@ def test_what_is_left_out_and_who_is_missing(graded, work, rows, tmp_path):
     assert "missing: Bob, 2\nmissing: Eve, 3\n" in said
     assert [row[0] for row in rows()] == ["ada", "Bob, 2", "Eve, 3"]
     assert rows()[2][-1] == "nothing was handed in"
-    assert ["bob", "bob.pdf", "neither a notebook nor a Python file"] in rows("not_graded.csv")
+    why = "neither a notebook nor a Python file"
+    assert ["bob", "bob.pdf", why, str(tmp_path / "work")] in rows("not_graded.csv")
     assert len(rows("not_graded.csv")) == 4
     roster.write_text("")
     assert "roster.csv names nobody" in graded("--roster", roster, rc=2)
