@@ -29,7 +29,7 @@ from minires.coursework.missed import write_not_graded
 from minires.coursework.publish import published, rules_of
 from minires.coursework.roster import read_roster
 from minires.coursework.rules import Rules
-from minires.coursework.run import grade_all
+from minires.coursework.run import brought_up, grade_all
 from minires.coursework.same_tests import of_seed_0, require_same_course
 from minires.coursework.sandbox import isolation_problem
 from minires.coursework.show import (
@@ -369,6 +369,7 @@ def grade_command(
                     ):
                         pairs.append(pair)
                         shown.update()
+            notes = [brought_up(store, bundle) for bundle in bundles.values()]
             every = published(store, rules, people, identifiers)
             if out is not None:
                 every.write(out)
@@ -379,6 +380,7 @@ def grade_command(
         shown_first,
         not_graded(found.left_out),
         *others,
+        *notes,
         *(f"{path} is damaged and was not read" for path in store.damaged),
         changes(pairs) if regrade is not None else "",
     ]

@@ -107,3 +107,37 @@ def test_what_was_not_graded_stays_until_it_is_given_again(graded, put, rows, tm
     put("other/eve.py")
     graded("other")
     assert files() == ["'=cy.pdf", "bob.pdf", "dora.txt"]
+
+
+# ---------------------------------------------------------------------- another version
+
+
+def test_other_points_are_everybodys(graded, put, rows, tmp_path):
+    for name in ("ada", "bob", "cy"):
+        put(f"work/{name}.py", WRONG if name == "bob" else RIGHT)
+    put("late/cy.py")
+    graded()
+    grading = tmp_path / "source" / "08_two" / "grading.py"
+    before = grading.read_text()
+    grading.write_text(before.replace("points=1", "points=3"))
+    assert "earlier version" not in graded("late")
+    assert [row[2:4] for row in rows("moodle.csv")] == [
+        ["3.0", "3.0"],
+        ["0.0", "3.0"],
+        ["3.0", "3.0"],
+    ]
+    grading.write_text(before + DRAWN.replace("row", "line"))
+    said = graded("late")
+    assert "note: results of 2 students are of an earlier version of 08_two: grade" in said
+    assert [row[3] for row in rows("moodle.csv")] == ["1.0"] * 3
+    assert "earlier version" not in graded()
+
+
+def test_a_renamed_question_is_noted(graded, put, tmp_path):
+    put("work/ada.py")
+    put("late/cy.py", RIGHT.replace("double", "twice"))
+    graded()
+    for path in (tmp_path / "source" / "08_two").iterdir():
+        path.write_text(path.read_text().replace("double", "twice"))
+    said = graded("late")
+    assert "note: 1 student's result is of an earlier version of 08_two: grade" in said
