@@ -26,6 +26,7 @@ from minires.coursework.identifiers import Identifiers, require_one_kind
 from minires.coursework.marks_command import AnonymousOption, RosterOption
 from minires.coursework.mechanical import judge_mechanical
 from minires.coursework.missed import write_not_graded
+from minires.coursework.outputs import remove_pages
 from minires.coursework.publish import published, rules_of
 from minires.coursework.roster import read_roster
 from minires.coursework.rules import Rules
@@ -36,6 +37,8 @@ from minires.coursework.show import (
     changes,
     checked,
     not_graded,
+    noted,
+    renamed,
 )
 from minires.coursework.sources import unpacked
 from minires.coursework.store import Store
@@ -352,6 +355,8 @@ def grade_command(
             if identifiers is not None:
                 for name, mine in found.submissions.items():
                     found.submissions[name] = identifiers.hidden(name, mine)
+            for name, mine in found.submissions.items():
+                store.rename(name, mine)
             rules = Rules()
             if out is not None:
                 rules = rules_of(out, store, identifiers, found.submissions, bundles)
@@ -373,6 +378,8 @@ def grade_command(
             every = published(store, rules, people, identifiers)
             if out is not None:
                 every.write(out)
+                for _, result in store.former:
+                    remove_pages(out, result)
                 private = out if identifiers is None else identifiers.folder
                 write_not_graded(private / "not_graded.csv", found, submissions)
     shown_first, *others = every.texts()
@@ -381,6 +388,7 @@ def grade_command(
         not_graded(found.left_out),
         *others,
         *notes,
+        noted(renamed(store.former)),
         *(f"{path} is damaged and was not read" for path in store.damaged),
         changes(pairs) if regrade is not None else "",
     ]

@@ -69,6 +69,13 @@ def write_class(
     _write(folder / "grades.json", _json([result.to_json() for result in everything]))
 
 
+def remove_pages(folder: Path, result: Result) -> None:
+    """Remove what `write_all` wrote of a student who has another name now."""
+    for place in (folder, folder / result.assignment):
+        _move_away(place / "pages" / f"{result.file_name}.html")
+        _move_away(place / "gradescope" / result.file_name)
+
+
 def _move_away(path: Path) -> None:
     """Remove what was written by `write_all`, and is now written elsewhere."""
     if path.is_dir() and not path.is_symlink():

@@ -44,6 +44,9 @@ def rules_of(
         if name in bundles:
             points |= {q.name: q.points for q in bundles[name].questions}
         people = People([*results, *submissions.get(name, ())])
+        for student, result in store.former:
+            if result.assignment == name:
+                people.add(student, result)
         for (assignment, identifier), who in identifiers.of.items() if identifiers else ():
             if assignment == name:
                 people.add(identifier, who)

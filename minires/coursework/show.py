@@ -53,6 +53,15 @@ def noted(notes: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
+def renamed(former: Sequence[tuple[str, Result]]) -> list[str]:
+    """Whose results were under another name."""
+    return [
+        f"{result.student} is {student} now, with the number {result.number} of {result.platform}: "
+        "one student, of whom the latest counts"
+        for student, result in former
+    ]
+
+
 def compared(comparison: Comparison) -> str:
     """Who of the roster handed nothing in, and who is not on it."""
     lines = [f"missing: {_line(name)}" for name in comparison.missing]

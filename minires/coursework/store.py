@@ -10,10 +10,12 @@ What is unchanged is not graded again; what changed is, whoever else is graded a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from minires.coursework.collect import Submission
 from minires.coursework.platforms import owner_of
 from minires.coursework.result import LaterFormat, Result
 from minires.files import FileError, atomic_write
@@ -28,6 +30,8 @@ class Store:
     ----------
     damaged : list of Path
         Files that could not be read.
+    former : list of tuple
+        Students whose results were under another name, each with the result as it was.
 
     Raises
     ------
@@ -38,11 +42,15 @@ class Store:
     def __init__(self, out: Path | None) -> None:
         self.folder = None if out is None else out / FOLDER
         self.damaged: list[Path] = []
+        self.former: list[tuple[str, Result]] = []
+        self._paths: dict[tuple[str, str], list[Path]] = defaultdict(list)
         self._results: dict[tuple[str, str], Result] = {}
         for path in self._files():
             result = self._read(path)
             if result is not None:
-                self._results.setdefault((result.assignment, result.student), result)
+                whose = result.assignment, result.student
+                self._results.setdefault(whose, result)
+                self._paths[whose].append(path)
 
     def _files(self) -> Iterator[Path]:
         """Those of this format first; format 1 had them in one folder."""
@@ -73,10 +81,34 @@ class Store:
         self._results[result.assignment, result.student] = result
         if self.folder is None:
             return
-        place = self.folder / result.assignment
-        if before is not None and before.key and before.key != result.key:
-            _write(place / "earlier" / f"{before.file_name}-{before.key[:12]}.json", before)
-        _write(place / f"{result.file_name}.json", result)
+        if before is not None and before.key != result.key:
+            self._keep(before)
+        _write(self.folder / result.assignment / f"{result.file_name}.json", result)
+
+    def _keep(self, result: Result) -> None:
+        """Write one that does not count any more."""
+        if self.folder is not None and result.key:
+            name = f"{result.file_name}-{result.key[:12]}.json"
+            _write(self.folder / result.assignment / "earlier" / name, result)
+
+    def rename(self, assignment: str, submissions: Iterable[Submission]) -> None:
+        """Put results under the names that their students have now.
+
+        Who has the same number on the same learning platform is the same student.
+        """
+        now = {(own.platform, own.number): own for own in submissions if own.number}
+        for result in self.of(assignment):
+            own = now.get((result.platform, result.number))
+            if own is None or own.student == result.student:
+                continue
+            if self.get(assignment, own.student) is None:
+                self.put(replace(result, student=own.student, name=own.name))
+            else:
+                self._keep(result)
+            del self._results[assignment, result.student]
+            for path in self._paths.pop((assignment, result.student), ()):
+                path.unlink(missing_ok=True)
+            self.former.append((own.student, result))
 
     def assignments(self) -> list[str]:
         """Those that have results, by name."""

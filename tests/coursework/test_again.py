@@ -141,3 +141,32 @@ def test_a_renamed_question_is_noted(graded, put, tmp_path):
         path.write_text(path.read_text().replace("double", "twice"))
     said = graded("late")
     assert "note: 1 student's result is of an earlier version of 08_two: grade" in said
+
+
+# ---------------------------------------------------------------------- another name
+
+
+def test_a_platforms_number_is_one_student(graded, put, rows, tmp_path):
+    before, now = ("Ada Lovelace_1000", "Ada King_1000")
+    put(f"work/{before}_assignsubmission_file_/hw.py", WRONG)
+    put("work/Bob_1001_assignsubmission_file_/hw.py")
+    put(f"new/{now}_assignsubmission_file_/hw.py")
+    graded()
+    out = tmp_path / "out"
+    (out / "adjustments.csv").write_text("student,question,points,comment\nAda Lovelace,,1,asked\n")
+    said = graded("new")
+    assert f"note: {before} is {now} now, with the number 1000 of Moodle: one student" in said
+    assert [row[:3] for row in rows("moodle.csv")] == [
+        ["Participant 1000", "Ada King", "2.0"],
+        ["Participant 1001", "Bob", "1.0"],
+    ]
+    assert len(list((out / "results" / "08_two" / "earlier").iterdir())) == 1
+    assert len(list((out / "pages").iterdir())) == 2
+    assert "no student 'Ada Lovelace'" in graded("new", rc=2), "rules name who is there"
+    (out / "adjustments.csv").unlink()
+    assert "note:" not in graded("new").replace(PUBLIC, "")
+    both = f"new/{before}_assignsubmission_file_/hw.py"
+    put(both, WRONG)
+    said = graded("new")
+    assert len(rows()) == 2
+    assert "not the latest or not the one for it" in said
