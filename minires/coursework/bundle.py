@@ -12,6 +12,7 @@ import functools
 import gzip
 import hashlib
 import io
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -305,9 +306,11 @@ def _mixed_channels(
             return None
         arguments = {k: mixed.mixed(v) if k in names else v for k, v in case.arguments.items()}
         try:
-            found = _expected(
-                assignment, question, Case(case.name, arguments, case.visible, case.weight)
-            )
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                found = _expected(
+                    assignment, question, Case(case.name, arguments, case.visible, case.weight)
+                )
         except Exception:  # an answer that cannot take them has no such mistake
             return None
         return [mixed.unmixed(value) for value in found] if back else found
@@ -360,7 +363,8 @@ def outputs_of(result: Any, count: int) -> list[Any] | None:
 def _outputs(question: GradedQuestion, given: Sequence[str], source: str) -> list[list[Any] | None]:
     """What code that is trusted returns, case by case, in this process."""
     outputs: list[list[Any] | None] = []
-    with np.errstate(all="ignore"):
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")  # of a mistake's, which the author knows
         session = child.Session(task_of(question, given, _cells("own", [source])), Direct())
         for case in question.cases:
             answer = session.answer(copied(case.arguments))
