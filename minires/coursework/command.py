@@ -332,8 +332,11 @@ def grade_command(
     jobs: JobsOption = PROCESSORS,
     source: SourceOption = None,
     unsafe_no_sandbox: UnsafeOption = False,
-) -> None:
-    """Grade submissions, each question in a locked-in child process."""
+) -> int:
+    """Grade submissions, each question in a locked-in child process.
+
+    The exit code is 1 if a stored result is damaged, of somebody who was not graded now.
+    """
     sandboxed = require_isolation(unsafe_no_sandbox)
     asked = Asked(assignment, source)
     people = None if roster is None else read_roster(roster)
@@ -395,6 +398,7 @@ def grade_command(
     print("\n\n".join(text for text in texts if text))
     if out is not None:
         print(f"{every.written(out)}; {private}/not_graded.csv")
+    return 1 if store.damaged else 0
 
 
 def check_question(name: str, bundles: list[Bundle]) -> None:

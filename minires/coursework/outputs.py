@@ -26,6 +26,8 @@ def write_all(folder: Path, results: Results) -> None:
     write_csv(folder / "grades.csv", grades_csv(results))
     _write(folder / "grades.json", _json([result.to_json() for result in results]))
     for result in results:
+        if result.damaged:  # then there is what was written before
+            continue
         name = result.file_name
         _write(folder / "gradescope" / name / "results.json", _json(gradescope(result)))
         _write(folder / "pages" / f"{name}.html", page(result))
@@ -157,11 +159,11 @@ def _columns(result: Result) -> dict[str, object]:
         return round(math.fsum(c.points for c in result.of_all() if c.kind == kind), 2)
 
     return {
-        "questions": result.before,
+        "questions": "" if result.damaged else result.before,
         "penalty": total(PENALTY),
         "adjustment": total(ADJUSTMENT),
-        "earned": result.earned,
-        "points": result.points,
+        "earned": _earned(result),
+        "points": "" if result.damaged else result.points,
         "due": result.due,
         "submitted": result.submitted or ("unknown" if result.due else ""),
         "time from": result.clock if result.due else "",
@@ -170,16 +172,22 @@ def _columns(result: Result) -> dict[str, object]:
     }
 
 
+def _earned(result: Result) -> float | str:
+    return "" if result.damaged else result.earned
+
+
 def moodle_csv(results: Results) -> str:
     """The columns of Moodle's grading worksheet; names and numbers are from its own folders."""
     rows: list[list[object]] = [
         ["Identifier", "Full name", "Grade", "Maximum Grade", "Feedback comments"]
     ]
+    most = next((result.points for result in results if not result.damaged), "")
     for result in results:
         number = result.number if result.platform == "Moodle" else ""
         identifier = f"Participant {number}" if number else ""
         name = result.name or result.student
-        rows.append([identifier, name, result.earned, result.points, feedback(result)])
+        points = most if result.damaged else result.points
+        rows.append([identifier, name, _earned(result), points, feedback(result)])
     return as_csv(rows)
 
 
@@ -194,7 +202,7 @@ def canvas_csv(results: Results) -> str:
     for result in results:
         number = result.number if result.platform == "Canvas" else ""
         login = "" if result.platform == "Canvas" else result.student
-        rows.append([result.name or result.student, number, "", login, "", result.earned])
+        rows.append([result.name or result.student, number, "", login, "", _earned(result)])
     return as_csv(rows)
 
 

@@ -43,7 +43,7 @@ def rules_of(
         points = {q.name: q.points for result in results for q in result.questions}
         if name in bundles:
             points |= {q.name: q.points for q in bundles[name].questions}
-        people = People([*results, *submissions.get(name, ())])
+        people = People([*results, *store.lost(name), *submissions.get(name, ())])
         for student, result in store.former:
             if result.assignment == name:
                 people.add(student, result)
@@ -113,7 +113,8 @@ def published(
 ) -> Published:
     """Everything that is stored, by the rules."""
     by_assignment = {
-        name: [marked(result, rules) for result in store.of(name)] for name in store.assignments()
+        name: [*(marked(result, rules) for result in store.of(name)), *store.lost(name)]
+        for name in store.assignments()
     }
     everything = [result for results in by_assignment.values() for result in results]
     if identifiers is not None:

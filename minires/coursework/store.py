@@ -12,15 +12,18 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from minires.coursework.collect import Submission
 from minires.coursework.platforms import owner_of
-from minires.coursework.result import LaterFormat, Result
-from minires.files import FileError, atomic_write
+from minires.coursework.result import DAMAGED, LaterFormat, Result
+from minires.files import FileError, atomic_write, read_small
 
 FOLDER = "results"
+LARGEST = 1 << 30
+"""Bytes of the tables of a class."""
 
 
 class Store:
@@ -71,6 +74,29 @@ class Store:
             self.damaged.append(path)
             return None
 
+    def lost(self, assignment: str) -> list[Result]:
+        """Whose results are damaged, in the place of those.
+
+        Who it is says the last table, else the name of the file.
+        """
+        if self.folder is None:
+            return []
+        own = self.folder / assignment
+        found = {
+            path.stem: Result(path.stem, assignment, "", [], DAMAGED)
+            for path in self.damaged
+            if path.parent == own
+        }
+        if not found:
+            return []
+        with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
+            table = json.loads(read_small(self.folder.parent / "grades.json", LARGEST))
+            for row in table:
+                known = replace(Result.from_json(row), questions=[], changes=[], problem=DAMAGED)
+                if known.assignment == assignment and known.file_name in found:
+                    found[known.file_name] = known
+        return sorted(found.values(), key=lambda result: result.student)
+
     def get(self, assignment: str, student: str) -> Result | None:
         """A student's result."""
         return self._results.get((assignment, student))
@@ -83,7 +109,10 @@ class Store:
             return
         if before is not None and before.key != result.key:
             self._keep(before)
-        _write(self.folder / result.assignment / f"{result.file_name}.json", result)
+        path = self.folder / result.assignment / f"{result.file_name}.json"
+        _write(path, result)
+        if path in self.damaged:
+            self.damaged.remove(path)
 
     def _keep(self, result: Result) -> None:
         """Write one that does not count any more."""
@@ -112,7 +141,8 @@ class Store:
 
     def assignments(self) -> list[str]:
         """Those that have results, by name."""
-        return sorted({assignment for assignment, _ in self._results})
+        damaged = {path.parent.name for path in self.damaged if path.parent != self.folder}
+        return sorted({assignment for assignment, _ in self._results} | damaged)
 
     def of(self, assignment: str) -> list[Result]:
         """The whole class's results, by student."""

@@ -170,3 +170,36 @@ def test_a_platforms_number_is_one_student(graded, put, rows, tmp_path):
     said = graded("new")
     assert len(rows()) == 2
     assert "not the latest or not the one for it" in said
+
+
+# ---------------------------------------------------------------------- damage
+
+
+def test_a_damaged_result_keeps_its_row(minires, graded, put, rows, tmp_path):
+    put("work/Ada Lovelace_1000_assignsubmission_file_/hw.py")
+    put("work/Bob_1001_assignsubmission_file_/hw.py", WRONG)
+    graded()
+    out = tmp_path / "out"
+    stored = next(path for path in (out / "results" / "08_two").glob("Ada*.json"))
+    for text in (stored.read_text()[:90], "", "[]", '{"format": 3}'):
+        stored.write_text(text)
+        for _ in range(2):
+            said = minires("coursework", "marks", out, rc=1)
+            assert f"{stored} is damaged and was not read" in said
+            assert [(row[0], row[-3]) for row in rows()] == [
+                ("Bob_1001", "0.0"),
+                ("Ada Lovelace_1000", ""),
+            ]
+            assert rows()[1][-1] == "the stored result is damaged: grade what was handed in again"
+            assert [row[:4] for row in rows("moodle.csv")] == [
+                ["Participant 1001", "Bob", "0.0", "1.0"],
+                ["Participant 1000", "Ada Lovelace", "", "1.0"],
+            ]
+            assert "08_two" in minires("coursework", "statistics", out)
+    assert "is damaged" not in graded()
+    assert "is damaged" not in minires("coursework", "marks", out)
+    assert [row[1] for row in rows()] == ["1.0", "0.0"]
+    for path in (out / "results" / "08_two").glob("*.json"):
+        path.write_text("{")
+    assert "is damaged" in minires("coursework", "marks", out, rc=1)
+    assert [row[0] for row in rows()] == ["Ada Lovelace_1000", "Bob_1001"]
