@@ -551,7 +551,7 @@ def test_marks_are_made_anew_and_nothing_is_graded(minires, tmp_path):
 
 def test_the_examples_of_the_documentation(tmp_path):
     text = (Path(__file__).parents[2] / "docs/coursework.md").read_text(encoding="utf-8")
-    for kind, name in (("csv", "adjustments.csv"), ("toml", "course.toml")):
+    for kind, name in (("text", "adjustments.csv"), ("toml", "course.toml")):
         [example] = re.findall(rf"```{kind}\n(student,question.*?|zone = .*?)```", text, re.DOTALL)
         (tmp_path / name).write_text(example)
     people = [replace(CLASS[0], student="Ada Lovelace"), replace(CLASS[1], student="bob")]
