@@ -195,7 +195,7 @@ def test_a_damaged_result_keeps_its_row(minires, graded, put, rows, tmp_path):
                 ["Participant 1001", "Bob", "0.0", "1.0"],
                 ["Participant 1000", "Ada Lovelace", "", "1.0"],
             ]
-            assert "08_two" in minires("coursework", "statistics", out)
+    assert "08_two" in minires("coursework", "statistics", out)
     assert "is damaged" not in graded()
     assert "is damaged" not in minires("coursework", "marks", out)
     assert [row[1] for row in rows()] == ["1.0", "0.0"]
