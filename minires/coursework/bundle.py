@@ -12,6 +12,7 @@ import functools
 import gzip
 import hashlib
 import io
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -95,12 +96,17 @@ class GradedQuestion:
 
 @dataclass(frozen=True)
 class Bundle:
-    """An assignment as a grader needs it."""
+    """An assignment as a grader needs it.
+
+    `course` says of which seed hidden inputs were drawn, see `course_of`; it is empty where none
+    were, or where an earlier version of minires made the bundle.
+    """
 
     assignment: str
     title: str
     given: dict[str, str]
     questions: list[GradedQuestion]
+    course: str = ""
 
     @functools.cached_property
     def digest(self) -> bytes:
@@ -114,7 +120,7 @@ class Bundle:
         Of other points nothing has to be graded again: see `QuestionResult.worth`.
         """
         alone = [replace(question, points=1.0) for question in self.questions]
-        parts = [replace(self, title="", questions=[question]) for question in alone]
+        parts = [replace(self, title="", course="", questions=[question]) for question in alone]
         return {part.questions[0].name: part.digest for part in parts}
 
     @property
@@ -137,12 +143,16 @@ class Bundle:
         raise ValueError(f"{self.assignment} has no question {name!r}, only {names}")
 
     def visible_only(self) -> Self:
-        """What students may have: the visible cases."""
-        return replace(self, questions=[question.visible_only() for question in self.questions])
+        """What students may have: the visible cases, and nothing that a seed can be tried on."""
+        questions = [question.visible_only() for question in self.questions]
+        return replace(self, course="", questions=questions)
 
     def to_bytes(self) -> bytes:
         """The file's content."""
-        data = wire.packed({"format": FORMAT, **_plain(asdict(self))})
+        fields = asdict(self)
+        if not self.course:
+            del fields["course"]
+        data = wire.packed({"format": FORMAT, **_plain(fields)})
         return gzip.compress(data, 9, mtime=0)
 
     @classmethod
@@ -222,12 +232,19 @@ def make_bundle(assignment: Assignment, seed: int = 0) -> Bundle:
     AssignmentError
         If an answer has another number of outputs than the question says.
     """
+    questions = assignment.questions.values()
     return Bundle(
         assignment.name,
         assignment.title,
         {cell.name: cell.source for cell in assignment.given()},
-        [_graded(assignment, question, seed) for question in assignment.questions.values()],
+        [_graded(assignment, question, seed) for question in questions],
+        course_of(seed) if any(question.hidden_cases for question in questions) else "",
     )
+
+
+def course_of(seed: int) -> str:
+    """What tells seeds apart without telling them; the same for all assignments of a course."""
+    return hashlib.sha256(f"minires course {seed}".encode()).hexdigest()[:16]
 
 
 def _graded(assignment: Assignment, question: Question, seed: int) -> GradedQuestion:
@@ -289,9 +306,11 @@ def _mixed_channels(
             return None
         arguments = {k: mixed.mixed(v) if k in names else v for k, v in case.arguments.items()}
         try:
-            found = _expected(
-                assignment, question, Case(case.name, arguments, case.visible, case.weight)
-            )
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                found = _expected(
+                    assignment, question, Case(case.name, arguments, case.visible, case.weight)
+                )
         except Exception:  # an answer that cannot take them has no such mistake
             return None
         return [mixed.unmixed(value) for value in found] if back else found
@@ -344,7 +363,8 @@ def outputs_of(result: Any, count: int) -> list[Any] | None:
 def _outputs(question: GradedQuestion, given: Sequence[str], source: str) -> list[list[Any] | None]:
     """What code that is trusted returns, case by case, in this process."""
     outputs: list[list[Any] | None] = []
-    with np.errstate(all="ignore"):
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")  # of a mistake's, which the author knows
         session = child.Session(task_of(question, given, _cells("own", [source])), Direct())
         for case in question.cases:
             answer = session.answer(copied(case.arguments))

@@ -107,7 +107,7 @@ def collect(
         named[entry] = [owner]
 
     collected = Collected()
-    work: dict[tuple[str, str], list[tuple[Owner, Entry]]] = defaultdict(list)
+    work: dict[tuple[str, str, str], list[tuple[Owner, Entry]]] = defaultdict(list)
     for entry in found:
         if entry.name == METADATA and entry not in named:
             continue
@@ -121,13 +121,21 @@ def collect(
             elif only is not None and kind != only:
                 collected.left_out.append(LeftOut(owner.student, entry.shown, f"it is for {kind}"))
             else:
-                work[kind, owner.student].append((owner, entry))
+                # a platform's number is one student's, whatever the name has become
+                who = (owner.platform, owner.number) if owner.number else ("", owner.student)
+                work[kind, *who].append((owner, entry))
     stamps = {
         entry.parts[:-1]: _text(entry)
         for entry in found
         if entry.name == TIMESTAMP and entry.parts[-2:-1] and entry.parts[-2] in asked
     }
-    for (kind, _), mine in sorted(work.items(), key=lambda item: item[0]):
+    by_student = sorted(
+        (kind, min(owner.student for owner, _ in mine), i)
+        for i, ((kind, *_), mine) in enumerate(work.items())
+    )
+    every = list(work.values())
+    for kind, _, i in by_student:
+        mine = every[i]
         chosen, others = _latest(mine, kinds, stamps)
         collected.submissions.setdefault(kind, []).append(chosen)
         collected.left_out += others

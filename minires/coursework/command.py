@@ -25,16 +25,20 @@ from minires.coursework.grade import grade_file
 from minires.coursework.identifiers import Identifiers, require_one_kind
 from minires.coursework.marks_command import AnonymousOption, RosterOption
 from minires.coursework.mechanical import judge_mechanical
-from minires.coursework.outputs import not_graded_csv, write_csv
+from minires.coursework.missed import write_not_graded
+from minires.coursework.outputs import remove_pages
 from minires.coursework.publish import published, rules_of
 from minires.coursework.roster import read_roster
 from minires.coursework.rules import Rules
-from minires.coursework.run import grade_all
+from minires.coursework.run import brought_up, grade_all
+from minires.coursework.same_tests import of_seed_0, require_same_course
 from minires.coursework.sandbox import isolation_problem
 from minires.coursework.show import (
     changes,
     checked,
     not_graded,
+    noted,
+    renamed,
 )
 from minires.coursework.sources import unpacked
 from minires.coursework.store import Store
@@ -240,6 +244,7 @@ class Asked:
             self.only = name
             if name is not None and name not in self._places:
                 raise ValueError(f"no assignment {name!r}, only {', '.join(self._places)}")
+        self._named = set(self._bundles)
         self.questions = {one: question_names(place) for one, place in self._places.items()}
         for one, bundle in self._bundles.items():
             self.questions[one] = [question.name for question in bundle.questions]
@@ -249,6 +254,10 @@ class Asked:
         if name not in self._bundles:
             self._bundles[name] = make_bundle(load_assignment(self._places[name]))
         return self._bundles[name]
+
+    def made(self) -> list[Bundle]:
+        """The bundles of which no file was named."""
+        return [bundle for name, bundle in self._bundles.items() if name not in self._named]
 
     def written(self, name: str) -> list[Cell]:
         """The cells of an assignment, with solutions where its sources are at hand; none is run."""
@@ -323,8 +332,11 @@ def grade_command(
     jobs: JobsOption = PROCESSORS,
     source: SourceOption = None,
     unsafe_no_sandbox: UnsafeOption = False,
-) -> None:
-    """Grade submissions, each question in a locked-in child process."""
+) -> int:
+    """Grade submissions, each question in a locked-in child process.
+
+    The exit code is 1 if a stored result is damaged, of somebody who was not graded now.
+    """
     sandboxed = require_isolation(unsafe_no_sandbox)
     asked = Asked(assignment, source)
     people = None if roster is None else read_roster(roster)
@@ -339,9 +351,15 @@ def grade_command(
         with nullcontext() if out is None else hold(out):
             store = Store(out)
             require_one_kind(store, identifiers)
+            if out is not None:
+                require_same_course(out, bundles)
+            if note := of_seed_0(asked.made()):
+                print(note, flush=True)
             if identifiers is not None:
                 for name, mine in found.submissions.items():
                     found.submissions[name] = identifiers.hidden(name, mine)
+            for name, mine in found.submissions.items():
+                store.rename(name, mine)
             rules = Rules()
             if out is not None:
                 rules = rules_of(
@@ -361,22 +379,28 @@ def grade_command(
                     ):
                         pairs.append(pair)
                         shown.update()
+            notes = [brought_up(store, bundle) for bundle in bundles.values()]
             every = published(store, rules, people, identifiers, found.left_out)
             if out is not None:
                 every.write(out)
+                for _, result in store.former:
+                    remove_pages(out, result)
                 private = out if identifiers is None else identifiers.folder
-                write_csv(private / "not_graded.csv", not_graded_csv(found.left_out))
+                write_not_graded(private / "not_graded.csv", found, submissions)
     shown_first, *others = every.texts()
     texts = [
         shown_first,
         not_graded(found.left_out),
         *others,
+        *notes,
+        noted(renamed(store.former)),
         *(f"{path} is damaged and was not read" for path in store.damaged),
         changes(pairs) if regrade is not None else "",
     ]
     print("\n\n".join(text for text in texts if text))
     if out is not None:
         print(f"{every.written(out)}; {private}/not_graded.csv")
+    return 1 if store.damaged else 0
 
 
 def check_question(name: str, bundles: list[Bundle]) -> None:

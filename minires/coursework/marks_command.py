@@ -34,8 +34,10 @@ def marks_command(
     ],
     roster: RosterOption = None,
     anonymous: AnonymousOption = None,
-) -> None:
+) -> int:
     """Make tables and feedback anew from stored results and your own rules; nothing is graded.
+
+    The exit code is 1 if a stored result is damaged.
 
     Rules are files in DIR that you write, all optional. `minires grade --out DIR`
     follows them too.
@@ -73,3 +75,4 @@ def marks_command(
     damaged = (f"{path} is damaged and was not read" for path in store.damaged)
     print("\n\n".join(text for text in (*found.texts(), *damaged) if text))
     print(found.written(graded))
+    return 1 if store.damaged else 0

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from minires.coursework.collect import LeftOut
 from minires.coursework.page import page
 from minires.coursework.result import ADJUSTMENT, PENALTY, Result
 from minires.coursework.show import case_feedback, feedback
@@ -27,6 +26,8 @@ def write_all(folder: Path, results: Results) -> None:
     write_csv(folder / "grades.csv", grades_csv(results))
     _write(folder / "grades.json", _json([result.to_json() for result in results]))
     for result in results:
+        if result.damaged:  # then there is what was written before
+            continue
         name = result.file_name
         _write(folder / "gradescope" / name / "results.json", _json(gradescope(result)))
         _write(folder / "pages" / f"{name}.html", page(result))
@@ -70,17 +71,19 @@ def write_class(
     _write(folder / "grades.json", _json([result.to_json() for result in everything]))
 
 
+def remove_pages(folder: Path, result: Result) -> None:
+    """Remove what `write_all` wrote of a student who has another name now."""
+    for place in (folder, folder / result.assignment):
+        _move_away(place / "pages" / f"{result.file_name}.html")
+        _move_away(place / "gradescope" / result.file_name)
+
+
 def _move_away(path: Path) -> None:
     """Remove what was written by `write_all`, and is now written elsewhere."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def not_graded_csv(left_out: Sequence[LeftOut]) -> str:
-    """What was not graded, and why."""
-    return as_csv([["student", "file", "why"], *([o.student, o.file, o.why] for o in left_out)])
 
 
 def _json(value: Any) -> str:
@@ -158,11 +161,11 @@ def _columns(result: Result) -> dict[str, object]:
         return round(math.fsum(c.points for c in result.of_all() if c.kind == kind), 2)
 
     return {
-        "questions": result.before,
+        "questions": "" if result.damaged else result.before,
         "penalty": total(PENALTY),
         "adjustment": total(ADJUSTMENT),
-        "earned": result.earned,
-        "points": result.points,
+        "earned": _earned(result),
+        "points": "" if result.damaged else result.points,
         "due": result.due,
         "submitted": result.submitted or ("unknown" if result.due else ""),
         "time from": result.clock if result.due else "",
@@ -171,16 +174,22 @@ def _columns(result: Result) -> dict[str, object]:
     }
 
 
+def _earned(result: Result) -> float | str:
+    return "" if result.damaged else result.earned
+
+
 def moodle_csv(results: Results) -> str:
     """The columns of Moodle's grading worksheet; names and numbers are from its own folders."""
     rows: list[list[object]] = [
         ["Identifier", "Full name", "Grade", "Maximum Grade", "Feedback comments"]
     ]
+    most = next((result.points for result in results if not result.damaged), "")
     for result in results:
         number = result.number if result.platform == "Moodle" else ""
         identifier = f"Participant {number}" if number else ""
         name = result.name or result.student
-        rows.append([identifier, name, result.earned, result.points, feedback(result)])
+        points = most if result.damaged else result.points
+        rows.append([identifier, name, _earned(result), points, feedback(result)])
     return as_csv(rows)
 
 
@@ -195,7 +204,7 @@ def canvas_csv(results: Results) -> str:
     for result in results:
         number = result.number if result.platform == "Canvas" else ""
         login = "" if result.platform == "Canvas" else result.student
-        rows.append([result.name or result.student, number, "", login, "", result.earned])
+        rows.append([result.name or result.student, number, "", login, "", _earned(result)])
     return as_csv(rows)
 
 

@@ -52,8 +52,9 @@ def rules_of(
         points = {q.name: q.points for result in results for q in result.questions}
         if name in bundles:
             points |= {q.name: q.points for q in bundles[name].questions}
-        named: list[tuple[str, Named]] = [(one.student, one) for one in results]
-        named += [(one.student, one) for one in submissions.get(name, ())]
+        seen = (*results, *store.lost(name), *submissions.get(name, ()))
+        named: list[tuple[str, Named]] = [(one.student, one) for one in seen]
+        named += [(student, one) for student, one in store.former if one.assignment == name]
         for (assignment, identifier), who in identifiers.of.items() if identifiers else ():
             if assignment == name:
                 named.append((identifier, who))
@@ -170,7 +171,8 @@ def published(
 ) -> Published:
     """Everything that is stored, by the rules, and what they give to who handed nothing in."""
     by_assignment = {
-        name: [marked(result, rules) for result in store.of(name)] for name in store.assignments()
+        name: [*(marked(result, rules) for result in store.of(name)), *store.lost(name)]
+        for name in store.assignments()
     }
     everything = [result for results in by_assignment.values() for result in results]
     if identifiers is not None:

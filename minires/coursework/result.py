@@ -17,6 +17,9 @@ of format 2 not when it was handed in."""
 FAILED = "the grader failed here, which is not your fault; tell your instructor: "
 """How the text begins of what is no mistake of the student's."""
 
+DAMAGED = "the stored result is damaged: grade what was handed in again"
+"""The problem of who has a row and no points, since nobody can tell them."""
+
 KNOWN_MISTAKE = " equals that of a known mistake: "
 """What stands in a hint before the mistake's name; behind it are a full stop and what to do."""
 
@@ -185,6 +188,11 @@ class Result:
     clock: str = ""
     due: str = ""
     changes: list[Change] = field(default_factory=list)
+
+    @property
+    def damaged(self) -> bool:
+        """Whether the stored result could not be read; then nothing is known but whose it is."""
+        return self.problem == DAMAGED
 
     @property
     def points(self) -> float:

@@ -108,3 +108,34 @@ def _unchanged(
         and result.name != regrade
         and (result.points or not points[result.name])
     }
+
+
+def brought_up(store: Store, bundle: Bundle) -> str:
+    """Let all stored results of an assignment count what its questions are worth now.
+
+    Returns
+    -------
+    str
+        How many results are of an earlier version of the assignment, empty if none is.
+    """
+    points = {question.name: question.points for question in bundle.questions}
+    earlier = 0
+    for result in store.of(bundle.assignment):
+        questions = [
+            q.worth(points[q.name]) if q.points and q.name in points else q
+            for q in result.questions
+        ]
+        if questions != result.questions:
+            store.put(replace(result, questions=questions))
+        same = sorted(q.name for q in questions) == sorted(points) and all(
+            q.points == points[q.name] and q.key in ("", question_key(result.key, bundle, q.name))
+            for q in questions
+        )
+        earlier += not same
+    if not earlier:
+        return ""
+    whose = "1 student's result is" if earlier == 1 else f"results of {earlier} students are"
+    return (
+        f"note: {whose} of an earlier version of {bundle.assignment}: grade what "
+        "they handed in again"
+    )

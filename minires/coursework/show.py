@@ -18,7 +18,8 @@ def table(results: Sequence[Result]) -> str:
     for result in results:
         earned = {q.name: q for q in result.questions}
         cells = [_points(earned[n].earned, earned[n].points) if n in earned else "-" for n in names]
-        rows.append([_line(result.student), *cells, _points(result.earned, result.points)])
+        total = "-" if result.damaged else _points(result.earned, result.points)
+        rows.append([_line(result.student), *cells, total])
     lines = aligned(rows)
     lines.insert(1, "-" * len(lines[0]))
     for result in results:
@@ -51,6 +52,15 @@ def noted(notes: Sequence[str]) -> str:
     if len(notes) > MOST_LINES:
         lines.append(f"and {len(notes) - MOST_LINES} more notes")
     return "\n".join(lines)
+
+
+def renamed(former: Sequence[tuple[str, Result]]) -> list[str]:
+    """Whose results were under another name."""
+    return [
+        f"{result.student} is {student} now, with the number {result.number} of {result.platform}: "
+        "one student, of whom the latest counts"
+        for student, result in former
+    ]
 
 
 def compared(comparison: Comparison) -> str:

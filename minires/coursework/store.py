@@ -10,15 +10,20 @@ What is unchanged is not graded again; what changed is, whoever else is graded a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from minires.coursework.collect import Submission
 from minires.coursework.platforms import owner_of
-from minires.coursework.result import LaterFormat, Result
-from minires.files import FileError, atomic_write
+from minires.coursework.result import DAMAGED, LaterFormat, Result
+from minires.files import FileError, atomic_write, read_small
 
 FOLDER = "results"
+LARGEST = 1 << 30
+"""Bytes of the tables of a class."""
 
 
 class Store:
@@ -28,6 +33,8 @@ class Store:
     ----------
     damaged : list of Path
         Files that could not be read.
+    former : list of tuple
+        Students whose results were under another name, each with the result as it was.
 
     Raises
     ------
@@ -38,11 +45,15 @@ class Store:
     def __init__(self, out: Path | None) -> None:
         self.folder = None if out is None else out / FOLDER
         self.damaged: list[Path] = []
+        self.former: list[tuple[str, Result]] = []
+        self._paths: dict[tuple[str, str], list[Path]] = defaultdict(list)
         self._results: dict[tuple[str, str], Result] = {}
         for path in self._files():
             result = self._read(path)
             if result is not None:
-                self._results.setdefault((result.assignment, result.student), result)
+                whose = result.assignment, result.student
+                self._results.setdefault(whose, result)
+                self._paths[whose].append(path)
 
     def _files(self) -> Iterator[Path]:
         """Those of this format first; format 1 had them in one folder."""
@@ -63,6 +74,29 @@ class Store:
             self.damaged.append(path)
             return None
 
+    def lost(self, assignment: str) -> list[Result]:
+        """Whose results are damaged, in the place of those.
+
+        Who it is says the last table, else the name of the file.
+        """
+        if self.folder is None:
+            return []
+        own = self.folder / assignment
+        found = {
+            path.stem: Result(path.stem, assignment, "", [], DAMAGED)
+            for path in self.damaged
+            if path.parent == own
+        }
+        if not found:
+            return []
+        with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
+            table = json.loads(read_small(self.folder.parent / "grades.json", LARGEST))
+            for row in table:
+                known = replace(Result.from_json(row), questions=[], changes=[], problem=DAMAGED)
+                if known.assignment == assignment and known.file_name in found:
+                    found[known.file_name] = known
+        return sorted(found.values(), key=lambda result: result.student)
+
     def get(self, assignment: str, student: str) -> Result | None:
         """A student's result."""
         return self._results.get((assignment, student))
@@ -73,14 +107,42 @@ class Store:
         self._results[result.assignment, result.student] = result
         if self.folder is None:
             return
-        place = self.folder / result.assignment
-        if before is not None and before.key and before.key != result.key:
-            _write(place / "earlier" / f"{before.file_name}-{before.key[:12]}.json", before)
-        _write(place / f"{result.file_name}.json", result)
+        if before is not None and before.key != result.key:
+            self._keep(before)
+        path = self.folder / result.assignment / f"{result.file_name}.json"
+        _write(path, result)
+        if path in self.damaged:
+            self.damaged.remove(path)
+
+    def _keep(self, result: Result) -> None:
+        """Write one that does not count any more."""
+        if self.folder is not None and result.key:
+            name = f"{result.file_name}-{result.key[:12]}.json"
+            _write(self.folder / result.assignment / "earlier" / name, result)
+
+    def rename(self, assignment: str, submissions: Iterable[Submission]) -> None:
+        """Put results under the names that their students have now.
+
+        Who has the same number on the same learning platform is the same student.
+        """
+        now = {(own.platform, own.number): own for own in submissions if own.number}
+        for result in self.of(assignment):
+            own = now.get((result.platform, result.number))
+            if own is None or own.student == result.student:
+                continue
+            if self.get(assignment, own.student) is None:
+                self.put(replace(result, student=own.student, name=own.name))
+            else:
+                self._keep(result)
+            del self._results[assignment, result.student]
+            for path in self._paths.pop((assignment, result.student), ()):
+                path.unlink(missing_ok=True)
+            self.former.append((own.student, result))
 
     def assignments(self) -> list[str]:
         """Those that have results, by name."""
-        return sorted({assignment for assignment, _ in self._results})
+        damaged = {path.parent.name for path in self.damaged if path.parent != self.folder}
+        return sorted({assignment for assignment, _ in self._results} | damaged)
 
     def of(self, assignment: str) -> list[Result]:
         """The whole class's results, by student."""

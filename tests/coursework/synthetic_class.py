@@ -55,7 +55,7 @@ def check(folder):
     wanted, out = expectations(folder), folder / "graded"
     results = json.loads((out / "grades.json").read_text())
     rows = {(one["student"], one["assignment"]): one for one in results}
-    reasons = dict(row[1:] for row in table(out / "not_graded.csv"))
+    reasons = dict(row[1:3] for row in table(out / "not_graded.csv"))
     problems = taken_wrongly(
         folder, wanted, {key: row["file"] for key, row in rows.items()}, reasons
     )

@@ -4,6 +4,7 @@ import gzip
 import json
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -176,6 +177,22 @@ def test_a_damaged_bundle_is_told(bundle, rng):
                 pass  # any other error would be a traceback
             else:
                 assert place < 10  # in gzip's head, such as the date
+
+
+def test_what_a_known_mistake_warns_of_is_not_told(tmp_path):
+    grading = GRADING.replace('"x * x"', '"np.var(x, ddof=x.size)"')
+    given = '# %% given="imports"\nimport numpy as np\n\n# %% question'
+    source = SOURCE.replace("# %% question", given)
+    write(tmp_path / "source" / "08_one", source, grading)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        made = make_bundle(load_assignments(tmp_path / "source")[0])
+        assert np.isnan(made.questions[0].mistakes[0].outputs[0][0]), "it ran"
+    assert told == []
+    right = grading.replace("return x + x", "warnings.warn('of the answer')\n    return x + x")
+    write(tmp_path / "right" / "08_one", source, "import warnings\n" + right)
+    with pytest.warns(UserWarning, match="of the answer"):
+        make_bundle(load_assignments(tmp_path / "right")[0])
 
 
 def test_students_get_visible_cases_only(bundle):
