@@ -52,7 +52,7 @@ def rules_of(
         points = {q.name: q.points for result in results for q in result.questions}
         if name in bundles:
             points |= {q.name: q.points for q in bundles[name].questions}
-        seen = (*results, *store.lost(name), *submissions.get(name, ()))
+        seen: list[Named] = [*results, *store.lost(name), *submissions.get(name, ())]
         named: list[tuple[str, Named]] = [(one.student, one) for one in seen]
         named += [(student, one) for student, one in store.former if one.assignment == name]
         for (assignment, identifier), who in identifiers.of.items() if identifiers else ():
