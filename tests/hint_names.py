@@ -64,13 +64,14 @@ def here() -> dict[str, Any]:
 
 
 def run(code: str, names: dict[str, Any]) -> Any:
-    """An expression's value; None for a statement."""
-    try:
-        compiled = compile(code, code, "eval")
-    except SyntaxError:
-        exec(code, names)
-        return None
-    return eval(compiled, names)
+    """An expression's value; None for a statement. How arrays are printed is as before."""
+    with np.printoptions():
+        try:
+            compiled = compile(code, code, "eval")
+        except SyntaxError:
+            exec(code, names)
+            return None
+        return eval(compiled, names)
 
 
 def name_of(value: Any) -> str | None:
