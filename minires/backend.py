@@ -8,6 +8,7 @@ on results stay where their inputs are.
 from __future__ import annotations
 
 import sys
+from functools import cache
 from types import ModuleType
 from typing import Any, Self, TypeAlias
 
@@ -115,6 +116,12 @@ class device(str):
     def index(self) -> int | None:  # type: ignore[override]
         """The GPU's number, if it is named."""
         return parse_device(self)[1] if ":" in self else None
+
+
+@cache
+def known_device(name: str) -> device:
+    """One `device` for each name: every tensor is asked for its own, again and again."""
+    return device(name)
 
 
 def use(name: str) -> None:

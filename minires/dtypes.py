@@ -31,3 +31,16 @@ def as_floating(x: Array) -> Array:
 def widened(x: Any) -> Any:
     """float16 as float32, in a rule whose result is to be rounded once; anything else as it is."""
     return x.astype(np.float32) if x.dtype == np.float16 else x
+
+
+def of_truth_values(mask: Any) -> bool:
+    """Whether a mask of this dtype says where to look; if not, its numbers are added to scores.
+
+    Raises
+    ------
+    TypeError
+        If its numbers are integers, which would be added, and mask nothing.
+    """
+    if mask.kind not in "bf":
+        raise TypeError(f"a mask holds truth values or floating numbers, not {mask}")
+    return bool(mask.kind == "b")

@@ -11,7 +11,7 @@ from minires.bar import bar
 from minires.coursework.build import handed_out
 from minires.coursework.cells import SubmissionError, read_submission
 from minires.coursework.collect import Submission
-from minires.coursework.command import Asked, SourceOption, handed_in
+from minires.coursework.command import Asked, AssignmentOption, SourceOption, handed_in
 from minires.coursework.fingerprints import HandedOut, Work
 from minires.coursework.outputs import write_csv
 from minires.coursework.result import file_name
@@ -84,15 +84,7 @@ def similarity_command(
     submissions: Annotated[
         list[Path], typer.Argument(help="What the class handed in, as for minires grade.")
     ],
-    assignment: Annotated[
-        str | None,
-        typer.Option(
-            "--assignment",
-            metavar="NAME|FILE.bundle",
-            help="Which assignment it is; by default what each notebook says.",
-            show_default=False,
-        ),
-    ] = None,
+    assignment: AssignmentOption = None,
     most: Annotated[
         int, typer.Option(metavar="N", min=0, help="Show so many pairs of an assignment.")
     ] = 20,

@@ -58,6 +58,15 @@ SourceOption = Annotated[
         callback=unpacked,
     ),
 ]
+AssignmentOption = Annotated[
+    str | None,
+    typer.Option(
+        "--assignment",
+        metavar="NAME|FILE.bundle",
+        help="Which assignment it is; by default what each notebook says.",
+        show_default=False,
+    ),
+]
 UnsafeOption = Annotated[
     bool,
     typer.Option(
@@ -304,15 +313,7 @@ def grade_command(
             "Canvas, Gradescope or Blackboard exports."
         ),
     ],
-    assignment: Annotated[
-        str | None,
-        typer.Option(
-            "--assignment",
-            metavar="NAME|FILE.bundle",
-            help="Which assignment it is; by default what each notebook says.",
-            show_default=False,
-        ),
-    ] = None,
+    assignment: AssignmentOption = None,
     out: Annotated[
         Path | None,
         typer.Option(

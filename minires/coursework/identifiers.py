@@ -108,15 +108,7 @@ class Identifiers:
     def named(self, result: Result) -> Result:
         """A result under the student's name again."""
         identity = self.of.get((result.assignment, result.student))
-        if identity is None:
-            return result
-        return replace(
-            result,
-            student=identity.student,
-            name=identity.name,
-            number=identity.number,
-            platform=identity.platform,
-        )
+        return result if identity is None else result.of(identity)
 
     def write(self) -> None:
         """Write the table."""

@@ -218,6 +218,11 @@ class Result:
         """The student as a name that is safe for a file."""
         return file_name(self.student)
 
+    def of(self, whose: Any) -> Self:
+        """The same, as that of somebody: whatever has `student`, `name`, `number`, `platform`."""
+        names = ("student", "name", "number", "platform")
+        return replace(self, **{name: getattr(whose, name) for name in names})
+
     def tidy(self) -> Self:
         """The same, with texts that can be written to any file."""
         return _tidy(self)

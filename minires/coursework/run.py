@@ -46,11 +46,8 @@ def grade_all(
         except Exception as error:  # of the grader's own: it must not cost the others
             result = failed_file(submission.student, bundle, error)
         result = replace(
-            result,
+            result.of(submission),
             file=submission.file,
-            name=submission.name,
-            number=submission.number,
-            platform=submission.platform,
             submitted=_came(submission, result, before),
             clock=submission.clock,
         ).tidy()

@@ -153,15 +153,7 @@ class Store:
 def _of_format_1(result: Result) -> Result:
     """One that named the student as the learning platform named the file."""
     owner = owner_of(result.student)
-    if owner is None:
-        return result
-    return replace(
-        result,
-        student=owner.student,
-        name=owner.name,
-        number=owner.number,
-        platform=owner.platform,
-    )
+    return result if owner is None else result.of(owner)
 
 
 def _write(path: Path, result: Result) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np  # for the dtype only
 
 from minires import ops
+from minires.dtypes import of_truth_values
 from minires.nn import functional as F
 from minires.nn import init
 from minires.nn.linear import Linear
@@ -157,8 +158,8 @@ class MultiheadAttention(Module):
     ) -> Tensor | None:
         """All masks as one that is added to the scores (N, heads, L, S)."""
         n, length, sources = query.shape[0], query.shape[1], key.shape[1]
-        ahead = ~np.tri(length, sources, dtype=bool)
-        masks = [_added(ahead, query)] if is_causal else []
+        ahead = ~np.tri(length, sources, dtype=bool) if is_causal else None
+        masks = [] if ahead is None else [_added(ahead, query)]
         if attn_mask is not None:
             mask = _added(attn_mask, query)
             if mask.shape == (n * self.num_heads, length, sources) and mask.ndim == 3:
@@ -168,7 +169,7 @@ class MultiheadAttention(Module):
                     f"MultiheadAttention wants an attn_mask of {(length, sources)} or "
                     f"{(n * self.num_heads, length, sources)}, got {tuple(mask.shape)}"
                 )
-            if is_causal and (mask.numpy()[..., ahead] > -math.inf).any():
+            if ahead is not None and (mask.numpy()[..., ahead] > -math.inf).any():
                 raise ValueError(
                     "MultiheadAttention: is_causal=True beside an attn_mask that lets queries look "
                     "ahead: leave one of them out"
@@ -198,9 +199,7 @@ def _added(mask: Any, like: Tensor) -> Tensor:
     """Numbers to add to scores: minus infinity where a mask of truth values is true."""
     given = mask if isinstance(mask, Tensor) else Tensor(mask)
     given = given.to(like.device)
-    if given.dtype.kind not in "bf":
-        raise TypeError(f"a mask holds truth values or floating numbers, not {given.dtype}")
-    if given.dtype.kind != "b":
+    if not of_truth_values(given.dtype):
         return given.astype(like.dtype) if given.dtype != like.dtype else given
     zeros = Tensor(np.zeros(given.shape, like.dtype)).to(like.device)
     masked: Tensor = ops.where(given, -math.inf, zeros)

@@ -13,7 +13,7 @@ import numpy as np  # for label checks, pooling matrices and dropout masks, all 
 
 from minires import ops, random
 from minires.backend import device_of, to_device
-from minires.dtypes import widened
+from minires.dtypes import of_truth_values, widened
 from minires.engine import raw
 from minires.from_pytorch import all_with_pytorchs_keywords, module_getattr
 from minires.kernels import ConvGeometry
@@ -371,9 +371,7 @@ def attention_weights(
     if attn_mask is not None:
         mask = attn_mask if hasattr(attn_mask, "dtype") else np.asarray(attn_mask)
         mask = to_device(mask, scores.device) if isinstance(mask, np.ndarray) else mask
-        if mask.dtype.kind not in "bf":
-            raise TypeError(f"a mask holds truth values or floating numbers, not {mask.dtype}")
-        boolean = mask.dtype.kind == "b"
+        boolean = of_truth_values(mask.dtype)
         scores = ops.where(mask, scores, -math.inf) if boolean else scores + mask
     return ops.softmax(scores, axis=-1)
 

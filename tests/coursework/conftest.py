@@ -1,5 +1,6 @@
 """The assignment that the tests grade, and submissions made from it."""
 
+import csv
 import json
 import sys
 
@@ -91,3 +92,14 @@ def minires(monkeypatch, capsys):
 @pytest.fixture
 def unsafe(sandboxed):
     return [] if sandboxed else ["--unsafe-no-sandbox"]
+
+
+@pytest.fixture
+def rows(tmp_path):
+    """A table below `out`, without its heading."""
+
+    def read(name="grades.csv"):
+        text = (tmp_path / "out" / name).read_text(encoding="utf-8-sig")
+        return list(csv.reader(text.splitlines()))[1:]
+
+    return read

@@ -1,7 +1,5 @@
 """Grading into a folder that holds results: nothing of a class is mixed up, lost or stale."""
 
-import csv
-
 import pytest
 from small_assignment import GRADING, SOURCE, write
 
@@ -33,15 +31,6 @@ def graded(minires, tmp_path, unsafe):
         return minires(*call, *unsafe, *more, rc=rc)
 
     return run
-
-
-@pytest.fixture
-def rows(tmp_path):
-    def read(name="grades.csv"):
-        text = (tmp_path / "out" / name).read_text(encoding="utf-8-sig")
-        return list(csv.reader(text.splitlines()))[1:]
-
-    return read
 
 
 def built(minires, tmp_path, course, *more):

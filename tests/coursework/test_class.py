@@ -1,6 +1,5 @@
 """A whole class, from what is handed in to the tables: nothing is lost, and nothing is stale."""
 
-import csv
 import json
 import os
 import shutil
@@ -39,15 +38,6 @@ def work(tmp_path):
             path.write_text(text)
 
     return put
-
-
-@pytest.fixture
-def rows(tmp_path):
-    def read(name="grades.csv"):
-        text = (tmp_path / "out" / name).read_text(encoding="utf-8-sig")
-        return list(csv.reader(text.splitlines()))[1:]
-
-    return read
 
 
 # ---------------------------------------------------------------------- one answer
