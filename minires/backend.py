@@ -51,12 +51,12 @@ def xp_of(*arrays: Array) -> ModuleType:
     return cupy if placed and isinstance(placed[0], cupy.ndarray) else np
 
 
-def device_of(array: Array) -> str:
+def device_of(array: Array) -> device:
     """`"cpu"`, or `"cuda"` followed by the GPU's number: `"cuda:0"`."""
     cupy = sys.modules.get("cupy")
     if cupy is not None and isinstance(array, cupy.ndarray):
-        return f"cuda:{int(getattr(array.device, 'id', 0))}"
-    return "cpu"
+        return _device(f"cuda:{int(getattr(array.device, 'id', 0))}")
+    return _device("cpu")
 
 
 def to_host(array: Array) -> np.ndarray[Any, Any]:
@@ -118,10 +118,8 @@ class device(str):
         return parse_device(self)[1] if ":" in self else None
 
 
-@cache
-def known_device(name: str) -> device:
-    """One `device` for each name: every tensor is asked for its own, again and again."""
-    return device(name)
+_device = cache(device)
+"""One `device` for each name: every tensor is asked for its own, again and again."""
 
 
 def use(name: str) -> None:

@@ -185,7 +185,7 @@ class Tensor(TorchMethods, Variable):
     @property
     def device(self) -> str:
         """`"cpu"`, or `"cuda:N"`."""
-        return backend.known_device(backend.device_of(self.array))
+        return backend.device_of(self.array)
 
     @property
     def requires_grad(self) -> bool:

@@ -1,5 +1,6 @@
 """Fixtures of the whole suite."""
 
+import os
 import signal
 import sys
 import threading
@@ -7,10 +8,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from shared_data import shared_folder, skip_without_shared_data
 
 import minires.cli.commands
 from minires import cli, kernels
+
+# A slow or busy machine is no fault of what is tested; and on CI, where other people's work waits,
+# the same cases are drawn every time.
+settings.register_profile(
+    "minires",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("CI")),
+)
+settings.load_profile("minires")
 
 
 def pytest_configure():

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 drawn = settings(
     derandomize=True,
     database=None,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 

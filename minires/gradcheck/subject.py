@@ -102,7 +102,7 @@ class Subject:
                 + (", ".join(type(value).__name__ for value in inputs) or "none")
             )
         self.point = [np.array(to_host(raw(v)), np.float64, order="C") for v in values]
-        self.devices = [device_of(raw(v)) for v in values]
+        self.devices: list[str] = [device_of(raw(v)) for v in values]
         self._constants = [
             (names[i], raw(value), raw(value).copy())
             for i, value in enumerate(self._arguments)

@@ -82,7 +82,7 @@ def size_of(channels, layers, last):
     return (15, 13)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(sequences(), st.sampled_from([np.float32, np.float64]), st.integers(0, 5))
 def test_any_sequence_of_layers(drawn, dtype, seed):
     layers, shape = drawn

@@ -155,7 +155,6 @@ def plant(folder, tree, ends, planted):
 
 @settings(
     max_examples=40,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.dictionaries(NAMES, TREES, max_size=5), st.data())

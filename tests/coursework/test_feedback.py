@@ -145,7 +145,7 @@ numbers = st.integers(-4, 4).map(float)
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_hints_speak_of_results_and_not_of_gradients(data):
     """Of a forward pass too, whose result is none."""
     shape = data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=3))

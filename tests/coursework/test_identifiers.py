@@ -59,7 +59,7 @@ def test_namesakes_are_told_apart_whenever_they_come(course):
     assert together[0] != together[1]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.text(st.characters(), min_size=1), min_size=1, max_size=6, unique=True))
 def test_any_names_get_identifiers_and_come_back(tmp_path_factory, students):
     folder = tmp_path_factory.getbasetemp() / "drawn-instructor"

@@ -107,7 +107,7 @@ ROW = st.tuples(
 HEAD = ("student", "question", "points", "comment")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(ROW, max_size=8),
     st.randoms(use_true_random=False),
@@ -374,7 +374,7 @@ def test_slips_are_one_line_that_names_the_place(ruled, file, content, said):
     assert "\n" not in str(caught.value)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from(["adjustments.csv", "extensions.csv", "times.csv", "course.toml"]),
     st.one_of(
@@ -458,7 +458,6 @@ def test_times_as_people_and_platforms_write_them(text, wanted):
 NEAR = st.datetimes(datetime(2026, 3, 20), datetime(2026, 11, 5))
 
 
-@settings(deadline=None)
 @given(
     NEAR, st.integers(-100_000, 3_000_000), st.integers(0, 9_000), st.sampled_from(["day", "week"])
 )

@@ -79,7 +79,7 @@ def _bound(node):
     return isinstance(node.ctx, ast.Store)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data())
 def test_what_is_the_same_in_disguise_has_all_in_common(course, data):
     question, code, ways = data.draw(st.sampled_from(course))
@@ -100,7 +100,7 @@ def test_what_is_the_same_in_disguise_has_all_in_common(course, data):
     assert fragments(disguised, question, code) == fragments(source, question, code)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.data())
 def test_a_line_more_hides_no_copy(course, data):
     question, code, ways = data.draw(st.sampled_from(course))
@@ -255,7 +255,7 @@ def test_pairs_are_what_counting_says(tmp_path):
     assert all(found[k] == pytest.approx(told[k]) for k in found)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(12, 80), st.integers(0, 1000))
 def test_one_pair_that_copied_is_found_and_what_all_write_is_not(size, seed):
     rng = np.random.default_rng(seed)

@@ -90,7 +90,7 @@ def test_what_holds_no_assignments_is_told_in_a_line(minires, places, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.data())
 def test_a_truncated_archive_is_never_half_a_course(tmp_path_factory, data):
     here = tmp_path_factory.mktemp("cut")
@@ -117,7 +117,7 @@ KINDS = st.sampled_from(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.lists(PARTS, min_size=1, max_size=5), KINDS, st.booleans())))
 def test_names_and_links_in_archives_lead_nowhere(tmp_path_factory, drawn):
     here = tmp_path_factory.mktemp("hostile")

@@ -35,7 +35,7 @@ def result(student, shares, points=POINTS, **more):
     return Result(student, "05_any", "Any", questions, **more)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(*[st.sampled_from((0, 0.25, 0.5, 1))] * 3), min_size=1, max_size=12),
     st.lists(st.sampled_from(POINTS), min_size=3, max_size=3),

@@ -246,7 +246,7 @@ def test_a_folder_is_split_the_same_way_every_time(folder):
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_an_image_that_comes_moves_one_other_at_most(drawn):
     """Names and classes are drawn; the folder is made up: which files there are is all that counts.
 

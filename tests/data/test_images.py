@@ -66,7 +66,7 @@ def pictures(draw):
 
 
 @given(pictures(), st.integers(0, 9), st.none() | st.binary(min_size=1, max_size=256))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_what_is_written_is_read(path, drawn, orientation, transparency):
     """Whatever its mode, as Pillow converts it in memory; upright; transparency does not matter."""
     format, image = drawn
@@ -151,7 +151,7 @@ def saved(image, format, **options):
 
 @pytest.mark.parametrize("name", FILES)
 @given(st.tuples(st.integers(1, 7), st.integers(1, 7)), st.integers(0, 99))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_of_16_bits_the_highest_8_count(path, name, size, seed):
     if name == "jpeg 2000" and not features.check("jpg_2000"):
         pytest.skip("this Pillow has no JPEG 2000")
@@ -221,7 +221,7 @@ def test_a_program_is_no_image(path):
 
 
 @given(pictures(), st.integers(0, 2**32), st.integers(1, 6))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @pytest.mark.filterwarnings("ignore")  # as above
 def test_damaged_files_are_read_or_refused(path, drawn, seed, changes):
     format, image = drawn

@@ -57,7 +57,7 @@ classes = st.lists(st.sampled_from(["cat", "Dog", "ant", "éléphant", "9"]), mi
 
 
 @given(named(TRAIN), named(HELD_OUT), classes, st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_parts_are_never_classes(train, held_out, inner, data):
     """They are recognised by their names, in any case; the second may lack a class."""
     tested = data.draw(st.lists(st.sampled_from(inner), min_size=1, unique=True))
@@ -72,7 +72,7 @@ def test_parts_are_never_classes(train, held_out, inner, data):
 
 
 @given(named(TRAIN), named(HELD_OUT))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_images_without_classes_are_no_two_classes(train, held_out):
     """Unless the names have words of their own: a bullet train, a crash test."""
     with made(train, held_out) as home:
@@ -91,7 +91,7 @@ other = st.text(
 
 
 @given(st.lists(other, min_size=2, max_size=4, unique=True), classes)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_parts_by_any_other_name_are_refused_and_classes_are_not(names, inner):
     with made(*names, images=("0.png", "1.png", "2.png")) as home:
         assert load_dataset(home, train=True).classes == tuple(sorted(names))
@@ -233,7 +233,7 @@ tree = st.lists(st.tuples(st.lists(name, min_size=1, max_size=3), file), max_siz
 
 
 @given(tree)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_image_is_in_the_class_of_its_top_folder(files):
     """As a list of all files says that the system's own walk gives."""
     with made() as home:

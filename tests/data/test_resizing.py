@@ -62,14 +62,14 @@ side = st.integers(1, 24)
 
 
 @given(st.tuples(side, side), st.tuples(side, side), st.sampled_from([1, 3]), st.integers(0, 99))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_resize_is_its_definition_at_any_size(source, target, channels, seed):
     rng = np.random.default_rng(seed)
     check_definition(rng.integers(0, 256, (*source, channels), dtype=np.uint8), target)
 
 
 @given(st.tuples(side, side), side, st.integers(0, 99))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_view_is_resized_as_its_copy(source, length, seed):
     large = np.random.default_rng(seed).integers(0, 256, (3, 50, 50, 3), dtype=np.uint8)
     view = large[::-1, : 2 * source[0] : 2, source[1] - 1 :: -1]
@@ -91,7 +91,7 @@ def test_one_number_is_the_shorter_side(source, target):
 
 
 @given(side, st.tuples(st.integers(1, 3000), st.integers(1, 3000)))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_other_side_is_in_proportion_rounded_down(length, source):
     """As torchvision: int(size * long / short)."""
     height, width = Resize(length)(np.zeros((1, *source, 1), np.uint8)).shape[1:3]

@@ -101,7 +101,7 @@ side = st.integers(1, 13)
 
 
 @given(st.tuples(side, side), st.tuples(side, side))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_center_crop_is_torchvisions(have, wanted):
     images = np.arange(1, 1 + 2 * have[0] * have[1], dtype=np.uint16).astype(np.uint8)
     images = images.reshape(2, *have, 1)

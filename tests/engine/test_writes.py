@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 from helpers import close, leaf, normal
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import minires
@@ -73,7 +73,6 @@ OPERATIONS = {  # of w and x, and which of the two its rule computes with
 }
 
 
-@settings(deadline=None)
 @given(st.sampled_from(sorted(OPERATIONS)), st.sampled_from("wx"), st.booleans())
 def test_it_is_an_error_just_where_the_gradient_needs_what_was_written(name, written, before):
     operate, needed = OPERATIONS[name]

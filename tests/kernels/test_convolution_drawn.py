@@ -57,7 +57,7 @@ def can_do(algorithm, drawn):
 def test_an_algorithm_does_what_it_can_do(algorithm):
     seen = set()
 
-    @settings(derandomize=True, database=None, deadline=None, max_examples=25)
+    @settings(derandomize=True, database=None, max_examples=25)
     @given(convolutions(algorithm).filter(lambda drawn: can_do(algorithm, drawn)))
     def check(drawn):
         x_shape, w_shape, walk, lie = drawn

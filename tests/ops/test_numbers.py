@@ -42,7 +42,7 @@ SUMS = {
 }
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(2049, 6000), st.floats(0.25, 4), st.integers(0, 3))
 @pytest.mark.parametrize("name", SUMS)
 def test_sums_of_half_precision_lose_nothing_on_the_way(name, count, scale, seed):

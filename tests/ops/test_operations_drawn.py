@@ -16,7 +16,7 @@ from minires.gradcheck import gradcheck
 
 pytestmark = pytest.mark.slow
 
-drawn = settings(derandomize=True, database=None, deadline=None, max_examples=30)
+drawn = settings(derandomize=True, database=None, max_examples=30)
 
 LAYOUTS = [np.array, lambda a: np.array(a, order="F"), awkward]
 layouts = st.lists(st.sampled_from(LAYOUTS), min_size=4, max_size=4)

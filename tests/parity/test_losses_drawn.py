@@ -41,7 +41,7 @@ def as_torch(array):
     return None if array is None else torch.tensor(array)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_cross_entropy(data):
     rng = np.random.default_rng(data.draw(st.integers(0, 2**20)))
@@ -63,7 +63,7 @@ def test_cross_entropy(data):
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data())
 def test_cross_entropy_of_probabilities(data):
     rng = np.random.default_rng(data.draw(st.integers(0, 2**20)))
@@ -84,7 +84,7 @@ def test_cross_entropy_of_probabilities(data):
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data())
 def test_nll(data):
     rng = np.random.default_rng(data.draw(st.integers(0, 2**20)))
@@ -98,7 +98,7 @@ def test_nll(data):
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data())
 def test_binary_cross_entropy(data):
     rng = np.random.default_rng(data.draw(st.integers(0, 2**20)))
@@ -138,7 +138,7 @@ def test_differences(reduction, beta, rng):
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.integers(0, 2), min_size=2, max_size=4).filter(lambda n: len(n) % 2 == 0),
     st.sampled_from(["constant", "reflect", "replicate", "circular"]),

@@ -15,7 +15,7 @@ from minires import Tensor, models, nn
 from minires.interop import load_torch, load_weights, save_torch_compatible
 
 F, T = nn.functional, torch.nn
-drawn = settings(derandomize=True, database=None, deadline=None, max_examples=20)
+drawn = settings(derandomize=True, database=None, max_examples=20)
 dtypes = st.sampled_from(["float64", "float32"])
 small = st.integers(1, 5)
 
@@ -442,7 +442,7 @@ class Characters(T.Module):
         return self.head(self.norm(h))
 
 
-@settings(derandomize=True, database=None, deadline=None, max_examples=8)
+@settings(derandomize=True, database=None, max_examples=8)
 @given(
     vocabulary=st.sampled_from([4, 7]),  # 4: a square table, whose shape does not tell
     context=st.sampled_from([4, 5]),

@@ -248,7 +248,6 @@ def test_errors_are_the_models_own(pays):
 
 @settings(
     max_examples=25,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
     derandomize=True,
 )
