@@ -18,14 +18,14 @@ from minires.cli.export import export_command
 from minires.cli.notebooks import notebooks_command
 from minires.cli.streams import one_line_warnings, plain_output
 from minires.cli.train import Stopped, train_command
-from minires.coursework.class_commands import similarity_command, statistics_command
-from minires.coursework.command import (
+from minires.coursework.commands.build_and_grade import (
     build_command,
     check_command,
     grade_command,
     mutants_command,
 )
-from minires.coursework.marks_command import marks_command
+from minires.coursework.commands.marks import marks_command
+from minires.coursework.commands.whole_class import similarity_command, statistics_command
 from minires.errors import NonFiniteError
 from minires.gradcheck.command import gradcheck_command
 from minires.interop import MissingLibrary

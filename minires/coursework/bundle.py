@@ -20,13 +20,14 @@ from typing import Any, Self
 
 import numpy as np
 
-from minires.coursework import child, mixed, wire
+from minires.coursework.answers import mixed
+from minires.coursework.answers.compare import compare
 from minires.coursework.assignment import Assignment, AssignmentError
-from minires.coursework.compare import compare
-from minires.coursework.guard import Direct
 from minires.coursework.question import Accuracy, Case, Order, Question, ResNet8, Separate
-from minires.coursework.sandbox import Limits
-from minires.coursework.values import plain
+from minires.coursework.sandbox import child, wire
+from minires.coursework.sandbox.guard import Direct
+from minires.coursework.sandbox.parent import Limits
+from minires.coursework.sandbox.values import plain
 from minires.files import atomic_write
 
 FORMAT = 3

@@ -22,10 +22,10 @@ from typing import Any
 from minires.coursework.assignment import load_assignments
 from minires.coursework.bundle import SUFFIX, Bundle, load_bundle, make_bundle
 from minires.coursework.cells import Cell, parse_notebook, read_submission
-from minires.coursework.grade import grade_question
+from minires.coursework.grading.grade import grade_question
+from minires.coursework.marks.show import feedback
 from minires.coursework.result import QuestionResult, Result
-from minires.coursework.sandbox import isolation_problem
-from minires.coursework.show import feedback
+from minires.coursework.sandbox.parent import isolation_problem
 
 
 def preprocessors() -> list[Any]:

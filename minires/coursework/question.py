@@ -32,7 +32,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from minires.coursework.sandbox import Limits
+from minires.coursework.sandbox.parent import Limits
 
 Function = Callable[..., Any]
 

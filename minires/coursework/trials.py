@@ -14,7 +14,7 @@ from minires.coursework.assignment import Assignment
 from minires.coursework.build import student_notebook
 from minires.coursework.bundle import Bundle, make_bundle
 from minires.coursework.cells import Cell, parse_notebook
-from minires.coursework.grade import grade_question
+from minires.coursework.grading.grade import grade_question
 from minires.coursework.question import Variant
 from minires.coursework.result import QuestionResult
 

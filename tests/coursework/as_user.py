@@ -41,7 +41,7 @@ def main():
     """Print the table."""
     from test_tampering import CASES, by_itself, earned
 
-    from minires.coursework.sandbox import isolation_problem
+    from minires.coursework.sandbox.parent import isolation_problem
 
     problem = isolation_problem()
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:

@@ -10,8 +10,8 @@ from minires import cli
 from minires.coursework.assignment import load_assignments
 from minires.coursework.bundle import make_bundle
 from minires.coursework.cells import parse_percent
-from minires.coursework.grade import grade_question
-from minires.coursework.sandbox import isolation_problem
+from minires.coursework.grading.grade import grade_question
+from minires.coursework.sandbox.parent import isolation_problem
 
 
 @pytest.fixture(scope="session")

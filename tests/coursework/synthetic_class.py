@@ -20,9 +20,9 @@ from class_folder import Class
 from sorts_of_files import FILES
 from sorts_of_work import Kit
 
-from minires.coursework.entries import readable
-from minires.coursework.outputs import as_csv
-from minires.coursework.platforms import METADATA
+from minires.coursework.csv_output import as_csv
+from minires.coursework.submissions.entries import readable
+from minires.coursework.submissions.platforms import METADATA
 
 ASSIGNMENTS = ["01_engine", "02_layers", "03_convolution_pooling", "04_batch_norm"]
 ASSIGNMENTS += ["05_residual_sgd", "06_resnet8", "07_bug_hunt"]

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import minires
-from minires.coursework import child
 from minires.coursework.cells import parse_percent
-from minires.coursework.grade import grade_question
+from minires.coursework.grading.grade import grade_question
+from minires.coursework.sandbox import child
 
 pytestmark = pytest.mark.slow
 

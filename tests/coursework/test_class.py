@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 import pytest
 from small_assignment import GRADING, SOURCE, write
 
-from minires.coursework import grade, sandbox
+from minires.coursework.grading import grade
 from minires.coursework.result import FORMAT
+from minires.coursework.sandbox import parent as sandbox
 
 RIGHT = "def double(x):\n    return x + x\n"
 WRONG = "def double(x):\n    return x\n"

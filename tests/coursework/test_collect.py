@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from minires.coursework import archives, entries
-from minires.coursework.collect import UNDECIDED, collect
-from minires.coursework.entries import Entry
-from minires.coursework.platforms import submitters
+from minires.coursework.submissions import archives, entries
+from minires.coursework.submissions.collect import UNDECIDED, collect
+from minires.coursework.submissions.entries import Entry
+from minires.coursework.submissions.platforms import submitters
 
 ASKED = {"03_convolution": ["convolve"], "04_batch_norm": ["batch_norm_eval", "shared"]}
 PYTHON = "def batch_norm_eval(x): return x\n"
@@ -231,7 +231,7 @@ def test_a_hostile_archive_reaches_nothing(found, tmp_path, box):
 
 def test_a_bomb_is_left_packed(found, box, monkeypatch):
     monkeypatch.setattr(archives, "MAX_FILE", 1 << 20)
-    monkeypatch.setattr("minires.coursework.entries.MOST_BYTES_INSIDE", 3 << 20)
+    monkeypatch.setattr("minires.coursework.submissions.entries.MOST_BYTES_INSIDE", 3 << 20)
     zeros = b"0" * (1 << 20)
     bomb = {f"{i}.ipynb": zeros for i in range(9)} | {"big.ipynb": zeros + b"0"}
     assert found({"eve/a.zip": bomb, "ada/04_batch_norm.ipynb": OURS})["ada"]

@@ -9,8 +9,9 @@ import time
 import pytest
 from small_assignment import GRADING, SOURCE, write
 
-from minires.coursework import command, sandbox
-from minires.coursework.command import require_isolation
+from minires.coursework.commands import build_and_grade as command
+from minires.coursework.commands.build_and_grade import require_isolation
+from minires.coursework.sandbox import parent as sandbox
 from minires.locks import hold
 
 

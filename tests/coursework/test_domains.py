@@ -12,12 +12,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from minires.coursework import child
 from minires.coursework.assignment import find_assignments, load_assignments
 from minires.coursework.bundle import make_bundle, task_of
-from minires.coursework.grade import judge
-from minires.coursework.guard import Direct
+from minires.coursework.grading.grade import judge
 from minires.coursework.question import Variant
+from minires.coursework.sandbox import child
+from minires.coursework.sandbox.guard import Direct
 
 SEEDS = range(int(os.environ.get("MINIRES_COURSEWORK_SEEDS", "2")))
 

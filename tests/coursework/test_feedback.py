@@ -10,16 +10,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from minires.coursework.answers.compare import compare
 from minires.coursework.assignment import load_assignments
 from minires.coursework.bundle import make_bundle
 from minires.coursework.cells import parse_percent
-from minires.coursework.collect import LeftOut
-from minires.coursework.compare import compare
-from minires.coursework.discretion import without_text, without_texts
-from minires.coursework.feedback import pattern
-from minires.coursework.grade import grade_question, judge
-from minires.coursework.outputs import canvas_csv, grades_csv, gradescope, moodle_csv, write_all
-from minires.coursework.page import page
+from minires.coursework.grading.discretion import without_text, without_texts
+from minires.coursework.grading.feedback import pattern
+from minires.coursework.grading.grade import grade_question, judge
+from minires.coursework.marks.outputs import (
+    canvas_csv,
+    grades_csv,
+    gradescope,
+    moodle_csv,
+    write_all,
+)
+from minires.coursework.marks.page import page
+from minires.coursework.marks.show import checked, feedback, not_graded, table
 from minires.coursework.result import (
     CaseResult,
     OutputResult,
@@ -27,7 +33,7 @@ from minires.coursework.result import (
     Result,
     file_name,
 )
-from minires.coursework.show import checked, feedback, not_graded, table
+from minires.coursework.submissions.collect import LeftOut
 
 # ---------------------------------------------------------------------- names for mistakes
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from minires.coursework.answers.compare import compare
 from minires.coursework.cells import parse_notebook, parse_percent, read_submission
-from minires.coursework.compare import compare
-from minires.coursework.grade import grade_file, grade_question
+from minires.coursework.grading.grade import grade_file, grade_question
 from minires.coursework.question import Draws
 from minires.coursework.result import Result
 

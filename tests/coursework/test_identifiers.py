@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_assignment import write
 
-from minires.coursework.collect import Submission
-from minires.coursework.identifiers import Identifiers
+from minires.coursework.marks.identifiers import Identifiers
 from minires.coursework.result import Result
+from minires.coursework.submissions.collect import Submission
 from minires.files import FileError
 
 

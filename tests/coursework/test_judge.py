@@ -11,15 +11,15 @@ import random
 import numpy as np
 import pytest
 
-from minires.coursework import grade
+from minires.coursework.answers.compare import compare
 from minires.coursework.assignment import find_assignments, load_assignments
 from minires.coursework.bundle import make_bundle
-from minires.coursework.compare import compare
-from minires.coursework.grade import FAILED, judge
-from minires.coursework.outputs import grades_csv, gradescope, moodle_csv
-from minires.coursework.page import page
+from minires.coursework.grading import grade
+from minires.coursework.grading.grade import FAILED, judge
+from minires.coursework.marks.outputs import grades_csv, gradescope, moodle_csv
+from minires.coursework.marks.page import page
+from minires.coursework.marks.show import feedback, table
 from minires.coursework.result import QuestionResult, Result
-from minires.coursework.show import feedback, table
 
 ANSWERS = int(os.environ.get("MINIRES_ANSWERS", "300"))
 

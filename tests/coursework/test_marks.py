@@ -14,15 +14,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from minires.coursework.late import Penalty, instant, read_moment, units_late
-from minires.coursework.marks import marked, undated
-from minires.coursework.outputs import grades_csv, gradescope
-from minires.coursework.page import page
-from minires.coursework.people import People
+from minires.coursework.grading.store import Store
+from minires.coursework.marks.late import Penalty, units_late
+from minires.coursework.marks.outputs import grades_csv, gradescope
+from minires.coursework.marks.page import page
+from minires.coursework.marks.points import marked, undated
+from minires.coursework.marks.rules import Known, read_rules
+from minires.coursework.marks.show import feedback
+from minires.coursework.moments import instant, read_moment
 from minires.coursework.result import CaseResult, QuestionResult, Result
-from minires.coursework.rules import Known, read_rules
-from minires.coursework.show import feedback
-from minires.coursework.store import Store
+from minires.coursework.submissions.people import People
 from minires.files import FileError
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -6,11 +6,11 @@ import os
 import pytest
 from small_assignment import GRADING, write
 
-from minires.coursework import mechanical, survivors
 from minires.coursework.assignment import load_assignments
-from minires.coursework.forked import Lost, forked
-from minires.coursework.mutants import difference, mutants
-from minires.coursework.syntax import whole_numbers
+from minires.coursework.mutation import mechanical, survivors
+from minires.coursework.mutation.forked import Lost, forked
+from minires.coursework.mutation.mutants import difference, mutants
+from minires.coursework.mutation.syntax import whole_numbers
 
 
 def changed(source):

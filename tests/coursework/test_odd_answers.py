@@ -9,7 +9,7 @@ import pytest
 from minires.coursework.assignment import load_assignments
 from minires.coursework.bundle import make_bundle
 from minires.coursework.cells import parse_notebook, parse_percent
-from minires.coursework.grade import grade_question
+from minires.coursework.grading.grade import grade_question
 
 MARK = {"grade": False, "locked": True, "solution": False, "schema_version": 3}
 

@@ -10,8 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minires.coursework.outputs import canvas_csv, grades_csv, gradescope, moodle_csv, write_class
-from minires.coursework.page import page
+from minires.coursework.marks.outputs import (
+    canvas_csv,
+    grades_csv,
+    gradescope,
+    moodle_csv,
+    write_class,
+)
+from minires.coursework.marks.page import page
+from minires.coursework.marks.show import feedback, table
 from minires.coursework.result import (
     FORMAT,
     CaseResult,
@@ -21,7 +28,6 @@ from minires.coursework.result import (
     Result,
     file_name,
 )
-from minires.coursework.show import feedback, table
 
 EVIL = "<script>alert(1)</script>'\"><img src=x onerror=alert(2)>\x1b[31m"
 

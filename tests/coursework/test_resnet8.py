@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from minires.coursework import resnet8
+from minires.coursework.answers import resnet8
 from minires.coursework.assignment import load_assignments
 from minires.coursework.bundle import make_bundle
 from minires.coursework.cells import Cell
-from minires.coursework.grade import grade_question
+from minires.coursework.grading.grade import grade_question
 
 SCALE = """
     mean, deviation = images.mean(), images.std()

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minires.coursework.result import Result
-from minires.coursework.roster import compare, read_roster
+from minires.coursework.submissions.roster import compare, read_roster
 from minires.files import FileError
 
 

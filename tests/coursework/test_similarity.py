@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minires.coursework import class_commands, normalised, similarity
 from minires.coursework.assignment import load_assignments
 from minires.coursework.build import handed_out
 from minires.coursework.cells import Cell
-from minires.coursework.fingerprints import MOST_TOKENS, HandedOut, Work
-from minires.coursework.similarity import Answered, identical, similar
+from minires.coursework.commands import whole_class as class_commands
+from minires.coursework.similarity import normalised
+from minires.coursework.similarity import pairs as similarity
+from minires.coursework.similarity.fingerprints import MOST_TOKENS, HandedOut, Work
+from minires.coursework.similarity.pairs import Answered, identical, similar
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from minires.coursework.grade import judge
-from minires.coursework.result import FAILED, CaseResult, OutputResult, QuestionResult, Result
-from minires.coursework.sandbox import TIMED_OUT
-from minires.coursework.statistics import BLANK, correlation, mistakes, statistics
-from minires.coursework.statistics_outputs import picture, questions_csv, table
-from minires.coursework.store import Store
+from minires.coursework.grading.grade import judge
+from minires.coursework.grading.store import Store
+from minires.coursework.result import (
+    FAILED,
+    CaseResult,
+    OutputResult,
+    QuestionResult,
+    Result,
+)
+from minires.coursework.sandbox.parent import TIMED_OUT
+from minires.coursework.statistics.outputs import picture, questions_csv, table
+from minires.coursework.statistics.questions import BLANK, correlation, mistakes, statistics
 
 POINTS = (2.0, 3.0, 5.0)
 

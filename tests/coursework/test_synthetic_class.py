@@ -10,7 +10,7 @@ from synthetic_class import cell, check, expectations, taken_wrongly
 from synthetic_class import write as write_class
 
 from minires.coursework.assignment import find_assignments, question_names
-from minires.coursework.collect import collect
+from minires.coursework.submissions.collect import collect
 
 LARGE = {"a notebook: more than 50 MB", "outputs of megabytes"}
 SLOW = {

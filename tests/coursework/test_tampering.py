@@ -16,12 +16,12 @@ import as_user
 import cheats
 import pytest
 
-from minires.coursework import sandbox
 from minires.coursework.assignment import load_assignments
 from minires.coursework.bundle import make_bundle
 from minires.coursework.cells import parse_percent
-from minires.coursework.grade import grade_question
-from minires.coursework.sandbox import Child, ChildLost, Limits
+from minires.coursework.grading.grade import grade_question
+from minires.coursework.sandbox import parent as sandbox
+from minires.coursework.sandbox.parent import Child, ChildLost, Limits
 
 pytestmark = pytest.mark.slow
 

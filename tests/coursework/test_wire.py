@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from minires.coursework import wire
-from minires.coursework.values import plain
+from minires.coursework.sandbox import wire
+from minires.coursework.sandbox.values import plain
 
 
 def message(text, *bodies):

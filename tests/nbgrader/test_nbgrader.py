@@ -13,8 +13,8 @@ from minires.coursework.assignment import load_assignments
 from minires.coursework.build import build
 from minires.coursework.bundle import make_bundle
 from minires.coursework.cells import parse_notebook
-from minires.coursework.grade import grade_question
-from minires.coursework.sandbox import isolation_problem
+from minires.coursework.grading.grade import grade_question
+from minires.coursework.sandbox.parent import isolation_problem
 
 NAME = "04_batch_norm"
 CONFIG = """

@@ -1,0 +1,1 @@
+"""The commands `minires grade`, `minires check` and `minires coursework`."""

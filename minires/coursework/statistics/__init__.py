@@ -1,0 +1,1 @@
+"""What a class's results say of each question: `questions` counts, `outputs` shows."""
