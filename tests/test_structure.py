@@ -67,7 +67,7 @@ NUMPY_IN_OPS_AND_NN = {
     "nn/summary.py": {"zeros", "float32"},  # the input of zeros
     "nn/init.py": {"random", "ndarray", "minimum", "nextafter"},  # draws on the host
     "nn/hooks.py": {"zeros", "float32"},  # a number that nobody reads
-    "nn/losses.py": {"arange", "asarray", "float32", "int64"},  # labels, on the host
+    "nn/functions/losses.py": {"arange", "asarray", "float32", "int64"},  # labels, on the host
     "nn/functional.py": {
         "float32",  # dropout's draws
         "dtype",

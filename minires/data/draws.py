@@ -118,9 +118,3 @@ class Draws:
         others by a factor of 1 + (high - low) / 2**53 at most.
         """
         return low + (self.uniform(name) * (high - low)).astype(np.int64)
-
-
-def permutation(length: int, seed: int, epoch: int, name: str = "order") -> IntArray:
-    """A random order of 0, ..., length - 1 that is a function of its arguments: int64 (length,)."""
-    draws = Draws(seed, epoch, np.arange(length))
-    return np.argsort(draws.bits(name), kind="stable").astype(np.int64)

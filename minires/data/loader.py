@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from minires.data.arrays import Images, IntArray
 from minires.data.dataset import Dataset
-from minires.data.draws import Draws, permutation
+from minires.data.draws import Draws
 from minires.data.errors import DataError
+from minires.data.permutation import permutation
 from minires.data.settings import whole
 
 Batch: TypeAlias = tuple[NDArray[Any], IntArray]

@@ -11,10 +11,10 @@ import numpy as np
 
 from minires.data.arrays import IntArray
 from minires.data.dataset import Dataset
-from minires.data.draws import permutation
 from minires.data.errors import DataError
 from minires.data.fingerprint import name_in
 from minires.data.folder import ImageFolder
+from minires.data.permutation import permutation
 
 AnyDataset = TypeVar("AnyDataset", bound=Dataset)
 

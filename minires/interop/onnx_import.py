@@ -12,11 +12,11 @@ from minires.files import FileError
 from minires.interop.libraries import optional
 from minires.interop.onnx_checks import channels_last, declared, metadata_of
 from minires.interop.onnx_constants import BY_REFERENCE, OF_PIXELS, OnArrays, fold
-from minires.interop.onnx_functions import FLOATS, FUNCTIONS, WHOLE
-from minires.interop.onnx_layers import LAYERS
+from minires.interop.onnx_import_functions import FLOATS, FUNCTIONS, WHOLE
+from minires.interop.onnx_import_layers import LAYERS
+from minires.interop.onnx_import_shapes import SHAPES
 from minires.interop.onnx_network import OnnxNetwork, Step
 from minires.interop.onnx_nodes import OWN_DOMAIN, Node, kind_of
-from minires.interop.onnx_shapes import SHAPES
 from minires.interop.signatures import file_kind, refusal
 from minires.text import shown
 

@@ -13,7 +13,7 @@ from minires.backend import to_host
 from minires.interop.libraries import optional
 from minires.interop.onnx_checks import Source
 from minires.interop.onnx_constants import SMALL, Budget, OnArrays
-from minires.interop.onnx_layers import weights_of
+from minires.interop.onnx_import_layers import weights_of
 from minires.interop.onnx_nodes import Node
 from minires.interop.onnx_values import (
     Value,

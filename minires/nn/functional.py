@@ -17,18 +17,20 @@ from minires.dtypes import of_truth_values, widened
 from minires.engine import raw
 from minires.from_pytorch import all_with_pytorchs_keywords, module_getattr
 from minires.kernels import ConvGeometry
+from minires.nn.functions.losses import (
+    binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
+)
+from minires.nn.functions.losses import cross_entropy as cross_entropy
+from minires.nn.functions.losses import l1_loss as l1_loss
+from minires.nn.functions.losses import mse_loss as mse_loss
+from minires.nn.functions.losses import nll_loss as nll_loss
+from minires.nn.functions.losses import one_hot as one_hot
+from minires.nn.functions.losses import smooth_l1_loss as smooth_l1_loss
 from minires.nn.functions.normalization import batch_norm as batch_norm
 from minires.nn.functions.normalization import group_norm as group_norm
 from minires.nn.functions.normalization import layer_norm as layer_norm
 from minires.nn.functions.resizing import conv_transpose2d as conv_transpose2d
 from minires.nn.functions.resizing import interpolate as interpolate
-from minires.nn.losses import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
-from minires.nn.losses import cross_entropy as cross_entropy
-from minires.nn.losses import l1_loss as l1_loss
-from minires.nn.losses import mse_loss as mse_loss
-from minires.nn.losses import nll_loss as nll_loss
-from minires.nn.losses import one_hot as one_hot
-from minires.nn.losses import smooth_l1_loss as smooth_l1_loss
 from minires.nn.sizes import Size as Size
 from minires.nn.sizes import pair as pair
 from minires.nn.sizes import same

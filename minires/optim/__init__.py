@@ -16,20 +16,20 @@ from minires.from_pytorch import module_getattr
 from minires.optim import lr_scheduler
 from minires.optim.adam import Adam, AdamW
 from minires.optim.clipping import clip_grad_norm_, clip_grad_value_
-from minires.optim.optimizer import Optimizer
-from minires.optim.plateau import ReduceLROnPlateau
-from minires.optim.rmsprop import RMSprop
-from minires.optim.schedules import (
+from minires.optim.lr_scheduler import (
     CosineAnnealingLR,
     ExponentialLR,
     LambdaLR,
     LinearWarmup,
     MultiStepLR,
     OneCycleLR,
+    ReduceLROnPlateau,
     Schedule,
     SequentialLR,
     StepLR,
 )
+from minires.optim.optimizer import Optimizer
+from minires.optim.rmsprop import RMSprop
 from minires.optim.sgd import SGD
 
 if not TYPE_CHECKING:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from minires.data.draws import Draws, permutation, splitmix64
+from minires.data.draws import Draws, splitmix64
+from minires.data.permutation import permutation
 
 N = 1 << 16
 

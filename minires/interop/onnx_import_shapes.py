@@ -1,4 +1,4 @@
-"""ONNX nodes that move numbers and change none, as functions of their inputs: see `onnx_functions`.
+"""ONNX nodes that move numbers and change none: functions of inputs, see `onnx_import_functions`.
 
 What a shape, a list of axes or of places is may be a constant, or computed from the images' shape.
 """
@@ -14,7 +14,7 @@ import numpy as np
 
 from minires import ops
 from minires.backend import to_device
-from minires.interop.onnx_functions import Reader, Run
+from minires.interop.onnx_import_functions import Reader, Run
 from minires.interop.onnx_nodes import Node
 from minires.interop.onnx_values import (
     Value,

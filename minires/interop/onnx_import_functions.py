@@ -1,7 +1,7 @@
 """ONNX nodes that become functions of their inputs, of which one at least is a Tensor.
 
 A reader looks at a node's attributes and gives a function of all its inputs; None stands for one
-that is left out. What only moves numbers is in `onnx_shapes`.
+that is left out. What only moves numbers is in `onnx_import_shapes`.
 """
 
 from __future__ import annotations

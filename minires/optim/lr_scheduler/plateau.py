@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from minires.optim.lr_scheduler.schedule import Schedule
 from minires.optim.optimizer import Optimizer
 from minires.optim.options import count, number
-from minires.optim.schedules import Schedule
 
 
 class ReduceLROnPlateau(Schedule):
