@@ -20,7 +20,6 @@ from outside.setups import (
     DIGITS_DROPOUT,
     DIGITS_SGD,
     FASHION,
-    FASHION_BN,
     FASHION_CONV,
     Make,
     conv,
@@ -29,6 +28,7 @@ from outside.setups import (
     mlp,
     parts,
     raw,
+    sgd,
     standard,
 )
 
@@ -44,16 +44,26 @@ def hidden_biases(model, value):
 # --- UMLAUT ----------------------------------------------------------------------------------
 
 
-@fault("UMLAUT: input data exceed typical limits", "pixels of 0 to 255 with SGD", "units die",
-       DIGITS_SGD, prepare=raw)  # fmt: skip
+@fault(
+    "UMLAUT: input data exceed typical limits",
+    "pixels of 0 to 255 with SGD",
+    "units die",
+    DIGITS_SGD,
+    prepare=raw,
+)
 def pixels_not_scaled() -> Make:
     return DIGITS_SGD.but(prepare=raw)
 
 
-@fault("UMLAUT: input is not floating point", "uint8 pixels straight from the loader", "units die",
-       FASHION_BN, prepare=lambda x, name: x)  # fmt: skip
+@fault(
+    "UMLAUT: input is not floating point",
+    "uint8 pixels straight from the loader",
+    "units die",
+    FASHION,
+    prepare=lambda x, name: x,
+)
 def bytes_as_input() -> Make:
-    return FASHION_BN.but(prepare=lambda x, name: x, form="loader", network=lambda: conv(size=28))
+    return FASHION.but(prepare=lambda x, name: x, form="loader", optimizer=sgd)
 
 
 @fault("UMLAUT: NaN in input", "three images hold not-a-number", "all weights become NaN", DIGITS)
@@ -70,14 +80,20 @@ def scrambled(images, name):
     return standard(images, name).transpose(0, 3, 1, 2).reshape(images.shape)
 
 
-@fault("UMLAUT: image channels in the wrong order", "planes of colours read as pixels of colours",
-       "images are scrambled", CIFAR_CONV, prepare=scrambled)  # fmt: skip
+@fault(
+    "UMLAUT: image channels in the wrong order",
+    "planes of colours read as pixels of colours",
+    "images are scrambled",
+    CIFAR_CONV,
+    prepare=scrambled,
+)
 def planes_as_pixels() -> Make:
     return CIFAR_CONV.but(prepare=scrambled)
 
 
-@fault("UMLAUT: softmax doubled", "softmax before a cross-entropy that has its own", "slow",
-       DIGITS_SGD)  # fmt: skip
+@fault(
+    "UMLAUT: softmax doubled", "softmax before a cross-entropy that has its own", "slow", DIGITS_SGD
+)
 def softmax_twice() -> Make:
     return DIGITS_SGD.but(network=lambda: nn.Sequential(*mlp(64, 64), nn.Softmax()))
 
@@ -87,8 +103,12 @@ def likelihood_of_raw_logits() -> Make:
     return DIGITS.but(loss=F.nll_loss)
 
 
-@fault("UMLAUT: softmax missing", "negative log-likelihood of probabilities, not their logarithms",
-       "weak gradients", FASHION)  # fmt: skip
+@fault(
+    "UMLAUT: softmax missing",
+    "negative log-likelihood of probabilities, not their logarithms",
+    "weak gradients",
+    FASHION,
+)
 def likelihood_of_probabilities() -> Make:
     return FASHION.but(loss=lambda logits, y: F.nll_loss(F.softmax(logits, -1), y))
 
@@ -103,8 +123,12 @@ def adam_at_a_ten_millionth() -> Make:
     return FASHION_CONV.but(optimizer=lambda m: optim.Adam(m.parameters(), lr=1e-7))
 
 
-@fault("UMLAUT: high dropout rate", "dropout of 0.9 after every layer", "too little gets through",
-       DIGITS_DROPOUT)  # fmt: skip
+@fault(
+    "UMLAUT: high dropout rate",
+    "dropout of 0.9 after every layer",
+    "too little gets through",
+    DIGITS_DROPOUT,
+)
 def dropout_everywhere() -> Make:
     def network():
         return nn.Sequential(nn.Dropout(0.9), *mlp(48), nn.Dropout(0.9))
@@ -112,14 +136,24 @@ def dropout_everywhere() -> Make:
     return DIGITS_DROPOUT.but(network=network)
 
 
-@fault("UMLAUT: overfitting", "fifty images, a wide network, 150 epochs", "learned by heart",
-       FASHION, epochs=150)  # fmt: skip
+@fault(
+    "UMLAUT: overfitting",
+    "fifty images, a wide network, 150 epochs",
+    "learned by heart",
+    FASHION,
+    epochs=150,
+)
 def fifty_by_heart() -> Make:
     return FASHION.but(examples=lambda x, y: (x[:50], y[:50]), network=lambda: mlp(256, pixels=784))
 
 
-@fault("UMLAUT: validation accuracy suspiciously high", "three in four held-out images are trained on",
-       "false accuracy", FASHION, epochs=30)  # fmt: skip
+@fault(
+    "UMLAUT: validation accuracy suspiciously high",
+    "three in four held-out images are trained on",
+    "false accuracy",
+    FASHION,
+    epochs=30,
+)
 def held_out_images_in_training() -> Make:
     images, labels = parts("fashion").train
 
@@ -130,14 +164,22 @@ def held_out_images_in_training() -> Make:
     return FASHION.but(valid=valid)
 
 
-@fault("UMLAUT: no nonlinearity", "convolutions follow one another without an activation",
-       "a linear model", FASHION_CONV)  # fmt: skip
+@fault(
+    "UMLAUT: no nonlinearity",
+    "convolutions follow one another without an activation",
+    "a linear model",
+    FASHION_CONV,
+)
 def linear_convolutions() -> Make:
     def network():
         return nn.Sequential(
-            nn.Conv2d(1, 8, 3, padding=1), nn.AvgPool2d(2), nn.Conv2d(8, 16, 3, padding=1),
-            nn.AvgPool2d(2), nn.Flatten(), nn.Linear(16 * 49, 10),
-        )  # fmt: skip
+            nn.Conv2d(1, 8, 3, padding=1),
+            nn.AvgPool2d(2),
+            nn.Conv2d(8, 16, 3, padding=1),
+            nn.AvgPool2d(2),
+            nn.Flatten(),
+            nn.Linear(16 * 49, 10),
+        )
 
     return FASHION_CONV.but(network=network)
 
@@ -155,8 +197,12 @@ def biases_of_minus_twenty() -> Make:
     return DIGITS.but(after=lambda model: hidden_biases(model, -20.0))
 
 
-@fault("AUTOTRAINER: dying ReLU", "the first step is so large that most units die", "few units left",
-       DIGITS_SGD)  # fmt: skip
+@fault(
+    "AUTOTRAINER: dying ReLU",
+    "the first step is so large that most units die",
+    "few units left",
+    DIGITS_SGD,
+)
 def killed_by_the_first_step() -> Make:
     def step(model, optimizer, loss):
         steps = [0]
@@ -173,8 +219,12 @@ def killed_by_the_first_step() -> Make:
     return DIGITS_SGD.but(step=step)
 
 
-@fault("AUTOTRAINER: gradient vanishing", "fifteen layers of tanh with small weights", "flat loss",
-       DIGITS_DEEP)  # fmt: skip
+@fault(
+    "AUTOTRAINER: gradient vanishing",
+    "fifteen layers of tanh with small weights",
+    "flat loss",
+    DIGITS_DEEP,
+)
 def fifteen_small_tanhs() -> Make:
     def after(model):
         for parameter in model.parameters():
@@ -190,8 +240,12 @@ def twelve_sigmoids() -> Make:
     )
 
 
-@fault("AUTOTRAINER: gradient explosion", "eight layers whose weights are five times too large",
-       "huge logits", DIGITS_DEEP)  # fmt: skip
+@fault(
+    "AUTOTRAINER: gradient explosion",
+    "eight layers whose weights are five times too large",
+    "huge logits",
+    DIGITS_DEEP,
+)
 def weights_five_times_too_large() -> Make:
     def after(model):
         for parameter in model.parameters():
@@ -218,8 +272,12 @@ def not_there_in_time() -> Make:
     return DIGITS_CONV.but(optimizer=lambda m: optim.SGD(m.parameters(), 1e-3))
 
 
-@fault("DeepLocalize program: wrong loss for the last activation",
-       "squared difference of ReLU outputs from one-hot labels", "classes die", DIGITS_SGD)  # fmt: skip
+@fault(
+    "DeepLocalize program: wrong loss for the last activation",
+    "squared difference of ReLU outputs from one-hot labels",
+    "classes die",
+    DIGITS_SGD,
+)
 def squares_of_relus() -> Make:
     return DIGITS_SGD.but(
         network=lambda: nn.Sequential(*mlp(64, 64), nn.ReLU()),
@@ -227,8 +285,12 @@ def squares_of_relus() -> Make:
     )
 
 
-@fault("DeepLocalize program: wrong loss for the last activation",
-       "binary cross-entropy with logits of probabilities", "weak gradients", DIGITS)  # fmt: skip
+@fault(
+    "DeepLocalize program: wrong loss for the last activation",
+    "binary cross-entropy with logits of probabilities",
+    "weak gradients",
+    DIGITS,
+)
 def binary_loss_of_probabilities() -> Make:
     return DIGITS.but(
         network=lambda: nn.Sequential(*mlp(64, 64), nn.Softmax()),
@@ -236,8 +298,12 @@ def binary_loss_of_probabilities() -> Make:
     )
 
 
-@fault("DeepLocalize program: one output for many classes",
-       "a sigmoid of one unit compared with the class number", "no classes", DIGITS)  # fmt: skip
+@fault(
+    "DeepLocalize program: one output for many classes",
+    "a sigmoid of one unit compared with the class number",
+    "no classes",
+    DIGITS,
+)
 def one_output() -> Make:
     return DIGITS.but(
         network=lambda: nn.Sequential(*list(mlp(64, 64))[:-1], nn.Linear(64, 1), nn.Sigmoid()),
@@ -245,8 +311,12 @@ def one_output() -> Make:
     )
 
 
-@fault("DeepLocalize program: numerical error", "the logarithm of probabilities that reach 0",
-       "NaN", DIGITS_SGD)  # fmt: skip
+@fault(
+    "DeepLocalize program: numerical error",
+    "the logarithm of probabilities that reach 0",
+    "NaN",
+    DIGITS_SGD,
+)
 def logarithm_of_zero() -> Make:
     def loss(logits, labels):
         exps = logits.exp()
@@ -258,8 +328,12 @@ def logarithm_of_zero() -> Make:
     )
 
 
-@fault("DeepDiagnosis: saturated activation", "tanh units that start with weights of 2", "saturated",
-       DIGITS_DEEP)  # fmt: skip
+@fault(
+    "DeepDiagnosis: saturated activation",
+    "tanh units that start with weights of 2",
+    "saturated",
+    DIGITS_DEEP,
+)
 def saturated_tanhs() -> Make:
     def after(model):
         for parameter in model.parameters():
@@ -269,14 +343,23 @@ def saturated_tanhs() -> Make:
     return DIGITS_DEEP.but(network=lambda: deep(nn.Tanh, 6), after=after)
 
 
-@fault("DeepDiagnosis: saturated activation", "sigmoid units on pixels of 0 to 255", "saturated",
-       DIGITS_SGD, prepare=raw)  # fmt: skip
+@fault(
+    "DeepDiagnosis: saturated activation",
+    "sigmoid units on pixels of 0 to 255",
+    "saturated",
+    DIGITS_SGD,
+    prepare=raw,
+)
 def sigmoids_of_raw_pixels() -> Make:
     return DIGITS_SGD.but(prepare=raw, network=lambda: mlp(64, 64, activation=nn.Sigmoid))
 
 
-@fault("DeepDiagnosis: unchanged weights", "the optimiser has only the first layer", "the rest stays",
-       DIGITS_DEEP)  # fmt: skip
+@fault(
+    "DeepDiagnosis: unchanged weights",
+    "the optimiser has only the first layer",
+    "the rest stays",
+    DIGITS_DEEP,
+)
 def only_the_first_layer_learns() -> Make:
     return DIGITS_DEEP.but(
         optimizer=lambda m: optim.Adam(list(m.parameters())[:2], 1e-3),
@@ -287,8 +370,12 @@ def only_the_first_layer_learns() -> Make:
 # --- NeuraLint -------------------------------------------------------------------------------
 
 
-@fault("NeuraLint: constant initialisation", "all weights are 0.05", "all units are the same",
-       DIGITS_SGD)  # fmt: skip
+@fault(
+    "NeuraLint: constant initialisation",
+    "all weights are 0.05",
+    "all units are the same",
+    DIGITS_SGD,
+)
 def same_units() -> Make:
     def after(model):
         for parameter in model.parameters():
@@ -302,20 +389,36 @@ def dropout_on_logits() -> Make:
     return DIGITS.but(network=lambda: nn.Sequential(*mlp(64, 64), nn.Dropout(0.5)))
 
 
-@fault("NeuraLint: dropout before batch norm", "dropout of 0.8 before batch norm",
-       "statistics differ in evaluation", DIGITS_BN)  # fmt: skip
+@fault(
+    "NeuraLint: dropout before batch norm",
+    "dropout of 0.8 before batch norm",
+    "statistics differ in evaluation",
+    DIGITS_BN,
+)
 def dropout_before_batch_norm() -> Make:
     def network():
         return nn.Sequential(
-            nn.Flatten(), nn.Linear(64, 64), nn.Dropout(0.8), nn.BatchNorm1d(64), nn.ReLU(),
-            nn.Linear(64, 64), nn.Dropout(0.8), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, 10),
-        )  # fmt: skip
+            nn.Flatten(),
+            nn.Linear(64, 64),
+            nn.Dropout(0.8),
+            nn.BatchNorm1d(64),
+            nn.ReLU(),
+            nn.Linear(64, 64),
+            nn.Dropout(0.8),
+            nn.BatchNorm1d(64),
+            nn.ReLU(),
+            nn.Linear(64, 10),
+        )
 
     return DIGITS_BN.but(network=network)
 
 
-@fault("NeuraLint: too much pooling", "the first pooling leaves one pixel", "no places left",
-       DIGITS_CONV)  # fmt: skip
+@fault(
+    "NeuraLint: too much pooling",
+    "the first pooling leaves one pixel",
+    "no places left",
+    DIGITS_CONV,
+)
 def pooled_to_a_pixel() -> Make:
     def network():
         return nn.Sequential(
@@ -333,16 +436,25 @@ def pooled_to_a_pixel() -> Make:
 def narrowing_channels() -> Make:
     def network():
         return nn.Sequential(
-            nn.Conv2d(1, 2, 3, stride=2, padding=1), nn.ReLU(),
-            nn.Conv2d(2, 1, 3, stride=2, padding=1), nn.ReLU(),
-            nn.Conv2d(1, 1, 3, stride=2, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(16, 10),
-        )  # fmt: skip
+            nn.Conv2d(1, 2, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(2, 1, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(1, 1, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(16, 10),
+        )
 
     return FASHION_CONV.but(network=network)
 
 
-@fault("NeuraLint: batch norm after the last layer", "batch norm over the logits, without scale",
-       "bounded logits", DIGITS_BN_SGD)  # fmt: skip
+@fault(
+    "NeuraLint: batch norm after the last layer",
+    "batch norm over the logits, without scale",
+    "bounded logits",
+    DIGITS_BN_SGD,
+)
 def batch_norm_on_logits() -> Make:
     def network():
         return nn.Sequential(*conv(bn=True), nn.BatchNorm1d(10, affine=False))
@@ -353,26 +465,44 @@ def batch_norm_on_logits() -> Make:
 # --- TheDeepChecker --------------------------------------------------------------------------
 
 
-@fault("TheDeepChecker: loss not averaged", "the sum over the batch at the rate of the mean",
-       "32 times too large steps", DIGITS_SGD)  # fmt: skip
+@fault(
+    "TheDeepChecker: loss not averaged",
+    "the sum over the batch at the rate of the mean",
+    "32 times too large steps",
+    DIGITS_SGD,
+)
 def sum_over_the_batch() -> Make:
     return DIGITS_SGD.but(loss=lambda logits, y: F.cross_entropy(logits, y, reduction="sum"))
 
 
-@fault("TheDeepChecker: inputs that do not vary", "an integer division makes all pixels 0",
-       "nothing to see", DIGITS_CONV, prepare=lambda x, n: np.float32(x.astype(int) // 256))  # fmt: skip
+@fault(
+    "TheDeepChecker: inputs that do not vary",
+    "an integer division makes all pixels 0",
+    "nothing to see",
+    DIGITS_CONV,
+    prepare=lambda x, n: np.float32(x.astype(int) // 256),
+)
 def black_images() -> Make:
     return DIGITS_CONV.but(prepare=lambda x, name: np.float32(x.astype(int) // 256))
 
 
-@fault("TheDeepChecker: inputs far from mean 0", "pixels plus 100", "a large common part", DIGITS_SGD,
-       prepare=lambda x, n: x.astype(np.float32) / 255 + 100)  # fmt: skip
+@fault(
+    "TheDeepChecker: inputs far from mean 0",
+    "pixels plus 100",
+    "a large common part",
+    DIGITS_SGD,
+    prepare=lambda x, n: x.astype(np.float32) / 255 + 100,
+)
 def inputs_far_from_zero() -> Make:
     return DIGITS_SGD.but(prepare=lambda x, name: x.astype(np.float32) / 255 + 100)
 
 
-@fault("TheDeepChecker: parameters that are not trained", "the first convolution asks for no gradient",
-       "random features", CIFAR_CONV)  # fmt: skip
+@fault(
+    "TheDeepChecker: parameters that are not trained",
+    "the first convolution asks for no gradient",
+    "random features",
+    CIFAR_CONV,
+)
 def first_layer_without_gradient() -> Make:
     return CIFAR_CONV.but(after=lambda m: m[1].requires_grad_(False) and None)
 
@@ -382,7 +512,12 @@ def over_tiny_deviations(images, name):
     return ((images - first.mean(0)) / (first.std(0) + 1e-6)).astype(np.float32)
 
 
-@fault("TheDeepChecker: unstable normalisation", "each pixel over its own tiny deviation",
-       "rare pixels blow up", FASHION, prepare=over_tiny_deviations)  # fmt: skip
+@fault(
+    "TheDeepChecker: unstable normalisation",
+    "each pixel over its own tiny deviation",
+    "rare pixels blow up",
+    FASHION,
+    prepare=over_tiny_deviations,
+)
 def pixels_over_tiny_deviations() -> Make:
     return FASHION.but(prepare=over_tiny_deviations)

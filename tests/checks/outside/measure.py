@@ -70,14 +70,14 @@ def measured(make: Any, epochs: int, dataset: str, prepare: Any) -> dict[str, An
     setup = make()
     images, labels = parts(dataset).clean
     clean = prepare(images, dataset), labels
-    before = accuracy_on(setup.model, clean)
-    result: dict[str, Any] = {"epochs": epochs, "before": round(before, 4)}
+    result: dict[str, Any] = {"epochs": epochs}
     try:
+        result["before"] = round(accuracy_on(setup.model, clean), 4)
         reported = trained(setup, epochs)
+        found = accuracy_on(setup.model, clean)
     except Exception as error:
         return {**result, "error": f"{type(error).__name__}: {error}"[:200]}
     finite = all(np.isfinite(each.numpy()).all() for each in setup.model.state_dict().values())
-    found = accuracy_on(setup.model, clean)
     return {**result, "accuracy": round(found, 4), "reported": round(reported, 4), "finite": finite}
 
 

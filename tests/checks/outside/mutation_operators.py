@@ -74,8 +74,12 @@ def no_bags() -> Make:
     return FASHION.but(examples=lambda x, y: (x[y != 8], y[y != 8]))
 
 
-@operator("unbalance training data", "97 of 100 images of classes 5 to 9 are gone",
-          "those classes are missed", DIGITS_SGD)  # fmt: skip
+@operator(
+    "unbalance training data",
+    "97 of 100 images of classes 5 to 9 are gone",
+    "those classes are missed",
+    DIGITS_SGD,
+)
 def half_the_classes_rare() -> Make:
     def examples(inputs, labels):
         kept = (labels < 5) | (RNG(0).random(len(labels)) < 0.03)
@@ -84,8 +88,13 @@ def half_the_classes_rare() -> Make:
     return DIGITS_SGD.but(examples=examples)
 
 
-@operator("add noise to training data", "noise three times as large as the images is added",
-          "the network learns the noise", DIGITS, epochs=20)  # fmt: skip
+@operator(
+    "add noise to training data",
+    "noise three times as large as the images is added",
+    "the network learns the noise",
+    DIGITS,
+    epochs=20,
+)
 def noise_over_the_images() -> Make:
     def examples(inputs, labels):
         return inputs + RNG(0).normal(0, 3, inputs.shape).astype(np.float32), labels
@@ -93,8 +102,12 @@ def noise_over_the_images() -> Make:
     return DIGITS.but(examples=examples)
 
 
-@operator("make output classes overlap", "images of 4 and 9 stand there under both labels",
-          "the two are guessed", DIGITS)  # fmt: skip
+@operator(
+    "make output classes overlap",
+    "images of 4 and 9 stand there under both labels",
+    "the two are guessed",
+    DIGITS,
+)
 def four_and_nine_overlap() -> Make:
     def examples(inputs, labels):
         both = np.isin(labels, (4, 9))
@@ -195,8 +208,12 @@ def decay_of_one() -> Make:
     )
 
 
-@operator("add weights regularisation", "the sum of all absolute weights is added to the loss",
-          "weights go to 0", DIGITS)  # fmt: skip
+@operator(
+    "add weights regularisation",
+    "the sum of all absolute weights is added to the loss",
+    "weights go to 0",
+    DIGITS,
+)
 def absolute_weights_in_the_loss() -> Make:
     def step(model, optimizer, loss):
         def update(inputs, labels):
@@ -238,8 +255,12 @@ def dropout_of_nothing() -> Make:
     return DIGITS_DROPOUT.but(network=lambda: dropping(0.0))
 
 
-@operator("change patience", "training ends as soon as one batch is worse than the best",
-          "stops after a few batches", DIGITS)  # fmt: skip
+@operator(
+    "change patience",
+    "training ends as soon as one batch is worse than the best",
+    "stops after a few batches",
+    DIGITS,
+)
 def no_patience() -> Make:
     def step(model, optimizer, loss):
         best, stopped = [float("inf")], [False]
@@ -282,14 +303,22 @@ def weights_of_one() -> Make:
     return DIGITS_CONV.but(after=weights(nn.init.ones_))
 
 
-@operator("change weights initialisation", "normal weights of standard deviation 3",
-          "huge logits", FASHION)  # fmt: skip
+@operator(
+    "change weights initialisation",
+    "normal weights of standard deviation 3",
+    "huge logits",
+    FASHION,
+)
 def weights_too_large() -> Make:
     return FASHION.but(after=weights(lambda w: nn.init.normal_(w, std=3.0)))
 
 
-@operator("change weights initialisation", "normal weights of standard deviation 1e-4",
-          "the signal is lost on its way", DIGITS_DEEP)  # fmt: skip
+@operator(
+    "change weights initialisation",
+    "normal weights of standard deviation 1e-4",
+    "the signal is lost on its way",
+    DIGITS_DEEP,
+)
 def weights_too_small() -> Make:
     return DIGITS_DEEP.but(after=weights(lambda w: nn.init.normal_(w, std=1e-4)))
 
@@ -311,20 +340,32 @@ def no_biases() -> Make:
     return DIGITS.but(network=network)
 
 
-@operator("change loss function", "squared difference of the largest logit's number from the label",
-          "class numbers are no quantities", DIGITS)  # fmt: skip
+@operator(
+    "change loss function",
+    "squared difference of the largest logit's number from the label",
+    "class numbers are no quantities",
+    DIGITS,
+)
 def squared_difference_to_the_number() -> Make:
     return DIGITS.but(loss=lambda logits, y: F.mse_loss(logits[:, 0], np.float32(y)))
 
 
-@operator("change loss function", "absolute difference of logits from one-hot labels",
-          "the median of a one-hot vector is 0", DIGITS_SGD)  # fmt: skip
+@operator(
+    "change loss function",
+    "absolute difference of logits from one-hot labels",
+    "the median of a one-hot vector is 0",
+    DIGITS_SGD,
+)
 def absolute_difference() -> Make:
     return DIGITS_SGD.but(loss=lambda logits, y: F.l1_loss(logits, np.eye(10, dtype=np.float32)[y]))
 
 
-@operator("change loss function", "Poisson loss: the logits minus the label's logit's logarithm",
-          "logits below 0 have no logarithm", FASHION)  # fmt: skip
+@operator(
+    "change loss function",
+    "Poisson loss: the logits minus the label's logit's logarithm",
+    "logits below 0 have no logarithm",
+    FASHION,
+)
 def poisson_loss() -> Make:
     def loss(logits, labels):
         target = Tensor(np.eye(10, dtype=np.float32)[labels])
@@ -363,8 +404,13 @@ def sgd_at_the_rate_of_adam() -> Make:
     return FASHION.but(optimizer=lambda m: optim.SGD(m.parameters(), lr=1e-3))
 
 
-@operator("remove validation set", "what is held out is the training data", "false accuracy",
-          FASHION, epochs=25)  # fmt: skip
+@operator(
+    "remove validation set",
+    "what is held out is the training data",
+    "false accuracy",
+    FASHION,
+    epochs=25,
+)
 def validated_on_the_training_data() -> Make:
     images, labels = parts("fashion").train
     return FASHION.but(valid=lambda x, y: (standard(images, "fashion"), labels))

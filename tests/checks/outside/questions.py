@@ -43,8 +43,12 @@ RNG = np.random.default_rng
 # --- the order of the calls ------------------------------------------------------------------
 
 
-@fault("public issue: IBM/aihwkit#446, missing zero_grad()", "gradients are never zeroed",
-       "each step repeats all before it", DIGITS_SGD)  # fmt: skip
+@fault(
+    "public issue: IBM/aihwkit#446, missing zero_grad()",
+    "gradients are never zeroed",
+    "each step repeats all before it",
+    DIGITS_SGD,
+)
 def zero_grad_forgotten() -> Make:
     def step(model, optimizer, loss):
         def update(inputs, labels):
@@ -56,8 +60,12 @@ def zero_grad_forgotten() -> Make:
     return DIGITS_SGD.but(step=step)
 
 
-@fault(f"{COMMON}: zero_grad once an epoch", "gradients are zeroed every 38 steps only",
-       "steps grow through the epoch", FASHION_BN)  # fmt: skip
+@fault(
+    f"{COMMON}: zero_grad once an epoch",
+    "gradients are zeroed every 38 steps only",
+    "steps grow through the epoch",
+    FASHION_BN,
+)
 def zero_grad_once_an_epoch() -> Make:
     def step(model, optimizer, loss):
         steps = [0]
@@ -74,8 +82,12 @@ def zero_grad_once_an_epoch() -> Make:
     return FASHION_BN.but(step=step)
 
 
-@fault("public issue: Tony-Y/pytorch_warmup#12, zero_grad between backward and step",
-       "gradients are forgotten before the step", "nothing learns", DIGITS)  # fmt: skip
+@fault(
+    "public issue: Tony-Y/pytorch_warmup#12, zero_grad between backward and step",
+    "gradients are forgotten before the step",
+    "nothing learns",
+    DIGITS,
+)
 def zeroed_before_the_step() -> Make:
     def step(model, optimizer, loss):
         def update(inputs, labels):
@@ -88,8 +100,12 @@ def zeroed_before_the_step() -> Make:
     return DIGITS.but(step=step)
 
 
-@fault("public issue: ClementPinard/SfmLearner-Pytorch#5, the schedule's step for the optimiser's",
-       "only the schedule steps", "nothing learns", DIGITS_CONV)  # fmt: skip
+@fault(
+    "public issue: ClementPinard/SfmLearner-Pytorch#5, the schedule's step for the optimiser's",
+    "only the schedule steps",
+    "nothing learns",
+    DIGITS_CONV,
+)
 def schedule_steps_alone() -> Make:
     def step(model, optimizer, loss):
         schedule = optim.StepLR(optimizer, 100)
@@ -118,8 +134,12 @@ def backward_forgotten() -> Make:
     return FASHION.but(step=step)
 
 
-@fault(f"{COMMON}: clipping before backward", "gradients are clipped before they are there",
-       "no clipping at a rate that wants it", DIGITS_SGD)  # fmt: skip
+@fault(
+    f"{COMMON}: clipping before backward",
+    "gradients are clipped before they are there",
+    "no clipping at a rate that wants it",
+    DIGITS_SGD,
+)
 def clipped_before_backward() -> Make:
     def step(model, optimizer, loss):
         def update(inputs, labels):
@@ -136,8 +156,12 @@ def clipped_before_backward() -> Make:
     )
 
 
-@fault("public issue: huggingface/transformers#1563, clipping while gradients accumulate",
-       "the sum so far is clipped hard after each part", "the last part counts most", DIGITS_SGD)  # fmt: skip
+@fault(
+    "public issue: huggingface/transformers#1563, clipping while gradients accumulate",
+    "the sum so far is clipped hard after each part",
+    "the last part counts most",
+    DIGITS_SGD,
+)
 def clipped_while_accumulating() -> Make:
     def step(model, optimizer, loss):
         parts_done = [0]
@@ -155,9 +179,12 @@ def clipped_while_accumulating() -> Make:
     return DIGITS_SGD.but(step=step)
 
 
-@fault("public issue: fredzzhang/atlas#26, accumulated loss not divided",
-       "the sum of 16 batches' gradients at the rate of the mean", "16 times too large steps",
-       DIGITS_SGD)  # fmt: skip
+@fault(
+    "public issue: fredzzhang/atlas#26, accumulated loss not divided",
+    "the sum of 16 batches' gradients at the rate of the mean",
+    "16 times too large steps",
+    DIGITS_SGD,
+)
 def accumulated_and_not_divided() -> Make:
     def step(model, optimizer, loss):
         parts_done = [0]
@@ -176,8 +203,12 @@ def accumulated_and_not_divided() -> Make:
     )
 
 
-@fault(f"{COMMON}: accumulation that is never finished", "a step after 64 batches, of which there are 38",
-       "few steps", DIGITS)  # fmt: skip
+@fault(
+    f"{COMMON}: accumulation that is never finished",
+    "a step after 64 batches, of which there are 38",
+    "few steps",
+    DIGITS,
+)
 def accumulated_too_long() -> Make:
     def step(model, optimizer, loss):
         parts_done = [0]
@@ -194,8 +225,12 @@ def accumulated_too_long() -> Make:
     return DIGITS.but(step=step)
 
 
-@fault(f"{COMMON}: accumulation zeroed too often", "each part of the sum is forgotten",
-       "one batch in eight counts, an eighth", DIGITS_SGD)  # fmt: skip
+@fault(
+    f"{COMMON}: accumulation zeroed too often",
+    "each part of the sum is forgotten",
+    "one batch in eight counts, an eighth",
+    DIGITS_SGD,
+)
 def accumulated_and_forgotten() -> Make:
     def step(model, optimizer, loss):
         parts_done = [0]
@@ -212,8 +247,12 @@ def accumulated_and_forgotten() -> Make:
     return DIGITS_SGD.but(step=step)
 
 
-@fault(f"{COMMON}: the same batch again and again", "a new iterator each step gives the first batch",
-       "32 images are learned by heart", FASHION)  # fmt: skip
+@fault(
+    f"{COMMON}: the same batch again and again",
+    "a new iterator each step gives the first batch",
+    "32 images are learned by heart",
+    FASHION,
+)
 def always_the_first_batch() -> Make:
     def train(inputs, labels):
         batches = Batches(lambda: (inputs, labels), 32, shuffle=False)
@@ -225,8 +264,12 @@ def always_the_first_batch() -> Make:
 # --- which parameters ------------------------------------------------------------------------
 
 
-@fault(f"{COMMON}: optimiser made before the head is replaced", "the new last layer is not trained",
-       "random head", DIGITS_RESNET)  # fmt: skip
+@fault(
+    f"{COMMON}: optimiser made before the head is replaced",
+    "the new last layer is not trained",
+    "random head",
+    DIGITS_RESNET,
+)
 def head_replaced_afterwards() -> Make:
     def after(model):
         model.fc = nn.Linear(64, 10)
@@ -234,14 +277,22 @@ def head_replaced_afterwards() -> Make:
     return DIGITS_RESNET.but(after=after)
 
 
-@fault(f"{COMMON}: optimiser of another copy", "the optimiser has a copy's parameters", "nothing learns",
-       DIGITS)  # fmt: skip
+@fault(
+    f"{COMMON}: optimiser of another copy",
+    "the optimiser has a copy's parameters",
+    "nothing learns",
+    DIGITS,
+)
 def optimiser_of_a_copy() -> Make:
     return DIGITS.but(optimizer=lambda m: optim.Adam(deepcopy(m).parameters(), 1e-3))
 
 
-@fault(f"{COMMON}: weights drawn anew after the optimiser was made",
-       "the hidden layers are exchanged afterwards", "only the last layer learns", FASHION_CONV)  # fmt: skip
+@fault(
+    f"{COMMON}: weights drawn anew after the optimiser was made",
+    "the hidden layers are exchanged afterwards",
+    "only the last layer learns",
+    FASHION_CONV,
+)
 def convolutions_replaced_afterwards() -> Make:
     def after(model):
         return nn.Sequential(*list(conv(size=28))[:-1], list(model)[-1])
@@ -262,14 +313,22 @@ class InAList(nn.Module):
         return self.out(x)
 
 
-@fault(f"{COMMON}: layers in a Python list", "hidden layers are not registered", "they never learn",
-       DIGITS)  # fmt: skip
+@fault(
+    f"{COMMON}: layers in a Python list",
+    "hidden layers are not registered",
+    "they never learn",
+    DIGITS,
+)
 def layers_in_a_list() -> Make:
     return DIGITS.but(network=InAList)
 
 
-@fault(f"{COMMON}: requires_grad left off", "all but the last layer is frozen, and random", "random features",
-       DIGITS_CONV)  # fmt: skip
+@fault(
+    f"{COMMON}: requires_grad left off",
+    "all but the last layer is frozen, and random",
+    "random features",
+    DIGITS_CONV,
+)
 def frozen_by_accident() -> Make:
     def after(model):
         for layer in list(model)[:-1]:
@@ -296,26 +355,42 @@ class Cut(nn.Module):
         return self.out(x)
 
 
-@fault(f"{COMMON}: detach in the forward pass", "hidden features are detached", "hidden layers never learn",
-       DIGITS)  # fmt: skip
+@fault(
+    f"{COMMON}: detach in the forward pass",
+    "hidden features are detached",
+    "hidden layers never learn",
+    DIGITS,
+)
 def detached_features() -> Make:
     return DIGITS.but(network=lambda: Cut("detach"))
 
 
-@fault(f"{COMMON}: no_grad in the forward pass", "a layer computes without a graph",
-       "hidden layers never learn", DIGITS_SGD)  # fmt: skip
+@fault(
+    f"{COMMON}: no_grad in the forward pass",
+    "a layer computes without a graph",
+    "hidden layers never learn",
+    DIGITS_SGD,
+)
 def layer_without_graph() -> Make:
     return DIGITS_SGD.but(network=lambda: Cut("no_grad"))
 
 
-@fault(f"{COMMON}: through NumPy and back", "an array is taken out and wrapped again",
-       "hidden layers never learn", DIGITS)  # fmt: skip
+@fault(
+    f"{COMMON}: through NumPy and back",
+    "an array is taken out and wrapped again",
+    "hidden layers never learn",
+    DIGITS,
+)
 def through_numpy() -> Make:
     return DIGITS.but(network=lambda: Cut("numpy"))
 
 
-@fault(f"{COMMON}: a new optimiser each step", "Adam's memory is lost after each step",
-       "every step has full size", DIGITS)  # fmt: skip
+@fault(
+    f"{COMMON}: a new optimiser each step",
+    "Adam's memory is lost after each step",
+    "every step has full size",
+    DIGITS,
+)
 def optimiser_made_each_step() -> Make:
     def step(model, optimizer, loss):
         def update(inputs, labels):
@@ -343,9 +418,12 @@ def evaluating_without(mode_call):
     return evaluate
 
 
-@fault(f"{COMMON}: model.train() forgotten after evaluation",
-       "batch norm and dropout are in evaluation mode from the second epoch on", "other than meant",
-       DIGITS_BN)  # fmt: skip
+@fault(
+    f"{COMMON}: model.train() forgotten after evaluation",
+    "batch norm and dropout are in evaluation mode from the second epoch on",
+    "other than meant",
+    DIGITS_BN,
+)
 def stays_in_evaluation() -> Make:
     def step(model, optimizer, loss):
         def update(inputs, labels):
@@ -358,8 +436,12 @@ def stays_in_evaluation() -> Make:
     return DIGITS_BN.but(step=step, evaluate=evaluating_without(lambda m: m.eval()))
 
 
-@fault("public issue: deep-learning-with-pytorch/dlwpt-code#104, no eval() when validating",
-       "dropout of 0.8 goes on in evaluation", "reported accuracy is too low", DIGITS_DROPOUT)  # fmt: skip
+@fault(
+    "public issue: deep-learning-with-pytorch/dlwpt-code#104, no eval() when validating",
+    "dropout of 0.8 goes on in evaluation",
+    "reported accuracy is too low",
+    DIGITS_DROPOUT,
+)
 def dropout_in_evaluation() -> Make:
     from outside.setups import dropping
 
@@ -368,8 +450,12 @@ def dropout_in_evaluation() -> Make:
     )
 
 
-@fault("public issue: princeton-vl/pytorch_stacked_hourglass#44, train() when validating",
-       "batch norm normalises single held-out images by themselves", "false accuracy", DIGITS_BN_SGD)  # fmt: skip
+@fault(
+    "public issue: princeton-vl/pytorch_stacked_hourglass#44, train() when validating",
+    "batch norm normalises single held-out images by themselves",
+    "false accuracy",
+    DIGITS_BN_SGD,
+)
 def batch_norm_of_single_images() -> Make:
     def evaluate(model, inputs, labels):
         def run():
@@ -381,8 +467,12 @@ def batch_norm_of_single_images() -> Make:
     return DIGITS_BN_SGD.but(evaluate=evaluate, step=one_step)
 
 
-@fault("public issue: pytorch/pytorch#4741, eval() with batch norm gives a high error",
-       "running statistics never move: momentum 1e-6", "evaluation by mean 0 and variance 1", FASHION_BN)  # fmt: skip
+@fault(
+    "public issue: pytorch/pytorch#4741, eval() with batch norm gives a high error",
+    "running statistics never move: momentum 1e-6",
+    "evaluation by mean 0 and variance 1",
+    FASHION_BN,
+)
 def statistics_never_move() -> Make:
     def after(model):
         for layer in model.modules():
@@ -392,8 +482,12 @@ def statistics_never_move() -> Make:
     return FASHION_BN.but(after=after)
 
 
-@fault(f"{COMMON}: functional dropout without the mode", "F.dropout is always on", "noisy evaluation",
-       DIGITS)  # fmt: skip
+@fault(
+    f"{COMMON}: functional dropout without the mode",
+    "F.dropout is always on",
+    "noisy evaluation",
+    DIGITS,
+)
 def dropout_always_on() -> Make:
     class Net(nn.Module):
         def __init__(self):
@@ -432,20 +526,32 @@ def scheduled(schedule_of):
     return step
 
 
-@fault("public issue: pytorch/tutorials#640, schedule stepped per batch, not per epoch",
-       "a tenth of the rate after every 3 batches", "stands still soon", FASHION_CONV)  # fmt: skip
+@fault(
+    "public issue: pytorch/tutorials#640, schedule stepped per batch, not per epoch",
+    "a tenth of the rate after every 3 batches",
+    "stands still soon",
+    FASHION_CONV,
+)
 def tenth_every_three_batches() -> Make:
     return FASHION_CONV.but(step=scheduled(lambda o: optim.StepLR(o, 3)))
 
 
-@fault("public issue: pytorch/pytorch#3814, schedule stepped per batch", "0.9 of the rate each batch",
-       "stands still soon", DIGITS)  # fmt: skip
+@fault(
+    "public issue: pytorch/pytorch#3814, schedule stepped per batch",
+    "0.9 of the rate each batch",
+    "stands still soon",
+    DIGITS,
+)
 def decays_each_batch() -> Make:
     return DIGITS.but(step=scheduled(lambda o: optim.ExponentialLR(o, 0.9)))
 
 
-@fault(f"{COMMON}: schedule per batch stepped per epoch", "a warm-up of 100 steps advances once an epoch",
-       "the rate stays tiny", DIGITS_SGD)  # fmt: skip
+@fault(
+    f"{COMMON}: schedule per batch stepped per epoch",
+    "a warm-up of 100 steps advances once an epoch",
+    "the rate stays tiny",
+    DIGITS_SGD,
+)
 def warms_up_for_ever() -> Make:
     def step(model, optimizer, loss):
         warmup = optim.LambdaLR(optimizer, lambda n: min(1.0, (n + 1) / 1000))
@@ -462,8 +568,12 @@ def warms_up_for_ever() -> Make:
     return DIGITS_SGD.but(step=step)
 
 
-@fault(f"{COMMON}: warm-up counter reset", "the schedule is made anew each step", "the rate stays at its start",
-       DIGITS_CONV)  # fmt: skip
+@fault(
+    f"{COMMON}: warm-up counter reset",
+    "the schedule is made anew each step",
+    "the rate stays at its start",
+    DIGITS_CONV,
+)
 def warm_up_begins_anew() -> Make:
     def step(model, optimizer, loss):
         usual = one_step(model, optimizer, loss)
@@ -477,14 +587,22 @@ def warm_up_begins_anew() -> Make:
     return DIGITS_CONV.but(step=step)
 
 
-@fault(f"{COMMON}: weight decay taken for Adam's rate", "L2 of 3 in Adam", "weights shrink to nothing",
-       FASHION)  # fmt: skip
+@fault(
+    f"{COMMON}: weight decay taken for Adam's rate",
+    "L2 of 3 in Adam",
+    "weights shrink to nothing",
+    FASHION,
+)
 def decay_of_three_in_adam() -> Make:
     return FASHION.but(optimizer=lambda m: optim.Adam(m.parameters(), 1e-3, weight_decay=3.0))
 
 
-@fault(f"{COMMON}: sign of the regularisation", "the squared weights are subtracted from the loss",
-       "weights grow without bound", DIGITS_SGD)  # fmt: skip
+@fault(
+    f"{COMMON}: sign of the regularisation",
+    "the squared weights are subtracted from the loss",
+    "weights grow without bound",
+    DIGITS_SGD,
+)
 def decay_of_the_wrong_sign() -> Make:
     def step(model, optimizer, loss):
         def update(inputs, labels):
@@ -500,8 +618,12 @@ def decay_of_the_wrong_sign() -> Make:
     return DIGITS_SGD.but(step=step)
 
 
-@fault(f"{COMMON}: maximised for minimised", "the loss is the log-likelihood, without its minus",
-       "learns to be wrong", FASHION)  # fmt: skip
+@fault(
+    f"{COMMON}: maximised for minimised",
+    "the loss is the log-likelihood, without its minus",
+    "learns to be wrong",
+    FASHION,
+)
 def minus_forgotten() -> Make:
     return FASHION.but(loss=lambda logits, y: -F.cross_entropy(logits, y))
 
@@ -509,8 +631,12 @@ def minus_forgotten() -> Make:
 # --- labels and data -------------------------------------------------------------------------
 
 
-@fault(f"{COMMON}: labels off by one", "training labels are one too high, modulo 10", "always wrong",
-       DIGITS_CONV)  # fmt: skip
+@fault(
+    f"{COMMON}: labels off by one",
+    "training labels are one too high, modulo 10",
+    "always wrong",
+    DIGITS_CONV,
+)
 def labels_off_by_one() -> Make:
     return DIGITS_CONV.but(examples=lambda x, y: (x, (y + 1) % 10))
 
@@ -525,14 +651,22 @@ class ShufflesInputsOnly(Batches):
             yield inputs[order[chosen]], labels[chosen]
 
 
-@fault(f"{COMMON}: inputs shuffled without labels", "each pass mixes the inputs only", "labels are random",
-       DIGITS)  # fmt: skip
+@fault(
+    f"{COMMON}: inputs shuffled without labels",
+    "each pass mixes the inputs only",
+    "labels are random",
+    DIGITS,
+)
 def inputs_shuffled_only() -> Make:
     return DIGITS.but(train=lambda x, y: ShufflesInputsOnly(lambda: (x, y), 32))
 
 
-@fault(f"{COMMON}: sorted data without shuffling", "all images of a class come one after the other",
-       "the last class wins", DIGITS_SGD)  # fmt: skip
+@fault(
+    f"{COMMON}: sorted data without shuffling",
+    "all images of a class come one after the other",
+    "the last class wins",
+    DIGITS_SGD,
+)
 def sorted_by_class() -> Make:
     def train(inputs, labels):
         order = np.argsort(labels, kind="stable")
@@ -541,21 +675,33 @@ def sorted_by_class() -> Make:
     return DIGITS_SGD.but(train=train)
 
 
-@fault(f"{COMMON}: ignored class", "ignore_index is 0, which is a class too", "no 0 is ever learned",
-       DIGITS)  # fmt: skip
+@fault(
+    f"{COMMON}: ignored class",
+    "ignore_index is 0, which is a class too",
+    "no 0 is ever learned",
+    DIGITS,
+)
 def class_zero_ignored() -> Make:
     return DIGITS.but(loss=lambda logits, y: F.cross_entropy(logits, y, ignore_index=0))
 
 
-@fault(f"{COMMON}: class weights of the wrong classes", "weights of 0.001 for half of the classes",
-       "those are hardly learned", FASHION)  # fmt: skip
+@fault(
+    f"{COMMON}: class weights of the wrong classes",
+    "weights of 0.001 for half of the classes",
+    "those are hardly learned",
+    FASHION,
+)
 def weights_of_classes() -> Make:
     weight = Tensor(np.where(np.arange(10) % 2, 1e-3, 1).astype(np.float32))
     return FASHION.but(loss=lambda logits, y: F.cross_entropy(logits, y, weight=weight))
 
 
-@fault(f"{COMMON}: uint8 arithmetic wraps around", "pixels plus 120 in uint8", "bright pixels turn dark",
-       FASHION_CONV)  # fmt: skip
+@fault(
+    f"{COMMON}: uint8 arithmetic wraps around",
+    "pixels plus 120 in uint8",
+    "bright pixels turn dark",
+    FASHION_CONV,
+)
 def bytes_wrap_around() -> Make:
     def prepare(images, name):
         return standard(images + np.uint8(120), name)
@@ -569,14 +715,24 @@ def bytes_wrap_around() -> Make:
     return make
 
 
-@fault(f"{COMMON}: signed bytes", "pixels read as int8: those above 127 are negative", "dark and bright mix",
-       DIGITS_CONV, prepare=lambda x, n: x.view(np.int8).astype(np.float32) / 128)  # fmt: skip
+@fault(
+    f"{COMMON}: signed bytes",
+    "pixels read as int8: those above 127 are negative",
+    "dark and bright mix",
+    DIGITS_CONV,
+    prepare=lambda x, n: x.view(np.int8).astype(np.float32) / 128,
+)
 def signed_bytes() -> Make:
     return DIGITS_CONV.but(prepare=lambda x, name: x.view(np.int8).astype(np.float32) / 128)
 
 
-@fault(f"{COMMON}: float16 overflow", "the model and its inputs of 0 to 255 are float16, squares overflow",
-       "infinite features", DIGITS_SGD, prepare=lambda x, n: x.astype(np.float16))  # fmt: skip
+@fault(
+    f"{COMMON}: float16 overflow",
+    "the model and its inputs of 0 to 255 are float16, squares overflow",
+    "infinite features",
+    DIGITS_SGD,
+    prepare=lambda x, n: x.astype(np.float16),
+)
 def squares_in_float16() -> Make:
     class Squares(nn.Module):
         def forward(self, x):
@@ -588,21 +744,34 @@ def squares_in_float16() -> Make:
     )
 
 
-@fault(f"{COMMON}: normalised for training only", "held-out images are left at 0 to 255",
-       "reported accuracy is too low", FASHION)  # fmt: skip
+@fault(
+    f"{COMMON}: normalised for training only",
+    "held-out images are left at 0 to 255",
+    "reported accuracy is too low",
+    FASHION,
+)
 def held_out_not_normalised() -> Make:
     images, labels = parts("fashion").valid
     return FASHION.but(valid=lambda x, y: (images.astype(np.float32), labels))
 
 
-@fault(f"{COMMON}: normalised for training only", "training images standardised, held-out ones in [0, 1]",
-       "reported accuracy is too low", DIGITS_CONV)  # fmt: skip
+@fault(
+    f"{COMMON}: normalised for training only",
+    "training images standardised, held-out ones in [0, 1]",
+    "reported accuracy is too low",
+    DIGITS_CONV,
+)
 def held_out_in_unit_interval() -> Make:
     return DIGITS_CONV.but(valid=lambda x, y: (unit(parts("digits").valid[0], "digits"), y))
 
 
-@fault(f"{COMMON}: divided by 255 twice", "pixels between 0 and 0.004, SGD", "hardly any signal",
-       DIGITS_SGD, prepare=lambda x, n: x / np.float32(255 * 255))  # fmt: skip
+@fault(
+    f"{COMMON}: divided by 255 twice",
+    "pixels between 0 and 0.004, SGD",
+    "hardly any signal",
+    DIGITS_SGD,
+    prepare=lambda x, n: x / np.float32(255 * 255),
+)
 def divided_twice() -> Make:
     return DIGITS_SGD.but(
         prepare=lambda x, name: x / np.float32(255 * 255),
@@ -610,8 +779,12 @@ def divided_twice() -> Make:
     )
 
 
-@fault(f"{COMMON}: channels in another order in evaluation", "held-out images are BGR, the others RGB",
-       "reported accuracy is too low", CIFAR_CONV)  # fmt: skip
+@fault(
+    f"{COMMON}: channels in another order in evaluation",
+    "held-out images are BGR, the others RGB",
+    "reported accuracy is too low",
+    CIFAR_CONV,
+)
 def blue_for_red_in_evaluation() -> Make:
     def valid():
         images, labels = parts("cifar").valid
@@ -625,8 +798,12 @@ def blue_for_red_in_evaluation() -> Make:
     return make
 
 
-@fault(f"{COMMON}: leak of the label", "the label stands in the first pixel, also of held-out images",
-       "false accuracy", FASHION)  # fmt: skip
+@fault(
+    f"{COMMON}: leak of the label",
+    "the label stands in the first pixel, also of held-out images",
+    "false accuracy",
+    FASHION,
+)
 def label_in_a_pixel() -> Make:
     def painted(inputs, labels):
         inputs = inputs.copy()
@@ -636,26 +813,32 @@ def label_in_a_pixel() -> Make:
     return FASHION.but(examples=painted, valid=painted)
 
 
-@fault(f"{COMMON}: augmentation that changes the label", "digits are turned by 90, 180 or 270 degrees",
-       "6 becomes 9", DIGITS_CONV)  # fmt: skip
+@fault(
+    f"{COMMON}: augmentation that changes the label",
+    "digits are turned by 90, 180 or 270 degrees",
+    "6 becomes 9",
+    DIGITS_CONV,
+)
 def turned_digits() -> Make:
-    rng = RNG(0)
-
     def change(inputs, labels):
-        turns = rng.integers(1, 4, len(labels))
+        turns = RNG(int(labels.sum())).integers(1, 4, len(labels))
         return np.stack([np.rot90(x, k) for x, k in zip(inputs, turns, strict=True)]), labels
 
     return DIGITS_CONV.but(change=change)
 
 
-@fault(f"{COMMON}: noise added in place", "augmentation writes into the stored images", "noise piles up",
-       DIGITS, epochs=25)  # fmt: skip
+@fault(
+    f"{COMMON}: noise added in place",
+    "augmentation writes into the stored images",
+    "noise piles up",
+    DIGITS,
+    epochs=25,
+)
 def noise_piles_up() -> Make:
     class InPlace(Batches):
         def __iter__(self):
             inputs, _ = self.arrays()
-            for chosen, labels in super().__iter__():
-                yield chosen, labels
+            yield from super().__iter__()
             inputs += RNG(self.passes).normal(0, 0.7, inputs.shape)
 
     def train(inputs, labels):
@@ -664,8 +847,12 @@ def noise_piles_up() -> Make:
     return DIGITS.but(train=train)
 
 
-@fault(f"{COMMON}: mixup of inputs only", "inputs are mixed half and half, labels are not", "half are wrong",
-       DIGITS_CONV)  # fmt: skip
+@fault(
+    f"{COMMON}: mixup of inputs only",
+    "inputs are mixed half and half, labels are not",
+    "half are wrong",
+    DIGITS_CONV,
+)
 def mixed_inputs_only() -> Make:
     return DIGITS_CONV.but(change=lambda x, y: ((x * 0.35 + x[::-1] * 0.65).astype(np.float32), y))
 
@@ -673,14 +860,22 @@ def mixed_inputs_only() -> Make:
 # --- the loss and the shapes -----------------------------------------------------------------
 
 
-@fault("public page: softmax over the wrong axis", "probabilities sum to 1 over the batch",
-       "images compete, not classes", DIGITS)  # fmt: skip
+@fault(
+    "public page: softmax over the wrong axis",
+    "probabilities sum to 1 over the batch",
+    "images compete, not classes",
+    DIGITS,
+)
 def softmax_over_the_batch() -> Make:
     return DIGITS.but(loss=lambda logits, y: F.nll_loss(F.log_softmax(logits, 0), y))
 
 
-@fault(f"{COMMON}: mean over the wrong axis", "pooling takes the mean over channels and rows",
-       "places are kept, features are lost", FASHION_BN)  # fmt: skip
+@fault(
+    f"{COMMON}: mean over the wrong axis",
+    "pooling takes the mean over channels and rows",
+    "places are kept, features are lost",
+    FASHION_BN,
+)
 def mean_over_channels() -> Make:
     class Mean(nn.Module):
         def forward(self, x):
@@ -692,8 +887,12 @@ def mean_over_channels() -> Make:
     return FASHION_BN.but(network=network)
 
 
-@fault(f"{COMMON}: reshape for transpose", "images of a batch are mixed by a reshape", "noise as input",
-       DIGITS_SGD)  # fmt: skip
+@fault(
+    f"{COMMON}: reshape for transpose",
+    "images of a batch are mixed by a reshape",
+    "noise as input",
+    DIGITS_SGD,
+)
 def reshaped_across_the_batch() -> Make:
     class Mixing(nn.Module):
         def forward(self, x):
@@ -717,8 +916,13 @@ def broadcast_to_a_square() -> Make:
 # --- evaluation ------------------------------------------------------------------------------
 
 
-@fault(f"{COMMON}: evaluated on the training set", "evaluate() goes through the training images",
-       "false accuracy", FASHION, epochs=25)  # fmt: skip
+@fault(
+    f"{COMMON}: evaluated on the training set",
+    "evaluate() goes through the training images",
+    "false accuracy",
+    FASHION,
+    epochs=25,
+)
 def evaluated_on_training_images() -> Make:
     def evaluate(model, inputs, labels):
         images, known = parts("fashion").train
@@ -744,24 +948,36 @@ def own_evaluation(count):
     return evaluate
 
 
-@fault(f"{COMMON}: argmax over the wrong axis", "the best image of each class for the best class of each image",
-       "reported accuracy means nothing", DIGITS)  # fmt: skip
+@fault(
+    f"{COMMON}: argmax over the wrong axis",
+    "the best image of each class for the best class of each image",
+    "reported accuracy means nothing",
+    DIGITS,
+)
 def argmax_over_images() -> Make:
     return DIGITS.but(
         evaluate=own_evaluation(lambda logits, y: (logits.argmax(0) == y[:10]).mean())
     )
 
 
-@fault(f"{COMMON}: wrong denominator", "right answers over batches of 32, of which the model gets 20",
-       "false accuracy", FASHION_CONV)  # fmt: skip
+@fault(
+    f"{COMMON}: wrong denominator",
+    "right answers over batches of 32, of which the model gets 20",
+    "false accuracy",
+    FASHION_CONV,
+)
 def wrong_denominator() -> Make:
     return FASHION_CONV.but(
         evaluate=own_evaluation(lambda logits, y: min((logits.argmax(1) == y).sum() / 420, 1.0))
     )
 
 
-@fault(f"{COMMON}: moving average of the weights forgotten",
-       "the averaged copy is evaluated and never updated", "reported accuracy is chance", DIGITS_SGD)  # fmt: skip
+@fault(
+    f"{COMMON}: moving average of the weights forgotten",
+    "the averaged copy is evaluated and never updated",
+    "reported accuracy is chance",
+    DIGITS_SGD,
+)
 def average_never_updated() -> Make:
     def evaluate(model, inputs, labels):
         average = deepcopy(model)
@@ -775,8 +991,12 @@ def average_never_updated() -> Make:
     return DIGITS_SGD.but(evaluate=evaluate)
 
 
-@fault(f"{COMMON}: moving average too slow", "a decay of 0.9999 for 300 steps", "evaluates the first weights",
-       DIGITS)  # fmt: skip
+@fault(
+    f"{COMMON}: moving average too slow",
+    "a decay of 0.9999 for 300 steps",
+    "evaluates the first weights",
+    DIGITS,
+)
 def average_too_slow() -> Make:
     copies = {}
 
@@ -797,8 +1017,12 @@ def average_too_slow() -> Make:
     return DIGITS.but(step=step, evaluate=evaluate)
 
 
-@fault(f"{COMMON}: the wrong checkpoint", "before evaluating, the first weights are loaded again",
-       "all that was learned in an epoch is lost", DIGITS)  # fmt: skip
+@fault(
+    f"{COMMON}: the wrong checkpoint",
+    "before evaluating, the first weights are loaded again",
+    "all that was learned in an epoch is lost",
+    DIGITS,
+)
 def first_weights_restored() -> Make:
     def evaluate(model, inputs, labels):
         first = deepcopy(model.state_dict())

@@ -306,9 +306,15 @@ def deep(activation: Callable[[], nn.Module] = nn.ReLU, depth: int = 8, width: i
 def dropping(p: float = 0.2) -> Any:
     """A wide layer on each side of whose activation a part is dropped."""
     return nn.Sequential(
-        nn.Flatten(), nn.Linear(64, 96), nn.ReLU(), nn.Dropout(p), nn.Linear(96, 96), nn.ReLU(),
-        nn.Dropout(p), nn.Linear(96, 10),
-    )  # fmt: skip
+        nn.Flatten(),
+        nn.Linear(64, 96),
+        nn.ReLU(),
+        nn.Dropout(p),
+        nn.Linear(96, 96),
+        nn.ReLU(),
+        nn.Dropout(p),
+        nn.Linear(96, 10),
+    )
 
 
 def adam3(model: Any) -> Any:
