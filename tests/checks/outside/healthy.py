@@ -277,7 +277,7 @@ def draw(number: int) -> tuple[str, Twin]:
     optimiser = str(rng.choice(sorted(optimisers(size))))
     loss = str(rng.choice(["entropy"] * 4 + ["smoothing", "nll", "squares", "binary"]))
     images = {"digits": 1200, "fashion": 2000, "cifar": 2000}[dataset]
-    wanted = (200 if heavy else 350) * (2 if loss in ("squares", "binary") else 1)
+    wanted = (120 if heavy else 220) * (2 if loss in ("squares", "binary") else 1)
     most = {"digits": 10, "fashion": 4, "cifar": 4}[dataset] if heavy else 25
     epochs = int(np.clip(round(wanted * size / images), 3, most))
     if dataset == "cifar":

@@ -51,6 +51,11 @@ def accuracy_on(model: Any, source: Any) -> float:
     return right / total
 
 
+def finite(model: Any) -> bool:
+    """Whether all weights are numbers."""
+    return all(np.isfinite(each.numpy()).all() for each in model.state_dict().values())
+
+
 def trained(setup: Setup, epochs: int) -> float:
     """Train as the set-up says, and return the accuracy that its user sees at the end."""
     step = setup.step or one_step(setup.model, setup.optimizer, setup.loss)
@@ -60,8 +65,11 @@ def trained(setup: Setup, epochs: int) -> float:
     for epoch in range(epochs):
         for inputs, labels in batches_of(setup.train, seed=epoch):
             step(inputs, labels)
-        if setup.evaluate is not None or epoch == epochs - 1:
+        over = epoch == epochs - 1 or not finite(setup.model)  # no number comes back from NaN
+        if setup.evaluate is not None or over:
             reported = float(evaluate())
+        if over:
+            break
     return reported
 
 
@@ -77,8 +85,8 @@ def measured(make: Any, epochs: int, dataset: str, prepare: Any) -> dict[str, An
         found = accuracy_on(setup.model, clean)
     except Exception as error:
         return {**result, "error": f"{type(error).__name__}: {error}"[:200]}
-    finite = all(np.isfinite(each.numpy()).all() for each in setup.model.state_dict().values())
-    return {**result, "accuracy": round(found, 4), "reported": round(reported, 4), "finite": finite}
+    result |= {"accuracy": round(found, 4), "reported": round(reported, 4)}
+    return {**result, "finite": finite(setup.model)}
 
 
 def verdict(found: dict[str, Any], twin: dict[str, Any]) -> str:

@@ -117,7 +117,11 @@ def four_and_nine_overlap() -> Make:
 
 
 @operator(
-    "change batch size", "batches of one at the rate for batches of 32", "unstable", DIGITS_SGD
+    "change batch size",
+    "batches of one at the rate for batches of 32",
+    "unstable",
+    DIGITS_SGD,
+    epochs=2,
 )
 def batches_of_one() -> Make:
     return DIGITS_SGD.but(batch_size=1)

@@ -501,7 +501,11 @@ def dropout_always_on() -> Make:
 
 
 @fault(
-    f"{COMMON}: batch norm with batches of two", "statistics of two images", "noise", DIGITS_BN_SGD
+    f"{COMMON}: batch norm with batches of two",
+    "statistics of two images",
+    "noise",
+    DIGITS_BN_SGD,
+    epochs=2,
 )
 def batch_norm_of_two() -> Make:
     return DIGITS_BN_SGD.but(batch_size=2)
