@@ -106,7 +106,7 @@ def likelihood_of_raw_logits() -> Make:
 @fault(
     "UMLAUT: softmax missing",
     "negative log-likelihood of probabilities, not their logarithms",
-    "weak gradients",
+    "none",
     FASHION,
 )
 def likelihood_of_probabilities() -> Make:
@@ -167,7 +167,7 @@ def held_out_images_in_training() -> Make:
 @fault(
     "UMLAUT: no nonlinearity",
     "convolutions follow one another without an activation",
-    "a linear model",
+    "none",
     FASHION_CONV,
 )
 def linear_convolutions() -> Make:
@@ -184,7 +184,7 @@ def linear_convolutions() -> Make:
     return FASHION_CONV.but(network=network)
 
 
-@fault("UMLAUT: final layer of the wrong size", "100 outputs for 10 classes", "wasteful", DIGITS)
+@fault("UMLAUT: final layer of the wrong size", "100 outputs for 10 classes", "none", DIGITS)
 def hundred_outputs() -> Make:
     return DIGITS.but(network=lambda: nn.Sequential(*list(mlp(64, 64))[:-1], nn.Linear(64, 100)))
 
@@ -288,7 +288,7 @@ def squares_of_relus() -> Make:
 @fault(
     "DeepLocalize program: wrong loss for the last activation",
     "binary cross-entropy with logits of probabilities",
-    "weak gradients",
+    "none",
     DIGITS,
 )
 def binary_loss_of_probabilities() -> Make:
@@ -384,7 +384,7 @@ def same_units() -> Make:
     return DIGITS_SGD.but(after=after)
 
 
-@fault("NeuraLint: dropout as the last layer", "dropout of 0.5 on the logits", "noisy loss", DIGITS)
+@fault("NeuraLint: dropout as the last layer", "dropout of 0.5 on the logits", "none", DIGITS)
 def dropout_on_logits() -> Make:
     return DIGITS.but(network=lambda: nn.Sequential(*mlp(64, 64), nn.Dropout(0.5)))
 
@@ -452,7 +452,7 @@ def narrowing_channels() -> Make:
 @fault(
     "NeuraLint: batch norm after the last layer",
     "batch norm over the logits, without scale",
-    "bounded logits",
+    "none",
     DIGITS_BN_SGD,
 )
 def batch_norm_on_logits() -> Make:
@@ -500,7 +500,7 @@ def inputs_far_from_zero() -> Make:
 @fault(
     "TheDeepChecker: parameters that are not trained",
     "the first convolution asks for no gradient",
-    "random features",
+    "none",
     CIFAR_CONV,
 )
 def first_layer_without_gradient() -> Make:

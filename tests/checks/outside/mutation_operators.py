@@ -159,9 +159,7 @@ def adam_at_a_third() -> Make:
     return FASHION_CONV.but(optimizer=lambda m: optim.Adam(m.parameters(), lr=0.3))
 
 
-@operator(
-    "change number of epochs", "one epoch where six are needed", "stops early", FASHION, epochs=1
-)
+@operator("change number of epochs", "one epoch where six are needed", "none", FASHION, epochs=1)
 def one_epoch() -> Make:
     return FASHION.but()
 
@@ -187,7 +185,7 @@ def exponentials_for_relus() -> Make:
     return DIGITS.but(network=lambda: mlp(64, 64, 64, activation=Exp))
 
 
-@operator("remove activation function", "linear layers only", "a linear model", FASHION)
+@operator("remove activation function", "linear layers only", "none", FASHION)
 def no_activation() -> Make:
     return FASHION.but(network=lambda: mlp(100, 100, activation=nn.Identity, pixels=784))
 
@@ -240,7 +238,7 @@ def decoupled_decay_of_three_hundred() -> Make:
     return DIGITS.but(optimizer=lambda m: optim.AdamW(m.parameters(), 1e-3, weight_decay=300.0))
 
 
-@operator("remove weights regularisation", "weight decay is gone", "fits noise", DIGITS_RESNET)
+@operator("remove weights regularisation", "weight decay is gone", "none", DIGITS_RESNET)
 def no_weight_decay() -> Make:
     return DIGITS_RESNET.but(
         optimizer=lambda m: optim.SGD(m.parameters(), 0.05, momentum=0.9, weight_decay=0)
@@ -254,7 +252,7 @@ def dropout_of_nearly_all() -> Make:
     return DIGITS_DROPOUT.but(network=lambda: dropping(0.97))
 
 
-@operator("change dropout rate", "dropout of 0 for 0.2", "fits noise", DIGITS_DROPOUT)
+@operator("change dropout rate", "dropout of 0 for 0.2", "none", DIGITS_DROPOUT)
 def dropout_of_nothing() -> Make:
     return DIGITS_DROPOUT.but(network=lambda: dropping(0.0))
 
@@ -327,12 +325,12 @@ def weights_too_small() -> Make:
     return DIGITS_DEEP.but(after=weights(lambda w: nn.init.normal_(w, std=1e-4)))
 
 
-@operator("add bias to a layer", "biases before batch norm", "useless parameters", DIGITS_BN)
+@operator("add bias to a layer", "biases before batch norm", "none", DIGITS_BN)
 def bias_before_batch_norm() -> Make:
     return DIGITS_BN.but()  # `conv` has them
 
 
-@operator("remove bias from a layer", "no layer has a bias", "less freedom", DIGITS)
+@operator("remove bias from a layer", "no layer has a bias", "none", DIGITS)
 def no_biases() -> Make:
     def network():
         model = mlp(64, 64)

@@ -267,7 +267,7 @@ def always_the_first_batch() -> Make:
 @fault(
     f"{COMMON}: optimiser made before the head is replaced",
     "the new last layer is not trained",
-    "random head",
+    "none",
     DIGITS_RESNET,
 )
 def head_replaced_afterwards() -> Make:
@@ -388,7 +388,7 @@ def through_numpy() -> Make:
 @fault(
     f"{COMMON}: a new optimiser each step",
     "Adam's memory is lost after each step",
-    "every step has full size",
+    "none",
     DIGITS,
 )
 def optimiser_made_each_step() -> Make:
@@ -421,7 +421,7 @@ def evaluating_without(mode_call):
 @fault(
     f"{COMMON}: model.train() forgotten after evaluation",
     "batch norm and dropout are in evaluation mode from the second epoch on",
-    "other than meant",
+    "none",
     DIGITS_BN,
 )
 def stays_in_evaluation() -> Make:
