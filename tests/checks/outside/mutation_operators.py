@@ -2,7 +2,8 @@
 
 Humbatova, Jahangirova and Tonella, "DeepCrime: mutation testing of deep learning systems based on
 real faults", ISSTA 2021: 24 operators in groups for data, hyperparameters, activations,
-regularisation, weights, loss, optimiser and validation. Each stands here at least once.
+regularisation, weights, loss, optimiser and validation. Each stands here at least once, beside the
+learning rate's increase.
 """
 
 from __future__ import annotations
