@@ -1,6 +1,6 @@
 """Train every fault and every healthy set-up, and write what becomes of them to outside.json.
 
-    PYTHONPATH=../..:.. nice -n 10 python -m outside.measure
+    cd tests/checks; PYTHONPATH=../.. nice -n 10 python -m outside.measure
 
 What the file has already is not trained again; `--again NAME...` trains those anew.
 """
