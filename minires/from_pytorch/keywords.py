@@ -18,8 +18,6 @@ dtype | None float32 | nn.Linear(4, 2).to(dtype="float64") | a layer is converte
 softmax.dtype log_softmax.dtype | None | F.softmax(x.astype("float64"), 1)
 padding_mode | zeros | F.pad(images, (1, 1, 1, 1), "reflect") | before a layer with padding=0
 max_pool2d.dilation MaxPool2d.dilation | 1 | F.max_pool2d(images[:, ::2, ::2], 2)
-ceil_mode | False | F.pad(images, (0, 1, 0, 1), value=-np.inf) | before pooling; means want zeros \
-divided by the windows' own counts
 count_include_pad | True | F.avg_pool2d(images, 3, 1, 1) / F.avg_pool2d(Tensor(np.ones( \
 images.shape, "float32")), 3, 1, 1)
 divisor_override | None | F.avg_pool2d(images, 2) * 4 / 3
@@ -51,7 +49,6 @@ memo remove_duplicate | None True | list(net.named_modules()) | each once
 foreach fused capturable | * | optim.SGD(net.parameters(), lr=0.1) | there is one implementation
 maximize | False | (-net(x).sum()).backward()
 differentiable | False | minires.grad(net(x).sum(), p, create_graph=True)
-amsgrad | False | optim.Adam(net.parameters()) | whose running mean of squares may fall
 decoupled_weight_decay | False | optim.AdamW(net.parameters())
 last_epoch | -1 | schedule.load_state_dict(schedule.state_dict()) | which goes on from there
 verbose | * | schedule.get_last_lr()

@@ -29,6 +29,9 @@ from minires.nn.functions.losses import smooth_l1_loss as smooth_l1_loss
 from minires.nn.functions.normalization import batch_norm as batch_norm
 from minires.nn.functions.normalization import group_norm as group_norm
 from minires.nn.functions.normalization import layer_norm as layer_norm
+from minires.nn.functions.pooling import avg_pool2d as avg_pool2d
+from minires.nn.functions.pooling import max_pool2d as max_pool2d
+from minires.nn.functions.pooling import min_pool2d as min_pool2d
 from minires.nn.functions.resizing import conv_transpose2d as conv_transpose2d
 from minires.nn.functions.resizing import interpolate as interpolate
 from minires.nn.sizes import Size as Size
@@ -376,91 +379,6 @@ def attention_weights(
         boolean = of_truth_values(mask.dtype)
         scores = ops.where(mask, scores, -math.inf) if boolean else scores + mask
     return ops.softmax(scores, axis=-1)
-
-
-def max_pool2d(
-    input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0
-) -> Tensor:
-    """The largest value of each window; the first one, where several tie, gets the gradient.
-
-    Parameters
-    ----------
-    input : (N, H, W, C)
-    kernel_size, stride, padding : int or (int, int)
-        For height and width; the stride is the kernel's size by default, so that windows do not
-        overlap. Padding counts as minus infinity.
-
-    Returns
-    -------
-    Tensor (N, Ho, Wo, C)
-        Ho = floor((H + 2 padding - kernel_size) / stride) + 1, Wo likewise.
-
-    Raises
-    ------
-    ValueError
-        If a window does not fit into the padded image, or could hold nothing but padding.
-    """
-    return ops.max_pool2d(input, **_windows(kernel_size, stride, padding))
-
-
-def min_pool2d(
-    input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0
-) -> Tensor:
-    """The smallest value of each window; the first one, where several tie, gets the gradient.
-
-    Parameters
-    ----------
-    input : (N, H, W, C)
-    kernel_size, stride, padding : int or (int, int)
-        For height and width; the stride is the kernel's size by default, so that windows do not
-        overlap. Padding counts as infinity.
-
-    Returns
-    -------
-    Tensor (N, Ho, Wo, C)
-        Ho = floor((H + 2 padding - kernel_size) / stride) + 1, Wo likewise.
-
-    Raises
-    ------
-    ValueError
-        If a window does not fit into the padded image, or could hold nothing but padding.
-    """
-    if input.dtype.kind != "f":  # of integers ~x turns the order round and loses none
-        return ~max_pool2d(~input, kernel_size, stride, padding)
-    return -max_pool2d(-input, kernel_size, stride, padding)
-
-
-def avg_pool2d(
-    input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0
-) -> Tensor:
-    """The mean of each window.
-
-    Parameters
-    ----------
-    input : (N, H, W, C)
-    kernel_size, stride, padding : int or (int, int)
-        For height and width; the stride is the kernel's size by default, so that windows do not
-        overlap. Padding is with zeros, which count.
-
-    Returns
-    -------
-    Tensor (N, Ho, Wo, C)
-        Ho = floor((H + 2 padding - kernel_size) / stride) + 1, Wo likewise.
-
-    Raises
-    ------
-    ValueError
-        If a window does not fit into the padded image, or could hold nothing but padding.
-    """
-    return ops.avg_pool2d(input, **_windows(kernel_size, stride, padding))
-
-
-def _windows(kernel_size: Size, stride: Size | None, padding: Size) -> dict[str, tuple[int, int]]:
-    return {
-        "kernel_size": pair(kernel_size, "kernel_size"),
-        "stride": pair(kernel_size if stride is None else stride, "stride"),
-        "padding": pair(padding, "padding"),
-    }
 
 
 def adaptive_avg_pool2d(input: Tensor, output_size: Size) -> Tensor:

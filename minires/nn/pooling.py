@@ -9,14 +9,23 @@ from minires.tensors import Tensor
 
 
 class _Pool(Module):
-    def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> None:
+    def __init__(
+        self,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
+        *,
+        ceil_mode: bool = False,
+    ) -> None:
         super().__init__()
         self.kernel_size = pair(kernel_size, "kernel_size")
         self.stride = pair(kernel_size if stride is None else stride, "stride")
         self.padding = pair(padding, "padding")
+        self.ceil_mode = ceil_mode
 
     def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+        sizes = f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+        return sizes + ", ceil_mode=True" * self.ceil_mode
 
 
 class MaxPool2d(_Pool):
@@ -26,6 +35,8 @@ class MaxPool2d(_Pool):
     ----------
     kernel_size, stride, padding : int or (int, int)
         For height and width; the stride is the kernel's size by default.
+    ceil_mode : bool
+        Round the number of windows up.
 
     See Also
     --------
@@ -34,7 +45,9 @@ class MaxPool2d(_Pool):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, H, W, C) to (N, Ho, Wo, C)."""
-        return F.max_pool2d(x, self.kernel_size, self.stride, self.padding)
+        return F.max_pool2d(
+            x, self.kernel_size, self.stride, self.padding, ceil_mode=self.ceil_mode
+        )
 
 
 class MinPool2d(_Pool):
@@ -44,6 +57,8 @@ class MinPool2d(_Pool):
     ----------
     kernel_size, stride, padding : int or (int, int)
         For height and width; the stride is the kernel's size by default.
+    ceil_mode : bool
+        Round the number of windows up.
 
     See Also
     --------
@@ -52,25 +67,52 @@ class MinPool2d(_Pool):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, H, W, C) to (N, Ho, Wo, C)."""
-        return F.min_pool2d(x, self.kernel_size, self.stride, self.padding)
+        return F.min_pool2d(
+            x, self.kernel_size, self.stride, self.padding, ceil_mode=self.ceil_mode
+        )
 
 
 class AvgPool2d(_Pool):
-    """The mean of each window; zeros in the padding count.
+    """The mean of each window; zeros in the padding count, if nothing else is said.
 
     Parameters
     ----------
     kernel_size, stride, padding : int or (int, int)
         For height and width; the stride is the kernel's size by default.
+    ceil_mode : bool
+        Round the number of windows up.
+    count_include_pad : bool
+        Whether the zeros of the padding count.
 
     See Also
     --------
     minires.nn.functional.avg_pool2d : the size of the result, and what padding counts as.
     """
 
+    def __init__(
+        self,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:
+        super().__init__(kernel_size, stride, padding, ceil_mode=ceil_mode)
+        self.count_include_pad = count_include_pad
+
     def forward(self, x: Tensor) -> Tensor:
         """(N, H, W, C) to (N, Ho, Wo, C)."""
-        return F.avg_pool2d(x, self.kernel_size, self.stride, self.padding)
+        return F.avg_pool2d(
+            x,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.ceil_mode,
+            self.count_include_pad,
+        )
+
+    def extra_repr(self) -> str:
+        return super().extra_repr() + ", count_include_pad=False" * (not self.count_include_pad)
 
 
 class AdaptiveAvgPool2d(Module):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from minires.backend import Array, xp_of
 from minires.kernels.machinery.workspace import scratch
 from minires.optim.optimizer import Optimizer, Parameters, ParamGroup, State
-from minires.optim.options import number, pair
+from minires.optim.options import flag, number, pair
 from minires.optim.pieces import by_pieces
 
 
@@ -25,7 +25,8 @@ class Adam(Optimizer):
         \hat v_t &= v_t / (1 - \beta_2^t) \\
         \theta_t &= \theta_{t-1} - \gamma \hat m_t / (\sqrt{\hat v_t} + \epsilon)
 
-    Both means start at 0; the hats correct for that.
+    Both means start at 0; the hats correct for that. With `amsgrad` the last line divides by the
+    largest :math:`v` so far, :math:`\max_{s \le t} v_s / (1 - \beta_2^t)`, which never falls.
 
     Parameters
     ----------
@@ -40,6 +41,8 @@ class Adam(Optimizer):
     weight_decay : float
         Factor of the L2 penalty :math:`\frac{\lambda}{2} \lVert\theta\rVert^2`, >= 0. It goes
         through the scaling like the rest of the gradient; see `AdamW`.
+    amsgrad : bool
+        Divide by the root of the largest running mean of squares so far.
 
     Raises
     ------
@@ -49,7 +52,11 @@ class Adam(Optimizer):
     References
     ----------
     D. Kingma and J. Ba, *Adam: a method for stochastic optimization*, ICLR 2015, algorithm 1.
+    S. Reddi, S. Kale and S. Kumar, *On the convergence of Adam and beyond*, ICLR 2018, algorithm 2
+    (`amsgrad`; the correction for the beginning is Kingma and Ba's, as in PyTorch).
     """
+
+    added: ClassVar[dict[str, Any]] = {"amsgrad": False}
 
     def __init__(
         self,
@@ -58,9 +65,10 @@ class Adam(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        amsgrad: bool = False,
     ) -> None:
         options = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
-        super().__init__(params, options)
+        super().__init__(params, {**options, "amsgrad": amsgrad})
 
     def check_options(self, options: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -68,6 +76,7 @@ class Adam(Optimizer):
             "betas": pair("betas", options["betas"], "[0, 1)"),
             "eps": number("eps", options["eps"]),
             "weight_decay": number("weight_decay", options["weight_decay"]),
+            "amsgrad": flag("amsgrad", options["amsgrad"]),
         }
 
     def decay(self, x: Array, grad: Array, group: ParamGroup) -> Array:
@@ -91,6 +100,9 @@ class Adam(Optimizer):
         xp.multiply(grad, grad, out=term)
         term *= 1 - beta2
         square += term
+        if group["amsgrad"]:
+            largest = self.buffer("max_exp_avg_sq", x, state)
+            square = xp.maximum(largest, square, out=largest)
 
         # The hats divide by scalars, which can move out of the arrays. With c = sqrt(1 - beta2^t),
         #   m / (1 - beta1^t) / (sqrt(v) / c + eps)  =  c / (1 - beta1^t) * m / (sqrt(v) + c eps)
@@ -120,6 +132,8 @@ class AdamW(Adam):
         As in `Adam`.
     weight_decay : float
         :math:`\lambda`, >= 0. Note the default, 0.01.
+    amsgrad : bool
+        As in `Adam`.
 
     Raises
     ------
@@ -139,8 +153,9 @@ class AdamW(Adam):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
+        amsgrad: bool = False,
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay)
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad)
 
     def decay(self, x: Array, grad: Array, group: ParamGroup) -> Array:
         """Shrink the weights; the gradient stays as it is."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from minires import writes
 from minires.backend import Array, device_of, to_device, xp_of
@@ -63,6 +63,9 @@ class Optimizer(PyTorchsKeywords, ABC):
     A parameter without a gradient is passed over, and its state stays as it is. Gradients are read
     only. Nothing is read back from a GPU.
     """
+
+    added: ClassVar[Mapping[str, Any]] = {}
+    """Options that states of earlier versions lack, and their values then."""
 
     def __init__(self, params: Parameters, options: dict[str, Any]) -> None:
         self.defaults = self.check_options(options)
@@ -240,6 +243,7 @@ class Optimizer(PyTorchsKeywords, ABC):
 
         options = []
         for saved in state_dict["param_groups"]:
+            saved = {**self.added, **saved}
             if missing := set(self.defaults) - set(saved):
                 raise ValueError(f"{name}.load_state_dict: a group lacks {sorted(missing)}")
             options.append(self.check_options({key: saved[key] for key in self.defaults}))

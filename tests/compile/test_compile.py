@@ -70,8 +70,10 @@ def sequences(draw):
         elif kind == "relu":
             layers.append(nn.ReLU())
         elif kind == "pool" and min(size) > 4:
-            layers.append(draw(st.sampled_from([nn.MaxPool2d, nn.AvgPool2d]))(3, 2, 1))
-            size = tuple((n - 1) // 2 + 1 for n in size)
+            up = draw(st.booleans())
+            make = draw(st.sampled_from([nn.MaxPool2d, nn.AvgPool2d]))
+            layers.append(make(3, 2, 1, ceil_mode=up))
+            size = tuple((n - 1 + up) // 2 + 1 for n in size)
         elif kind == "block":
             layers.append(models.blocks.BasicBlock(channels, channels))
     return layers or [nn.ReLU()], (images, *size_of(first, layers, size), first)

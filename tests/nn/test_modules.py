@@ -509,6 +509,11 @@ def test_repr_of_layers():
             "BatchNorm2d(4, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)",
         ),
         (nn.MaxPool2d(3, 2, 1), "MaxPool2d(kernel_size=(3, 3), stride=(2, 2), padding=(1, 1))"),
+        (
+            nn.AvgPool2d(2, ceil_mode=True, count_include_pad=False),
+            "AvgPool2d(kernel_size=(2, 2), stride=(2, 2), padding=(0, 0), ceil_mode=True, "
+            "count_include_pad=False)",
+        ),
         (nn.AdaptiveAvgPool2d(1), "AdaptiveAvgPool2d(output_size=(1, 1))"),
         (nn.Dropout(0.3), "Dropout(p=0.3)"),
         (nn.Flatten(), "Flatten(start_dim=1, end_dim=-1)"),

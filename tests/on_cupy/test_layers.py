@@ -24,7 +24,7 @@ class CausalAttention(nn.MultiheadAttention):
 LAYERS = {  # by class: how to make one, and what goes in
     "AdaptiveAvgPool2d": (lambda: nn.AdaptiveAvgPool2d((3, 2)), [IMAGES]),
     "Add": (nn.Add, [IMAGES, normal(2, 7, 6, 4, seed=1)]),
-    "AvgPool2d": (lambda: nn.AvgPool2d((3, 2), padding=(1, 0)), [IMAGES]),
+    "AvgPool2d": (lambda: nn.AvgPool2d((3, 2), 3, (1, 0), True, False), [IMAGES]),
     "BatchNorm1d": (lambda: nn.BatchNorm1d(4), [FEATURES]),
     "BatchNorm2d": (lambda: nn.BatchNorm2d(4, momentum=0.3), [IMAGES]),
     "ConvTranspose2d": (lambda: nn.ConvTranspose2d(4, 6, (3, 2), 2, 1, (1, 0), 2), [IMAGES]),
@@ -42,7 +42,7 @@ LAYERS = {  # by class: how to make one, and what goes in
     "LeakyReLU": (nn.LeakyReLU, [FEATURES]),
     "Linear": (lambda: nn.Linear(4, 5), [FEATURES]),
     "MSELoss": (nn.MSELoss, [FEATURES, normal(3, 4, seed=1)]),
-    "MaxPool2d": (lambda: nn.MaxPool2d((3, 2), padding=(1, 0)), [IMAGES]),
+    "MaxPool2d": (lambda: nn.MaxPool2d((3, 2), padding=(1, 0), ceil_mode=True), [IMAGES]),
     "MinPool2d": (lambda: nn.MinPool2d((3, 2), padding=(1, 0)), [IMAGES]),
     "MultiheadAttention": (lambda: CausalAttention(4, 2, 0.2), [normal(2, 7, 4)]),
     "ReLU": (nn.ReLU, [FEATURES]),

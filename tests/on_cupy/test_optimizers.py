@@ -20,7 +20,7 @@ OPTIMIZERS = {
     ),
     "SGD with Nesterov": lambda ps: optim.SGD(ps, lr=0.1, momentum=0.9, nesterov=True),
     "Adam": lambda ps: optim.Adam(ps, lr=0.01, weight_decay=0.01),
-    "AdamW": lambda ps: optim.AdamW(ps, lr=0.01),
+    "AdamW": lambda ps: optim.AdamW(ps, lr=0.01, amsgrad=True),
     "RMSprop": lambda ps: optim.RMSprop(ps, lr=0.01),
     "RMSprop, centred": lambda ps: optim.RMSprop(ps, lr=0.01, momentum=0.9, centered=True),
 }

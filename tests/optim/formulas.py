@@ -22,8 +22,18 @@ def sgd(
     return path
 
 
-def adam(x, gradients, rates, *, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, decoupled=False):
-    path, m, v, t = [], 0.0, 0.0, 0
+def adam(
+    x,
+    gradients,
+    rates,
+    *,
+    betas=(0.9, 0.999),
+    eps=1e-8,
+    weight_decay=0.0,
+    decoupled=False,
+    amsgrad=False,
+):
+    path, m, v, t, largest = [], 0.0, 0.0, 0, 0.0
     for g, lr in zip(gradients, rates, strict=True):
         if g is not None:
             t += 1
@@ -34,7 +44,8 @@ def adam(x, gradients, rates, *, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0,
             m = betas[0] * m + (1 - betas[0]) * g
             v = betas[1] * v + (1 - betas[1]) * g**2
             m_hat = m / (1 - betas[0] ** t)
-            v_hat = v / (1 - betas[1] ** t)
+            largest = max(largest, v) if amsgrad else v
+            v_hat = largest / (1 - betas[1] ** t)
             x = x - lr * m_hat / (math.sqrt(v_hat) + eps)
         path.append(x)
     return path

@@ -244,7 +244,7 @@ def test_what_a_state_dict_holds():
     optimizer = Adam([{"params": [a]}, {"params": [b, c], "lr": 0.5}])
     take_steps(optimizer, [b], range(2))
     state = optimizer.state_dict()
-    options = {"betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.0}
+    options = {"betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.0, "amsgrad": False}
     assert state["optimizer"] == "Adam"
     assert state["param_groups"] == [
         {"lr": 1e-3, **options, "params": [0]},
@@ -275,6 +275,28 @@ def test_restored_state_takes_the_parameters_dtype():
     take_steps(source, [double], range(1))
     target.load_state_dict(source.state_dict())
     assert target.state[0]["momentum_buffer"].dtype == "float32"
+
+
+@pytest.mark.parametrize("optimizer_class", [Adam, AdamW])
+def test_the_largest_squares_are_kept_and_restored(optimizer_class):
+    ours, others = tensors((3,), (2,)), tensors((3,), (2,))
+    one, other = (optimizer_class(p, lr=0.1, amsgrad=True) for p in (ours, others))
+    take_steps(one, ours, range(3))
+    for mine, wanted in zip(others, ours, strict=True):
+        mine.copy_(wanted.detach())
+    other.load_state_dict(one.state_dict())
+    for optimizer, parameters in ((one, ours), (other, others)):
+        take_steps(optimizer, parameters, range(3, 5))
+    assert_same(one.state_dict(), other.state_dict())
+    assert (one.state[0]["max_exp_avg_sq"] >= one.state[0]["exp_avg_sq"]).all()
+
+
+def test_a_state_from_before_amsgrad_is_restored():
+    optimizer = stepped_adam((3,), lr=0.5)
+    state = optimizer.state_dict()
+    del state["param_groups"][0]["amsgrad"]
+    optimizer.load_state_dict(state)
+    assert optimizer.param_groups[0]["amsgrad"] is False
 
 
 def stepped_adam(*shapes, **options):
@@ -413,8 +435,10 @@ def test_reprs():
     )
     assert repr(Adam([{"params": [x]}, {"params": [y], "lr": 1.0}])) == (
         "Adam(\n"
-        "  group 0: 1 parameters, lr=0.001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.0\n"
-        "  group 1: 1 parameters, lr=1.0, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.0\n"
+        "  group 0: 1 parameters, lr=0.001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.0, "
+        "amsgrad=False\n"
+        "  group 1: 1 parameters, lr=1.0, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.0, "
+        "amsgrad=False\n"
         ")"
     )
 
@@ -424,7 +448,7 @@ def test_defaults_are_pytorchs():
         "lr": 1.0, "momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False,
     }  # fmt: skip
     assert Adam([x]).defaults == {
-        "lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0,
+        "lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0, "amsgrad": False,
     }  # fmt: skip
     assert AdamW([x]).defaults == Adam([x]).defaults | {"weight_decay": 1e-2}
     assert RMSprop([x]).defaults == {

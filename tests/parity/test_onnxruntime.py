@@ -134,6 +134,21 @@ def test_a_resnet_that_pytorch_exported(tmp_path, shortcut):
     np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-5 * abs(wanted).max())
 
 
+def test_pooling_rounded_up(tmp_path):
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1),
+        nn.MaxPool2d(2, ceil_mode=True),
+        nn.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False),
+    ).eval()
+    export_onnx(net, tmp_path / "x", (19, 18, 3))
+    x = np.random.default_rng(0).normal(size=(2, 3, 19, 18)).astype(np.float32)
+    wanted = run(net, x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    (got,) = session(tmp_path / "x").run(None, {"images": x})
+    np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6)
+    again = onnx_node_tests.run(load_onnx(tmp_path / "x"), x)
+    np.testing.assert_allclose(again, wanted, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("start", range(0, 200, 40))
 def test_random_graphs(tmp_path, start):
     """Of every opset from 9 on, with convolutions and pools of every padding."""

@@ -30,7 +30,10 @@ OPTIMIZERS = [
         (name, o)
         for name in ("Adam", "AdamW")
         for o in combinations(
-            betas=[(0.9, 0.999), (0.5, 0.7)], eps=[1e-8, 0.1], weight_decay=[0.0, 0.1]
+            betas=[(0.9, 0.999), (0.5, 0.7)],
+            eps=[1e-8, 0.1],
+            weight_decay=[0.0, 0.1],
+            amsgrad=[False, True],
         )
     ),
     *(
@@ -95,6 +98,22 @@ def test_optimizer(name, options, dtype):
         one.step()
         other.step()
         assert_equal(ours, theirs, dtype)
+
+
+@pytest.mark.parametrize("amsgrad", [False, True])
+@pytest.mark.parametrize("name", ["Adam", "AdamW"])
+def test_float16(name, amsgrad):
+    """To rounding: the two round their steps in different places."""
+    ours, theirs = both("float16")
+    one = getattr(optim, name)(ours, lr=0.1, betas=(0.5, 0.7), eps=1e-3, amsgrad=amsgrad)
+    other = getattr(torch.optim, name)(theirs, lr=0.1, betas=(0.5, 0.7), eps=1e-3, amsgrad=amsgrad)
+    for step in range(STEPS):
+        give_gradients(ours, theirs, step)
+        one.step()
+        other.step()
+    for mine, wanted in zip(ours, theirs, strict=True):
+        assert mine.dtype == "float16"
+        np.testing.assert_allclose(mine.data, wanted.detach().numpy(), rtol=2e-2, atol=2e-2)
 
 
 @pytest.mark.parametrize("name", ["Adam", "AdamW", "RMSprop", "SGD"])

@@ -1,5 +1,8 @@
 """Operations and layers against PyTorch: values and gradients, in float64 and float32."""
 
+import functools
+import random
+
 import numpy as np
 import pytest
 import torch
@@ -192,6 +195,31 @@ def test_pooling(name, options, dtype):
         [images],
         images,
     )
+
+
+@DTYPES
+@pytest.mark.parametrize("seed", range(40))
+def test_pooling_rounded_up_and_without_its_padding(seed, dtype):
+    """Where PyTorch refuses, so do we."""
+    r = random.Random(seed)
+    kernel = r.randint(1, 5), r.randint(1, 5)
+    windows = {
+        "kernel_size": kernel,
+        "stride": (r.randint(1, 5), r.randint(1, 5)),
+        "padding": tuple(r.randint(0, k // 2) for k in kernel),
+        "ceil_mode": r.random() < 0.7,
+    }
+    x = np.random.default_rng(seed).permutation(2 * 64 * 3).reshape(2, 8, 8, 3) / 100
+    x = x[:, : r.randint(1, 8), : r.randint(1, 8)]
+    for name, more in (("max_pool2d", {}), ("avg_pool2d", {"count_include_pad": seed % 2 == 0})):
+        ours, theirs = (functools.partial(getattr(m, name), **windows, **more) for m in (F, TF))
+        try:
+            theirs(torch.tensor(images(x)))
+        except RuntimeError:
+            with pytest.raises(ValueError, match=name):
+                ours(Tensor(x))
+            continue
+        compare(ours, theirs, [x], dtype, [images], images)
 
 
 def test_ties_in_max_pooling_go_to_the_first():

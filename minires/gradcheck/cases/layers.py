@@ -70,6 +70,7 @@ LAYERS: dict[str, list[Case]] = {
     "AvgPool2d": [
         case(nn.AvgPool2d(2), normal(2, 5, 6, 3)),
         case(nn.AvgPool2d((3, 2), (2, 1), (1, 0)), normal(1, 5, 4, 2)),
+        case(nn.AvgPool2d(3, 2, 1, True, False), normal(1, 4, 6, 2)),
     ],
     "BCEWithLogitsLoss": [
         case(nn.BCEWithLogitsLoss(), normal(3, 4), normal(3, 4, seed=1) > 0),
@@ -165,10 +166,12 @@ LAYERS: dict[str, list[Case]] = {
     "MaxPool2d": [
         case(nn.MaxPool2d(2), apart(2, 5, 6, 3)),
         case(nn.MaxPool2d(3, 2, 1), apart(1, 5, 4, 2)),
+        case(nn.MaxPool2d(3, 2, 1, ceil_mode=True), apart(1, 4, 6, 2)),
     ],
     "MinPool2d": [
         case(nn.MinPool2d(2), apart(2, 5, 6, 3)),
         case(nn.MinPool2d((3, 2), (2, 1), (1, 0)), apart(1, 5, 4, 2)),
+        case(nn.MinPool2d((3, 2), (2, 3), ceil_mode=True), apart(1, 4, 6, 2)),
     ],
     "ModuleList": [case(Branches(drawn(nn.Linear(3, 2)), drawn(nn.Linear(3, 2), 1)), normal(4, 3))],
     "ModuleDict": [case(Named(drawn(nn.Linear(3, 2)), drawn(nn.Linear(3, 2), 1)), normal(4, 3))],
