@@ -61,19 +61,20 @@ from minires.training import fit, load, save
 
 __version__ = "0.1.0"
 
+inference_mode = no_grad
 half, float, double = float16, float32, float64  # PyTorch's names
 short, int, long, bool = int16, int32, int64, bool_
 
 sys.modules["minires.tensor"] = sys.modules["minires.tensors"]  # where Tensor was in 0.1
 
 if TYPE_CHECKING:  # a type checker knows that an unknown name is wrong
-    from minires import interop, viz
+    from minires import interop, utils, viz
 else:
-    __getattr__ = module_getattr("torch", __name__, later=("interop", "viz"))
+    __getattr__ = module_getattr("torch", __name__, later=("interop", "utils", "viz"))
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), "interop", "viz"})
+    return sorted({*globals(), "interop", "utils", "viz"})
 
 
 __all__ = [
@@ -106,6 +107,7 @@ __all__ = [
     "grad",
     "gradcheck",
     "gradgradcheck",
+    "inference_mode",
     "int32",
     "int64",
     "interop",
@@ -142,6 +144,7 @@ __all__ = [
     "training",
     "uint8",
     "use",
+    "utils",
     "viz",
     "where",
     "zeros",

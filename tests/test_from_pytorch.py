@@ -148,7 +148,7 @@ def test_probes_find_nothing():
 
 
 def test_unknown_submodules_are_import_errors():
-    for name in ("minires.utils", "minires.nn.util", "minires.sin"):
+    for name in ("minires.util", "minires.nn.util", "minires.sin"):
         with pytest.raises(ModuleNotFoundError):
             importlib.import_module(name)
     with pytest.raises(ImportError):

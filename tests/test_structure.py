@@ -33,6 +33,7 @@ FLOORS = [
     {"optim"},
     {"nn"},
     {"models", "data", "reachable"},
+    {"utils"},
     {"model_recording"},
     {"batch_axis"},
     {"compile"},

@@ -1,4 +1,4 @@
-"""A set of labelled images in memory, and what the loader asks of any other kind of set."""
+"""A set of labelled images in memory, and what is asked of any other kind of such sets."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from minires.data.arrays import (
 from minires.data.errors import DataError
 
 
-class Dataset(Protocol):
-    """Labelled images, wherever they are: what `DataLoader` and `split` need."""
+class LabelledImages(Protocol):
+    """Labelled images, wherever they are: what `fit` and `split` need, and `DataLoader` takes."""
 
     @property
     def labels(self) -> IntArray:

@@ -22,7 +22,7 @@ def fingerprint(dataset: Any) -> int:
 
     Parameters
     ----------
-    dataset : Dataset
+    dataset : LabelledImages
         Of kinds that are not this package's, the labels alone count.
 
     Returns

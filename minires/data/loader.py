@@ -11,19 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minires.data.arrays import Images, IntArray
-from minires.data.dataset import Dataset
+from minires.data.dataset import LabelledImages
 from minires.data.draws import Draws
 from minires.data.errors import DataError
 from minires.data.permutation import permutation
+from minires.data.samples import Samples, default_collate, fetched
 from minires.data.settings import whole
+from minires.from_pytorch import PyTorchsKeywords
 
 Batch: TypeAlias = tuple[NDArray[Any], IntArray]
 """Images (B, H, W, C), of the dtype that the transform leaves, and labels int64 (B,)."""
 
-_Item: TypeAlias = Batch | BaseException | None  # None: no more batches
+_Item: TypeAlias = Any  # a batch, an error, or None: no more batches
 
 
-class DataLoader:
+class DataLoader(PyTorchsKeywords):
     """Goes through a dataset in batches.
 
     Both the order of an epoch and every random transform are functions of the seed, the epoch and
@@ -33,26 +35,34 @@ class DataLoader:
 
     Parameters
     ----------
-    dataset : Dataset
+    dataset : LabelledImages, or a Dataset of your own
+        Of the one, batches are arrays of images and labels. What has only `__len__` and
+        `__getitem__` is asked for each sample, and batches are what `collate_fn` makes of them.
     batch_size : int
     shuffle : bool
         Go through the images in another random order every epoch.
     seed : int
         Of the order and of the transform.
     transform : callable, optional
-        Called with the images of a batch and its `Draws`; gives an array (B, H, W, C).
+        Of labelled images only: called with the images of a batch and its `Draws`; gives an array
+        (B, H, W, C).
     drop_last : bool
         Leave out the last batch if it is smaller than `batch_size`.
     prefetch : int
-        How many batches a background thread makes ready ahead. 0: none, and no thread.
+        How many batches a background thread makes ready ahead. 0: none, and no thread. A dataset
+        of your own is read without, since it may draw from the generator that layers draw from.
     num_workers, pin_memory : int, bool
         Accepted, since many scripts have them, and not needed: the thread works ahead.
+    sampler : sized iterable of int, optional
+        The indices of an epoch's samples in their order, in the place of `shuffle`.
+    collate_fn : callable, optional
+        Called with the list of a batch's samples; `default_collate` if nothing is said.
 
     Raises
     ------
     DataError
-        If the dataset is empty, if `batch_size` is below 1 or `prefetch` below 0, or if no batch
-        at all would be left.
+        If the dataset is empty, if `batch_size` is below 1 or `prefetch` below 0, if no batch
+        at all would be left, or if the others contradict each other.
 
     Notes
     -----
@@ -62,25 +72,37 @@ class DataLoader:
 
     def __init__(
         self,
-        dataset: Dataset,
-        batch_size: int,
-        *,
+        dataset: LabelledImages | Samples,
+        batch_size: int = 1,
         shuffle: bool = False,
+        *,
         seed: int = 0,
         transform: Callable[[Any, Draws], Any] | None = None,
         drop_last: bool = False,
         prefetch: int = 2,
         num_workers: int = 0,
         pin_memory: bool = False,
+        sampler: Any = None,
+        collate_fn: Callable[[list[Any]], Any] | None = None,
     ) -> None:
-        if len(dataset) == 0:
-            raise DataError("DataLoader: the dataset is empty")
+        count = len(dataset if sampler is None else sampler)
+        if count == 0:
+            raise DataError(f"DataLoader: the {'sampler' if sampler else 'dataset'} is empty")
         batch_size = whole(batch_size, "DataLoader: batch_size", 1)
         prefetch = whole(prefetch, "DataLoader: prefetch", 0)
-        if drop_last and len(dataset) < batch_size:
+        if drop_last and count < batch_size:
             raise DataError(
                 f"DataLoader: no batch is left, since drop_last drops the only one: "
-                f"{len(dataset)} images, batch_size {batch_size}"
+                f"{count} images, batch_size {batch_size}"
+            )
+        if sampler is not None and shuffle:
+            raise DataError("DataLoader: a sampler has an order of its own: leave shuffle out")
+        if collate_fn is None and not hasattr(dataset, "take"):
+            collate_fn = default_collate
+        if transform is not None and collate_fn is not None:
+            raise DataError(
+                "DataLoader: transform is for batches of labelled images; a dataset of your own "
+                "transforms its samples in __getitem__"
             )
         self.dataset = dataset
         self.batch_size = batch_size
@@ -88,24 +110,27 @@ class DataLoader:
         self.seed = seed
         self.transform = transform
         self.drop_last = drop_last
-        self.prefetch = prefetch
+        self.prefetch = 0 if collate_fn else prefetch
+        self.sampler = sampler
+        self.collate_fn = collate_fn
         self.epoch = 0
 
     def __len__(self) -> int:
         """How many batches an epoch has."""
-        whole, rest = divmod(len(self.dataset), self.batch_size)
+        count = len(self.dataset if self.sampler is None else self.sampler)
+        whole, rest = divmod(count, self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that the next iteration goes through."""
         self.epoch = epoch
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Any]:
         epoch = self.epoch
         yield from self.batches(epoch)
         self.epoch = epoch + 1
 
-    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Any]:
         """The batches of an epoch from number `start` on.
 
         Closing or dropping the iterator stops the background thread. An error in the dataset or in
@@ -121,13 +146,18 @@ class DataLoader:
 
     def order(self, epoch: int) -> IntArray:
         """The indices of the samples in the order of an epoch: int64 (N,)."""
+        if self.sampler is not None:
+            return np.array([int(index) for index in self.sampler], dtype=np.int64)
         if self.shuffle:
             return permutation(len(self.dataset), self.seed, epoch)
         return np.arange(len(self.dataset), dtype=np.int64)
 
-    def load(self, epoch: int, indices: IntArray) -> Batch:
+    def load(self, epoch: int, indices: IntArray) -> Any:
         """The batch of the samples with these indices, transformed for that epoch."""
-        images, labels = self.dataset.take(indices)
+        dataset: Any = self.dataset
+        if self.collate_fn is not None:
+            return self.collate_fn(fetched(dataset, indices))
+        images, labels = dataset.take(indices)
         batch: Images | NDArray[Any] = images
         if self.transform is not None:
             batch = self.transform(images, Draws(self.seed, epoch, indices))
@@ -141,7 +171,7 @@ class DataLoader:
         return batch, labels
 
 
-def _ahead(batches: Iterator[Batch], count: int) -> Iterator[Batch]:
+def _ahead(batches: Iterator[Any], count: int) -> Iterator[Any]:
     """The same batches, of which a thread makes up to `count` before they are asked for."""
     ready: SimpleQueue[_Item] = SimpleQueue()
     slots = threading.Semaphore(count)
@@ -172,7 +202,7 @@ def _ahead(batches: Iterator[Batch], count: int) -> Iterator[Batch]:
 
 
 def _produce(
-    batches: Iterator[Batch],
+    batches: Iterator[Any],
     ready: SimpleQueue[_Item],
     slots: threading.Semaphore,
     stop: threading.Event,

@@ -10,13 +10,13 @@ from typing import TypeVar
 import numpy as np
 
 from minires.data.arrays import IntArray
-from minires.data.dataset import Dataset
+from minires.data.dataset import LabelledImages
 from minires.data.errors import DataError
 from minires.data.fingerprint import name_in
 from minires.data.folder import ImageFolder
 from minires.data.permutation import permutation
 
-AnyDataset = TypeVar("AnyDataset", bound=Dataset)
+AnyDataset = TypeVar("AnyDataset", bound=LabelledImages)
 
 
 def split(
@@ -28,7 +28,7 @@ def split(
 
     Parameters
     ----------
-    dataset : Dataset
+    dataset : LabelledImages
     held_out : int or float
         How many images the second part gets, or, between 0 and 1, which share of them.
     seed : int

@@ -28,6 +28,7 @@ TABLES = {
     "nn.init": parts.INIT_ROWS,
     "nn.utils": parts.UTILS_ROWS,
     "cuda": parts.CUDA_ROWS,
+    "utils.data": parts.DATA_ROWS,
 }
 
 

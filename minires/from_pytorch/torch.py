@@ -129,8 +129,7 @@ legacy_contiguous_format jagged || images | channels are last always
 # Gradients and modes
 autograd || minires.grad(loss, list(net.parameters())) | a Function is a minires.engine.op, a \
 Variable a Tensor, and set_detect_anomaly detect_nonfinite
-inference_mode || minires.no_grad()
-set_grad_enabled || minires.no_grad() | or enable_grad()
+set_grad_enabled || minires.enable_grad() if net.training else minires.no_grad() | after `with`
 is_grad_enabled is_inference_mode_enabled is_inference || minires.engine.is_grad_enabled()
 set_anomaly_enabled is_anomaly_enabled is_anomaly_check_nan_enabled || minires.detect_nonfinite()
 func vmap functional || minires.grad(loss, list(net.parameters())) | create_graph=True for higher \
@@ -138,7 +137,6 @@ ones
 jit compiler fx export || minires.compile(net.eval(), x)
 profiler || minires.profile()
 onnx || from minires.interop import export_onnx | export_onnx(net, "net.onnx", (32, 32, 3))
-utils || data.DataLoader(data.fashion_mini(), 64) | a dataset has __len__ and __getitem__
 hub || models.resnet18()
 overrides library || minires.engine.op | operations and their rules
 

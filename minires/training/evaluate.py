@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minires.data import DataLoader, Dataset
+from minires.data import DataLoader, LabelledImages
 from minires.engine import no_grad
 from minires.nn import Module
 from minires.nn import functional as F
@@ -41,7 +41,7 @@ def device_of_model(model: Module) -> str:
 
 def evaluate(
     model: Module,
-    dataset: Dataset,
+    dataset: LabelledImages,
     *,
     transform: Callable[..., Any] | None = None,
     batch_size: int = 256,
@@ -54,7 +54,7 @@ def evaluate(
     ----------
     model : Module
         Images (N, H, W, C) to logits (N, classes), on any device.
-    dataset : Dataset
+    dataset : LabelledImages
     transform : callable, optional
         Of uint8 batches, such as `data.Normalize(mean, std)`.
     batch_size : int
@@ -76,7 +76,7 @@ def evaluate(
 
 def evaluate_with(
     predictor: Predictor,
-    dataset: Dataset,
+    dataset: LabelledImages,
     transform: Callable[..., Any] | None,
     batch_size: int,
     on_batch: Callable[[int], Any] | None,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minires.data import DataLoader, Dataset, split
+from minires.data import DataLoader, LabelledImages, split
 from minires.locks import hold
 from minires.nn import Module
 from minires.optim import SGD, OneCycleLR, Optimizer, Schedule
@@ -20,8 +20,8 @@ from minires.training.run import Run, Transform
 
 def fit(
     model: Module,
-    train: Dataset,
-    valid: Dataset | float | None = 0.1,
+    train: LabelledImages,
+    valid: LabelledImages | float | None = 0.1,
     *,
     epochs: int = 10,
     batch_size: int = 64,
@@ -50,8 +50,8 @@ def fit(
     ----------
     model : Module
         Images (N, H, W, C) to logits (N, classes); it trains where its parameters are.
-    train : Dataset
-    valid : Dataset, float, int or None
+    train : LabelledImages
+    valid : LabelledImages, float, int or None
         Held-out images, or which share of `train` (or how many) to hold out, by which the best
         epoch is chosen.
     epochs, batch_size : int

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from minires import data, models, optim, random, typed
-from minires.data import Compose, DataError, Dataset, ImageFolder
+from minires.data import Compose, DataError, ImageFolder, LabelledImages
 from minires.files import FileError, atomic_write
 from minires.nn import Module
 from minires.training.archive import read_archive
@@ -179,9 +179,9 @@ def make_recipe(**given: Any) -> Recipe:
 class Task:
     """What a recipe's data amount to: three sets and how to prepare their images."""
 
-    train: Dataset
-    valid: Dataset
-    test: Dataset
+    train: LabelledImages
+    valid: LabelledImages
+    test: LabelledImages
     transform: Compose
     eval_transform: Compose
     channels: int

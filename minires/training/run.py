@@ -17,7 +17,7 @@ from unicodedata import normalize
 import numpy as np
 
 from minires import random
-from minires.data import DataLoader, Dataset
+from minires.data import DataLoader, LabelledImages
 from minires.data.errors import listed
 from minires.data.fingerprint import fingerprint
 from minires.errors import NonFiniteError
@@ -61,7 +61,7 @@ class Run:
         *,
         model: Module,
         loader: DataLoader,
-        valid: Dataset | None,
+        valid: LabelledImages | None,
         valid_transform: Transform,
         epochs: int,
         optimizer: Optimizer,

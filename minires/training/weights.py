@@ -10,7 +10,9 @@ from typing import Any
 
 from minires import models
 from minires.files import FileError
+from minires.from_pytorch import pytorchs_keywords
 from minires.nn import Module, init
+from minires.tensors import Tensor
 from minires.training.archive import read_archive, write_archive
 from minires.typed import build
 
@@ -50,14 +52,16 @@ def save(model: Module | Mapping[str, Any], path: str | Path, **metadata: Any) -
         state = model.state_dict()
     else:
         raise TypeError(f"save wants a network or its state_dict(), got {type(model).__name__}")
+    nothing: dict[str, Any] | None = {} if isinstance(model, Mapping) else None
     content = {
-        "architecture": getattr(model, "architecture", None),
+        "architecture": getattr(model, "architecture", nothing),
         "metadata": {**getattr(model, "metadata", {}), **metadata},
         "state": state,
     }
     write_archive(path, "weights", content)
 
 
+@pytorchs_keywords
 def load(path: str | Path, model: Module | str | None = None, *, head: bool = True) -> Any:
     """Read a file that `save` wrote, or one of another framework's (see `minires.interop`).
 
@@ -74,9 +78,10 @@ def load(path: str | Path, model: Module | str | None = None, *, head: bool = Tr
 
     Returns
     -------
-    Module
-        In evaluation mode, with a dict `metadata` of what was saved beside the weights. A network
-        from an ONNX or Keras file gives logits: a softmax at its end is left out.
+    Module, or dict of Tensor by name
+        The dict if a `state_dict()` was saved and no model is given, for `load_state_dict`. A
+        network is in evaluation mode, with a dict `metadata` of what was saved beside the weights.
+        One from an ONNX or Keras file gives logits: a softmax at its end is left out.
 
     Raises
     ------
@@ -124,6 +129,8 @@ def load(path: str | Path, model: Module | str | None = None, *, head: bool = Tr
                 raise FileError(f"{path} holds the weights of {name}, not of {model}")
             model = None
         if model is None:
+            if found.architecture == {}:
+                return {name: Tensor(array) for name, array in found.state.items()}
             if not found.architecture:
                 raise FileError(
                     f"{path} holds weights of a network that is not from minires.models: build it "
