@@ -80,7 +80,7 @@ def _kind(array: Array) -> tuple[Any, ...]:
     return array.shape, array.dtype, backend.device_of(array)
 
 
-class Tensor(TorchMethods, Variable):
+class Tensor(TorchMethods, Variable, called_often=True):
     """An array that remembers what it was computed from.
 
     Methods follow NumPy's (`axis`, `keepdims`, `transpose(0, 2, 1)`), since gradient rules run on

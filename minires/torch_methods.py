@@ -157,7 +157,7 @@ def torchs_places(x: Tensor, operation: Any, axes: dict[str, Any]) -> Tensor:
     return places.unsqueeze(axes["axis"]) if kept else places
 
 
-class TorchMethods(PyTorchsKeywords):
+class TorchMethods(PyTorchsKeywords, called_often=True):
     """The methods, for `Tensor` to inherit."""
 
     __slots__ = ()

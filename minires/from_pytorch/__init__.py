@@ -10,7 +10,7 @@ import importlib
 import sys
 from collections.abc import Callable, Collection
 from functools import wraps
-from inspect import isfunction
+from inspect import CO_VARKEYWORDS, isfunction
 from types import ModuleType
 from typing import Any, TypeVar, cast
 
@@ -78,17 +78,29 @@ def pytorchs_keywords(function: F) -> F:
 
 
 class PyTorchsKeywords:
-    """What has methods that know PyTorch's keywords, in this library: `forward` is the user's."""
+    """What has methods that know PyTorch's keywords, in this library: `forward` is the user's.
+
+    Of a class whose methods are called often, such as Tensor, only those that have named parameters
+    and leave it to Python which others they are given: `x.exp()` is not to pay for it, and
+    `x.sum(axis=1, **torch)` looks at other names itself.
+    """
 
     __slots__ = ()
 
-    def __init_subclass__(cls, **options: Any) -> None:
+    def __init_subclass__(cls, called_often: bool = False, **options: Any) -> None:
         super().__init_subclass__(**options)
         if cls.__module__.startswith("minires."):
             public = {name: f for name, f in vars(cls).items() if isfunction(f)}
             for name, function in public.items():
-                if name == "__init__" or (not name.startswith("_") and name != "forward"):
+                told = not name.startswith("_") and name != "forward"
+                if name == "__init__" or (told and (not called_often or _takes_names(function))):
                     setattr(cls, name, pytorchs_keywords(function))
+
+
+def _takes_names(function: Any) -> bool:
+    code = function.__code__
+    named: bool = code.co_argcount + code.co_kwonlyargcount > 1  # beside self
+    return named and not code.co_flags & CO_VARKEYWORDS
 
 
 def all_with_pytorchs_keywords(names: dict[str, Any], package: str) -> None:

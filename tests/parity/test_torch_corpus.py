@@ -134,7 +134,7 @@ torch.get_num_threads() > 0
 torch.set_default_dtype(torch.float32)
 torch.set_printoptions(precision=3)
 torch.no_grad() and None
-torch.inference_mode()
+torch.inference_mode() and None
 torch.enable_grad() and None
 torch.set_grad_enabled(True)
 torch.is_grad_enabled()
@@ -143,8 +143,8 @@ torch.autograd.set_detect_anomaly(True)
 torch.cuda.amp.GradScaler()
 torch.compile(net)
 torch.jit.script(net)
-torch.utils.data.DataLoader([1, 2], batch_size=2, shuffle=True)
-torch.utils.data.TensorDataset(x, y)
+len(torch.utils.data.DataLoader([1, 2], batch_size=2, shuffle=True))
+len(torch.utils.data.TensorDataset(x, y))
 torch.float32
 torch.is_tensor(x)
 torch.__version__ and 1
