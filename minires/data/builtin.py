@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import resources
-
 import numpy as np
 
 from minires.data.arrays import UInt8Array
@@ -81,6 +79,8 @@ def _name(name: str, train: bool) -> str:
 
 
 def _embedded(file: str, array: str) -> UInt8Array:
+    from importlib import resources  # which brings a tenth of what `import minires` takes
+
     resource = resources.files(__package__).joinpath("embedded", f"{file}.npz")
     with resource.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
         content: UInt8Array = archive[array]
