@@ -127,8 +127,8 @@ strided channels_last channels_last_3d contiguous_format preserve_format memory_
 legacy_contiguous_format jagged || images | channels are last always
 
 # Gradients and modes
-autograd || minires.grad(loss, list(net.parameters())) | a Function is a minires.engine.op, a \
-Variable a Tensor, and set_detect_anomaly detect_nonfinite
+autograd || minires.grad(loss, list(net.parameters())) | a Function is a minires.engine.op with \
+its vjp, a Variable a Tensor, and set_detect_anomaly detect_nonfinite
 set_grad_enabled || minires.enable_grad() if net.training else minires.no_grad() | after `with`
 is_grad_enabled is_inference_mode_enabled is_inference || minires.engine.is_grad_enabled()
 set_anomaly_enabled is_anomaly_enabled is_anomaly_check_nan_enabled || minires.detect_nonfinite()

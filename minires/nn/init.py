@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -67,8 +67,13 @@ def _fill(tensor: Tensor, draw: Callable[[np.random.Generator], np.ndarray]) -> 
         raise TypeError(f"random numbers want a floating-point tensor, not one of {tensor.dtype}")
     if not _skipping.get():
         values = draw(random.generator()).astype(tensor.dtype)
-        tensor.copy_(values)
+        _written(tensor).copy_(values)
     return tensor
+
+
+def _written(tensor: Any) -> Tensor:
+    """The tensor; or one around the array that `weight.data` is, of the same memory."""
+    return tensor if isinstance(tensor, Tensor) else Tensor(tensor)
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
@@ -90,7 +95,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """Set every element to `val`; in place, returns the tensor."""
-    tensor.fill_(val)
+    _written(tensor).fill_(val)
     return tensor
 
 

@@ -111,6 +111,17 @@ def test_gradients_are_forgotten_or_zero():
             assert layer.weight.grad is None
 
 
+def test_weights_are_drawn_through_their_data():
+    for kind, _, _ in BOTH:
+        layer = kind.Linear(300, 20)
+        kind.init.normal_(layer.weight.data, 1.0, 0.02)
+        kind.init.constant_(layer.bias.data, 0.5)
+        assert layer.bias.min().item() == layer.bias.max().item() == 0.5
+        assert abs(layer.weight.mean().item() - 1) < 0.01
+        kind.init.kaiming_uniform_(layer.weight.data, nonlinearity="relu")
+        assert abs(layer.weight.mean().item()) < 0.05
+
+
 def test_workers_are_accepted():
     images = data.fashion_mini().subset(range(8))
     plain = data.DataLoader(images, 4, shuffle=True)
