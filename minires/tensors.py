@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np  # for dtypes, and for arrays that come from or go to the host
@@ -18,6 +18,7 @@ from minires.scalars import plain
 from minires.torch_methods import (
     Count,
     TorchMethods,
+    check_places,
     check_transpose,
     check_values,
     numpys,
@@ -32,6 +33,18 @@ Operator = Callable[["Tensor", Any], "Tensor"]
 
 def _operator(operation: Op) -> Operator:
     def forward(self: Tensor, other: Any) -> Tensor:
+        return operation(self, other)
+
+    return forward
+
+
+def _comparison(operation: Op) -> Operator:
+    """`==` or `!=`: with what holds no numbers, such as None, they ask whether it is the same."""
+
+    def forward(self: Tensor, other: Any) -> Any:
+        numbers = hasattr(other, "dtype") or isinstance(other, int | float | Sequence)
+        if not numbers or isinstance(other, str | bytes):
+            return NotImplemented
         return operation(self, other)
 
     return forward
@@ -65,6 +78,34 @@ def _in_place(operation: Op) -> Operator:
 
 
 _SYMBOLS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**"}
+
+
+def becomes(x: Any, out: Any) -> Any:
+    """`x`, which is `out` from now on: what `inplace=True` does, `x`'s place in the graph included.
+
+    No array is overwritten, so no gradient is lost: views of `x`, and what shares its array, keep
+    the old values.
+
+    Raises
+    ------
+    ValueError
+        If `x` is a leaf that requires a gradient, while operations are recorded.
+    TypeError
+        If `out` is of another dtype.
+    """
+    if out is x or not isinstance(x, Tensor):
+        return out
+    if x.dtype != out.dtype:
+        raise TypeError(f"inplace: a result of {out.dtype} does not fit a tensor of {x.dtype}")
+    if x.node is not None and out.node is None:  # under no_grad: the graph stays as it is
+        return x.copy_(out)
+    if x.node is not None and x.is_leaf:
+        raise ValueError(
+            "inplace=True: a leaf that requires a gradient is not changed in place while "
+            "operations are recorded: leave inplace out, or use no_grad"
+        )
+    x.array, x.node = out.array, out.node
+    return x
 
 
 def _check_written(value: Any) -> None:
@@ -430,6 +471,7 @@ class Tensor(TorchMethods, Variable):
     # ------------------------------------------------------------------ elements and shape
 
     def __getitem__(self, key: Any) -> Tensor:
+        check_places(key)
         picked: Tensor = ops.getitem(self, key)
         return picked
 
@@ -440,6 +482,7 @@ class Tensor(TorchMethods, Variable):
                 "use minires.where, or write to .data under no_grad if you know that it is safe"
             )
         _check_written(value)
+        check_places(key)
         self.array[raw(key)] = raw(value)
         writes.note(self.array)
 
@@ -583,8 +626,8 @@ class Tensor(TorchMethods, Variable):
     __le__ = _operator(ops.less_equal)
     __gt__ = _operator(ops.greater)
     __ge__ = _operator(ops.greater_equal)
-    __eq__ = _operator(ops.equal)  # type: ignore[assignment]
-    __ne__ = _operator(ops.not_equal)  # type: ignore[assignment]
+    __eq__ = _comparison(ops.equal)  # type: ignore[assignment]
+    __ne__ = _comparison(ops.not_equal)  # type: ignore[assignment]
     __and__ = _operator(ops.logical_and)
     __or__ = _operator(ops.logical_or)
 

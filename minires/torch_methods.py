@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np  # for dtypes
 
 from minires import ops
+from minires.engine import Variable
 from minires.from_pytorch import PyTorchsKeywords
 
 if TYPE_CHECKING:
@@ -76,6 +77,16 @@ def check_transpose(axes: tuple[Any, ...], ndim: builtins.int) -> None:
         )
 
 
+def check_places(key: Any) -> None:
+    """Raise an IndexError for a uint8 tensor as an index: a mask in PyTorch, places in NumPy."""
+    for part in key if isinstance(key, tuple) else (key,):
+        if isinstance(part, Variable) and part.array.dtype == np.uint8 and part.array.ndim:
+            raise IndexError(
+                "a tensor of uint8 is a mask in PyTorch, and places in NumPy: write "
+                "x[mask.bool()] or x[places.long()]"
+            )
+
+
 def check_values(requires_grad: Any) -> None:
     """Raise a TypeError for `Tensor(2, 3)`, whose numbers are sizes in PyTorch."""
     if not isinstance(requires_grad, builtins.bool | np.bool_):
@@ -85,7 +96,7 @@ def check_values(requires_grad: Any) -> None:
 def numpys(x: Tensor, torch: dict[str, Any]) -> Tensor:
     """The tensor, in the dtype that a sum shall have; what NumPy's functions pass is taken out."""
     if torch.pop("out", None) is not None:
-        raise TypeError("out= is for arrays: a Tensor is never written into")
+        raise TypeError("out= is for arrays: write y.copy_(x.sum(1)) for a tensor y")
     dtype = torch.pop("dtype", None)
     return x if dtype is None else x.astype(dtype)
 
@@ -107,6 +118,8 @@ def numpys_axes(
     if axis is not None and dim is not None:
         raise TypeError(f"{name}: axis and dim are two names for the same, give one of them")
     axis = axis if dim is None else tuple(dim) if isinstance(dim, list) else dim
+    if name != "squeeze" and (axis == [] or (dim is not None and axis == ())):
+        axis = None  # in PyTorch none named are all
     return {"axis": axis, "keepdims": keepdims or keepdim}
 
 
@@ -115,7 +128,8 @@ def numpys_ddof(ddof: builtins.int, torch: dict[str, Any]) -> builtins.int:
     less = [torch.pop(name) for name in ("correction", "unbiased") if name in torch]
     if len(less) > 1 or (less and ddof):
         raise TypeError("ddof, correction and unbiased say the same: give one of them")
-    return builtins.int(less[0]) if less else 1 if "dim" in torch and not ddof else ddof
+    is_torchs = "dim" in torch or "keepdim" in torch
+    return builtins.int(less[0]) if less else 1 if is_torchs and not ddof else ddof
 
 
 def torchs_pair(
@@ -153,8 +167,10 @@ def torchs_pair(
 def torchs_places(x: Tensor, operation: Any, axes: dict[str, Any]) -> Tensor:
     """`argmax` or `argmin`, with `keepdim`."""
     places: Tensor = operation(x, axis=axes["axis"])
-    kept = axes["keepdims"] and axes["axis"] is not None and x.ndim > 0
-    return places.unsqueeze(axes["axis"]) if kept else places
+    if not axes["keepdims"] or not x.ndim:
+        return places
+    whole = axes["axis"] is None
+    return places.reshape((1,) * x.ndim) if whole else places.unsqueeze(axes["axis"])
 
 
 class TorchMethods(PyTorchsKeywords):

@@ -34,7 +34,7 @@ from minires.nn.functions.resizing import interpolate as interpolate
 from minires.nn.sizes import Size as Size
 from minires.nn.sizes import pair as pair
 from minires.nn.sizes import same
-from minires.tensors import Tensor
+from minires.tensors import Tensor, becomes
 
 if not TYPE_CHECKING:
     __getattr__ = module_getattr("nn.functional", __name__)
@@ -115,14 +115,17 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """`max(x, 0)`, of any shape; the derivative at 0 is 0 (Nair and Hinton 2010).
 
-    `inplace=True`, which many scripts have, is accepted: the result is new.
+    With `inplace=True` the input is changed to the result, and returned; arrays that it was made
+    from, and views of it, stay as they were.
     """
-    return ops.relu(input)
+    out = ops.relu(input)
+    return becomes(input, out) if inplace else out
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """`x` where positive, else `negative_slope * x` (Maas et al. 2013); `inplace` as in `relu`."""
-    return ops.leaky_relu(input, negative_slope=negative_slope)
+    out = ops.leaky_relu(input, negative_slope=negative_slope)
+    return becomes(input, out) if inplace else out
 
 
 def sigmoid(input: Tensor) -> Tensor:
@@ -167,17 +170,30 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
 
     S. Elfwing, E. Uchibe and K. Doya, *Sigmoid-weighted linear units*, 2017, arXiv:1702.03118.
     """
-    return input * ops.sigmoid(input)
+    out = input * ops.sigmoid(input)
+    return becomes(input, out) if inplace else out
 
 
-def softmax(input: Tensor, dim: int = -1) -> Tensor:
-    """Probabilities along `dim`: `exp(x) / sum(exp(x))`, computed so that it cannot overflow."""
-    return ops.softmax(input, axis=dim)
+def softmax(input: Tensor, dim: int | None = None) -> Tensor:
+    """Probabilities along `dim`: `exp(x) / sum(exp(x))`, computed so that it cannot overflow.
+
+    Without `dim` along the last axis of at most two; of more it is to be said.
+    """
+    return ops.softmax(input, axis=_said("softmax", input, dim))
 
 
-def log_softmax(input: Tensor, dim: int = -1) -> Tensor:
+def log_softmax(input: Tensor, dim: int | None = None) -> Tensor:
     """The logarithms of `softmax`, without the underflow of taking the two in turn."""
-    return ops.log_softmax(input, axis=dim)
+    return ops.log_softmax(input, axis=_said("log_softmax", input, dim))
+
+
+def _said(name: str, input: Tensor, dim: int | None) -> int:
+    if dim is None and input.ndim > 2:
+        raise ValueError(
+            f"{name} of {input.ndim} axes wants to know along which: write dim=-1 for the last, "
+            "where the channels are (PyTorch, not told, takes one of the first two)"
+        )
+    return -1 if dim is None else dim
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
@@ -205,7 +221,8 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     N. Srivastava et al., *Dropout: a simple way to prevent neural networks from overfitting*, JMLR
     2014, section 4 (where the weights are scaled afterwards instead).
     """
-    return _dropped(input, p, training, tuple(input.shape))
+    out = _dropped(input, p, training, tuple(input.shape))
+    return becomes(input, out) if inplace else out
 
 
 def dropout2d(
@@ -214,7 +231,8 @@ def dropout2d(
     """`dropout` of whole channels of images (N, H, W, C) (Tompson et al. 2015, section 3.2)."""
     if input.ndim != 4:
         raise ValueError(f"dropout2d wants images (N, H, W, C), got {tuple(input.shape)}")
-    return _dropped(input, p, training, (input.shape[0], 1, 1, input.shape[3]))
+    out = _dropped(input, p, training, (input.shape[0], 1, 1, input.shape[3]))
+    return becomes(input, out) if inplace else out
 
 
 def _dropped(input: Tensor, p: float, training: bool, shape: tuple[int, ...]) -> Tensor:
