@@ -356,12 +356,21 @@ def scaled_dot_product_attention(
     Returns
     -------
     Tensor (..., L, Ev)
-        NaN for a query that may look nowhere.
+        0 for a query that may look nowhere.
 
     References
     ----------
     A. Vaswani et al., *Attention is all you need*, 2017, arXiv:1706.03762, equation 1.
     """
+    if attn_mask is not None and not is_causal:
+        attn_mask = mask = _as_mask(attn_mask, query)
+        seen = mask if of_truth_values(mask.dtype) else mask > -math.inf
+        blind = seen.sum(axis=-1, keepdims=True) == 0
+        if isinstance(blind, Tensor) or blind.any():  # they look everywhere, and take nothing
+            attn_mask = seen | blind if seen is mask else ops.where(blind, 0.0, mask)
+            weights = attention_weights(query, key, attn_mask, False, scale)
+            weights = ops.where(blind, 0.0, weights)
+            return ops.matmul(dropout(weights, dropout_p), value)
     weights = attention_weights(query, key, attn_mask, is_causal, scale)
     return ops.matmul(dropout(weights, dropout_p), value)
 
@@ -375,7 +384,8 @@ def attention_weights(
 ) -> Tensor:
     """How much each query takes of each value: (..., L, E) and (..., S, E) to (..., L, S).
 
-    Each query's weights add up to 1. Arguments are those of `scaled_dot_product_attention`.
+    Each query's weights add up to 1; they are NaN for one that may look nowhere. Arguments are
+    those of `scaled_dot_product_attention`.
     """
     if query.shape[-1] != key.shape[-1]:
         raise ValueError(
@@ -389,11 +399,16 @@ def attention_weights(
             raise ValueError("attention wants a mask or is_causal, not both")
         attn_mask = np.tri(query.shape[-2], key.shape[-2], dtype=bool)
     if attn_mask is not None:
-        mask = attn_mask if hasattr(attn_mask, "dtype") else np.asarray(attn_mask)
-        mask = to_device(mask, scores.device) if isinstance(mask, np.ndarray) else mask
+        mask = _as_mask(attn_mask, query)
         boolean = of_truth_values(mask.dtype)
         scores = ops.where(mask, scores, -math.inf) if boolean else scores + mask
     return ops.softmax(scores, axis=-1)
+
+
+def _as_mask(mask: Any, query: Tensor) -> Any:
+    """A mask as a Tensor, or as an array that is where the query is."""
+    mask = mask if hasattr(mask, "dtype") else np.asarray(mask)
+    return to_device(mask, query.device) if isinstance(mask, np.ndarray) else mask
 
 
 def max_pool2d(
