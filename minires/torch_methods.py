@@ -96,7 +96,7 @@ def check_values(requires_grad: Any) -> None:
 def numpys(x: Tensor, torch: dict[str, Any]) -> Tensor:
     """The tensor, in the dtype that a sum shall have; what NumPy's functions pass is taken out."""
     if torch.pop("out", None) is not None:
-        raise TypeError("out= is for arrays: write y.copy_(x.sum(1)) for a tensor y")
+        raise TypeError("out= is for arrays: a result is new, y.copy_(result) writes it into y")
     dtype = torch.pop("dtype", None)
     return x if dtype is None else x.astype(dtype)
 
@@ -113,7 +113,9 @@ def numpys_axes(
     """
     given = dict(torch)
     dim, keepdim = given.pop("dim", None), given.pop("keepdim", False)
-    if given.pop("out", None) is not None or given.pop("dtype", None) is not None or given:
+    if given.pop("out", None) is not None:
+        raise TypeError(f"{name} has no `out`: a result is new, y.copy_(result) writes it into y")
+    if given.pop("dtype", None) is not None or given:
         raise TypeError(f"{name} does not know {', '.join(torch)}")
     if axis is not None and dim is not None:
         raise TypeError(f"{name}: axis and dim are two names for the same, give one of them")
