@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np  # for dtypes, and for arrays that come from or go to the host
@@ -38,18 +38,6 @@ def _operator(operation: Op) -> Operator:
     return forward
 
 
-def _comparison(operation: Op) -> Operator:
-    """`==` or `!=`: with what holds no numbers, such as None, they ask whether it is the same."""
-
-    def forward(self: Tensor, other: Any) -> Any:
-        numbers = hasattr(other, "dtype") or isinstance(other, int | float | Sequence)
-        if not numbers or isinstance(other, str | bytes):
-            return NotImplemented
-        return operation(self, other)
-
-    return forward
-
-
 def _reflected(operation: Op) -> Operator:
     def backward(self: Tensor, other: Any) -> Tensor:
         result: Tensor = operation(other, self)
@@ -78,34 +66,6 @@ def _in_place(operation: Op) -> Operator:
 
 
 _SYMBOLS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**"}
-
-
-def becomes(x: Any, out: Any) -> Any:
-    """`x`, which is `out` from now on: what `inplace=True` does, `x`'s place in the graph included.
-
-    No array is overwritten, so no gradient is lost: views of `x`, and what shares its array, keep
-    the old values.
-
-    Raises
-    ------
-    ValueError
-        If `x` is a leaf that requires a gradient, while operations are recorded.
-    TypeError
-        If `out` is of another dtype.
-    """
-    if out is x or not isinstance(x, Tensor):
-        return out
-    if x.dtype != out.dtype:
-        raise TypeError(f"inplace: a result of {out.dtype} does not fit a tensor of {x.dtype}")
-    if x.node is not None and out.node is None:  # under no_grad: the graph stays as it is
-        return x.copy_(out)
-    if x.node is not None and x.is_leaf:
-        raise ValueError(
-            "inplace=True: a leaf that requires a gradient is not changed in place while "
-            "operations are recorded: leave inplace out, or use no_grad"
-        )
-    x.array, x.node = out.array, out.node
-    return x
 
 
 def _check_written(value: Any) -> None:
@@ -626,8 +586,6 @@ class Tensor(TorchMethods, Variable):
     __le__ = _operator(ops.less_equal)
     __gt__ = _operator(ops.greater)
     __ge__ = _operator(ops.greater_equal)
-    __eq__ = _comparison(ops.equal)  # type: ignore[assignment]
-    __ne__ = _comparison(ops.not_equal)  # type: ignore[assignment]
     __and__ = _operator(ops.logical_and)
     __or__ = _operator(ops.logical_or)
 

@@ -59,6 +59,20 @@ def _named(operation: Op) -> Any:
     return apply
 
 
+def _comparison(operation: Op) -> Any:
+    """`==` or `!=`: with what holds no numbers, such as None, they ask whether it is the same."""
+
+    def compare(self: Tensor, other: Any) -> Any:
+        numbers = hasattr(other, "dtype") or isinstance(
+            other, builtins.int | builtins.float | Sequence
+        )
+        if not numbers or isinstance(other, str | bytes):
+            return NotImplemented
+        return operation(self, other)
+
+    return compare
+
+
 def _no_operator(symbol: str, name: str) -> Any:
     def refuse(self: Tensor, other: Any) -> Any:
         from minires.from_pytorch.table import find
@@ -185,6 +199,7 @@ class TorchMethods(PyTorchsKeywords):
     eq, ne, lt, le = map(_named, (ops.equal, ops.not_equal, ops.less, ops.less_equal))
     gt, ge = map(_named, (ops.greater, ops.greater_equal))
     maximum, minimum = map(_named, (ops.maximum, ops.minimum))
+    __eq__, __ne__ = map(_comparison, (ops.equal, ops.not_equal))
     __floordiv__ = __rfloordiv__ = _no_operator("//", "floor_divide")
     __mod__ = __rmod__ = _no_operator("%", "remainder")
     __xor__ = __rxor__ = _no_operator("^", "logical_xor")

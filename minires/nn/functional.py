@@ -16,6 +16,7 @@ from minires.backend import device_of, to_device
 from minires.dtypes import of_truth_values, widened
 from minires.engine import raw
 from minires.from_pytorch import all_with_pytorchs_keywords, module_getattr
+from minires.in_place import becomes
 from minires.kernels import ConvGeometry
 from minires.nn.functions.losses import (
     binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
@@ -34,7 +35,7 @@ from minires.nn.functions.resizing import interpolate as interpolate
 from minires.nn.sizes import Size as Size
 from minires.nn.sizes import pair as pair
 from minires.nn.sizes import same
-from minires.tensors import Tensor, becomes
+from minires.tensors import Tensor
 
 if not TYPE_CHECKING:
     __getattr__ = module_getattr("nn.functional", __name__)

@@ -12,8 +12,9 @@ from minires import ops
 from minires.backend import Array
 from minires.engine import Node, make_tensor, op
 from minires.errors import BackwardError
+from minires.in_place import becomes
 from minires.structures import leaves, mapped
-from minires.tensors import Tensor, becomes
+from minires.tensors import Tensor
 
 
 def run_with_backward_hooks(
