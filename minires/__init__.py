@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from minires import starting  # noqa: F401
 
 # isort: split
-from numpy import bool_, float16, float32, float64, int16, int32, int64, uint8  # dtypes
+from numpy import dtype as _dtype
 
 from minires import cuda, data, models, nn, ops, optim, training
 from minires.backend import device, use
@@ -62,6 +62,8 @@ from minires.training import fit, load, save
 __version__ = "0.1.0"
 
 inference_mode = no_grad
+float16, float32, float64 = map(_dtype, ("float16", "float32", "float64"))
+uint8, int16, int32, int64, bool_ = map(_dtype, ("uint8", "int16", "int32", "int64", "bool"))
 half, float, double = float16, float32, float64  # PyTorch's names
 short, int, long, bool = int16, int32, int64, bool_
 

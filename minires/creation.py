@@ -25,9 +25,17 @@ def tensor(
     """A tensor with a copy of `data`: whole numbers become int64, where `Tensor` makes float32."""
     array = raw(data)
     if not hasattr(array, "dtype"):
+        numpys = getattr(_first(array), "dtype", None) == np.float64  # of arrays in a list
         array = np.asarray(array)
-        array = array.astype(FLOAT) if array.dtype == np.float64 else array
+        array = array.astype(FLOAT) if array.dtype == np.float64 and not numpys else array
     return Tensor(array.copy(), requires_grad, dtype=dtype, device=device)
+
+
+def _first(data: Any) -> Any:
+    """The first that is no list, in lists of lists."""
+    while isinstance(data, list | tuple) and data:
+        data = data[0]
+    return data
 
 
 def as_tensor(data: Any, dtype: Any = None, device: str | None = None) -> Tensor:

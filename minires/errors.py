@@ -30,6 +30,10 @@ def explain(
     """
     xp_of(*arrays, *constants.values())
     if str(error).startswith(name):
+        if "out" in constants and "unexpected keyword" in str(error):
+            error.args = (
+                f"{name} has no `out`: a result is new, y.copy_(result) writes it into y",
+            )
         return
     message = f"{described_call(name, arrays)}: {error}"
     error.args = (message,)

@@ -18,6 +18,7 @@ from minires.scalars import plain
 from minires.torch_methods import (
     Count,
     TorchMethods,
+    check_places,
     check_transpose,
     check_values,
     numpys,
@@ -430,6 +431,7 @@ class Tensor(TorchMethods, Variable, called_often=True):
     # ------------------------------------------------------------------ elements and shape
 
     def __getitem__(self, key: Any) -> Tensor:
+        check_places(key)
         picked: Tensor = ops.getitem(self, key)
         return picked
 
@@ -440,6 +442,7 @@ class Tensor(TorchMethods, Variable, called_often=True):
                 "use minires.where, or write to .data under no_grad if you know that it is safe"
             )
         _check_written(value)
+        check_places(key)
         self.array[raw(key)] = raw(value)
         writes.note(self.array)
 
@@ -583,8 +586,6 @@ class Tensor(TorchMethods, Variable, called_often=True):
     __le__ = _operator(ops.less_equal)
     __gt__ = _operator(ops.greater)
     __ge__ = _operator(ops.greater_equal)
-    __eq__ = _operator(ops.equal)  # type: ignore[assignment]
-    __ne__ = _operator(ops.not_equal)  # type: ignore[assignment]
     __and__ = _operator(ops.logical_and)
     __or__ = _operator(ops.logical_or)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
+from minires.from_pytorch import pytorchs_keywords
 from minires.tensors import Tensor
 
 __all__ = [
@@ -34,11 +35,13 @@ eq, ne, lt, le, gt, ge = map(_method, ("eq", "ne", "lt", "le", "gt", "ge"))
 transpose = _method("swapaxes")  # of two axes: here nobody means NumPy's
 
 
+@pytorchs_keywords
 def max(input: Any, dim: Any = None, keepdim: builtins.bool = False) -> Any:
     """The largest value; with `dim` the values along it and where they are; of two tensors each."""
     return _extreme("max", input, dim, keepdim)
 
 
+@pytorchs_keywords
 def min(input: Any, dim: Any = None, keepdim: builtins.bool = False) -> Any:
     """The smallest value, as `max`."""
     return _extreme("min", input, dim, keepdim)

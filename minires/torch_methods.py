@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np  # for dtypes
 
 from minires import ops
+from minires.engine import Variable
 from minires.from_pytorch import PyTorchsKeywords
 
 if TYPE_CHECKING:
@@ -58,6 +59,20 @@ def _named(operation: Op) -> Any:
     return apply
 
 
+def _comparison(operation: Op) -> Any:
+    """`==` or `!=`: with what holds no numbers, such as None, they ask whether it is the same."""
+
+    def compare(self: Tensor, other: Any) -> Any:
+        numbers = hasattr(other, "dtype") or isinstance(
+            other, builtins.int | builtins.float | Sequence
+        )
+        if not numbers or isinstance(other, str | bytes):
+            return NotImplemented
+        return operation(self, other)
+
+    return compare
+
+
 def _no_operator(symbol: str, name: str) -> Any:
     def refuse(self: Tensor, other: Any) -> Any:
         from minires.from_pytorch.table import find
@@ -76,6 +91,16 @@ def check_transpose(axes: tuple[Any, ...], ndim: builtins.int) -> None:
         )
 
 
+def check_places(key: Any) -> None:
+    """Raise an IndexError for a uint8 tensor as an index: a mask in PyTorch, places in NumPy."""
+    for part in key if isinstance(key, tuple) else (key,):
+        if isinstance(part, Variable) and part.array.dtype == np.uint8 and part.array.ndim:
+            raise IndexError(
+                "a tensor of uint8 is a mask in PyTorch, and places in NumPy: write "
+                "x[mask.bool()] or x[places.long()]"
+            )
+
+
 def check_values(requires_grad: Any) -> None:
     """Raise a TypeError for `Tensor(2, 3)`, whose numbers are sizes in PyTorch."""
     if not isinstance(requires_grad, builtins.bool | np.bool_):
@@ -85,7 +110,7 @@ def check_values(requires_grad: Any) -> None:
 def numpys(x: Tensor, torch: dict[str, Any]) -> Tensor:
     """The tensor, in the dtype that a sum shall have; what NumPy's functions pass is taken out."""
     if torch.pop("out", None) is not None:
-        raise TypeError("out= is for arrays: a Tensor is never written into")
+        raise TypeError("out= is for arrays: a result is new, y.copy_(result) writes it into y")
     dtype = torch.pop("dtype", None)
     return x if dtype is None else x.astype(dtype)
 
@@ -102,11 +127,15 @@ def numpys_axes(
     """
     given = dict(torch)
     dim, keepdim = given.pop("dim", None), given.pop("keepdim", False)
-    if given.pop("out", None) is not None or given.pop("dtype", None) is not None or given:
+    if given.pop("out", None) is not None:
+        raise TypeError(f"{name} has no `out`: a result is new, y.copy_(result) writes it into y")
+    if given.pop("dtype", None) is not None or given:
         raise TypeError(f"{name} does not know {', '.join(torch)}")
     if axis is not None and dim is not None:
         raise TypeError(f"{name}: axis and dim are two names for the same, give one of them")
     axis = axis if dim is None else tuple(dim) if isinstance(dim, list) else dim
+    if name != "squeeze" and (axis == [] or (dim is not None and axis == ())):
+        axis = None  # in PyTorch none named are all
     return {"axis": axis, "keepdims": keepdims or keepdim}
 
 
@@ -115,7 +144,8 @@ def numpys_ddof(ddof: builtins.int, torch: dict[str, Any]) -> builtins.int:
     less = [torch.pop(name) for name in ("correction", "unbiased") if name in torch]
     if len(less) > 1 or (less and ddof):
         raise TypeError("ddof, correction and unbiased say the same: give one of them")
-    return builtins.int(less[0]) if less else 1 if "dim" in torch and not ddof else ddof
+    is_torchs = "dim" in torch or "keepdim" in torch
+    return builtins.int(less[0]) if less else 1 if is_torchs and not ddof else ddof
 
 
 def torchs_pair(
@@ -153,8 +183,10 @@ def torchs_pair(
 def torchs_places(x: Tensor, operation: Any, axes: dict[str, Any]) -> Tensor:
     """`argmax` or `argmin`, with `keepdim`."""
     places: Tensor = operation(x, axis=axes["axis"])
-    kept = axes["keepdims"] and axes["axis"] is not None and x.ndim > 0
-    return places.unsqueeze(axes["axis"]) if kept else places
+    if not axes["keepdims"] or not x.ndim:
+        return places
+    whole = axes["axis"] is None
+    return places.reshape((1,) * x.ndim) if whole else places.unsqueeze(axes["axis"])
 
 
 class TorchMethods(PyTorchsKeywords, called_often=True):
@@ -167,6 +199,7 @@ class TorchMethods(PyTorchsKeywords, called_often=True):
     eq, ne, lt, le = map(_named, (ops.equal, ops.not_equal, ops.less, ops.less_equal))
     gt, ge = map(_named, (ops.greater, ops.greater_equal))
     maximum, minimum = map(_named, (ops.maximum, ops.minimum))
+    __eq__, __ne__ = map(_comparison, (ops.equal, ops.not_equal))
     __floordiv__ = __rfloordiv__ = _no_operator("//", "floor_divide")
     __mod__ = __rmod__ = _no_operator("%", "remainder")
     __xor__ = __rxor__ = _no_operator("^", "logical_xor")

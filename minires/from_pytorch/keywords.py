@@ -79,7 +79,8 @@ alpha | 1 | x + 2 * y
 subtract.alpha | 1 | x - 2 * y
 rounding_mode | None | Tensor(np.floor_divide(x.numpy(), y.numpy()))
 generator | None | minires.manual_seed(0) | there is one generator
-pin_memory layout out | * | minires.zeros(2, 3)
+pin_memory layout | * | minires.zeros(2, 3)
+out | None | y.copy_(x * 2) | a result is new; copy_ writes it
 size | | minires.zeros(2, 3)
 dim | | minires.concatenate([x, y], axis=1)
 force | * | x.numpy()

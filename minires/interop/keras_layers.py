@@ -155,7 +155,7 @@ def _leaky_relu(config: Config, weights: Weights) -> nn.Module:
 
 
 def _elu(x: Tensor, alpha: float) -> Tensor:
-    y: Tensor = ops.where(x > 0, x, (ops.exp(ops.minimum(x, 0.0)) - 1.0) * alpha)
+    y: Tensor = ops.where(x > 0, x, (ops.exp(ops.clip(x, high=0.0)) - 1.0) * alpha)
     return y
 
 
@@ -168,7 +168,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module | None]] = {
     "relu": nn.ReLU,
     "relu6": lambda: Function("clip", ops.clip, low=0.0, high=6.0),
     "sigmoid": nn.Sigmoid,
-    "softmax": nn.Softmax,
+    "softmax": lambda: nn.Softmax(-1),
     "tanh": nn.Tanh,
     "elu": lambda: Function("elu", _elu, alpha=1.0),
     "swish": lambda: Function("swish", _swish),
@@ -193,7 +193,7 @@ def activation(config: Config) -> nn.Module | None:
 def _softmax(config: Config, weights: Weights) -> nn.Module:
     if config.get("axis", -1) not in (-1, [-1]):
         raise ValueError("a softmax over another axis than the last is not known here")
-    return nn.Softmax()
+    return nn.Softmax(-1)
 
 
 # ---------------------------------------------------------------------- the others

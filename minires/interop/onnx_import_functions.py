@@ -86,7 +86,7 @@ def _read_clip(node: Node) -> Run:
 
 def _exponential(x: Tensor, alpha: float, gamma: float = 1.0, scale: float = 1.0) -> Tensor:
     """`gamma x` where positive, else `gamma alpha (exp(x / scale) - 1)`: ELU, SELU and CELU."""
-    below = (ops.exp(ops.minimum(x, 0.0) / scale) - 1.0) * alpha
+    below = (ops.exp(ops.clip(x, high=0.0) / scale) - 1.0) * alpha
     y: Tensor = ops.where(x > 0, x, below)
     return y * gamma
 

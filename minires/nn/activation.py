@@ -8,14 +8,18 @@ from minires.tensors import Tensor
 
 
 class ReLU(Module):
-    """`max(x, 0)`. `inplace=True`, which many scripts have, is accepted: results are new anyway."""
+    """`max(x, 0)`; with `inplace=True` the input is changed to it, see `functional.relu`."""
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
+        self.inplace = inplace
 
     def forward(self, x: Tensor) -> Tensor:
         """Any shape."""
-        return F.relu(x)
+        return F.relu(x, self.inplace)
+
+    def extra_repr(self) -> str:
+        return "inplace=True" * self.inplace
 
 
 class LeakyReLU(Module):
@@ -23,14 +27,14 @@ class LeakyReLU(Module):
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         super().__init__()
-        self.negative_slope = negative_slope
+        self.negative_slope, self.inplace = negative_slope, inplace
 
     def forward(self, x: Tensor) -> Tensor:
         """Any shape."""
-        return F.leaky_relu(x, self.negative_slope)
+        return F.leaky_relu(x, self.negative_slope, self.inplace)
 
     def extra_repr(self) -> str:
-        return f"negative_slope={self.negative_slope}"
+        return f"negative_slope={self.negative_slope}" + ", inplace=True" * self.inplace
 
 
 class Sigmoid(Module):
@@ -52,7 +56,7 @@ class Tanh(Module):
 class Softmax(Module):
     """Probabilities along `dim`. `CrossEntropyLoss` takes logits: no softmax before it."""
 
-    def __init__(self, dim: int = -1) -> None:
+    def __init__(self, dim: int | None = None) -> None:
         super().__init__()
         self.dim = dim
 
@@ -104,7 +108,11 @@ class SiLU(Module):
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
+        self.inplace = inplace
 
     def forward(self, x: Tensor) -> Tensor:
         """Any shape."""
-        return F.silu(x)
+        return F.silu(x, self.inplace)
+
+    def extra_repr(self) -> str:
+        return "inplace=True" * self.inplace

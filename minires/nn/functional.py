@@ -16,6 +16,7 @@ from minires.backend import device_of, to_device
 from minires.dtypes import of_truth_values, widened
 from minires.engine import raw
 from minires.from_pytorch import all_with_pytorchs_keywords, module_getattr
+from minires.in_place import becomes
 from minires.kernels import ConvGeometry
 from minires.nn.functions.losses import (
     binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
@@ -118,14 +119,17 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """`max(x, 0)`, of any shape; the derivative at 0 is 0 (Nair and Hinton 2010).
 
-    `inplace=True`, which many scripts have, is accepted: the result is new.
+    With `inplace=True` the input is changed to the result, and returned; arrays that it was made
+    from, and views of it, stay as they were.
     """
-    return ops.relu(input)
+    out = ops.relu(input)
+    return becomes(input, out) if inplace else out
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """`x` where positive, else `negative_slope * x` (Maas et al. 2013); `inplace` as in `relu`."""
-    return ops.leaky_relu(input, negative_slope=negative_slope)
+    out = ops.leaky_relu(input, negative_slope=negative_slope)
+    return becomes(input, out) if inplace else out
 
 
 def sigmoid(input: Tensor) -> Tensor:
@@ -170,17 +174,30 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
 
     S. Elfwing, E. Uchibe and K. Doya, *Sigmoid-weighted linear units*, 2017, arXiv:1702.03118.
     """
-    return input * ops.sigmoid(input)
+    out = input * ops.sigmoid(input)
+    return becomes(input, out) if inplace else out
 
 
-def softmax(input: Tensor, dim: int = -1) -> Tensor:
-    """Probabilities along `dim`: `exp(x) / sum(exp(x))`, computed so that it cannot overflow."""
-    return ops.softmax(input, axis=dim)
+def softmax(input: Tensor, dim: int | None = None) -> Tensor:
+    """Probabilities along `dim`: `exp(x) / sum(exp(x))`, computed so that it cannot overflow.
+
+    Without `dim` along the last axis of at most two; of more it is to be said.
+    """
+    return ops.softmax(input, axis=_said("softmax", input, dim))
 
 
-def log_softmax(input: Tensor, dim: int = -1) -> Tensor:
+def log_softmax(input: Tensor, dim: int | None = None) -> Tensor:
     """The logarithms of `softmax`, without the underflow of taking the two in turn."""
-    return ops.log_softmax(input, axis=dim)
+    return ops.log_softmax(input, axis=_said("log_softmax", input, dim))
+
+
+def _said(name: str, input: Tensor, dim: int | None) -> int:
+    if dim is None and input.ndim > 2:
+        raise ValueError(
+            f"{name} of {input.ndim} axes wants to know along which: write dim=-1 for the last, "
+            "where the channels are (PyTorch, not told, takes one of the first two)"
+        )
+    return -1 if dim is None else dim
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
@@ -208,7 +225,8 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     N. Srivastava et al., *Dropout: a simple way to prevent neural networks from overfitting*, JMLR
     2014, section 4 (where the weights are scaled afterwards instead).
     """
-    return _dropped(input, p, training, tuple(input.shape))
+    out = _dropped(input, p, training, tuple(input.shape))
+    return becomes(input, out) if inplace else out
 
 
 def dropout2d(
@@ -217,7 +235,8 @@ def dropout2d(
     """`dropout` of whole channels of images (N, H, W, C) (Tompson et al. 2015, section 3.2)."""
     if input.ndim != 4:
         raise ValueError(f"dropout2d wants images (N, H, W, C), got {tuple(input.shape)}")
-    return _dropped(input, p, training, (input.shape[0], 1, 1, input.shape[3]))
+    out = _dropped(input, p, training, (input.shape[0], 1, 1, input.shape[3]))
+    return becomes(input, out) if inplace else out
 
 
 def _dropped(input: Tensor, p: float, training: bool, shape: tuple[int, ...]) -> Tensor:
@@ -341,12 +360,21 @@ def scaled_dot_product_attention(
     Returns
     -------
     Tensor (..., L, Ev)
-        NaN for a query that may look nowhere.
+        0 for a query that may look nowhere.
 
     References
     ----------
     A. Vaswani et al., *Attention is all you need*, 2017, arXiv:1706.03762, equation 1.
     """
+    if attn_mask is not None and not is_causal:
+        attn_mask = mask = _as_mask(attn_mask, query)
+        seen = mask if of_truth_values(mask.dtype) else mask > -math.inf
+        blind = seen.sum(axis=-1, keepdims=True) == 0
+        if isinstance(blind, Tensor) or blind.any():  # they look everywhere, and take nothing
+            attn_mask = seen | blind if seen is mask else ops.where(blind, 0.0, mask)
+            weights = attention_weights(query, key, attn_mask, False, scale)
+            weights = ops.where(blind, 0.0, weights)
+            return ops.matmul(dropout(weights, dropout_p), value)
     weights = attention_weights(query, key, attn_mask, is_causal, scale)
     return ops.matmul(dropout(weights, dropout_p), value)
 
@@ -360,7 +388,8 @@ def attention_weights(
 ) -> Tensor:
     """How much each query takes of each value: (..., L, E) and (..., S, E) to (..., L, S).
 
-    Each query's weights add up to 1. Arguments are those of `scaled_dot_product_attention`.
+    Each query's weights add up to 1; they are NaN for one that may look nowhere. Arguments are
+    those of `scaled_dot_product_attention`.
     """
     if query.shape[-1] != key.shape[-1]:
         raise ValueError(
@@ -374,11 +403,16 @@ def attention_weights(
             raise ValueError("attention wants a mask or is_causal, not both")
         attn_mask = np.tri(query.shape[-2], key.shape[-2], dtype=bool)
     if attn_mask is not None:
-        mask = attn_mask if hasattr(attn_mask, "dtype") else np.asarray(attn_mask)
-        mask = to_device(mask, scores.device) if isinstance(mask, np.ndarray) else mask
+        mask = _as_mask(attn_mask, query)
         boolean = of_truth_values(mask.dtype)
         scores = ops.where(mask, scores, -math.inf) if boolean else scores + mask
     return ops.softmax(scores, axis=-1)
+
+
+def _as_mask(mask: Any, query: Tensor) -> Any:
+    """A mask as a Tensor, or as an array that is where the query is."""
+    mask = mask if hasattr(mask, "dtype") else np.asarray(mask)
+    return to_device(mask, query.device) if isinstance(mask, np.ndarray) else mask
 
 
 def adaptive_avg_pool2d(input: Tensor, output_size: Size) -> Tensor:

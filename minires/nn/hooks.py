@@ -10,8 +10,9 @@ import numpy as np
 
 from minires import ops
 from minires.backend import Array
-from minires.engine import Node, op
+from minires.engine import Node, make_tensor, op
 from minires.errors import BackwardError
+from minires.in_place import becomes
 from minires.structures import leaves, mapped
 from minires.tensors import Tensor
 
@@ -25,9 +26,11 @@ def run_with_backward_hooks(
     share only, however many others use the same tensor.
     """
     inside = tuple(_view(a) if _wants_grad(a) else a for a in args)
-    out = module.forward(*inside, **kwargs)
+    passed = tuple(make_tensor(a.array, a.node) if isinstance(a, Tensor) else a for a in inside)
+    out = module.forward(*passed, **kwargs)
     outputs = leaves(out)
     if not any(_wants_grad(o) for o in outputs):
+        _change(args, inside, passed, {})
         return out
     gate = Tensor(np.zeros((), np.float32), requires_grad=True)
     watched = tuple(_behind(o, gate) if _wants_grad(o) else o for o in outputs)
@@ -77,8 +80,18 @@ def run_with_backward_hooks(
     for i, a in enumerate(inside):
         if _wants_grad(a):
             a.register_hook(partial(at_input, i))
+    _change(args, inside, passed, {id(o): w for o, w in zip(outputs, watched, strict=True)})
     given = iter(watched)
     return mapped(lambda _: next(given), out)
+
+
+def _change(
+    args: Sequence[Any], inside: Sequence[Any], passed: Sequence[Any], watched: dict[int, Tensor]
+) -> None:
+    """Let an argument become what the module made of it, if it works in place."""
+    for own, before, after in zip(args, inside, passed, strict=True):
+        if isinstance(own, Tensor) and after.array is not before.array:
+            becomes(own, watched.get(id(after), after))
 
 
 def _inputs_behind(inputs: Sequence[Any], outputs: Sequence[Any]) -> list[set[int]]:

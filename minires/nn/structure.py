@@ -51,21 +51,21 @@ class Add(Module):
 class Dropout(Module):
     """Zero each value with probability `p` in training (Srivastava et al. 2014).
 
-    `inplace=True`, which many scripts have, is accepted: the result is new anyway.
+    With `inplace=True` the input is changed to the result, see `functional.relu`.
     """
 
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()
         if not 0 <= p < 1:
             raise ValueError(f"Dropout wants a probability p with 0 <= p < 1, got {p}")
-        self.p = p
+        self.p, self.inplace = p, inplace
 
     def forward(self, x: Tensor) -> Tensor:
         """Any shape."""
-        return F.dropout(x, self.p, self.training)
+        return F.dropout(x, self.p, self.training, self.inplace)
 
     def extra_repr(self) -> str:
-        return f"p={self.p}"
+        return f"p={self.p}" + ", inplace=True" * self.inplace
 
 
 class Dropout2d(Dropout):
@@ -73,7 +73,7 @@ class Dropout2d(Dropout):
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (N, H, W, C)."""
-        return F.dropout2d(x, self.p, self.training)
+        return F.dropout2d(x, self.p, self.training, self.inplace)
 
 
 class StochasticDepth(Module):

@@ -93,26 +93,30 @@ def power_vjp(
 
 @op
 def maximum(x: Array, y: Array) -> Array:
-    """The larger of `x` and `y`, element by element; in a tie the gradient goes to `x`."""
+    """The larger of `x` and `y`, element by element; in a tie each gets half of the gradient."""
     return xp_of(x, y).maximum(x, y)
 
 
 @maximum.vjp
 def maximum_vjp(g: Array, x: Array, y: Array) -> tuple[Array, Array]:
-    first = x >= y
-    return where(first, g, 0.0), where(first, 0.0, g)
+    return _share(g, x > y, x == y), _share(g, y > x, x == y)
 
 
 @op
 def minimum(x: Array, y: Array) -> Array:
-    """The smaller of `x` and `y`, element by element; in a tie the gradient goes to `x`."""
+    """The smaller of `x` and `y`, element by element; in a tie each gets half of the gradient."""
     return xp_of(x, y).minimum(x, y)
 
 
 @minimum.vjp
 def minimum_vjp(g: Array, x: Array, y: Array) -> tuple[Array, Array]:
-    first = x <= y
-    return where(first, g, 0.0), where(first, 0.0, g)
+    return _share(g, x < y, x == y), _share(g, y < x, x == y)
+
+
+def _share(g: Array, own: Array, tied: Array) -> Array:
+    """The gradient where the value is one's own, half of it where it is the other's too."""
+    share: Array = where(own, g, where(tied, g * 0.5, 0.0))
+    return share
 
 
 @op

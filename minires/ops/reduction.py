@@ -61,6 +61,8 @@ def broadcast_to_vjp(g: Array) -> tuple[Array]:
 @op
 def sum(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The sum over `axis` (an integer, a tuple, or None for all)."""
+    if x.dtype.kind == "u" and x.dtype.itemsize < 8:
+        x = x.astype("int64")  # which holds them, and can be subtracted from
     return kernels.total(x, normalize_axes(axis, x.ndim, "sum"), keepdims)
 
 

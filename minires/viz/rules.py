@@ -20,6 +20,8 @@ class Rule:
     whole: tuple[str, ...] = ()
 
 
+_GREATER = "([{0} ≥ {1}] + [{0} &gt; {1}]) · 0.5"  # half of it where they tie
+_LESS = "([{0} ≤ {1}] + [{0} &lt; {1}]) · 0.5"
 _EXP, _LOG, _TANH = (f'<span class="rm">{name}</span>' for name in ("exp", "log", "tanh"))
 
 RULES: dict[str, Rule] = {
@@ -38,8 +40,8 @@ RULES: dict[str, Rule] = {
     "sqrt": Rule("√{0}", ("1 / (2 · {out})",)),
     "absolute": Rule("|{0}|", ("sign({0})",)),
     "sign": Rule("sign({0})", ("0",)),
-    "maximum": Rule("max({0}, {1})", ("[{0} ≥ {1}]", "[{0} &lt; {1}]")),
-    "minimum": Rule("min({0}, {1})", ("[{0} ≤ {1}]", "[{0} &gt; {1}]")),
+    "maximum": Rule("max({0}, {1})", (_GREATER, _LESS)),
+    "minimum": Rule("min({0}, {1})", (_LESS, _GREATER)),
     "where": Rule("{1} where {0}, else {2}", ("0", "[{0}]", "[not {0}]")),
     "clip": Rule("clip({0})", ("[inside the bounds]",)),
     "astype": Rule("{0}, in another dtype", ("1",)),

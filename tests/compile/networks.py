@@ -27,7 +27,7 @@ class Transformer(nn.Module):
 
     def attend(self, x):
         q, k, v = (self.split(layer(x)) for layer in (self.query, self.key, self.value))
-        weights = F.softmax(q @ k.transpose(0, 1, 3, 2) * (1 / q.shape[-1] ** 0.5))
+        weights = F.softmax(q @ k.transpose(0, 1, 3, 2) * (1 / q.shape[-1] ** 0.5), -1)
         return self.out((weights @ v).transpose(0, 2, 1, 3).reshape(x.shape))
 
     def forward(self, x):

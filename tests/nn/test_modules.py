@@ -491,9 +491,9 @@ def test_backward_hooks_stay_silent_under_no_grad():
 
 def test_repr_of_layers():
     wanted = [
-        (nn.ReLU(inplace=True), "ReLU()"),
-        (nn.Dropout(0.2, inplace=True), "Dropout(p=0.2)"),
-        (nn.LeakyReLU(0.2, True), "LeakyReLU(negative_slope=0.2)"),
+        (nn.ReLU(inplace=True), "ReLU(inplace=True)"),
+        (nn.Dropout(0.2, inplace=True), "Dropout(p=0.2, inplace=True)"),
+        (nn.LeakyReLU(0.2, True), "LeakyReLU(negative_slope=0.2, inplace=True)"),
         (nn.Softmax(dim=1), "Softmax(dim=1)"),
         (nn.Sigmoid(), "Sigmoid()"),
         (nn.Linear(3, 4), "Linear(in_features=3, out_features=4, bias=True)"),

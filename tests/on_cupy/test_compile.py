@@ -28,7 +28,7 @@ class Functional(nn.Module):
             minires.ops.var(t, axis=-1, keepdims=True) + 1e-5
         ) ** 0.5
         q, k, v = (self.qkv(t)[..., i * 8 : i * 8 + 8] for i in range(3))
-        t = t + F.softmax(q @ k.transpose(0, 2, 1) / 8**0.5) @ v
+        t = t + F.softmax(q @ k.transpose(0, 2, 1) / 8**0.5, -1) @ v
         t = 0.5 * t * (1 + F.tanh(0.8 * (t + 0.0447 * t**3)))
         return self.head(t.mean(1))
 

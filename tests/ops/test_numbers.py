@@ -125,8 +125,8 @@ def test_what_loses_gets_0_of_an_infinite_gradient(dtype):
         return [g.tolist() for g in grad(function(*tensors), tensors, inf)]
 
     i = math.inf
-    assert gradients(ops.maximum, a, b) == [[i, 0, 0, i], [0, i, i, 0]]
-    assert gradients(ops.minimum, a, b) == [[0, i, i, i], [i, 0, 0, 0]]
+    assert gradients(ops.maximum, a, b) == [[i, 0, 0, i], [0, i, i, i]]
+    assert gradients(ops.minimum, a, b) == [[0, i, i, i], [i, 0, 0, i]]
     assert gradients(ops.relu, a) == [[i, i, 0, i]]
     assert gradients(lambda x: x.clip(0, 2), a) == [[i, i, 0, 0]]
     rows = np.arange(12, dtype=dtype).reshape(4, 3)

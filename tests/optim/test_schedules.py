@@ -228,11 +228,11 @@ def test_the_optimizer_uses_the_rates():
     assert parameter.item() == 1 + 0.5 + 0.25 + 0.125
 
 
-def test_rates_set_by_hand_last_until_the_next_step():
+def test_a_schedule_goes_on_from_rates_set_by_hand():
     schedule = StepLR(sgd(8.0), 1, gamma=0.5)
     schedule.optimizer.param_groups[0]["lr"] = 100.0
     schedule.step()
-    assert schedule.optimizer.param_groups[0]["lr"] == 4.0
+    assert schedule.optimizer.param_groups[0]["lr"] == 50.0
 
 
 # ---------------------------------------------------------------------- errors

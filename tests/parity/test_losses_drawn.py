@@ -90,7 +90,7 @@ def test_nll(data):
     rng = np.random.default_rng(data.draw(st.integers(0, 2**20)))
     weight, ignore, reduction, labels = options(data.draw, rng)
     compare(
-        lambda x: F.nll_loss(x, labels, weight, ignore, reduction),
+        lambda x: F.nll_loss(x, labels, weight, ignore_index=ignore, reduction=reduction),
         lambda x: TF.nll_loss(
             x, torch.tensor(labels), as_torch(weight), ignore_index=ignore, reduction=reduction
         ),

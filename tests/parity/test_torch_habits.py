@@ -22,8 +22,14 @@ DTYPES = ["float32", "float64", "float16", "int64", "int32", "uint8", "bool"]
 FORMS = {
     "T": "x.T",
     "abs": "x.abs(); abs(x)",
-    "argmax": "x.argmax(); x.argmax(D); x.argmax(dim=D); x.argmax(dim=D, keepdim=True)",
-    "argmin": "x.argmin(); x.argmin(D); x.argmin(dim=D); x.argmin(dim=D, keepdim=True)",
+    "argmax": (
+        "x.argmax(); x.argmax(D); x.argmax(dim=D); x.argmax(dim=D, keepdim=True); "
+        "x.argmax(keepdim=True); x.argmax(None, True)"
+    ),
+    "argmin": (
+        "x.argmin(); x.argmin(D); x.argmin(dim=D); x.argmin(dim=D, keepdim=True); "
+        "x.argmin(keepdim=True)"
+    ),
     "bmm": "x.bmm(y.swapaxes(-1, -2))",
     "clamp": "x.clamp(0, 1); x.clamp(min=0); x.clamp(max=1); x.clamp(-1.5, 0.5)",
     "clip": "x.clip(0, 1); x.clip(min=0); x.clip(max=1)",
@@ -68,7 +74,7 @@ FORMS = {
     ),
     "mean": (
         "x.mean(); x.mean(D); x.mean(dim=D); x.mean(dim=(0, -1), keepdim=True); "
-        "x.mean([0, 1]); x.mean(D, True)"
+        "x.mean([0, 1]); x.mean(D, True); x.mean([]); x.mean(()); x.mean(dim=())"
     ),
     "ndim": "x.ndim",
     "numel": "x.numel()",
@@ -84,15 +90,18 @@ FORMS = {
     "squeeze": "x.squeeze(); x.squeeze(D); x.squeeze(dim=D); x.squeeze((0, 1))",
     "std": (
         "x.std(); x.std(D); x.std(dim=D); x.std(dim=D, unbiased=False); x.std(0, True); "
-        "x.std(unbiased=False); x.std(dim=D, correction=0, keepdim=True); x.std(0, False)"
+        "x.std(unbiased=False); x.std(dim=D, correction=0, keepdim=True); x.std(0, False); "
+        "x.std(D, keepdim=True); x.std(keepdim=True); x.std(0, True, True)"
     ),
     "var": (
         "x.var(); x.var(D); x.var(dim=D); x.var(dim=D, unbiased=False); x.var(0, True); "
-        "x.var(unbiased=True); x.var(dim=D, correction=0, keepdim=True); x.var(0, False)"
+        "x.var(unbiased=True); x.var(dim=D, correction=0, keepdim=True); x.var(0, False); "
+        "x.var(D, keepdim=True); x.var(keepdim=True); x.var(0, False, True); x.var(dim=[])"
     ),
     "sum": (
         "x.sum(); x.sum(D); x.sum(dim=D); x.sum(dim=(0, -1), keepdim=True); x.sum([0, 1]); "
-        "x.sum(D, True); x.sum(D, keepdim=True)"
+        "x.sum(D, True); x.sum(D, keepdim=True); x.sum([]); x.sum(()); x.sum(dim=[]); "
+        "x.sum(dim=[], keepdim=True); x.sum(dim=None)"
     ),
     "swapaxes": "x.swapaxes(0, 1); x.swapaxes(D, -1)",
     "t": "x.t()",
@@ -110,11 +119,13 @@ FORMS = {
     "operators": (
         "x + y; x - y; x * y; x / y; -x; +x; x < y; x == y; 1 - x; x / 2; 2 / (x * x + 1); "
         "x * 0.5; x + True; ~(x > y); (x > y) & (x == x); (x > y) | (x < y); x + 2; x * 2; "
-        "x - 1.5; x * y.sum(); len(x); bool(x); float(x); int(x)"
+        "x - 1.5; x * y.sum(); len(x); bool(x); float(x); int(x); x == None; x != None; None == x; "
+        "x == 'a'; x != 'a'; x == {}; x == [1, 2]; x == 2; x != 1.0; x in [None, 'a']"
     ),
     "items": (
         "x[0]; x[-1]; x[..., 0]; x[:, None]; x[None]; x[0:1]; x[x > y]; x[:, 0]; x[[0, 1]]; "
-        "x[..., :2]; [a for a in x][0]; x[(x == x)]; x[:, [0, 1]]; x[T([1, 0])]"
+        "x[..., :2]; [a for a in x][0]; x[(x == x)]; x[:, [0, 1]]; x[T([1, 0])]; "
+        "x[(x > y).to(m.uint8)]; x[T([1, 0]).to(m.uint8)]; x[0, T([1, 1]).to(m.uint8)]"
     ),
     **{
         name: f"x.{name}(y); x.{name}(2); x.{name}(y.swapaxes(0, -1))"

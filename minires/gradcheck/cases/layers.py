@@ -177,7 +177,7 @@ LAYERS: dict[str, list[Case]] = {
     "ModuleDict": [case(Named(drawn(nn.Linear(3, 2)), drawn(nn.Linear(3, 2), 1)), normal(4, 3))],
     "NLLLoss": [
         case(nn.NLLLoss(), normal(3, 4), LABELS),
-        case(nn.NLLLoss(WEIGHT, 2, "sum"), normal(3, 4), LABELS),
+        case(nn.NLLLoss(WEIGHT, ignore_index=2, reduction="sum"), normal(3, 4), LABELS),
         case(nn.NLLLoss(WEIGHT), normal(2, 3, 4), np.stack([LABELS, LABELS[::-1]])),
     ],
     "MultiheadAttention": [

@@ -81,6 +81,7 @@ def nll_loss(
     input: Tensor,
     target: Any,
     weight: Any = None,
+    *,
     ignore_index: int = -100,
     reduction: str = "mean",
 ) -> Tensor:

@@ -7,9 +7,10 @@ A schedule is made after its optimiser and stepped after it, once an epoch or on
 ...     train_one_epoch(model, optimizer)
 ...     schedule.step()
 
-Each is a function of the number of steps alone, not of the last rate, so there is nothing to drift:
-a schedule restored at step n is the schedule that got there. A rate set by hand lasts until the
-next `step`.
+Each is a function of the base rate and the number of steps, not of the last rate, so there is
+nothing to drift: a schedule restored at step n is the schedule that got there. A rate that somebody
+else has set, by hand or by another schedule, is where it goes on from: the base rate becomes the
+one with which the schedule would have come to it, as PyTorch's schedules multiply what they find.
 """
 
 from typing import TYPE_CHECKING

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from minires.from_pytorch import PyTorchsKeywords
@@ -55,8 +56,19 @@ class Schedule(PyTorchsKeywords):
         ValueError
             If the optimiser has got or lost groups since the schedule was made.
         """
+        self._take_over(self.last_epoch)
         self._apply(self.options_at(self.last_epoch + 1))
         self.last_epoch += 1
+
+    def _take_over(self, step: int) -> None:
+        """Let a rate that another has set be where the schedule is: see the package's docstring."""
+        if type(self).lr_at is Schedule.lr_at:  # what is set does not depend on the base rate alone
+            return
+        for i, group in enumerate(self.optimizer.param_groups[: len(self.base_lrs)]):
+            lr, at = group["lr"], partial(self.lr_at, step)
+            if lr != at(self.base_lrs[i]):  # it is a straight line in the base rate
+                slope = at(1.0) - at(0.0)
+                self.base_lrs[i] = (lr - at(0.0)) / slope if slope else self.base_lrs[i]
 
     def get_last_lr(self) -> list[float]:
         """The rate of each group that the schedule set last."""

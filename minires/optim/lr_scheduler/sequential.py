@@ -54,8 +54,17 @@ class SequentialLR(Schedule):
         self.base_lrs = list(self.schedulers[0].base_lrs)
 
     def options_at(self, step: int) -> list[dict[str, Any]]:
+        schedule, own_step = self._at(step)
+        return schedule.options_at(own_step)
+
+    def _take_over(self, step: int) -> None:
+        schedule, own_step = self._at(step)
+        schedule._take_over(own_step)
+
+    def _at(self, step: int) -> tuple[Schedule, int]:
+        """The schedule that holds then, and which of its own steps that is."""
         place = bisect_right(self.milestones, step)
-        return self.schedulers[place].options_at(step - [0, *self.milestones][place])
+        return self.schedulers[place], step - [0, *self.milestones][place]
 
     def _numbers(self) -> dict[str, Any]:
         return {k: v for k, v in super()._numbers().items() if k != "schedulers"}

@@ -59,17 +59,24 @@ class LinearWarmup(Schedule):
         self.after = after
         super().__init__(optimizer)
 
+    def lr_at(self, step: int, base_lr: float) -> float:
+        """The rate without what follows."""
+        risen = step / self.warmup_steps
+        if risen >= 1:
+            return base_lr
+        return base_lr * (self.start_factor + (1 - self.start_factor) * risen)
+
     def options_at(self, step: int) -> list[dict[str, Any]]:
-        following = max(step - self.warmup_steps, 0)
         if self.after is None:
-            options: list[dict[str, Any]] = [{"lr": base_lr} for base_lr in self.base_lrs]
-        else:
-            options = self.after.options_at(following)
-        if step < self.warmup_steps:
-            risen = step / self.warmup_steps
-            for new in options:
-                new["lr"] *= self.start_factor + (1 - self.start_factor) * risen
-        return options
+            return super().options_at(step)
+        options = self.after.options_at(max(step - self.warmup_steps, 0))
+        return [{**new, "lr": self.lr_at(step, new["lr"])} for new in options]
+
+    def _take_over(self, step: int) -> None:
+        if self.after is None:
+            super()._take_over(step)
+        elif step >= self.warmup_steps:
+            self.after._take_over(step - self.warmup_steps)
 
     def state_dict(self) -> dict[str, Any]:
         """The number of steps, the base rates and the settings, and the same of `after`."""
