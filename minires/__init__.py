@@ -37,6 +37,7 @@ from minires.creation import (
 )
 from minires.engine import enable_grad, no_grad
 from minires.from_pytorch import module_getattr
+from minires.from_pytorch.imports import find_pytorchs_modules
 from minires.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from minires.gradients import grad
 from minires.kernels import get_num_threads, set_num_threads
@@ -65,6 +66,7 @@ inference_mode = no_grad
 half, float, double = float16, float32, float64  # PyTorch's names
 short, int, long, bool = int16, int32, int64, bool_
 
+find_pytorchs_modules()
 sys.modules["minires.tensor"] = sys.modules["minires.tensors"]  # where Tensor was in 0.1
 
 if TYPE_CHECKING:  # a type checker knows that an unknown name is wrong

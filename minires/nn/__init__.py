@@ -27,7 +27,7 @@ from minires.nn.summary import Summary, summary
 from minires.nn.upsampling import Upsample
 
 if not TYPE_CHECKING:
-    __getattr__ = module_getattr("nn", __name__)
+    __getattr__ = module_getattr("nn", __name__, later=("modules", "parameter"))
 
 __all__ = [
     "GELU",
