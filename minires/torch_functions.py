@@ -5,12 +5,55 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
+from minires.from_pytorch import all_with_pytorchs_keywords
 from minires.tensors import Tensor
 
 __all__ = [
-    *("abs", "add", "argmax", "argmin", "bmm", "clamp", "clip", "clone", "detach", "div", "eq"),
-    *("flatten", "ge", "gt", "le", "log_softmax", "lt", "masked_fill", "max", "mean", "min", "mm"),
-    *("mul", "ne", "numel", "permute", "pow", "reshape", "squeeze", "sub", "sum", "swapaxes", "t"),
+    *(
+        "abs",
+        "add",
+        "all",
+        "any",
+        "argmax",
+        "argmin",
+        "bmm",
+        "clamp",
+        "clip",
+        "clone",
+        "detach",
+        "div",
+        "eq",
+    ),
+    *(
+        "flatten",
+        "ge",
+        "gt",
+        "isfinite",
+        "isinf",
+        "isnan",
+        "le",
+        "log_softmax",
+        "lt",
+        "masked_fill",
+        "max",
+        "mean",
+        "min",
+        "mm",
+    ),
+    *(
+        "mul",
+        "ne",
+        "numel",
+        "permute",
+        "pow",
+        "prod",
+        "reshape",
+        "squeeze",
+        "sub",
+        "sum",
+        "swapaxes",
+        "t",
+    ),
     *("transpose", "unsqueeze"),
 ]
 
@@ -26,6 +69,8 @@ def _method(name: str) -> Any:
 
 abs, clip, clamp, clone, detach = map(_method, ("abs", "clip", "clamp", "clone", "detach"))
 sum, mean, argmax, argmin, numel = map(_method, ("sum", "mean", "argmax", "argmin", "numel"))
+all, any, prod = map(_method, ("all", "any", "prod"))
+isnan, isinf, isfinite = map(_method, ("isnan", "isinf", "isfinite"))
 flatten, reshape, squeeze, unsqueeze = map(_method, ("flatten", "reshape", "squeeze", "unsqueeze"))
 permute, swapaxes, t, log_softmax = map(_method, ("permute", "swapaxes", "t", "log_softmax"))
 add, sub, mul, div = map(_method, ("add", "sub", "mul", "div"))
@@ -56,3 +101,6 @@ def _extreme(name: str, input: Any, dim: Any, keepdim: builtins.bool) -> Any:
 def _tensor(values: Any) -> Tensor:
     """A tensor, such as of the array that `x.data` is."""
     return values if isinstance(values, Tensor) else Tensor(values)
+
+
+all_with_pytorchs_keywords(globals(), __name__)

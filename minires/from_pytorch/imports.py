@@ -55,7 +55,8 @@ class Finder:
             `from minires import ...` passes over.
         """
         if name in HOMES:
-            return ModuleSpec(name, _Loader(), is_package=True)
+            loader: Any = _Loader()
+            return ModuleSpec(name, loader, is_package=True)
         parent, _, child = name.rpartition(".")
         if parent in NAMESPACES:
             from minires.from_pytorch.table import find

@@ -14,7 +14,7 @@ from minires.tensors import Tensor
 @pytorchs_keywords
 def clip_grad_norm_(
     parameters: Iterable[Tensor] | Tensor, max_norm: float, norm_type: float = 2.0
-) -> Array:
+) -> Tensor:
     r"""Scale all gradients together, in place, so that their joint norm is at most `max_norm`.
 
     With all gradients' numbers in one vector :math:`g`:
@@ -33,10 +33,11 @@ def clip_grad_norm_(
 
     Returns
     -------
-    array
-        The norm before clipping: 0-d, on the gradients' device, in their dtype or, for float16, in
-        float32. On a GPU nothing waits for it until you print it or turn it into a `float`. If it
-        is NaN or infinite, so is what becomes of the gradients (NaN, or 0 where they were finite).
+    Tensor
+        The norm before clipping: of no axes, on the gradients' device, in their dtype or, for
+        float16, in float32. On a GPU nothing waits for it until you print it or turn it into a
+        `float`. If it is NaN or infinite, so is what becomes of the gradients (NaN, or 0 where they
+        were finite).
 
     Raises
     ------
@@ -53,7 +54,7 @@ def clip_grad_norm_(
     grads = _gradients(parameters)
     xp = xp_of(*grads)
     if not grads:
-        return xp.zeros((), "float32")
+        return Tensor(xp.zeros((), "float32"))
     wide = [g.astype(xp.float32) if g.dtype == xp.float16 else g for g in grads]  # 300 * 300
     # no dot product: BLAS may share a long one among its threads, and round as their number has it
     if p == 2:
@@ -66,7 +67,7 @@ def clip_grad_norm_(
     scale = xp.minimum(limit / (norm + 1e-6), 1)
     for grad in grads:
         grad *= scale
-    return xp.asarray(norm)
+    return Tensor(xp.asarray(norm))
 
 
 @pytorchs_keywords

@@ -23,7 +23,7 @@ def test_a_norm_above_the_limit_is_scaled_down_to_it(dtype):
     a, b, c = with_gradients([[1.0, -2.0], [2.0, 4.0]], None, 12.0, dtype=dtype)  # norm 13
     arrays = [a.grad.data, c.grad.data]
     norm = clip_grad_norm_([a, b, c], 6.5)
-    assert isinstance(norm, np.ndarray)
+    assert isinstance(norm, Tensor)
     assert (norm.shape, norm.dtype, float(norm)) == ((), dtype, 13.0)
     np.testing.assert_allclose(a.grad.data, [[0.5, -1.0], [1.0, 2.0]], rtol=1e-6)
     np.testing.assert_allclose(c.grad.data, 6.0, rtol=1e-6)

@@ -22,6 +22,12 @@ DTYPES = ["float32", "float64", "float16", "int64", "int32", "uint8", "bool"]
 FORMS = {
     "T": "x.T",
     "abs": "x.abs(); abs(x)",
+    "all": "(x > 0).all(); (x > 0).all(D); (x > 0).all(dim=D, keepdim=True); x.all(D, True)",
+    "any": "(x > 0).any(); (x > 0).any(D); (x > 0).any(dim=D, keepdim=True); x.any(D, True)",
+    "prod": "x.prod(); x.prod(D); x.prod(dim=D); x.prod(dim=D, keepdim=True); x.prod(D, True)",
+    "isnan": "x.isnan()",
+    "isinf": "x.isinf()",
+    "isfinite": "x.isfinite()",
     "argmax": "x.argmax(); x.argmax(D); x.argmax(dim=D); x.argmax(dim=D, keepdim=True)",
     "argmin": "x.argmin(); x.argmin(D); x.argmin(dim=D); x.argmin(dim=D, keepdim=True)",
     "bmm": "x.bmm(y.swapaxes(-1, -2))",
