@@ -17,7 +17,7 @@ import numpy as np  # for dtypes
 from minires import ops
 from minires.backend import xp_of
 from minires.engine import make_tensor
-from minires.from_pytorch import PyTorchsKeywords
+from minires.from_pytorch import PyTorchsKeywords, pytorchs_keywords
 
 if TYPE_CHECKING:
     from minires.engine import Op
@@ -241,6 +241,7 @@ class TorchMethods(PyTorchsKeywords, called_often=True):
         """Where values are not 0."""
         return self.astype(np.bool_)  # type: ignore[no-any-return]
 
+    @pytorchs_keywords
     def view(self: Any, *shape: Any) -> Tensor:
         """`reshape`, which copies where it must."""
         if len(shape) == 1 and isinstance(shape[0], type | str | np.dtype):
@@ -255,6 +256,7 @@ class TorchMethods(PyTorchsKeywords, called_often=True):
         """The same values in another tensor's shape."""
         return self.reshape(other.shape)  # type: ignore[no-any-return]
 
+    @pytorchs_keywords
     def permute(self: Any, *dims: Any) -> Tensor:
         """The axes in another order: NumPy's `transpose`."""
         return self.transpose(*dims)  # type: ignore[no-any-return]
@@ -273,6 +275,7 @@ class TorchMethods(PyTorchsKeywords, called_often=True):
         shape.insert(dim if dim >= 0 else dim + self.ndim + 1, 1)
         return self.reshape(shape)  # type: ignore[no-any-return]
 
+    @pytorchs_keywords
     def expand(self: Any, *sizes: Any) -> Tensor:
         """Stretched to these sizes, of which -1 keeps an axis as it is."""
         wanted = list(sizes[0] if len(sizes) == 1 and isinstance(sizes[0], Sequence) else sizes)
