@@ -21,6 +21,7 @@ from minires.creation import (
     from_numpy,
     full,
     full_like,
+    hstack,
     linspace,
     ones,
     ones_like,
@@ -32,11 +33,13 @@ from minires.creation import (
     randperm,
     stack,
     tensor,
+    vstack,
     zeros,
     zeros_like,
 )
 from minires.engine import enable_grad, no_grad
 from minires.from_pytorch import module_getattr
+from minires.from_pytorch.imports import find_pytorchs_modules
 from minires.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from minires.gradients import grad
 from minires.kernels import get_num_threads, set_num_threads
@@ -67,6 +70,7 @@ uint8, int16, int32, int64, bool_ = map(_dtype, ("uint8", "int16", "int32", "int
 half, float, double = float16, float32, float64  # PyTorch's names
 short, int, long, bool = int16, int32, int64, bool_
 
+find_pytorchs_modules()
 sys.modules["minires.tensor"] = sys.modules["minires.tensors"]  # where Tensor was in 0.1
 
 if TYPE_CHECKING:  # a type checker knows that an unknown name is wrong
@@ -109,6 +113,7 @@ __all__ = [
     "grad",
     "gradcheck",
     "gradgradcheck",
+    "hstack",
     "inference_mode",
     "int32",
     "int64",
@@ -148,6 +153,7 @@ __all__ = [
     "use",
     "utils",
     "viz",
+    "vstack",
     "where",
     "zeros",
     "zeros_like",

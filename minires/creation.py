@@ -56,10 +56,15 @@ def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
 
 def _filled(name: str, fill: Callable[..., Any]) -> Callable[..., Tensor]:
     def make(
-        *size: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False
+        *shape: Any,
+        size: Any = None,
+        dtype: Any = None,
+        device: str | None = None,
+        requires_grad: bool = False,
     ) -> Tensor:
-        shape = size[0] if len(size) == 1 and isinstance(size[0], Sequence) else size
-        return Tensor(fill(shape).astype(dtype or FLOAT), requires_grad, device=device)
+        sizes: Any = shape if size is None else (*shape, size)
+        sizes = sizes[0] if len(sizes) == 1 and isinstance(sizes[0], Sequence) else sizes
+        return Tensor(fill(sizes).astype(dtype or FLOAT), requires_grad, device=device)
 
     make.__name__ = make.__qualname__ = name
     return pytorchs_keywords(make)
@@ -105,9 +110,11 @@ def eye(n: int, m: int | None = None, dtype: Any = FLOAT, **options: Any) -> Ten
     return Tensor(np.eye(n, m, dtype=dtype), **options)
 
 
-def arange(start: Any, end: Any = None, step: Any = 1, dtype: Any = None, **options: Any) -> Tensor:
+def arange(
+    start: Any = None, end: Any = None, step: Any = 1, dtype: Any = None, **options: Any
+) -> Tensor:
     """The numbers from `start` (0, if only one is given) to before `end`, in steps."""
-    start, end = (0, start) if end is None else (start, end)
+    start, end = (0, start) if end is None else (0 if start is None else start, end)
     numbers = np.arange(start, end, step)
     kind = FLOAT if numbers.dtype.kind == "f" else np.int64
     return Tensor(numbers, dtype=dtype or kind, **options)
@@ -134,6 +141,16 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> 
     """Tensors joined along an axis that they have: `concatenate`."""
     joined: Tensor = ops.concatenate(tensors, axis=dim if axis is None else axis)
     return joined
+
+
+def hstack(tensors: Sequence[Tensor]) -> Tensor:
+    """Tensors joined along their second axis, or vectors along their only one."""
+    return cat(tensors, 0 if tensors[0].ndim < 2 else 1)
+
+
+def vstack(tensors: Sequence[Tensor]) -> Tensor:
+    """Tensors joined along their first axis; vectors are rows."""
+    return cat([t.reshape(1, -1) if t.ndim < 2 else t for t in tensors])
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Tensor:

@@ -54,6 +54,7 @@ from minires.source_lines import calling_line, line_of
 from minires.writes import tick
 
 _V = TypeVar("_V", bound="Variable")
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 class Variable:
@@ -147,6 +148,7 @@ class Op:
         self.defaults = {p.name: p.default for p in parameters if p.kind == p.KEYWORD_ONLY}
         self.returns_saved = self.wants_needs = False
         self.requests: list[str] = []  # what the rule asks for
+        self.bilinear = False  # of two arguments, each one's gradient needs the other alone
         self._keep: Callable[[Sequence[Any]], Sequence[Any]] = (
             list  # picks that from a call's values
         )
@@ -181,7 +183,8 @@ class Op:
         Arrays go by position, constants by keyword. `with_saved=True` returns `(out, saved)`.
         """
         if len(args) != len(self.arguments) and not self.variadic:
-            raise errors.wrong_count(self.name, self.arguments, len(args))
+            unknown = constants.keys() - self.defaults.keys()
+            raise errors.wrong_count(self.name, self.arguments, len(args), unknown)
         # unbox
         arrays: list[Any] = []
         operands: list[Any] = []  # the same, or scalars in place of arrays of no axes
@@ -264,14 +267,22 @@ class GradMode(ContextDecorator):
         return each_step_inside(self, function) if steps else super().__call__(function)
 
 
-def no_grad() -> GradMode:
+@overload
+def no_grad() -> GradMode: ...
+@overload
+def no_grad(function: _F) -> _F: ...
+def no_grad(function: Any = None) -> Any:
     """`with no_grad():` operations leave no graph behind. Also a decorator: `@no_grad()`."""
-    return GradMode(False)
+    return GradMode(False) if function is None else GradMode(False)(function)
 
 
-def enable_grad() -> GradMode:
+@overload
+def enable_grad() -> GradMode: ...
+@overload
+def enable_grad(function: _F) -> _F: ...
+def enable_grad(function: Any = None) -> Any:
     """`with enable_grad():` records again inside a `no_grad` block. Also a decorator."""
-    return GradMode(True)
+    return GradMode(True) if function is None else GradMode(True)(function)
 
 
 def is_grad_enabled() -> bool:

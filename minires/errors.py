@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from minires.backend import device_of, xp_of
@@ -23,11 +23,16 @@ def explain(
 
     Raises
     ------
+    TypeError
+        Instead, where the operation has no such keyword.
     DeviceError
         Instead, where arrays are on different devices: then that is the likelier cause.
     ValueError
         Instead, where the error makes its own text, as NumPy's AxisError does.
     """
+    unknown = str(error).partition("got an unexpected keyword argument '")[2].rstrip("'")
+    if unknown in constants:
+        raise unknown_keyword(name, unknown) from error
     xp_of(*arrays, *constants.values())
     if str(error).startswith(name):
         if "out" in constants and "unexpected keyword" in str(error):
@@ -35,10 +40,21 @@ def explain(
                 f"{name} has no `out`: a result is new, y.copy_(result) writes it into y",
             )
         return
-    message = f"{described_call(name, arrays)}: {error}"
+    message = f"{described_call(name, arrays)}: {error}{_channels_hint(arrays)}"
     error.args = (message,)
     if str(error) != message:
         raise ValueError(message) from error
+
+
+def _channels_hint(arrays: Sequence[Any]) -> str:
+    """What to add where one number for each channel has PyTorch's shape; else nothing."""
+    shapes = [array.shape for array in arrays if getattr(array, "ndim", 0) == 4]
+    for shape in shapes:
+        if shape[2:] == (1, 1) and any(shape[1] == other[3] > 1 for other in shapes):
+            return (
+                ". Channels are the last axis: view(1, 1, 1, -1), where PyTorch has (1, -1, 1, 1)"
+            )
+    return ""
 
 
 def described_call(name: str, arrays: Sequence[Any]) -> str:
@@ -53,12 +69,25 @@ def _described(value: Any) -> str:
     return repr(value) if isinstance(value, int | float | bool) else type(value).__name__
 
 
-def wrong_count(name: str, arguments: Sequence[str], got: int) -> TypeError:
+def wrong_count(
+    name: str, arguments: Sequence[str], got: int, unknown: Collection[str]
+) -> TypeError:
+    """What is wrong with a call: a keyword that is none, or the number of arrays."""
+    for keyword in sorted(unknown):
+        return unknown_keyword(name, keyword)
     from minires.from_pytorch.keywords import table
 
     wanted = f"{len(arguments)} arrays by position ({', '.join(arguments)})"
     hint = table().get(f"{name}()")
     return TypeError(f"{name} takes {wanted}, got {got}" + (f": {hint}" if hint else ""))
+
+
+def unknown_keyword(name: str, keyword: str) -> TypeError:
+    from minires.from_pytorch.keywords import find
+
+    hint = find(name, keyword)
+    said = f": {hint}" if hint else ""
+    return TypeError(f"{name} has no keyword `{keyword}`{said}")
 
 
 def no_graph() -> BackwardError:

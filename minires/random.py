@@ -7,8 +7,11 @@ epoch and sample (`minires.data.draws`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from minires.from_pytorch import module_getattr
 
 _generator = np.random.default_rng(0)
 
@@ -22,3 +25,9 @@ def manual_seed(seed: int | Sequence[int]) -> None:
 def generator() -> np.random.Generator:
     """The generator that initialisation and dropout draw from."""
     return _generator
+
+
+if not TYPE_CHECKING:
+    __getattr__ = module_getattr("random", __name__)
+
+__all__ = ["generator", "manual_seed"]

@@ -39,7 +39,7 @@ def run_rule(
     if kept is None:
         raise errors.freed(node)
     if writes.newest > node.order:
-        _check_unwritten(node, op, kept)
+        _check_unwritten(node, op, kept, needs)
     if op.wants_needs or create_graph:
         kept = list(kept)
         if op.wants_needs:
@@ -74,9 +74,11 @@ def _box(node: Node, op: Op, kept: list[Any]) -> None:
             kept[place] = make_tensor(as_array(kept[place]), origins[name])
 
 
-def _check_unwritten(node: Node, op: Op, kept: Sequence[Any]) -> None:
-    """Raise a BackwardError if what a rule asked for has been overwritten in the meantime."""
+def _check_unwritten(node: Node, op: Op, kept: Sequence[Any], needs: Sequence[bool]) -> None:
+    """Raise a BackwardError if what the wanted gradients need was overwritten in the meantime."""
     for name, value in zip(op.requests, kept, strict=True):
+        if op.bilinear and name in op.arguments and not needs[1 - op.arguments.index(name)]:
+            continue
         for array in value if isinstance(value, tuple) else (value,):
             if getattr(array, "base", array) is not array and writes.since(array, node.order):
                 raise errors.overwritten(node, name)

@@ -380,8 +380,8 @@ class Tensor(TorchMethods, Variable, called_often=True):
     def __bool__(self) -> bool:
         if self.array.size != 1:
             raise ValueError(
-                f"the truth of a tensor of shape {self.shape} is ambiguous: use .any() or .all() "
-                "on its .data"
+                f"the truth of a tensor of shape {self.shape} is ambiguous: write x.any() or "
+                "x.all()"
             )
         return bool(self.array.item())
 
@@ -475,14 +475,13 @@ class Tensor(TorchMethods, Variable, called_often=True):
         return flat
 
     def squeeze(self, axis: Axis = None, **torch: Any) -> Tensor:
-        """Axes of length one dropped: all, or those named."""
+        """Axes of length one dropped: all, or those named, of which longer ones stay."""
         axis = numpys_axes("squeeze", axis, False, torch)["axis"]
         axes = [i for i in range(self.ndim) if axis is None and self.shape[i] == 1]
         if axis is not None:
             axes = list(normalize_axes(axis, self.ndim, "squeeze"))
-        if any(self.shape[i] != 1 for i in axes):
-            raise ValueError(f"squeeze: axis {axis} of shape {self.shape} is not of length one")
-        return self.reshape(tuple(n for i, n in enumerate(self.shape) if i not in axes))
+        kept = (n for i, n in enumerate(self.shape) if n != 1 or i not in axes)
+        return self.reshape(tuple(kept))
 
     # ------------------------------------------------------------------ reductions
 

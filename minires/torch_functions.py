@@ -5,20 +5,64 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
-from minires.from_pytorch import pytorchs_keywords
+from minires.from_pytorch import all_with_pytorchs_keywords, pytorchs_keywords
 from minires.tensors import Tensor
 
 __all__ = [
-    *("abs", "add", "argmax", "argmin", "bmm", "clamp", "clip", "clone", "detach", "div", "eq"),
-    *("flatten", "ge", "gt", "le", "log_softmax", "lt", "masked_fill", "max", "mean", "min", "mm"),
-    *("mul", "ne", "numel", "permute", "pow", "reshape", "squeeze", "sub", "sum", "swapaxes", "t"),
+    *(
+        "abs",
+        "add",
+        "all",
+        "any",
+        "argmax",
+        "argmin",
+        "bmm",
+        "clamp",
+        "clip",
+        "clone",
+        "detach",
+        "div",
+        "eq",
+    ),
+    *(
+        "flatten",
+        "ge",
+        "gt",
+        "isfinite",
+        "isinf",
+        "isnan",
+        "le",
+        "log_softmax",
+        "lt",
+        "masked_fill",
+        "max",
+        "mean",
+        "min",
+        "mm",
+    ),
+    *(
+        "mul",
+        "ne",
+        "numel",
+        "permute",
+        "pow",
+        "prod",
+        "reshape",
+        "squeeze",
+        "sub",
+        "sum",
+        "swapaxes",
+        "t",
+    ),
     *("transpose", "unsqueeze"),
 ]
 
 
 def _method(name: str) -> Any:
+    method = pytorchs_keywords(getattr(Tensor, name))
+
     def apply(input: Any, *args: Any, **options: Any) -> Any:
-        return getattr(_tensor(input), name)(*args, **options)
+        return method(_tensor(input), *args, **options)
 
     apply.__name__ = apply.__qualname__ = name
     apply.__doc__ = f"`Tensor.{name}` of a tensor."
@@ -27,6 +71,8 @@ def _method(name: str) -> Any:
 
 abs, clip, clamp, clone, detach = map(_method, ("abs", "clip", "clamp", "clone", "detach"))
 sum, mean, argmax, argmin, numel = map(_method, ("sum", "mean", "argmax", "argmin", "numel"))
+all, any, prod = map(_method, ("all", "any", "prod"))
+isnan, isinf, isfinite = map(_method, ("isnan", "isinf", "isfinite"))
 flatten, reshape, squeeze, unsqueeze = map(_method, ("flatten", "reshape", "squeeze", "unsqueeze"))
 permute, swapaxes, t, log_softmax = map(_method, ("permute", "swapaxes", "t", "log_softmax"))
 add, sub, mul, div = map(_method, ("add", "sub", "mul", "div"))
@@ -35,13 +81,11 @@ eq, ne, lt, le, gt, ge = map(_method, ("eq", "ne", "lt", "le", "gt", "ge"))
 transpose = _method("swapaxes")  # of two axes: here nobody means NumPy's
 
 
-@pytorchs_keywords
 def max(input: Any, dim: Any = None, keepdim: builtins.bool = False) -> Any:
     """The largest value; with `dim` the values along it and where they are; of two tensors each."""
     return _extreme("max", input, dim, keepdim)
 
 
-@pytorchs_keywords
 def min(input: Any, dim: Any = None, keepdim: builtins.bool = False) -> Any:
     """The smallest value, as `max`."""
     return _extreme("min", input, dim, keepdim)
@@ -59,3 +103,6 @@ def _extreme(name: str, input: Any, dim: Any, keepdim: builtins.bool) -> Any:
 def _tensor(values: Any) -> Tensor:
     """A tensor, such as of the array that `x.data` is."""
     return values if isinstance(values, Tensor) else Tensor(values)
+
+
+all_with_pytorchs_keywords(globals(), __name__)

@@ -7,6 +7,7 @@ docs/conventions.md.
 from __future__ import annotations
 
 import builtins
+import math
 import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,8 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np  # for dtypes
 
 from minires import ops
-from minires.engine import Variable
-from minires.from_pytorch import PyTorchsKeywords
+from minires.backend import xp_of
+from minires.engine import Variable, make_tensor
+from minires.from_pytorch import PyTorchsKeywords, pytorchs_keywords
 
 if TYPE_CHECKING:
     from minires.engine import Op
@@ -189,6 +191,12 @@ def torchs_places(x: Tensor, operation: Any, axes: dict[str, Any]) -> Tensor:
     return places.reshape((1,) * x.ndim) if whole else places.unsqueeze(axes["axis"])
 
 
+def _truth(x: Tensor, name: str, axes: dict[str, Any]) -> Tensor:
+    xp = xp_of(x.array)
+    truth: Any = make_tensor(xp.asarray(getattr(xp, name)(x.array, **axes)))
+    return truth  # type: ignore[no-any-return]
+
+
 class TorchMethods(PyTorchsKeywords, called_often=True):
     """The methods, for `Tensor` to inherit."""
 
@@ -256,14 +264,22 @@ class TorchMethods(PyTorchsKeywords, called_often=True):
         """Where values are not 0."""
         return self.astype(np.bool_)  # type: ignore[no-any-return]
 
+    @pytorchs_keywords
     def view(self: Any, *shape: Any) -> Tensor:
         """`reshape`, which copies where it must."""
+        if len(shape) == 1 and isinstance(shape[0], type | str | np.dtype):
+            kind = np.dtype(shape[0]).name
+            raise TypeError(
+                f"view of a dtype is x.numpy().view({kind!r}) here, and the values in it "
+                f"x.astype({kind!r})"
+            )
         return self.reshape(*shape)  # type: ignore[no-any-return]
 
     def view_as(self: Any, other: Tensor) -> Tensor:
         """The same values in another tensor's shape."""
         return self.reshape(other.shape)  # type: ignore[no-any-return]
 
+    @pytorchs_keywords
     def permute(self: Any, *dims: Any) -> Tensor:
         """The axes in another order: NumPy's `transpose`."""
         return self.transpose(*dims)  # type: ignore[no-any-return]
@@ -282,6 +298,7 @@ class TorchMethods(PyTorchsKeywords, called_often=True):
         shape.insert(dim if dim >= 0 else dim + self.ndim + 1, 1)
         return self.reshape(shape)  # type: ignore[no-any-return]
 
+    @pytorchs_keywords
     def expand(self: Any, *sizes: Any) -> Tensor:
         """Stretched to these sizes, of which -1 keeps an axis as it is."""
         wanted = list(sizes[0] if len(sizes) == 1 and isinstance(sizes[0], Sequence) else sizes)
@@ -311,6 +328,44 @@ class TorchMethods(PyTorchsKeywords, called_often=True):
     def masked_fill(self: Any, mask: Any, value: Any) -> Tensor:
         """The values, and `value` where `mask` is true."""
         return ops.where(mask, value, self).astype(self.dtype)  # type: ignore[no-any-return]
+
+    def prod(
+        self: Any, axis: builtins.int | None = None, keepdims: builtins.bool = False, **torch: Any
+    ) -> Tensor:
+        """The product along an axis, or of all values; where some are 0 its gradient is right."""
+        x, axes = numpys(self, torch), numpys_axes("prod", axis, keepdims, torch)
+        axis = axes["axis"]
+        x = x if x.dtype.kind == "f" else x.long()
+        x = x.reshape(-1) if axis is None else x.swapaxes(0, axis)
+        if not len(x):
+            x = ops.concatenate([x, ops.reshape(x.sum(0), shape=(1, *x.shape[1:])) + 1])
+        while len(x) > 1:  # pairs of neighbours, so that each step halves the rest
+            pairs = len(x) // 2
+            x = ops.concatenate([x[:pairs] * x[pairs : 2 * pairs], x[2 * pairs :]])
+        if axis is None:
+            return x.reshape([1] * self.ndim * axes["keepdims"])
+        x = x.swapaxes(0, axis)
+        return x if axes["keepdims"] else x.squeeze(axis)
+
+    def all(self: Any, axis: Any = None, keepdims: builtins.bool = False, **torch: Any) -> Tensor:
+        """Whether all values are true, or not 0, along an axis; no gradient."""
+        return _truth(self, "all", numpys_axes("all", axis, keepdims, torch))
+
+    def any(self: Any, axis: Any = None, keepdims: builtins.bool = False, **torch: Any) -> Tensor:
+        """Whether a value is true, or not 0, along an axis; no gradient."""
+        return _truth(self, "any", numpys_axes("any", axis, keepdims, torch))
+
+    def isnan(self: Any) -> Tensor:
+        """Where values are not a number."""
+        return self != self  # type: ignore[no-any-return]
+
+    def isinf(self: Any) -> Tensor:
+        """Where values are infinite."""
+        return self.abs() == math.inf  # type: ignore[no-any-return]
+
+    def isfinite(self: Any) -> Tensor:
+        """Where values are neither infinite nor not a number."""
+        return self.abs() < math.inf  # type: ignore[no-any-return]
 
     def softmax(self: Any, dim: builtins.int) -> Tensor:
         """Probabilities along an axis: `exp(x) / sum(exp(x))`."""

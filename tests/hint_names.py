@@ -56,6 +56,7 @@ def here() -> dict[str, Any]:
         **tensors,
         "labels": arrays()["labels"],
         "net": net,
+        "rng_state": minires.random.generator().bit_generator.state,
         "p": next(net.parameters()),
         "loss": net(tensors["x"]).sum(),
         "optimizer": (optimizer := optim.SGD(net.parameters(), lr=0.1)),

@@ -19,6 +19,7 @@ from minires.nn import functional as F
 
 ROOT = Path(__file__).resolve().parent.parent
 X = Tensor([[1.0, 2.0]])
+OPTIMIZER = optim.SGD(nn.Linear(2, 1).parameters(), lr=0.1)
 
 
 @pytest.mark.parametrize(("namespace", "hint"), HINTS, ids=name_of)
@@ -45,6 +46,10 @@ CALLS = {
     "net.to('cpu', non_blocking=True)": None,
     "net.load_state_dict(net.state_dict(), assign=False)": None,
     "x.add(y, alpha=1)": None,
+    "minires.zeros(size=(2, 3))": None,
+    "minires.arange(end=3)": None,
+    "optimizer.state[p]": None,
+    "nn.init.normal_(p.data, 0.0, 0.02)": None,
     "nn.Conv2d(3, 4, 3, padding_mode='reflect')": "Conv2d has no `padding_mode`: write F.pad",
     "nn.ConvTranspose2d(3, 4, 2)(images, output_size=(9, 9))": "forward has no `output_size`",
     "nn.AvgPool2d(2, 1, 1, ceil_mode=True, count_include_pad=False)(images)": None,
@@ -57,10 +62,12 @@ CALLS = {
     "schedule.step(4)": "step.. takes 1 .* 2 were given: write schedule.step",
     "nn.Linear(2)": "missing 1 .*'out_features': it takes in_features, out_features, bias=True",
     "x.add(y, alpha=2)": r"add has no `alpha`: write x \+ 2 \* y",
-    "minires.zeros(size=(2, 3))": r"zeros has no `size`: write minires.zeros\(2, 3\)",
+    "minires.permute(a, dims=(2, 0, 1))": r"permute has no `dims`: write a.permute\(2, 0, 1\)",
+    "minires.exp(x, out=x)": r"exp has no keyword `out`: write y.copy_\(",
+    "minires.where(mask, x, other=0)": r"no keyword `other`: write minires.where\(mask, x, y\)",
+    "x.view(minires.int32)": r"x.numpy\(\).view\('int32'\)",
     "Tensor(2, 3, 4)": r"write minires.empty\(2, 3\)",
     "Tensor(2, 3)": r"wants values, not sizes: write minires.empty\(2, 3\)",
-    "optimizer.state[p]": r"write optimizer.state\[0\]",
     "x // 2": r"Tensor has no `//`: write Tensor\(np.floor_divide",
     "2 % x": r"Tensor has no `%`: write Tensor\(np.remainder",
     "mask ^ mask": r"Tensor has no `\^`: write mask !=",
@@ -116,10 +123,17 @@ def test_an_error_inside_is_as_it_was():
         (F, "foo", "module 'minires.nn.functional' has no attribute 'foo'"),
         (optim, "adamw", "module 'minires.optim' has no attribute 'adamw'"),
         (nn.ReLU(), "compile", r"ReLU has no `compile`: write minires.compile\(net"),
+        (
+            minires.random,
+            "fork_rng",
+            r"minires.random has no `fork_rng`: write rng_state = minires",
+        ),
+        (OPTIMIZER, "register_step_post_hook", r"SGD has no `register_step_post_hook`: write opt"),
+        (optim.StepLR(OPTIMIZER, 2), "get_lr", r"StepLR has no `get_lr`: write schedule.get_last"),
         (nn.ReLU(), "fc", "'ReLU' object has no attribute 'fc'"),
         (nn.init, "trunc_normal_", r"minires.nn.init has no `trunc_normal_`: write p.copy_\("),
-        (nn.utils, "parameters_to_vector", r".* write minires.cat\(\[p.reshape\(-1\) for p in"),
-        (minires.cuda, "empty_cache", "minires.cuda has no `empty_cache`: write"),
+        (nn.utils, "convert_parameters", r".* write nn.utils.parameters_to_vector\("),
+        (minires.cuda, "empty_cache", "minires.cuda has no `empty_cache`: leave it out"),
     ],
 )
 def test_the_error_says_what_to_write(owner, name, said):
@@ -153,6 +167,48 @@ def test_unknown_submodules_are_import_errors():
             importlib.import_module(name)
     with pytest.raises(ImportError):
         from minires import sin  # noqa: F401
+
+
+IMPORTS = {
+    "from minires.nn.parameter import Parameter": None,
+    "from minires.nn.modules import Conv2d, Module": None,
+    "from minires.nn.modules.batchnorm import _BatchNorm": None,
+    "import minires.nn.modules.conv as conv; conv._ConvNd": None,
+    "from minires.nn.modules.utils import _pair": None,
+    "from minires.nn.utils.clip_grad import clip_grad_norm_": None,
+    "from minires.optim.lr_scheduler import _LRScheduler": None,
+    "from minires import einsum": "minires has no `einsum`: write x @ m",
+    "from minires.autograd import Variable": "minires has no `autograd`: .* a Variable a Tensor",
+    "from minires.cuda.amp import autocast": "minires.cuda has no `amp`: write minires.training.Mi",
+    "from minires.distributions import Normal": "minires has no `distributions`: it does without",
+    "from minires.nn.functional import relu, elu": "minires.nn.functional has no `elu`: write",
+    "from minires.nn.init import trunc_normal_": "minires.nn.init has no `trunc_normal_`: write",
+    "from minires.nn.utils.rnn import pad_sequence": "minires.nn.utils has no `rnn`: write",
+    "import minires.backends.cudnn as cudnn": "minires has no `backends`: leave it out",
+    "import minires.nn.utils.prune as prune": "minires.nn.utils has no `prune`: write",
+    "from minires.nn.modules import ELU": "minires.nn has no `ELU`|cannot import name 'ELU'",
+    "import minires.nn.modules.nothing": "No module named 'minires.nn.modules.nothing'",
+    "from minires import nothing": "cannot import name 'nothing'",
+}
+
+
+@pytest.mark.parametrize("line", IMPORTS)
+def test_an_import_is_found_or_says_what_to_write(line):
+    if IMPORTS[line] is None:
+        exec(line, {})
+    else:
+        with pytest.raises(ImportError, match=IMPORTS[line]):
+            exec(line, {})
+
+
+def test_a_module_of_pytorchs_has_the_same_classes():
+    from minires.nn.modules import batchnorm, linear
+
+    assert isinstance(nn.BatchNorm2d(2), nn.modules.batchnorm._BatchNorm)
+    assert linear.Linear is nn.Linear is nn.modules.Linear
+    assert batchnorm.BatchNorm2d is nn.BatchNorm2d
+    with pytest.raises(AttributeError, match="no attribute 'foo'"):
+        nn.modules.foo  # noqa: B018
 
 
 def test_the_table_is_not_read_before_it_is_needed():

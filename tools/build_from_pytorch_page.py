@@ -18,7 +18,7 @@ import minires  # noqa: E402
 from benchmarks.markdown import table, with_blocks, write  # noqa: E402
 from minires.from_pytorch.keywords import Keyword  # noqa: E402
 from minires.from_pytorch.keywords import table as known_keywords  # noqa: E402
-from minires.from_pytorch.table import TABLES, Hint, read  # noqa: E402
+from minires.from_pytorch.table import NOTHING, TABLES, Hint, read  # noqa: E402
 
 PAGE = ROOT / "docs" / "from-pytorch.md"
 HOMES = {
@@ -33,6 +33,9 @@ HOMES = {
     "nn.utils": minires.nn.utils,
     "cuda": minires.cuda,
     "utils.data": minires.data,
+    "random": minires.random,
+    "optim.Optimizer": minires.optim.Optimizer,
+    "optim.lr_scheduler.LRScheduler": minires.optim.lr_scheduler.LRScheduler,
 }
 
 
@@ -81,7 +84,7 @@ def _row(namespace: str, hint: Hint, reason: str) -> dict[str, str]:
         names[0] = hint.theirs
     return {
         "PyTorch": ", ".join(f"`{name}`" for name in names),
-        "minires": f"`{hint.ours}`",
+        "minires": f"`{hint.ours}`" if hint.ours != NOTHING else "leave it out",
         "": "" if hint.why == reason else hint.why,
     }
 

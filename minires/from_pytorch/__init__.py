@@ -44,8 +44,10 @@ def module_getattr(
 ) -> Callable[[str], ModuleType]:
     """A module's `__getattr__`, which is called for the names that it lacks.
 
-    Those in `later` are modules of its own, which are imported when they are first asked for.
+    Those in `later` are modules of its own, which are imported when they are first asked for. The
+    module gets a path, below which Python looks for others: so `from ... import` has the hints too.
     """
+    vars(sys.modules[module]).setdefault("__path__", [])
 
     def getattr_of_module(name: str) -> ModuleType:
         if name in later:

@@ -2,9 +2,10 @@
 
 ROWS = """
 # Activations: in operations that exist, with their gradients
-elu | F.elu(y) | minires.where(y > 0, y, y.exp() - 1)
-celu | F.celu(y, 2.0) | minires.where(y > 0, y, 2 * ((y / 2).exp() - 1))
-selu | F.selu(y) | 1.0507009873554805 * minires.where(y > 0, y, 1.6732632423543772 * (y.exp() - 1))
+elu | F.elu(y) | minires.where(y > 0, y, y.clip(high=0).exp() - 1)
+celu | F.celu(y, 2.0) | minires.where(y > 0, y, 2 * ((y.clip(high=0) / 2).exp() - 1))
+selu | F.selu(y) | 1.0507009873554805 * minires.where(y > 0, y, 1.6732632423543772 * \
+(y.clip(high=0).exp() - 1))
 relu6 | F.relu6(y) | y.clip(0, 6)
 hardtanh | F.hardtanh(y) | y.clip(-1, 1)
 hardsigmoid | F.hardsigmoid(y) | (y / 6 + 0.5).clip(0, 1)
@@ -28,9 +29,6 @@ gumbel_softmax || F.softmax(y + Tensor(minires.random.generator().gumbel(size=y.
 
 # Losses: written out, in a mean as by default there
 huber_loss | F.huber_loss(x, y, delta=0.5) | 0.5 * F.smooth_l1_loss(x, y, beta=0.5) | delta is both
-binary_cross_entropy | F.binary_cross_entropy(x, x * x) \
-| -(x * x * x.log() + (1 - x * x) * (1 - x).log()).mean()
-kl_div | F.kl_div(x.log(), x * x, reduction="sum") | (x * x * ((x * x).log() - x.log())).sum()
 poisson_nll_loss | F.poisson_nll_loss(y, x) | (y.exp() - x * y).mean()
 gaussian_nll_loss | F.gaussian_nll_loss(y, x, x * x) | ((x * x).log() + (y - x) ** 2 / (x * \
 x)).mean() / 2
@@ -56,7 +54,7 @@ pdist | F.pdist(x) | ((x[[0, 0, 1]] - x[[1, 2, 2]]) ** 2).sum(1).sqrt()
 # Normalisation: means and variances over the axes that are meant, channels last
 layer_norm | F.layer_norm(x, (4,)) | F.layer_norm(x, 4)
 rms_norm | F.rms_norm(x, (4,), eps=1e-5) | x / ((x * x).mean(1, keepdims=True) + 1e-5).sqrt()
-normalize | F.normalize(x) | x / (x * x).sum(1, keepdims=True).sqrt()
+normalize | F.normalize(x) | x / (x * x).sum(1, keepdims=True).sqrt().clip(low=1e-12)
 instance_norm | F.instance_norm(images) | F.group_norm(images, 3) | a channel is a group
 group_norm | F.group_norm(images, 3) | F.group_norm(images, 3)
 local_response_norm || images / (1 + 1e-4 * F.avg_pool2d((images ** 2).swapaxes(1, 3), (1, 1)) \

@@ -17,7 +17,8 @@ device | None cpu | nn.Linear(4, 2).to("cpu") | a layer is moved when it is made
 dtype | None float32 | nn.Linear(4, 2).to(dtype="float64") | a layer is converted when it is made
 softmax.dtype log_softmax.dtype | None | F.softmax(x.astype("float64"), 1)
 padding_mode | zeros | F.pad(images, (1, 1, 1, 1), "reflect") | before a layer with padding=0
-max_pool2d.dilation MaxPool2d.dilation | 1 | F.max_pool2d(images[:, ::2, ::2], 2)
+max_pool2d.dilation MaxPool2d.dilation | 1 | F.max_pool2d(images[:, ::2, ::2], 2, stride=1) \
+| of a stride that is the dilation
 count_include_pad | True | F.avg_pool2d(images, 3, 1, 1) / F.avg_pool2d(Tensor(np.ones( \
 images.shape, "float32")), 3, 1, 1)
 divisor_override | None | F.avg_pool2d(images, 2) * 4 / 3
@@ -66,8 +67,9 @@ epoch Schedule.step() ReduceLROnPlateau.step() | None | schedule.step() | it cou
 
 # Gradients
 inputs | None | minires.grad(net(x).sum(), p)
-allow_unused materialize_grads is_grads_batched grad_outputs | None False True | minires.grad( \
+allow_unused materialize_grads is_grads_batched | None False True | minires.grad( \
 net(x).sum(), p) | None for what it does not depend on
+grad_outputs | None | minires.grad(net(x), p, gradient=minires.ones(3, 5))
 error_if_nonfinite | False | minires.detect_nonfinite()
 enable_gqa | False | minires.cat([a, a], dim=1) | as keys and values, which are as many as queries
 compile() fullgraph dynamic backend compile.mode options name disable recompile_limit \
@@ -81,10 +83,16 @@ rounding_mode | None | Tensor(np.floor_divide(x.numpy(), y.numpy()))
 generator | None | minires.manual_seed(0) | there is one generator
 pin_memory layout | * | minires.zeros(2, 3)
 out | None | y.copy_(x * 2) | a result is new; copy_ writes it
-size | | minires.zeros(2, 3)
+view.dtype | | x.numpy().view("int32")
+view.size reshape.shape | | x.reshape(2, -1) | by position
+permute.dims | | a.permute(2, 0, 1) | by position
+transpose.dim0 transpose.dim1 swapaxes.axis0 swapaxes.axis1 | | a.swapaxes(0, 1) | by position
+expand.size | | v.expand(3, 4) | by position
 dim | | minires.concatenate([x, y], axis=1)
 force | * | x.numpy()
 where() | | np.nonzero(mask)
+where.condition where.input where.other | | minires.where(mask, x, y) | by position
+input other | | minires.matmul(x, m) | tensors by position
 """
 
 

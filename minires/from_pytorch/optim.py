@@ -25,3 +25,18 @@ ChainedScheduler || optim.LambdaLR(optimizer, lambda n: 0.9**n * 0.1 ** (n // 30
 Optimizer || optim.Optimizer
 EPOCH_DEPRECATION_WARNING || optim.StepLR(optimizer, step_size=30) | step takes no epoch
 """
+
+OPTIMIZER_ROWS = """
+# What an optimiser lacks: a step has no hooks, since a loop has lines
+register_step_pre_hook register_step_post_hook OptimizerPreHook OptimizerPostHook \
+|| optimizer.step() | what shall happen before or after stands beside it
+register_state_dict_pre_hook register_state_dict_post_hook register_load_state_dict_pre_hook \
+register_load_state_dict_post_hook || optimizer.load_state_dict(optimizer.state_dict()) | change \
+the dict before
+profile_hook_step || minires.profile()
+"""
+
+SCHEDULE_ROWS = """
+# What a schedule lacks: it is a function of the number of steps
+get_lr || schedule.get_last_lr() | a schedule of your own defines lr_at(self, step, base_lr)
+"""

@@ -2,13 +2,12 @@
 
 MODULE_ROWS = """
 # Converting and moving: in place
-bfloat16 type | | net.to(dtype="float16")
-to_empty xpu ipu mtia share_memory || net.to("cpu") | devices are "cpu" and "cuda"
+bfloat16 type | | net.to(dtype="float16") | in place; NumPy has no bfloat16
+to_empty xpu ipu mtia || net.to("cpu") | devices are "cpu" and "cuda"
+share_memory || pass | one process trains
 compile || minires.compile(net.eval(), x)
 
 # What is inside
-get_submodule || dict(net.named_modules())["0"]
-get_parameter get_buffer || dict(net.named_parameters())["0.weight"]
 set_submodule || net.__setitem__(0, nn.Linear(4, 5))
 get_extra_state set_extra_state || net.register_buffer("count", Tensor(0.0)) | a tensor is saved
 
@@ -43,12 +42,14 @@ UTILS_ROWS = """
 # Gradients and parameters
 clip_grad_norm clip_grads_with_norm_ clip_grad || optim.clip_grad_norm_(net.parameters(), 1.0)
 get_total_norm || optim.clip_grad_norm_(net.parameters(), math.inf) | what it returns
-parameters_to_vector convert_parameters || minires.cat([p.reshape(-1) for p in net.parameters()])
-vector_to_parameters || p.copy_(minires.zeros(p.numel()).reshape(p.shape)) | each its part
+convert_parameters || nn.utils.parameters_to_vector(net.parameters())
 
 # Layers
-weight_norm remove_weight_norm spectral_norm remove_spectral_norm parametrizations parametrize \
-stateless || p / (p * p).sum(0, keepdims=True).sqrt() | in `forward`
+weight_norm remove_weight_norm parametrizations parametrize stateless \
+|| p / (p * p).sum(0, keepdims=True).sqrt() | in `forward`
+spectral_norm remove_spectral_norm || p / float(np.linalg.norm(p.detach(), 2)) | in `forward`; \
+the largest singular value
+prune || p.copy_(p * (p.abs() > 0.1)) | under no_grad, after each step
 fuse_conv_bn_eval fuse_conv_bn_weights fuse_linear_bn_eval fuse_linear_bn_weights fusion \
 || minires.compile(net.eval(), x)
 skip_init init || nn.Linear(4, 2)
@@ -59,10 +60,13 @@ rnn || minires.where(mask, x, 0.0) | what is left out is masked
 
 CUDA_ROWS = """
 # Devices
-set_device device current_device get_device_name || minires.use("cpu") | or "cuda:1"
-manual_seed manual_seed_all seed seed_all initial_seed || minires.manual_seed(0)
-empty_cache memory_allocated max_memory_allocated reset_peak_memory_stats memory_reserved \
-max_memory_reserved memory_summary || minires.profile() | CuPy's pool has the memory
+set_device device || minires.use("cpu") | or "cuda:1"
+current_device get_device_name || x.device | a text, such as "cuda:0"
+manual_seed manual_seed_all seed seed_all initial_seed || minires.manual_seed(0) | one generator \
+for all devices
+empty_cache || pass | CuPy's pool keeps memory and gives it out again
+memory_allocated max_memory_allocated reset_peak_memory_stats memory_reserved max_memory_reserved \
+memory_summary || minires.profile() | CuPy's pool has the memory
 Event Stream stream current_stream || minires.cuda.synchronize() | and time.perf_counter()
 amp || minires.training.MixedPrecision(net, optimizer)
 FloatTensor || Tensor([1.0, 2.0], device="cpu") | or "cuda"
@@ -91,4 +95,17 @@ get_worker_info dataloader || data.DataLoader(data.fashion_mini(), 64) | it need
 *DataPipe *DataChunk *DFIterDataPipe datapipes functional_datapipe graph* runtime_validation*
 argument_validation guaranteed_datapipes_determinism non_deterministic backward_compatibility
 graph_settings
+"""
+
+RANDOM_ROWS = """
+# Randomness: one generator, on the host
+seed | | minires.manual_seed(np.random.SeedSequence().entropy)
+initial_seed || minires.random.generator().bit_generator.seed_seq.entropy
+get_rng_state || rng_state = minires.random.generator().bit_generator.state
+set_rng_state || minires.random.generator().bit_generator.state = rng_state | what was read \
+before
+fork_rng || rng_state = minires.random.generator().bit_generator.state | before the \
+block, and write it back after: minires.random.generator().bit_generator.state = rng_state
+default_generator Generator thread_safe_generator || minires.random.generator() | NumPy's; \
+manual_seed starts it anew
 """

@@ -29,7 +29,14 @@ TABLES = {
     "nn.utils": parts.UTILS_ROWS,
     "cuda": parts.CUDA_ROWS,
     "utils.data": parts.DATA_ROWS,
+    "random": parts.RANDOM_ROWS,
+    "optim.Optimizer": optim.OPTIMIZER_ROWS,
+    "optim.lr_scheduler.LRScheduler": optim.SCHEDULE_ROWS,
 }
+
+
+NOTHING = "pass"
+"""What to write for what is not needed here."""
 
 
 class Hint(NamedTuple):
@@ -45,7 +52,8 @@ class Hint(NamedTuple):
     section_why: str
 
     def __str__(self) -> str:
-        return f"write {self.ours}" + (f" ({self.why})" if self.why else "")
+        said = f"write {self.ours}" if self.ours != NOTHING else "leave it out"
+        return said + (f" ({self.why})" if self.why else "")
 
 
 class Family(NamedTuple):

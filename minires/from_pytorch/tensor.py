@@ -75,16 +75,16 @@ logical_and bitwise_and | mask.logical_and(x > y) | mask & (x > y)
 logical_or bitwise_or | mask.logical_or(x > y) | ops.logical_or(mask, x > y)
 logical_not bitwise_not | mask.logical_not() | ~mask
 logical_xor bitwise_xor | mask.logical_xor(x > y) | mask != (x > y)
-isnan | x.isnan() | x != x
-isinf | x.isinf() | x.abs() == np.inf
+isnan | x.isnan() | x.isnan()
+isinf | x.isinf() | x.isinf()
 isposinf | x.isposinf() | x == np.inf
 isneginf | x.isneginf() | x == -np.inf
-isfinite | x.isfinite() | x.abs() < np.inf
+isfinite | x.isfinite() | x.isfinite()
 isclose | x.isclose(x) | np.isclose(x, x)
 allclose | x.allclose(x) | np.allclose(x, x)
 equal | x.equal(y) | np.array_equal(x, y) | one True or False
-all | mask.all() | mask.numpy().all()
-any | mask.any() | mask.numpy().any()
+all | mask.all(1) | mask.all(1)
+any | mask.any(1) | mask.any(1)
 signbit | y.signbit() | y < 0
 isreal | x.isreal() | x == x | every number here is real
 is_nonzero || bool(x.sum())
@@ -157,16 +157,18 @@ unique unique_consecutive | n.unique() | np.unique(n)
 amax | x.amax(1) | x.max(axis=1) | of values that tie the first gets the gradient
 amin | x.amin(1) | x.min(axis=1) | of values that tie the first gets the gradient
 aminmax | x.aminmax() | (x.min(), x.max())
-norm | x.norm() | (x * x).sum().sqrt() | x.abs().sum() for p=1
+norm | x.norm() | (x * x).sum().sqrt() | whose gradient at 0 is NaN; x.abs().sum() for p=1
 dist | x.dist(y) | ((x - y) ** 2).sum().sqrt()
-prod | x.prod() | x.log().sum().exp() | of positive numbers; np.prod for values alone
+prod | x.prod(1) | x.prod(1)
 nansum | x.nansum() | minires.where(x == x, x, 0.0).sum()
 nanmean | x.nanmean() | x[x == x].mean()
 median nanmedian | v[:3].median() | v[:3][np.argsort(v[:3])[1]] | of four, PyTorch takes the lower
 quantile nanquantile | x.quantile(0.25) | np.quantile(x, 0.25) | a value without a gradient
 mode | n.mode(1).values | np.array([np.bincount(row).argmax() for row in n.numpy()])
 count_nonzero | mask.count_nonzero() | np.count_nonzero(mask)
-bincount histc histogram | labels.bincount() | np.bincount(labels)
+bincount | labels.bincount() | np.bincount(labels)
+histc | x.histc(5, 0, 1) | np.histogram(x, 5, (0, 1))[0]
+histogram | x.histogram(5).hist | np.histogram(x, 5)[0] | the other of the pair are the edges
 cumsum | x.cumsum(1) | x @ np.tri(4, dtype="float32").T
 cumprod | x.cumprod(1) | (x.log() @ np.tri(4, dtype="float32").T).exp() | of positive numbers
 logcumsumexp | x.logcumsumexp(1) | (x.exp() @ np.tri(4, dtype="float32").T).log()

@@ -46,8 +46,8 @@ complex polar view_as_complex view_as_complex_copy view_as_real view_as_real_cop
 
 # Joining and comparing
 concat | torch.concat([x, y], dim=1) | minires.cat([x, y], dim=1)
-hstack column_stack | torch.hstack([x, y]) | minires.concatenate([x, y], axis=1)
-vstack row_stack | torch.vstack([x, y]) | minires.concatenate([x, y])
+column_stack | torch.column_stack([v, w]) | minires.stack([v, w], axis=1) | of matrices hstack
+row_stack | torch.row_stack([v, w]) | minires.vstack([v, w])
 dstack | torch.dstack([x, y]) | minires.stack([x, y], axis=2)
 block_diag || minires.concatenate([ops.pad(m, width=((0, 0), (0, 4))), ops.pad(m, width=((0, 0), \
 (4, 0)))])
@@ -75,12 +75,13 @@ matrix_rank || np.linalg.matrix_rank(m)
 lu_unpack svd_lowrank pca_lowrank lobpcg || np.linalg.svd(m)
 segment_reduce || minires.stack([v[:1].sum(), v[1:].sum()])
 fft || np.fft.fft(v)
-linalg || np.linalg.norm(v)
-special || np.vectorize(math.erf)(x)
+linalg || np.linalg.svd(m) | NumPy has the functions by the same names, without gradients
+special || np.vectorize(math.erf)(x) | of expit minires.sigmoid, of others what their names give
 masked || minires.where(mask, x, 0.0).sum()
 
 # Layers: functions of nn.functional
 binary_cross_entropy_with_logits || F.binary_cross_entropy_with_logits(y, x)
+kl_div || F.kl_div(x.log(), x)
 conv2d convolution || F.conv2d(images, filters) | channels last
 fill_ zero_ || x.fill_(0.0)
 dropout dropout_ native_dropout || F.dropout(x, 0.5, training=True)
@@ -99,9 +100,14 @@ lstm lstm_cell || o * (f * c + i * g).tanh() | a step: gates i, f, o are sigmoid
 grid_sampler grid_sampler_2d grid_sampler_3d affine_grid_generator || images[:, ::-1] | by indices
 
 # Dtypes: their NumPy names
-half bfloat16 || minires.float16
+half | | minires.float16
+bfloat16 || minires.float16 | NumPy has no bfloat16; float32 has its range
 float double || minires.float32
-int8 int16 short uint16 uint32 uint64 || np.int8
+int8 | | np.int8
+uint16 | | np.uint16
+uint32 | | np.uint32
+uint64 | | np.uint64
+int16 short || minires.int16
 int long || minires.int64
 bool || np.bool_
 dtype || np.dtype("float32")
@@ -143,20 +149,25 @@ overrides library || minires.engine.op | operations and their rules
 # Devices: texts, "cpu" and "cuda"
 accelerator || minires.cuda.is_available()
 xpu mps mtia cpu || minires.use("cpu") | devices are "cpu" and "cuda"
-backends || minires.use("cpu") | devices are "cpu" and "cuda"; of cudnn nothing need be set
+backends || pass | of cudnn nothing need be set; devices are "cpu" and "cuda"
 set_default_device get_default_device || minires.use("cpu")
 get_device_module Stream Event || minires.use("cpu")
 amp autocast GradScaler || minires.training.MixedPrecision(net, optimizer)
 
 # Randomness: one generator, on the host
-seed initial_seed random get_rng_state set_rng_state default_generator Generator \
-thread_safe_generator || minires.manual_seed(0)
+seed random | | minires.manual_seed(np.random.SeedSequence().entropy)
+initial_seed || minires.random.generator().bit_generator.seed_seq.entropy
+get_rng_state || rng_state = minires.random.generator().bit_generator.state
+set_rng_state || minires.random.generator().bit_generator.state = rng_state | what was read \
+before
+default_generator Generator thread_safe_generator || minires.random.generator() | NumPy's; \
+manual_seed starts it anew
 use_deterministic_algorithms are_deterministic_algorithms_enabled \
 is_deterministic_algorithms_warn_only_enabled set_deterministic_debug_mode \
-get_deterministic_debug_mode || minires.manual_seed(0) | the same seed gives the same bits always
+get_deterministic_debug_mode || pass | the same seed gives the same bits always
 set_printoptions || np.set_printoptions(precision=3) | which Tensors follow
 get_num_interop_threads set_num_interop_threads init_num_threads || minires.get_num_threads()
-set_float32_matmul_precision get_float32_matmul_precision set_flush_denormal || x @ m | as NumPy \
+set_float32_matmul_precision get_float32_matmul_precision set_flush_denormal || pass | as NumPy \
 does
 package serialization storage UntypedStorage TypedStorage Storage FloatStorage DoubleStorage \
 LongStorage IntStorage ShortStorage ByteStorage CharStorage BoolStorage HalfStorage \

@@ -6,13 +6,15 @@ from minires.from_pytorch import module_getattr
 from minires.nn import functional, init, utils
 from minires.nn.activation import GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Tanh
 from minires.nn.attention import MultiheadAttention
-from minires.nn.container import ModuleDict, ModuleList, Sequential
+from minires.nn.container import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from minires.nn.convolution import Conv2d, ConvTranspose2d
 from minires.nn.embedding import Embedding
 from minires.nn.linear import Linear
 from minires.nn.loss import (
+    BCELoss,
     BCEWithLogitsLoss,
     CrossEntropyLoss,
+    KLDivLoss,
     L1Loss,
     MSELoss,
     NLLLoss,
@@ -27,13 +29,14 @@ from minires.nn.summary import Summary, summary
 from minires.nn.upsampling import Upsample
 
 if not TYPE_CHECKING:
-    __getattr__ = module_getattr("nn", __name__)
+    __getattr__ = module_getattr("nn", __name__, later=("modules", "parameter"))
 
 __all__ = [
     "GELU",
     "AdaptiveAvgPool2d",
     "Add",
     "AvgPool2d",
+    "BCELoss",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
@@ -46,6 +49,7 @@ __all__ = [
     "Flatten",
     "GroupNorm",
     "Identity",
+    "KLDivLoss",
     "KeyMismatch",
     "L1Loss",
     "LayerNorm",
@@ -61,6 +65,8 @@ __all__ = [
     "MultiheadAttention",
     "NLLLoss",
     "Parameter",
+    "ParameterDict",
+    "ParameterList",
     "ReLU",
     "Sequential",
     "SiLU",

@@ -49,6 +49,10 @@ class _Convolution(Module):
                     f"{kind} wants a {name} of at least {least}, got {getattr(self, name)}"
                 )
 
+    def reset_parameters(self) -> None:
+        """Draw weight and bias anew."""
+        initialize(self.weight, self.bias)
+
     def extra_repr(self) -> str:
         text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}"
         text += f", stride={self.stride}"
@@ -105,7 +109,7 @@ class Conv2d(_Convolution):
         shape = (*self.kernel_size, in_channels // groups, out_channels)
         self.weight = Parameter(np.empty(shape, np.float32))
         self.bias = Parameter(np.empty(out_channels, np.float32)) if bias else None
-        initialize(self.weight, self.bias)
+        self.reset_parameters()
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, H, W, in_channels) to (N, Ho, Wo, out_channels)."""
@@ -167,7 +171,7 @@ class ConvTranspose2d(_Convolution):
         shape = (*self.kernel_size, out_channels // groups, in_channels)
         self.weight = Parameter(np.empty(shape, np.float32))
         self.bias = Parameter(np.empty(out_channels, np.float32)) if bias else None
-        initialize(self.weight, self.bias)
+        self.reset_parameters()
 
     @pytorchs_keywords
     def forward(self, x: Tensor) -> Tensor:

@@ -18,10 +18,12 @@ from minires.engine import raw
 from minires.from_pytorch import all_with_pytorchs_keywords, module_getattr
 from minires.in_place import becomes
 from minires.kernels import ConvGeometry
+from minires.nn.functions.losses import binary_cross_entropy as binary_cross_entropy
 from minires.nn.functions.losses import (
     binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
 )
 from minires.nn.functions.losses import cross_entropy as cross_entropy
+from minires.nn.functions.losses import kl_div as kl_div
 from minires.nn.functions.losses import l1_loss as l1_loss
 from minires.nn.functions.losses import mse_loss as mse_loss
 from minires.nn.functions.losses import nll_loss as nll_loss
@@ -111,7 +113,9 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         If the input's last axis is not the weight's first.
     """
     if input.ndim == 0 or input.shape[-1] != weight.shape[0]:
-        raise ValueError(f"linear wants (..., {weight.shape[0]}), got {tuple(input.shape)}")
+        turned = input.ndim and input.shape[-1] == weight.shape[-1]
+        hint = ". These weights look like PyTorch's (out, in): give weight.T" if turned else ""
+        raise ValueError(f"linear wants (..., {weight.shape[0]}), got {tuple(input.shape)}{hint}")
     out = ops.matmul(input, weight)
     return out if bias is None else out + bias
 
@@ -218,7 +222,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     Raises
     ------
     ValueError
-        If `p` is not in [0, 1).
+        If `p` is not in [0, 1].
 
     References
     ----------
@@ -241,14 +245,14 @@ def dropout2d(
 
 def _dropped(input: Tensor, p: float, training: bool, shape: tuple[int, ...]) -> Tensor:
     """Zero with probability `p`, as a mask of this shape draws it."""
-    if not 0 <= p < 1:
-        raise ValueError(f"dropout wants a probability p with 0 <= p < 1, got {p}")
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout wants a probability p with 0 <= p <= 1, got {p}")
     if not training or p == 0:
         return input
     data = raw(input)
     kept = random.generator().random(shape, np.float32) >= p
     dtype = data.dtype if data.dtype.kind == "f" else np.dtype(np.float32)
-    mask = kept.astype(dtype) * dtype.type(1 / (1 - p))
+    mask = kept.astype(dtype) * dtype.type(1 / (1 - p) if p < 1 else 0)
     return ops.multiply(input, to_device(mask, device_of(data)))
 
 
@@ -485,7 +489,9 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         )
     order = (2, 1, 3, 0) if input.ndim == 4 else tuple(reversed(range(input.ndim)))
     if len(pad) % 2 or len(pad) > 2 * input.ndim or min(pad, default=0) < 0:
-        raise ValueError(f"pad wants pairs (before, after), none negative, got {tuple(pad)}")
+        raise ValueError(
+            f"pad wants pairs (before, after), none negative, got {tuple(pad)}: x[:, 1:] crops"
+        )
     width = [(0, 0)] * input.ndim
     for axis, before, after in zip(order, pad[::2], pad[1::2], strict=False):
         width[axis] = (before, after)

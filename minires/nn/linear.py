@@ -42,6 +42,10 @@ class Linear(Module):
         self.in_features, self.out_features = in_features, out_features
         self.weight = Parameter(np.empty((in_features, out_features), np.float32))
         self.bias = Parameter(np.empty(out_features, np.float32)) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw weight and bias anew."""
         initialize(self.weight, self.bias)
 
     def forward(self, x: Tensor) -> Tensor:

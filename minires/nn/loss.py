@@ -112,6 +112,52 @@ class BCEWithLogitsLoss(_Weighted):
         )
 
 
+class BCELoss(_Weighted):
+    """Cross-entropy of answers yes and no, each by itself, given as probabilities.
+
+    Parameters
+    ----------
+    weight : array_like, optional
+        How much each answer counts.
+    reduction : {"mean", "sum", "none"}
+
+    See Also
+    --------
+    BCEWithLogitsLoss : of logits, which is more exact.
+    """
+
+    def __init__(self, weight: Any = None, reduction: str = "mean") -> None:
+        super().__init__(weight=weight)
+        self.reduction = reduction
+
+    def forward(self, input: Tensor, target: Any) -> Tensor:
+        """Two tensors of probabilities, of one shape, to the loss."""
+        return F.binary_cross_entropy(input, target, self.weight, self.reduction)
+
+
+class KLDivLoss(Module):
+    """The Kullback-Leibler divergence of log-probabilities from probabilities.
+
+    Parameters
+    ----------
+    reduction : {"mean", "batchmean", "sum", "none"}
+    log_target : bool
+        Whether the target's logarithms are given.
+
+    See Also
+    --------
+    minires.nn.functional.kl_div : what is computed.
+    """
+
+    def __init__(self, reduction: str = "mean", log_target: bool = False) -> None:
+        super().__init__()
+        self.reduction, self.log_target = reduction, log_target
+
+    def forward(self, input: Tensor, target: Any) -> Tensor:
+        """Log-probabilities and probabilities of one shape to the loss."""
+        return F.kl_div(input, target, self.reduction, self.log_target)
+
+
 class MSELoss(Module):
     """The squared difference of two tensors of one shape, averaged by default.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from reprlib import recursive_repr
 from typing import Any, NamedTuple, Self
@@ -222,6 +223,24 @@ class Module(PyTorchsKeywords):
             for name, value in module.__dict__[table].items():
                 if value is not None:
                     yield dotted(place, name), value
+
+    def get_submodule(self, target: str) -> Module:
+        """The module of this dotted name."""
+        return self._get(target, Module)  # type: ignore[no-any-return]
+
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter of this dotted name."""
+        return self._get(target, Parameter)  # type: ignore[no-any-return]
+
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer of this dotted name."""
+        return self._get(target, Tensor)  # type: ignore[no-any-return]
+
+    def _get(self, target: str, kind: type) -> Any:
+        found = functools.reduce(getattr, target.split(".") if target else (), self)
+        if not isinstance(found, kind):
+            raise AttributeError(f"{target!r} is a {type(found).__name__}, no {kind.__name__}")
+        return found
 
     # ------------------------------------------------------------------ state
 

@@ -7,13 +7,29 @@ from typing import Any
 import numpy as np  # for dtypes only
 
 from minires.nn import functional as F
+from minires.nn import init
 from minires.nn.module import Module, Parameter
+from minires.ops.convolution import channels_first
 from minires.tensors import Tensor
 
 
-class _BatchNorm(Module):
+class _Normalization(Module):
+    weight: Any
+    bias: Any
+
+    def reset_parameters(self) -> None:
+        """Scale by 1 again and shift by 0."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+
+class _BatchNorm(_Normalization):
     """What the two layers share; they differ in the rank that they accept."""
 
+    running_mean: Any
+    running_var: Any
     ranks: tuple[int, ...] = ()
     wanted = ""
 
@@ -28,8 +44,8 @@ class _BatchNorm(Module):
         super().__init__()
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
-        self.weight: Any = Parameter(np.ones(num_features, np.float32)) if affine else None
-        self.bias: Any = Parameter(np.zeros(num_features, np.float32)) if affine else None
+        self.weight = Parameter(np.ones(num_features, np.float32)) if affine else None
+        self.bias = Parameter(np.zeros(num_features, np.float32)) if affine else None
         if track_running_stats:
             self.register_buffer("running_mean", Tensor(np.zeros(num_features, np.float32)))
             self.register_buffer("running_var", Tensor(np.ones(num_features, np.float32)))
@@ -37,11 +53,24 @@ class _BatchNorm(Module):
         else:
             self.running_mean = self.running_var = None
 
+    def reset_running_stats(self) -> None:
+        """Forget the statistics of the batches so far."""
+        if self.track_running_stats:
+            self.running_mean.fill_(0)
+            self.running_var.fill_(1)
+            self.num_batches_tracked.fill_(0)
+
+    def reset_parameters(self) -> None:
+        """Scale by 1 again and shift by 0, and forget the statistics of the batches so far."""
+        self.reset_running_stats()
+        super().reset_parameters()
+
     def forward(self, x: Tensor) -> Tensor:
         """Normalise each channel: by the batch in training, by running statistics otherwise."""
         if x.ndim not in self.ranks or x.shape[-1] != self.num_features:
             wanted = self.wanted.format(self.num_features)
-            raise ValueError(f"{type(self).__name__} wants {wanted}, got {tuple(x.shape)}")
+            hint = channels_first(x.shape, self.num_features)
+            raise ValueError(f"{type(self).__name__} wants {wanted}, got {tuple(x.shape)}{hint}")
         tracks = self.training and self.track_running_stats
         momentum = self.momentum
         if momentum is None:  # the mean over all batches so far
@@ -114,7 +143,7 @@ class BatchNorm1d(_BatchNorm):
     wanted = "(N, {0}) or (N, L, {0})"
 
 
-class LayerNorm(Module):
+class LayerNorm(_Normalization):
     """Layer normalisation: each sample, and each place in it, over its last axes.
 
     Parameters
@@ -167,7 +196,7 @@ class LayerNorm(Module):
         return f"{self.normalized_shape}, eps={self.eps}, {affine}, bias={self.bias is not None}"
 
 
-class GroupNorm(Module):
+class GroupNorm(_Normalization):
     """Group normalisation: each sample's channels in groups, over all places.
 
     Parameters
@@ -217,7 +246,10 @@ class GroupNorm(Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, ..., num_channels)."""
         if x.shape[-1:] != (self.num_channels,):
-            raise ValueError(f"GroupNorm wants (N, ..., {self.num_channels}), got {tuple(x.shape)}")
+            hint = channels_first(x.shape, self.num_channels)
+            raise ValueError(
+                f"GroupNorm wants (N, ..., {self.num_channels}), got {tuple(x.shape)}{hint}"
+            )
         return F.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:

@@ -56,8 +56,8 @@ class Dropout(Module):
 
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()
-        if not 0 <= p < 1:
-            raise ValueError(f"Dropout wants a probability p with 0 <= p < 1, got {p}")
+        if not 0 <= p <= 1:
+            raise ValueError(f"Dropout wants a probability p with 0 <= p <= 1, got {p}")
         self.p, self.inplace = p, inplace
 
     def forward(self, x: Tensor) -> Tensor:

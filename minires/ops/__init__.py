@@ -46,7 +46,7 @@ from minires.ops.comparison import (
     not_equal,
 )
 from minires.ops.convolution import conv2d, conv2d_dw, conv2d_dx
-from minires.ops.loss import cross_entropy
+from minires.ops.loss import binary_cross_entropy, cross_entropy
 from minires.ops.matmul import matmul
 from minires.ops.normalization import batch_norm, scale_shift
 from minires.ops.pooling import avg_pool2d, max_pool2d
@@ -83,6 +83,7 @@ __all__ = [
     "astype",
     "avg_pool2d",
     "batch_norm",
+    "binary_cross_entropy",
     "broadcast_to",
     "clip",
     "concatenate",

@@ -47,6 +47,9 @@ def multiply_vjp(
     return g * y if needs[0] else None, g * x if needs[1] else None
 
 
+multiply.bilinear = True
+
+
 @arithmetic_op
 def divide(x: Array, y: Array) -> Array:
     """`x / y`."""

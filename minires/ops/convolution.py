@@ -17,11 +17,23 @@ from minires.kernels.machinery.blocks import Pair
 DEFAULT = ConvGeometry()
 
 
+def channels_first(shape: Sequence[int], channels: int) -> str:
+    """What to add to an error where a shape looks as if its channels came first; else nothing."""
+    if len(shape) not in (3, 4) or shape[1] != channels:
+        return ""
+    looks, order = ("(N, C, L)", "0, 2, 1") if len(shape) == 3 else ("(N, C, H, W)", "0, 2, 3, 1")
+    return f". The shape looks like {looks}; minires keeps channels last: x.transpose({order})"
+
+
 def _check_conv2d(x: Array, w: Array, geometry: ConvGeometry) -> None:
     if x.ndim != 4 or w.ndim != 4:
+        one = (
+            x.ndim == 3 and w.ndim == 4 and w.shape[2] * geometry.groups in (x.shape[0], x.shape[2])
+        )
+        hint = ". One image is a batch of one: x[None]" if one else ""
         raise ValueError(
             f"conv2d wants images (N, H, W, C) and weights (KH, KW, C / groups, O), got "
-            f"{tuple(x.shape)} and {tuple(w.shape)}"
+            f"{tuple(x.shape)} and {tuple(w.shape)}{hint}"
         )
     if x.dtype.kind != "f":
         raise ValueError(
@@ -42,12 +54,7 @@ def _check_conv2d(x: Array, w: Array, geometry: ConvGeometry) -> None:
         )
     if channels != w.shape[2] * groups:
         wanted = w.shape[2] * groups
-        hint = ""
-        if x.shape[1] == wanted:
-            hint = (
-                ". The shape looks like (N, C, H, W); minires keeps channels last: "
-                "x.transpose(0, 2, 3, 1)"
-            )
+        hint = channels_first(x.shape, wanted)
         raise ValueError(
             f"conv2d wants images (N, H, W, {wanted}), got {tuple(x.shape)}: {channels} channels, "
             f"not {wanted}{hint}"
@@ -149,3 +156,6 @@ def conv2d_dw_vjp(
         conv2d_dx(dy, g, input_size=x.shape[1:3], geometry=geometry) if needs[0] else None,
         conv2d(x, g, geometry=geometry) if needs[1] else None,
     )
+
+
+conv2d.bilinear = conv2d_dx.bilinear = conv2d_dw.bilinear = True

@@ -50,6 +50,9 @@ def matmul_vjp(
     return dx, dy
 
 
+matmul.bilinear = True
+
+
 def _transposed(x: Array) -> Array:
     """The last two axes swapped."""
     return x.transpose(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
 from minires import writes
 from minires.backend import Array, device_of, to_device, xp_of
 from minires.engine import enable_grad
-from minires.from_pytorch import PyTorchsKeywords
+from minires.from_pytorch import PyTorchsKeywords, no_attribute
 from minires.kernels.machinery.workspace import scratch
 from minires.tensors import Tensor
 
@@ -23,14 +22,25 @@ State: TypeAlias = dict[str, Any]
 
 
 class _States(list[State]):
+    """Of each of the holders, which may stand in the place of their numbers."""
+
+    def __init__(self, states: Iterable[State] = (), holders: Iterable[Tensor] = ()) -> None:
+        super().__init__(states)
+        self.places = {id(holder): place for place, holder in enumerate(holders)}
+
     def __getitem__(self, key: Any) -> Any:
-        if isinstance(key, Tensor):
-            raise TypeError("state is in the order of the parameters: write optimizer.state[0]")
-        return super().__getitem__(key)
+        return super().__getitem__(self.places[id(key)] if isinstance(key, Tensor) else key)
+
+    def clear(self) -> None:
+        """Forget all, in its place."""
+        for state in self:
+            state.clear()
 
 
-class Optimizer(PyTorchsKeywords, ABC):
+class Optimizer(PyTorchsKeywords):
     """The base of the optimisers; a subclass says which options it has and how it updates an array.
+
+    Or it has a `step` of its own, as in PyTorch, over `param_groups` and `state[parameter]`.
 
     Parameters
     ----------
@@ -84,13 +94,20 @@ class Optimizer(PyTorchsKeywords, ABC):
                 "model.parameters() is empty once it has been used"
             )
 
-    @abstractmethod
     def check_options(self, options: dict[str, Any]) -> dict[str, Any]:
         """The options of one group as plain Python values; raises if one of them is wrong."""
+        return options
 
-    @abstractmethod
     def update(self, x: Array, grad: Array, state: State, group: ParamGroup) -> None:
         """Change the parameter `x` in place, given its gradient (read only) and its own state."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define update(self, x, grad, state, group), or a step"
+        )
+
+    if not TYPE_CHECKING:  # a type checker knows that an unknown name is wrong
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise no_attribute("optim.Optimizer", self, name)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient, and return what a closure returned.
@@ -127,7 +144,7 @@ class Optimizer(PyTorchsKeywords, ABC):
         """Let each parameter's state follow it, if groups have been changed by hand."""
         if list(map(id, parameters)) != list(map(id, self._holders)):
             states = dict(zip(map(id, self._holders), self.state, strict=True))
-            self.state = _States(states.get(id(p), {}) for p in parameters)
+            self.state = _States((states.get(id(p), {}) for p in parameters), parameters)
             self._holders = parameters
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -262,10 +279,7 @@ class Optimizer(PyTorchsKeywords, ABC):
 
         for group, restored in zip(self.param_groups, options, strict=True):
             group.update(restored)
-        self.state, self._holders = (
-            _States(state),
-            [parameter for parameter, _ in self._parameters()],
-        )
+        self.state, self._holders = _States(state, parameters), parameters
 
     def with_weight_decay(self, x: Array, grad: Array, group: ParamGroup) -> Array:
         """`grad + weight_decay * x`, in working memory; `grad` itself if there is no decay."""
@@ -329,8 +343,10 @@ def _as_list(params: Any, what: str) -> list[Any]:
 
 def _check_parameter(parameter: Any, position: int, name: str) -> None:
     if not isinstance(parameter, Tensor):
+        named = isinstance(parameter, tuple) and isinstance(parameter[-1], Tensor)
+        hint = ": write net.parameters(), without names" if named else ""
         raise TypeError(
-            f"{name}: parameter {position} must be a Tensor, got {_describe(parameter)}"
+            f"{name}: parameter {position} must be a Tensor, got {_describe(parameter)}{hint}"
         )
     if parameter.data.dtype.kind != "f":
         raise TypeError(

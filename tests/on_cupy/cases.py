@@ -124,6 +124,12 @@ CASES = [
         [IMAGES, CONVOLVED],
     ),
     Case(
+        "loss.binary_cross_entropy",
+        lambda x: ops.binary_cross_entropy(x, target=beside(np.full((3, 4), 0.25), x)),
+        [1 / (1 + np.exp(X))],
+        second=True,
+    ),
+    Case(
         "loss.cross_entropy",
         lambda x: ops.cross_entropy(x, target=beside(np.eye(4)[[1, 3, 0]], x)),
         [X],

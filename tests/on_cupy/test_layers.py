@@ -29,6 +29,7 @@ LAYERS = {  # by class: how to make one, and what goes in
     "BatchNorm2d": (lambda: nn.BatchNorm2d(4, momentum=0.3), [IMAGES]),
     "ConvTranspose2d": (lambda: nn.ConvTranspose2d(4, 6, (3, 2), 2, 1, (1, 0), 2), [IMAGES]),
     "Conv2d": (lambda: nn.Conv2d(4, 6, (3, 2), stride=(2, 1), padding=1), [IMAGES]),
+    "BCELoss": (nn.BCELoss, [np.abs(normal(3, 4, seed=2)) % 1, np.abs(normal(3, 4, seed=1)) % 1]),
     "BCEWithLogitsLoss": (nn.BCEWithLogitsLoss, [FEATURES, np.abs(normal(3, 4, seed=1)) % 1]),
     "Dropout": (lambda: nn.Dropout(0.3), [IMAGES]),
     "Dropout2d": (lambda: nn.Dropout2d(0.3), [IMAGES]),
@@ -37,6 +38,7 @@ LAYERS = {  # by class: how to make one, and what goes in
     "GELU": (nn.GELU, [FEATURES]),
     "GroupNorm": (lambda: nn.GroupNorm(2, 4), [IMAGES]),
     "Identity": (nn.Identity, [FEATURES]),
+    "KLDivLoss": (nn.KLDivLoss, [FEATURES, np.abs(normal(3, 4, seed=1)) % 1]),
     "L1Loss": (nn.L1Loss, [FEATURES, normal(3, 4, seed=1)]),
     "LayerNorm": (lambda: nn.LayerNorm(4), [IMAGES]),
     "LeakyReLU": (nn.LeakyReLU, [FEATURES]),
@@ -57,9 +59,15 @@ LAYERS = {  # by class: how to make one, and what goes in
     "Tanh": (nn.Tanh, [FEATURES]),
     "Upsample": (lambda: nn.Upsample((5, 9), mode="bilinear"), [IMAGES]),
 }
-NO_TENSORS = {"Module", "ModuleDict", "ModuleList"}  # they compute nothing
+NO_TENSORS = {
+    "Module",
+    "ModuleDict",
+    "ModuleList",
+    "ParameterDict",
+    "ParameterList",
+}  # they compute nothing
 LABELS = {"CrossEntropyLoss", "NLLLoss"}  # below
-CONSTANT_TARGETS = {"BCEWithLogitsLoss"}
+CONSTANT_TARGETS = {"BCELoss", "BCEWithLogitsLoss"}
 
 
 def run(name: str, device: str) -> list[Tensor]:

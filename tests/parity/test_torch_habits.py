@@ -30,6 +30,12 @@ FORMS = {
         "x.argmin(); x.argmin(D); x.argmin(dim=D); x.argmin(dim=D, keepdim=True); "
         "x.argmin(keepdim=True)"
     ),
+    "all": "(x > 0).all(); (x > 0).all(D); (x > 0).all(dim=D, keepdim=True); x.all(D, True)",
+    "any": "(x > 0).any(); (x > 0).any(D); (x > 0).any(dim=D, keepdim=True); x.any(D, True)",
+    "prod": "x.prod(); x.prod(D); x.prod(dim=D); x.prod(dim=D, keepdim=True); x.prod(D, True)",
+    "isnan": "x.isnan()",
+    "isinf": "x.isinf()",
+    "isfinite": "x.isfinite()",
     "bmm": "x.bmm(y.swapaxes(-1, -2))",
     "clamp": "x.clamp(0, 1); x.clamp(min=0); x.clamp(max=1); x.clamp(-1.5, 0.5)",
     "clip": "x.clip(0, 1); x.clip(min=0); x.clip(max=1)",

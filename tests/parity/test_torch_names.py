@@ -11,6 +11,7 @@ import types
 import numpy as np
 import pytest
 import torch
+import torch.nn.utils.prune
 from hint_names import CHANNELS_LAST, HINTS, arrays, here, name_of, run
 
 import minires
@@ -31,6 +32,9 @@ THEIRS = {
     "nn.utils": torch.nn.utils,
     "cuda": torch.cuda,
     "utils.data": torch.utils.data,
+    "random": torch.random,
+    "optim.Optimizer": torch.optim.Optimizer,
+    "optim.lr_scheduler.LRScheduler": torch.optim.lr_scheduler.LRScheduler,
 }
 OURS = {
     "torch": minires,
@@ -44,6 +48,9 @@ OURS = {
     "nn.utils": nn.utils,
     "cuda": minires.cuda,
     "utils.data": minires.data,
+    "random": minires.random,
+    "optim.Optimizer": optim.Optimizer,
+    "optim.lr_scheduler.LRScheduler": optim.lr_scheduler.LRScheduler,
 }
 AT_MOST_OUT = 0.05
 """How much may be out of scope of each namespace but those where families are told."""

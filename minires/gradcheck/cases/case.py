@@ -65,6 +65,11 @@ def normal(*shape: int, seed: int = 0) -> HostArray:
     return np.asarray(np.random.default_rng([seed, *shape]).normal(size=shape))
 
 
+def chance(*lengths: int, seed: int = 0) -> HostArray:
+    """Probabilities, not too near 0 and 1."""
+    return np.asarray(np.random.default_rng([seed, *lengths]).uniform(0.1, 0.9, size=lengths))
+
+
 def positive(*shape: int, seed: int = 0) -> HostArray:
     """Values between 0.5 and 2.5, for logarithms, roots, divisors and scales."""
     return np.asarray(np.random.default_rng([seed, *shape]).uniform(0.5, 2.5, size=shape))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np  # host randomness and labels
 
 from minires import nn
-from minires.gradcheck.cases.case import Case, apart, case, nonzero, normal
+from minires.gradcheck.cases.case import Case, apart, case, chance, nonzero, normal
 from minires.tensors import Tensor
 
 LABELS = np.array([3, 0, 2])
@@ -50,6 +50,19 @@ class Named(nn.Module):
         return self.parts["left"](x) + self.parts["right"](x)
 
 
+class Scaled(nn.Module):
+    """A `ParameterList` and a `ParameterDict` at work."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.factors = nn.ParameterList([normal(4), normal(4, seed=1)])
+        self.shifts = nn.ParameterDict({"after": normal(3, 1)})
+
+    def forward(self, x: Tensor) -> Any:
+        """(3, 4)."""
+        return x * self.factors[0] * self.factors[1] + self.shifts["after"]
+
+
 def block() -> nn.Module:
     """Convolution, batch norm and ReLU, as networks are made of them."""
     return nn.Sequential(
@@ -71,6 +84,10 @@ LAYERS: dict[str, list[Case]] = {
         case(nn.AvgPool2d(2), normal(2, 5, 6, 3)),
         case(nn.AvgPool2d((3, 2), (2, 1), (1, 0)), normal(1, 5, 4, 2)),
         case(nn.AvgPool2d(3, 2, 1, True, False), normal(1, 4, 6, 2)),
+    ],
+    "BCELoss": [
+        case(nn.BCELoss(), chance(3, 4), normal(3, 4, seed=1) > 0),
+        case(nn.BCELoss(WEIGHT, "sum"), chance(3, 4), normal(3, 4, seed=2) > 0),
     ],
     "BCEWithLogitsLoss": [
         case(nn.BCEWithLogitsLoss(), normal(3, 4), normal(3, 4, seed=1) > 0),
@@ -139,6 +156,10 @@ LAYERS: dict[str, list[Case]] = {
         case(nn.GroupNorm(2, 6, affine=False), normal(3, 6)),
     ],
     "Identity": [case(nn.Identity(), normal(2, 3)), case(nn.Identity(), normal(4))],
+    "KLDivLoss": [
+        case(nn.KLDivLoss(), normal(3, 4), chance(3, 4)),
+        case(nn.KLDivLoss("batchmean", log_target=True), normal(3, 4), normal(3, 4, seed=1)),
+    ],
     "L1Loss": [
         case(nn.L1Loss(), apart(3, 4), apart(3, 4) + nonzero(3, 4)),
         case(nn.L1Loss("none"), apart(5), apart(5) + nonzero(5)),
@@ -200,6 +221,8 @@ LAYERS: dict[str, list[Case]] = {
             key_padding_mask=np.array([[False] * 3, [False, False, True]]),
         ),
     ],
+    "ParameterDict": [case(Scaled(), normal(3, 4))],
+    "ParameterList": [case(Scaled(), normal(3, 4, seed=1))],
     "ReLU": [case(nn.ReLU(), nonzero(3, 4)), case(nn.ReLU(), nonzero(2, 3, 4))],
     "Sequential": [
         case(drawn(block()), normal(2, 5, 3, 2)),

@@ -13,7 +13,16 @@ import numpy as np  # indices and masks
 
 from minires import kernels, ops
 from minires.engine import raw
-from minires.gradcheck.cases.case import Case, HostArray, apart, case, nonzero, normal, positive
+from minires.gradcheck.cases.case import (
+    Case,
+    HostArray,
+    apart,
+    case,
+    chance,
+    nonzero,
+    normal,
+    positive,
+)
 from minires.kernels import ConvGeometry
 from minires.kernels.convolution.choose import ALGORITHMS
 from minires.ops import activation, normalization, pooling, shape
@@ -263,6 +272,11 @@ OPERATIONS: dict[str, list[Case]] = {
     "conv2d": convolutions(ops.conv2d),
     "conv2d_dw": convolutions(ops.conv2d_dw),
     "conv2d_dx": convolutions(ops.conv2d_dx),
+    "binary_cross_entropy": [
+        case(ops.binary_cross_entropy, chance(3, 4), target=chance(3, 4, seed=1)),
+        case(ops.binary_cross_entropy, chance(5), target=np.array([0.0, 1, 1, 0, 1])),
+        case(ops.binary_cross_entropy, chance(2, 0), target=chance(2, 0)),
+    ],
     "cross_entropy": [
         case(ops.cross_entropy, x34, target=SMOOTHED),
         case(ops.cross_entropy, 5 * normal(2, 3, 4), target=np.eye(4)[[[0, 3, 1], [2, 2, 0]]]),

@@ -8,6 +8,7 @@ import numpy as np  # for labels, which are looked at on the host
 
 from minires import ops
 from minires.backend import Array, device_of, to_device, xp_of
+from minires.dtypes import widened
 from minires.engine import is_grad_enabled, raw
 from minires.tensors import Tensor
 
@@ -147,6 +148,74 @@ def binary_cross_entropy_with_logits(
     return _reduce(losses, reduction)
 
 
+def binary_cross_entropy(
+    input: Tensor, target: Any, weight: Any = None, reduction: str = "mean"
+) -> Tensor:
+    """The cross-entropy of answers yes and no, each by itself, of which `input` has probabilities.
+
+    Of logits `binary_cross_entropy_with_logits` is more exact: it needs no sigmoid before it.
+
+    Parameters
+    ----------
+    input : Tensor
+        Any shape, from 0 to 1. No logarithm is below -100.
+    target : Tensor or array_like
+        Of the same shape; the probability of yes, as a rule 0 or 1.
+    weight : Tensor or array_like, optional
+        How much each answer counts.
+    reduction : {"mean", "sum", "none"}
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, the reduction is unknown, or (on the host, where looking is free) the
+        input is no probability.
+    """
+    input, target = _alike("binary_cross_entropy", input, target)
+    x = raw(input)
+    if device_of(x) == "cpu" and ((x < 0) | (x > 1)).any():
+        raise ValueError(
+            "binary_cross_entropy wants probabilities from 0 to 1: put a sigmoid before it, or "
+            "give logits to binary_cross_entropy_with_logits"
+        )
+    wide: Tensor = widened(input)
+    losses: Tensor = ops.binary_cross_entropy(wide, target=_constant(target, wide))
+    if weight is not None:
+        losses = losses * Tensor(_constant(weight, wide))
+    return _reduce(losses.astype(input.dtype), reduction)
+
+
+def kl_div(input: Tensor, target: Any, reduction: str = "mean", log_target: bool = False) -> Tensor:
+    """`target * (log(target) - input)`: the Kullback-Leibler divergence of log-probabilities.
+
+    Parameters
+    ----------
+    input : Tensor
+        Log-probabilities of any shape, as `log_softmax` gives them.
+    target : Tensor or array_like
+        Probabilities of the same shape.
+    reduction : {"mean", "batchmean", "sum", "none"}
+        "batchmean" divides the sum by the length of the first axis, which is what mathematics
+        means; "mean" by the number of elements.
+    log_target : bool
+        Whether the target's logarithms are given.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or the reduction is unknown.
+    """
+    input, target = _alike("kl_div", input, target)
+    given = target if isinstance(target, Tensor) else Tensor(_constant(target, input))
+    given = given.astype(input.dtype)
+    p = given.exp() if log_target else given
+    log_p = given if log_target else ops.where(p > 0, p, 1.0).log()
+    losses = p * (log_p - input)
+    if reduction == "batchmean":
+        return losses.sum() / len(losses)
+    return _reduce(losses, reduction)
+
+
 def mse_loss(input: Tensor, target: Any, reduction: str = "mean") -> Tensor:
     """The squared difference, averaged over all elements by default.
 
@@ -248,9 +317,11 @@ def _hot_and_counts(
             labels = xp_of(labels).where(ignored, 0, labels)
     hot = one_hot(labels, values.shape[-1], like=values)
     if hot.shape != values.shape:
+        first = hot.ndim > 2 and hot.shape[:-1] == (values.shape[0], *values.shape[2:])
+        hint = ". Classes are the last axis here, not the second" if first else ""
         raise ValueError(
             f"{name} wants labels of shape {values.shape[:-1]} for logits of shape "
-            f"{values.shape}, got {hot.shape[:-1]}"
+            f"{values.shape}, got {hot.shape[:-1]}{hint}"
         )
     if weight is None and ignored is None:
         return hot, None

@@ -23,7 +23,7 @@ from minires.optim.lr_scheduler.sequential import SequentialLR
 from minires.optim.lr_scheduler.steps import ExponentialLR, LambdaLR, MultiStepLR, StepLR
 from minires.optim.lr_scheduler.warmup import LinearWarmup
 
-LRScheduler = Schedule
+LRScheduler = _LRScheduler = Schedule
 
 if not TYPE_CHECKING:
     __getattr__ = module_getattr("optim.lr_scheduler", __name__)

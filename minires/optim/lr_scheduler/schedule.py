@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from minires.from_pytorch import PyTorchsKeywords
+from minires.from_pytorch import PyTorchsKeywords, no_attribute
 from minires.optim.optimizer import Optimizer
 from minires.optim.options import number
 
@@ -42,7 +42,15 @@ class Schedule(PyTorchsKeywords):
 
     def lr_at(self, step: int, base_lr: float) -> float:
         """The rate after `step` steps of a group whose base rate is `base_lr`."""
-        raise NotImplementedError(f"{type(self).__name__} must define lr_at or options_at")
+        raise NotImplementedError(
+            f"{type(self).__name__} must define lr_at(self, step, base_lr), the rate after so many "
+            "steps (where PyTorch's define get_lr), or options_at"
+        )
+
+    if not TYPE_CHECKING:  # a type checker knows that an unknown name is wrong
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise no_attribute("optim.lr_scheduler.LRScheduler", self, name)
 
     def options_at(self, step: int) -> list[dict[str, Any]]:
         """The options that the schedule sets after `step` steps, for each group."""
