@@ -35,6 +35,7 @@ class Seen:
 
     outputs: Array
     line: str  # which line made the outputs
+    operation: str  # which made them
     layers: list[tuple[str, Any, Array, Array]] = field(default_factory=list)  # with the input
 
 
@@ -58,17 +59,19 @@ def look(model: Any, inputs: Any) -> Seen:
         with kept_model(model), enable_grad():
             model.train()
             out = model(as_input(model, inputs))
-            line = out.node.line() if isinstance(out, Tensor) and out.node else ""
+            node = out.node if isinstance(out, Tensor) else None
+            line = node.line() if node else ""
+            operation = node.op.name if node and node.op else ""
     finally:
         for handle in handles:
             handle.remove()
-    return Seen(host(out).astype(np.float64), own_line(line), found)
+    return Seen(host(out).astype(np.float64), own_line(line), operation, found)
 
 
-def check_forward(
-    model: Any, inputs: Any, labels: Any, loss: Any, seen: Seen
-) -> list[Finding]:
+def check_forward(model: Any, inputs: Any, labels: Any, loss: Any, seen: Seen) -> list[Finding]:
     """Every check of one forward."""
+    if host(inputs).dtype.kind == "f" and not np.isfinite(host(inputs)).all():
+        return [Finding("forward is finite", "not checked", "the inputs are not finite")]
     found = [finite(seen)]
     if found[0].verdict == "broken":
         return found
@@ -86,18 +89,26 @@ def finite(seen: Seen) -> Finding:
             kind = type(module).__name__
             half = " in float16, whose largest number is 65,504" if out.dtype == np.float16 else ""
             return Finding(
-                "forward is finite", "broken",
+                "forward is finite",
+                "broken",
                 f"{name} ({kind}) gives {np.mean(~np.isfinite(out)):.0%} NaN or infinite values"
-                f"{half}", {"layer": name}, seen.line,
+                f"{half}",
+                {"layer": name},
+                seen.line,
                 "scale the inputs, initialise with smaller weights, or compute in float32",
             )
     if not np.isfinite(seen.outputs).all():
         return Finding(
-            "forward is finite", "broken", "the outputs are not finite, though each layer's are",
-            {}, seen.line, "look at what forward does beside its layers",
+            "forward is finite",
+            "broken",
+            "the outputs are not finite, though each layer's are",
+            {},
+            seen.line,
+            "look at what forward does beside its layers",
         )
     return Finding(
-        "forward is finite", "holds",
+        "forward is finite",
+        "holds",
         f"outputs of shape {seen.outputs.shape}, at most {np.abs(seen.outputs).max():.3g}",
         {"largest": float(np.abs(seen.outputs).max())},
     )
@@ -118,7 +129,9 @@ def outputs_fit_loss(model: Any, inputs: Any, labels: Any, loss: Any, seen: Seen
         inside = is_shift_invariant(loss, labels, outputs.shape)
     except Exception as error:
         return Finding(
-            check, "not checked", f"the loss raises {type(error).__name__} for other logits: {error}"
+            check,
+            "not checked",
+            f"the loss raises {type(error).__name__} for other logits: {error}",
         )
     if not inside:
         kind = "probabilities" if is_probabilities(outputs) else "values"
@@ -127,39 +140,63 @@ def outputs_fit_loss(model: Any, inputs: Any, labels: Any, loss: Any, seen: Seen
     if is_probabilities(outputs):
         low = _least_loss(0, 1, classes)
         return Finding(
-            check, "broken",
+            check,
+            "broken",
             f"double softmax: each row of the outputs sums to 1, and the loss takes a softmax of "
             f"its own. A cross-entropy of these cannot fall below {low:.2f}",
-            {"row sum": 1.0, "least loss": low}, seen.line, advice,
+            {"row sum": 1.0, "least loss": low},
+            seen.line,
+            advice,
         )
     zeros = float((outputs == 0).mean())
-    if (outputs >= 0).all() and outputs.any() and zeros > 0.05:
+    clipped = (outputs >= 0).all() and outputs.any() and zeros > 0.05
+    if clipped or seen.operation == "relu":
         return Finding(
-            check, "broken",
+            check,
+            "broken",
             f"no output is negative and {zeros:.0%} are exactly 0, which get no gradient: they "
-            "went through a ReLU", {"zeros": zeros}, seen.line, advice,
+            "went through a ReLU",
+            {"zeros": zeros},
+            seen.line,
+            advice,
         )
-    if not outputs.any() and not host(labels).size == 0 and _ends_in_relu(seen):
+    factor = _factor(seen)
+    if factor is not None and abs(factor) <= 0.01:
         return Finding(
-            check, "broken", "every output is 0, behind a ReLU", {"zeros": 1.0}, seen.line, advice
+            check,
+            "broken",
+            f"the outputs are {factor:.3g} times what {seen.layers[-1][0]} gives: so are all "
+            "gradients",
+            {"factor": factor},
+            seen.line,
+            advice,
         )
     bounds = _bounds(model, inputs)
     if bounds is not None and (outputs.max() > outputs.min()):
         low = _least_loss(*bounds, classes)
         if low > 0.05:
             return Finding(
-                check, "broken",
+                check,
+                "broken",
                 f"outputs stay between {bounds[0]:.3g} and {bounds[1]:.3g} even with weights 100 "
                 f"times as large: a cross-entropy of these cannot fall below {low:.2f}",
-                {"bounds": list(bounds), "least loss": low}, seen.line, advice,
+                {"bounds": list(bounds), "least loss": low},
+                seen.line,
+                advice,
             )
     return Finding(
         check, "holds", f"outputs from {outputs.min():.3g} to {outputs.max():.3g}, without a bound"
     )
 
 
-def _ends_in_relu(seen: Seen) -> bool:
-    return bool(seen.layers) and isinstance(seen.layers[-1][1], nn.ReLU)
+def _factor(seen: Seen) -> float | None:
+    """The outputs over those of the last layer, if that is one number."""
+    last = seen.layers[-1][3].astype(np.float64) if seen.layers else None
+    if last is None or last.shape != seen.outputs.shape or not last.any():
+        return None
+    factor = float((last * seen.outputs).sum() / (last**2).sum())
+    rest = np.abs(seen.outputs - factor * last).max()
+    return factor if factor and rest < 1e-3 * np.abs(seen.outputs).max() else None
 
 
 def _least_loss(low: float, high: float, classes: int) -> float:
@@ -168,20 +205,20 @@ def _least_loss(low: float, high: float, classes: int) -> float:
 
 
 def _bounds(model: Any, inputs: Any) -> tuple[float, float] | None:
-    """What the outputs keep within, if they do with far larger weights too."""
-    with kept_model(model), np.errstate(all="ignore"):
-        for parameter in model.parameters():
-            if parameter.ndim > 1:
-                parameter.data[...] = parameter.data * 100
-            else:  # biases, and scales of normalisation
-                parameter.data[...] = parameter.data * 10
-        with no_grad():
+    """What the outputs keep within, if ever larger weights do not enlarge them."""
+    found = []
+    for factor in (30, 1000):
+        with kept_model(model), no_grad(), np.errstate(all="ignore"):
+            for parameter in model.parameters():
+                parameter.data[...] = parameter.data * factor
             model.train()
             out = host(model(as_input(model, inputs))).astype(np.float64)
-    if not np.isfinite(out).all() or np.abs(out).max() > 1.0001:
-        return None
-    spread = out.max() - out.min()
-    return (float(out.min()), float(out.max())) if spread > 0.2 else None
+        if not np.isfinite(out).all() or np.abs(out).max() > 1.0001:
+            return None
+        found.append((float(out.min()), float(out.max())))
+    (low, high), (lower, higher) = found
+    steady = 0.2 < higher - lower < 1.5 * (high - low)
+    return (lower, higher) if steady else None
 
 
 # ------------------------------------------------------------------ between images
@@ -204,9 +241,12 @@ def depends_on_image(seen: Seen) -> Finding:
     numbers["layer"] = where
     place = f"from {where} on" if where else "though no layer's are alike"
     return Finding(
-        check, "broken",
+        check,
+        "broken",
         f"the outputs differ between images by {end:.1g} of their size, {place}: the network "
-        "answers all images alike", numbers, seen.line,
+        "answers all images alike",
+        numbers,
+        seen.line,
         "look at this layer's weights and at what forward multiplies or pools there",
     )
 
@@ -236,7 +276,9 @@ def nonlinear(model: Any, inputs: Any) -> Finding:
             at = [logits(model, v.astype(x.dtype)) for v in (a * size, b * size, (a + b) * size)]
             base = logits(model, zero.astype(x.dtype))
         except Exception as error:
-            return Finding(check, "not checked", f"the model raises {type(error).__name__}: {error}")
+            return Finding(
+                check, "not checked", f"the model raises {type(error).__name__}: {error}"
+            )
         left = np.abs(at[0] + at[1] - at[2] - base).max()
         moved = max(np.abs(v - base).max() for v in at)
         if not np.isfinite(left) or moved < 1e-4 * max(np.abs(base).max(), 1e-12):
@@ -244,13 +286,18 @@ def nonlinear(model: Any, inputs: Any) -> Finding:
         worst = max(worst, float(left / moved))
         if worst > 5e-3:
             return Finding(
-                check, "holds", f"f(a) + f(b) differs from f(a + b) + f(0) by {worst:.1%}",
+                check,
+                "holds",
+                f"f(a) + f(b) differs from f(a + b) + f(0) by {worst:.1%}",
                 {"difference": worst},
             )
     return Finding(
-        check, "broken",
+        check,
+        "broken",
         f"f(a) + f(b) = f(a + b) + f(0) up to {worst:.0e}: all {len(layers)} layers together are "
-        "one linear map", {"difference": worst}, line_of_function(model),
+        "one linear map",
+        {"difference": worst},
+        line_of_function(model),
         "put a nonlinearity such as ReLU between the layers",
     )
 
@@ -267,14 +314,19 @@ def evaluation_repeats(model: Any, inputs: Any) -> list[Finding]:
         return [Finding(name, "not checked", reason) for name in names]
     if apart > 1e-3:
         broken = Finding(
-            names[0], "broken",
+            names[0],
+            "broken",
             f"in evaluation mode the same images give outputs that differ by {apart:.0%} of "
-            "their size: something draws at random", {"difference": apart}, line,
+            "their size: something draws at random",
+            {"difference": apart},
+            line,
             "let it obey self.training, as nn.Dropout does",
         )
         reason = "evaluation does not repeat itself"
         return [broken, Finding(names[1], "not checked", reason)]
-    repeats = Finding(names[0], "holds", "the same images give the same outputs", {"difference": apart})
+    repeats = Finding(
+        names[0], "holds", "the same images give the same outputs", {"difference": apart}
+    )
     if len(first) < 2:
         return [repeats, Finding(names[1], "not checked", "the batch has one image")]
     alone = []
@@ -293,16 +345,25 @@ def evaluation_repeats(model: Any, inputs: Any) -> list[Finding]:
         if np.abs(joined - first[: len(alone)]).max() < (3e-2 if half else 1e-4) * size:
             apart = min(apart, 1e-3)
     if apart > 0.05:
-        return [repeats, Finding(
-            names[1], "broken",
-            "in evaluation mode an image's output depends on the other images of its batch: it "
-            f"differs by {apart:.0%} of what outputs vary by" if math.isfinite(apart) else
-            f"one image alone gives outputs of shape {joined.shape[1:]}, in a batch "
-            f"{first.shape[1:]}",
-            {"difference": apart}, line,
-            "keep axis 0 as it is in every reshape, mean and softmax",
-        )]
-    return [repeats, Finding(names[1], "holds", "an image's output is its own", {"difference": apart})]
+        return [
+            repeats,
+            Finding(
+                names[1],
+                "broken",
+                "in evaluation mode an image's output depends on the other images of its batch: it "
+                f"differs by {apart:.0%} of what outputs vary by"
+                if math.isfinite(apart)
+                else f"one image alone gives outputs of shape {joined.shape[1:]}, in a batch "
+                f"{first.shape[1:]}",
+                {"difference": apart},
+                line,
+                "keep axis 0 as it is in every reshape, mean and softmax",
+            ),
+        ]
+    return [
+        repeats,
+        Finding(names[1], "holds", "an image's output is its own", {"difference": apart}),
+    ]
 
 
 # ------------------------------------------------------------------ layers
@@ -321,9 +382,12 @@ def units_alive(seen: Seen) -> Finding:
             worst = max(worst, dead)
             if dead >= DEAD and len(seen.outputs) >= 8:
                 return Finding(
-                    check, "broken",
+                    check,
+                    "broken",
                     f"{dead:.0%} of the units of {name} (ReLU) give 0 for all {len(out)} images: "
-                    "they get no gradient", {"layer": name, "dead": dead}, seen.line,
+                    "they get no gradient",
+                    {"layer": name, "dead": dead},
+                    seen.line,
                     "look at the biases and weights before it, or use a smaller rate",
                 )
         else:
@@ -332,10 +396,13 @@ def units_alive(seen: Seen) -> Finding:
             worst = max(worst, full)
             if full >= SATURATED:
                 return Finding(
-                    check, "broken",
+                    check,
+                    "broken",
                     f"{full:.0%} of the values of {name} ({type(module).__name__}) are at its ends,"
-                    " where it has next to no slope", {"layer": name, "saturated": full},
-                    seen.line, "scale the inputs to mean 0 and standard deviation 1",
+                    " where it has next to no slope",
+                    {"layer": name, "saturated": full},
+                    seen.line,
+                    "scale the inputs to mean 0 and standard deviation 1",
                 )
     return Finding(
         check, "holds", f"at most {worst:.0%} of a layer is dead or saturated", {"worst": worst}
@@ -355,9 +422,12 @@ def normalised(seen: Seen) -> Finding:
                 largest = max(largest, module.eps / max(variance, 1e-30))
     if bad:
         return Finding(
-            check, "broken",
+            check,
+            "broken",
             f"eps of {listed(bad)} is up to {largest:,.0f} times the variance of what comes in: it "
-            "divides by eps, and the signal shrinks", {"layers": bad, "ratio": largest}, seen.line,
+            "divides by eps, and the signal shrinks",
+            {"layers": bad, "ratio": largest},
+            seen.line,
             "eps of 1e-5 is usual",
         )
     return Finding(check, "holds", "no batch norm's eps is above the variance")

@@ -20,8 +20,13 @@ from minires.checks.setup import Array, class_labels, host
 from minires.engine import enable_grad
 from minires.tensors import Tensor
 
-NAMES = ("loss has a gradient", "loss is least at the labels", "loss is finite",
-         "loss corrects mistakes", "loss weighs the classes")
+NAMES = (
+    "loss has a gradient",
+    "loss is least at the labels",
+    "loss is finite",
+    "loss corrects mistakes",
+    "loss weighs the classes",
+)
 DESCENT = 300  # steps of free logits
 
 
@@ -69,6 +74,8 @@ class _Loss:
             except Exception as error:
                 reason = f"the loss raises {type(error).__name__}: {error}"
                 found.append(Finding(name, "not checked", reason))
+            if found[-1].check == NAMES[1] and found[-1].verdict == "broken":
+                break  # the rest would say the same in other words
         return found
 
     def made(self, values: Array) -> Array:
@@ -99,26 +106,39 @@ class _Loss:
         advice = "compute it with operations on Tensors, and no detach, item or numpy"
         if not isinstance(value, Tensor):
             return Finding(
-                NAMES[0], "broken", f"the loss is a {type(value).__name__}, no Tensor", {},
-                self.line, advice,
+                NAMES[0],
+                "broken",
+                f"the loss is a {type(value).__name__}, no Tensor",
+                {},
+                self.line,
+                advice,
             )
         if value.size != 1:
             return Finding(
-                NAMES[0], "broken",
-                f"the loss has shape {tuple(value.shape)}, not one number", {}, self.line,
+                NAMES[0],
+                "broken",
+                f"the loss has shape {tuple(value.shape)}, not one number",
+                {},
+                self.line,
                 "reduce it, with mean()",
             )
         if not value.requires_grad:
             return Finding(
-                NAMES[0], "broken",
+                NAMES[0],
+                "broken",
                 "the loss of logits that want a gradient wants none: it is detached from them",
-                {}, self.line, advice,
+                {},
+                self.line,
+                advice,
             )
         if not self.gradient(values)[1].any():
             return Finding(
-                NAMES[0], "broken",
-                "the loss's gradient is 0 for random logits: it does not depend on them", {},
-                self.line, advice,
+                NAMES[0],
+                "broken",
+                "the loss's gradient is 0 for random logits: it does not depend on them",
+                {},
+                self.line,
+                advice,
             )
         return Finding(NAMES[0], "holds", "the loss is one number with a gradient")
 
@@ -144,7 +164,7 @@ class _Loss:
         end = self.value(free)
         chance = self.chance()
         along = _towards(self.classes, self.shape)
-        slope = float((first * along).sum())
+        slope = float((first * along).sum() / (np.linalg.norm(first) * np.linalg.norm(along)))
         hot = np.exp(_log_softmax(free))
         sure = float(np.take_along_axis(hot, self.classes[..., None], -1).mean())
         invariant = is_shift_invariant(self.loss, self.labels, self.shape)
@@ -152,43 +172,64 @@ class _Loss:
             np.linalg.norm(first) / np.linalg.norm(_cross_entropy_gradient(free * 0, self.classes))
         )
         numbers = {
-            "right": right, "chance": chance, "start": start, "end": end, "slope": slope,
-            "probability": sure, "scale": scale, "softmax inside": invariant,
+            "right": right,
+            "chance": chance,
+            "start": start,
+            "end": end,
+            "slope": slope,
+            "probability": sure,
+            "scale": scale,
+            "softmax inside": invariant,
         }
         advice = "hold it against nn.CrossEntropyLoss()(logits, labels)"
-        if slope > 0 and right < chance + 0.2:
+        if slope > 0.3 and right < chance + 0.2:
             return Finding(
-                NAMES[1], "broken",
-                f"the loss rises when a label's logit rises (slope {slope:.3g} along the labels): "
-                f"logits that descend on it are right for {right:.0%} of them", numbers,
-                self.line, "minimise the loss: turn its sign",
+                NAMES[1],
+                "broken",
+                f"the loss rises when a label's logit rises (cosine {slope:.2f} with the labels): "
+                f"logits that descend on it are right for {right:.0%} of them",
+                numbers,
+                self.line,
+                "minimise the loss: turn its sign",
             )
         if right < min(0.9, chance + 0.5):
             return Finding(
-                NAMES[1], "broken",
+                NAMES[1],
+                "broken",
                 f"logits that descend on this loss for {DESCENT} steps, without any network, are "
-                f"right for {right:.0%} of the labels (guessing: {chance:.0%})", numbers,
-                self.line, advice,
+                f"right for {right:.0%} of the labels (guessing: {chance:.0%})",
+                numbers,
+                self.line,
+                advice,
             )
         unbounded = self.unbounded()
         if unbounded is not None:
             numbers["at 1000"] = unbounded
             return Finding(
-                NAMES[1], "broken",
+                NAMES[1],
+                "broken",
                 f"the loss has no least value: for logits of 1,000 at the labels it is "
-                f"{unbounded:.3g}, and larger logits make it ever smaller", numbers, self.line,
+                f"{unbounded:.3g}, and larger logits make it ever smaller",
+                numbers,
+                self.line,
                 advice + ", which takes the logarithm of the softmax",
             )
         if invariant and sure < 0.5:
             return Finding(
-                NAMES[1], "broken",
+                NAMES[1],
+                "broken",
                 f"the loss is least where a label has probability {sure:.2f}: its targets are "
-                "smoothed away", numbers, self.line, "label smoothing of about 0.1 is usual",
+                "smoothed away",
+                numbers,
+                self.line,
+                "label smoothing of about 0.1 is usual",
             )
         where = f"gradient {scale:.3g} times that of the mean cross-entropy"
         return Finding(
-            NAMES[1], "holds",
-            f"logits that descend on it are right for {right:.0%} of the labels; {where}", numbers,
+            NAMES[1],
+            "holds",
+            f"logits that descend on it are right for {right:.0%} of the labels; {where}",
+            numbers,
         )
 
     def least_of_probabilities(self) -> Finding:
@@ -199,13 +240,17 @@ class _Loss:
         numbers = {"at the labels": good, "away from them": bad}
         if good >= bad:
             return Finding(
-                NAMES[1], "broken",
+                NAMES[1],
+                "broken",
                 f"the loss is {good:.3g} for outputs that favour the labels and {bad:.3g} for "
-                "outputs that favour the others", numbers, self.line,
+                "outputs that favour the others",
+                numbers,
+                self.line,
                 "hold it against nn.NLLLoss()(log_probabilities, labels)",
             )
         return Finding(
-            NAMES[1], "holds",
+            NAMES[1],
+            "holds",
             f"the loss is {good:.3g} for outputs that favour the labels, {bad:.3g} for others",
             numbers,
         )
@@ -240,14 +285,20 @@ class _Loss:
             return Finding(NAMES[2], "holds", "the loss is finite for logits of 1,000", numbers)
         if reach <= 10 or reach <= 2 * self.size:
             return Finding(
-                NAMES[2], "broken",
+                NAMES[2],
+                "broken",
                 f"the loss or its gradient is not finite for logits of {reach:g}; those of the "
-                f"network reach {self.size:.3g} before training", numbers, self.line, advice,
+                f"network reach {self.size:.3g} before training",
+                numbers,
+                self.line,
+                advice,
             )
         return Finding(
-            NAMES[2], "holds",
+            NAMES[2],
+            "holds",
             f"the loss is finite for logits of the network's size ({self.size:.3g}), though not "
-            f"from {reach:g} on", numbers,
+            f"from {reach:g} on",
+            numbers,
         )
 
     def corrects(self) -> Finding:
@@ -263,9 +314,12 @@ class _Loss:
             numbers = {"margin": margin, "without gradient": share}
             if share > 0.5:
                 return Finding(
-                    NAMES[3], "broken",
+                    NAMES[3],
+                    "broken",
                     f"{share:.0%} of the samples whose label is {margin:g} behind the others get "
-                    "no gradient: the loss is clipped where it matters most", numbers, self.line,
+                    "no gradient: the loss is clipped where it matters most",
+                    numbers,
+                    self.line,
                     "clip nothing, or at values that logits never reach",
                 )
         return Finding(NAMES[3], "holds", f"labels {margins[-1]:g} behind get a gradient")
@@ -288,10 +342,14 @@ class _Loss:
         if ratio > 100 and uneven > 100 and uneven > 10 * natural:
             most = int(present[weight.argmax()])
             return Finding(
-                NAMES[4], "broken",
+                NAMES[4],
+                "broken",
                 f"a sample of class {most} counts {ratio:,.0f} times as much as one of class "
                 f"{int(present[weight.argmin()])}, which {natural:.1f} times as many samples do "
-                "not explain", numbers, self.line, "weight by 1 / frequency, or not at all",
+                "not explain",
+                numbers,
+                self.line,
+                "weight by 1 / frequency, or not at all",
             )
         return Finding(
             NAMES[4], "holds", f"classes count alike up to a factor of {ratio:.3g}", numbers

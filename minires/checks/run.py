@@ -11,13 +11,31 @@ from typing import Any
 import numpy as np
 
 from minires.checks.forward import check_forward, look
+from minires.checks.inputs import check_inputs
+from minires.checks.learning import (
+    Course,
+    Runner,
+    accuracy,
+    changed,
+    changes,
+    commonest,
+    epochs,
+    evaluation_takes,
+    learns_one_batch,
+    learns_training,
+    one_batch,
+    own_evaluation,
+    rate_range,
+    validation_follows,
+)
 from minires.checks.loss_alone import check_loss
-from minires.checks.report import Finding, Report
+from minires.checks.report import Finding, Rates, Report
 from minires.checks.setup import (
     Clock,
     Setup,
     SetupError,
     batches,
+    host,
     kept,
     kept_random,
     made,
@@ -80,13 +98,17 @@ class _Checkup:
         self.make, self.seed = make, seed
         self.clock = Clock(seconds)
         self.findings: list[Finding] = []
+        self.found_rates: Rates | None = None
 
     def run(self) -> Report:
         with kept_random(), warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore", RuntimeWarning)
-            for group in (self.structure, self.one_batch, self.steps):
+            for group in (
+                *(self.structure, self.data, self.one_batch, self.steps, self.training),
+                *(self.by_heart, self.rates),
+            ):
                 self.group(group)
-        return Report(self.findings, self.clock.spent)
+        return Report(self.findings, self.clock.spent, self.found_rates)
 
     @contextmanager
     def fresh(self) -> Iterator[Setup]:
@@ -115,6 +137,9 @@ class _Checkup:
     def structure(self, setup: Setup) -> Iterable[Finding]:
         yield from check_structure(setup.model, setup.optimizer)
 
+    def data(self, setup: Setup) -> Iterable[Finding]:
+        yield from check_inputs(setup.train, setup.valid, self.clock.share(0.3), self.seed)
+
     def one_batch(self, setup: Setup) -> Iterable[Finding]:
         inputs, labels = self.batch(setup)
         inputs, labels = sliced(inputs, IMAGES), sliced(labels, IMAGES)
@@ -136,6 +161,51 @@ class _Checkup:
             yield loss_is_stepped(setup, tracer.steps[0], *some[0])
             yield decay_is_small(setup, tracer.steps[0])
 
+    def training(self, setup: Setup) -> Iterable[Finding]:
+        """A short run, then one's own evaluation: by then the model is better than guessing."""
+        seen: list[tuple[Any, Any]] = []
+        labels: list[np.ndarray[Any, Any]] = []
+
+        def noted() -> Iterator[tuple[Any, Any]]:
+            for inputs, answers in epochs(setup.train, self.seed):
+                if sum(len(host(y)) for _, y in seen) < 500 and len(seen) < 50:
+                    seen.append((inputs, answers))
+                labels.append(host(answers))
+                yield inputs, answers
+
+        def until(course: Course) -> bool:
+            return len(course.losses) >= 20 and course.right and course.end()[1] > 0.8
+
+        course = Runner(setup).run(noted(), self.clock.share(0.35), 200, until)
+        yield learns_training(course, labels)
+        clock = self.clock.share(0.4)
+        ours = None
+        if setup.valid is not None and evaluation_takes(setup, clock):
+            ours = accuracy(setup.model, batches(setup.valid), clock)
+        yield validation_follows(setup, course, seen, ours, clock)
+        classes = np.concatenate([np.ravel(y) for y in labels]) if labels else np.zeros(0)
+        yield from own_evaluation(setup, ours, commonest(classes))
+
+    def by_heart(self, setup: Setup) -> Iterable[Finding]:
+        """One batch, as it is and, if it is not learnt, with one setting changed at a time."""
+        batch = self.batch(setup)
+        course = one_batch(setup, batch, self.clock.share(0.4))
+        finding = learns_one_batch(course, batch[1])
+        yield finding
+        if finding.verdict == "broken":
+            scale = next(
+                (f.numbers.get("scale") for f in self.findings if "scale" in f.numbers), None
+            )
+            for change in changes(setup, batch[0], scale):
+                with self.fresh() as fresh:
+                    found = changed(change, fresh, self.batch(fresh), course, self.clock.share(0.4))
+                if found is not None:
+                    yield found
+
+    def rates(self, setup: Setup) -> Iterable[Finding]:
+        finding, self.found_rates = rate_range(setup, self.clock.share(0.9, 2.0), self.seed)
+        yield finding
+
     def batch(self, setup: Setup) -> tuple[Any, Any]:
         for batch in batches(setup.train, self.seed):
             return batch
@@ -153,6 +223,10 @@ def raised(name: str, error: Exception) -> Finding:
     line = next((text for text in reversed(own) if text), "")
     text = " ".join(str(error).split())
     return Finding(
-        name, "broken", f"it raises {type(error).__name__}: {text}", {"error": type(error).__name__},
-        line, "read the message: this stops the training",
+        name,
+        "broken",
+        f"it raises {type(error).__name__}: {text}",
+        {"error": type(error).__name__},
+        line,
+        "read the message: this stops the training",
     )

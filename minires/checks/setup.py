@@ -193,9 +193,11 @@ def class_labels(labels: Any, outputs: Array) -> Array | None:
     array = host(labels)
     if array.dtype.kind in "iu" and array.shape == outputs.shape[:-1]:
         classes = array.astype(np.int64)
-        return classes if classes.size and 0 <= classes.min() and (
-            classes.max() < outputs.shape[-1]
-        ) else None
+        return (
+            classes
+            if classes.size and 0 <= classes.min() and (classes.max() < outputs.shape[-1])
+            else None
+        )
     if array.shape == outputs.shape and array.ndim > 1 and array.shape[-1] > 1:
         hot = (array >= 0).all() and np.allclose(array.sum(-1), 1, atol=1e-3)
         return array.argmax(-1) if hot else None
@@ -290,5 +292,3 @@ class Clock:
     def share(self, part: float, most: float = float("inf")) -> Clock:
         """A clock for a part of what is left."""
         return Clock(min(self.left * part, most))
-
-

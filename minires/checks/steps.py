@@ -27,8 +27,13 @@ VANISHED = 1e-6  # the first layer's gradient over the last one's
 CLIPPED = 0.01  # the norm at the update over that after backward
 SWALLOWED = 3.0  # a penalty's gradient over the loss's
 
-NAMES = ("order of the step", "training mode", "gradients reach the parameters",
-         "gradients arrive at the update", "weights move")
+NAMES = (
+    "order of the step",
+    "training mode",
+    "gradients reach the parameters",
+    "gradients arrive at the update",
+    "weights move",
+)
 
 
 def check_trace(tracer: Tracer, step: Any = None) -> Iterator[Finding]:
@@ -58,35 +63,52 @@ def order(tracer: Tracer, line: str = "") -> Finding:
         if tracer.parameters and _moved_by_hand(tracer):
             return Finding(check, "not checked", "the weights move without backward")
         return Finding(
-            check, "broken", f"no backward runs in the step ({text or 'nothing was called'}): there"
-            " are no gradients", numbers, at or line, "call loss.backward() before optimizer.step()"
+            check,
+            "broken",
+            f"no backward runs in the step ({text or 'nothing was called'}): there"
+            " are no gradients",
+            numbers,
+            at or line,
+            "call loss.backward() before optimizer.step()",
         )
     if "step" not in events:
         if _moved_by_hand(tracer):
             return Finding(check, "holds", "the weights are updated without the optimizer", numbers)
         return Finding(
-            check, "broken", f"optimizer.step is never called ({text})", numbers, line,
+            check,
+            "broken",
+            f"optimizer.step is never called ({text})",
+            numbers,
+            line,
             "call optimizer.step() after backward",
         )
     for step in tracer.steps:
         if not any(g is not None and g.any() for g in step.at_step.values()):
             if any(g is not None and g.any() for s in steps for g in s.gradients.values()):
                 return Finding(
-                    check, "broken",
-                    f"optimizer.step finds no gradient: the order is {text}", numbers,
-                    step.lines.get("step", line), "zero_grad, then backward, then step",
+                    check,
+                    "broken",
+                    f"optimizer.step finds no gradient: the order is {text}",
+                    numbers,
+                    step.lines.get("step", line),
+                    "zero_grad, then backward, then step",
                 )
             continue
         if "backward" not in step.events and len(tracer.steps) > 1:
             return Finding(
-                check, "broken",
-                f"optimizer.step uses gradients of the batch before: the order is {text}", numbers,
-                step.lines.get("step", line), "zero_grad, then backward, then step",
+                check,
+                "broken",
+                f"optimizer.step uses gradients of the batch before: the order is {text}",
+                numbers,
+                step.lines.get("step", line),
+                "zero_grad, then backward, then step",
             )
     if any(step.stale for step in steps):
         return Finding(
-            check, "broken",
-            f"gradients add up from step to step, for nothing sets them to zero: {text}", numbers,
+            check,
+            "broken",
+            f"gradients add up from step to step, for nothing sets them to zero: {text}",
+            numbers,
             next((s.lines["backward"] for s in steps if s.stale and "backward" in s.lines), line),
             "call optimizer.zero_grad() once a step, before backward",
         )
@@ -119,8 +141,10 @@ def mode(tracer: Tracer) -> Finding:
         return Finding(check, "holds", "no layer does something else in training")
     if not any(seen):
         return Finding(
-            check, "broken",
-            f"the step runs the model in evaluation mode: {', '.join(caring)} do not train", {},
+            check,
+            "broken",
+            f"the step runs the model in evaluation mode: {', '.join(caring)} do not train",
+            {},
             next((s.lines["forward"] for s in steps if "forward" in s.lines), ""),
             "call model.train() before the training steps, after every evaluation",
         )
@@ -135,8 +159,10 @@ def reach(tracer: Tracer) -> Finding:
     recording = [r for s in _seen(tracer) for r in s.recording]
     if recording and not any(recording):
         return Finding(
-            check, "broken",
-            "the model's output wants no gradient: no_grad is on, or it is detached", {},
+            check,
+            "broken",
+            "the model's output wants no gradient: no_grad is on, or it is detached",
+            {},
             next((s.lines["forward"] for s in _seen(tracer) if "forward" in s.lines), line),
             "run the model outside no_grad, and detach nothing",
         )
@@ -154,29 +180,39 @@ def reach(tracer: Tracer) -> Finding:
         idle = [n for n in none if n.rpartition(".")[0] not in tracer.called]
         why = "is never run" if len(idle) == len(none) else "is run, but cut off from the loss"
         return Finding(
-            check, "broken",
+            check,
+            "broken",
             f"no gradient reaches {listed(none)} ({share:.0%} of the parameters' numbers), which "
-            f"{why}", numbers, line,
+            f"{why}",
+            numbers,
+            line,
             "use the layer's result; look for detach, data, numpy and no_grad between it and the "
             "loss",
         )
     if shapes:
         return Finding(
-            check, "broken",
+            check,
+            "broken",
             f"gradients reach {len(shapes)} tensors that are neither the model's parameters nor in "
-            f"the optimizer, of shape {listed([str(s) for s in shapes])}: they never learn", numbers,
-            line, "make them nn.Parameters of the model, and layers its attributes or a ModuleList",
+            f"the optimizer, of shape {listed([str(s) for s in shapes])}: they never learn",
+            numbers,
+            line,
+            "make them nn.Parameters of the model, and layers its attributes or a ModuleList",
         )
     bad = [
-        n for n in wanting
+        n
+        for n in wanting
         if any(g is not None and not np.isfinite(g).all() for s in steps for g in [s.gradients[n]])
     ]
     if bad:
         losses = [s.loss for s in steps]
         return Finding(
-            check, "broken",
+            check,
+            "broken",
             f"gradients of {listed(bad)} are NaN or infinite within {len(steps)} steps (losses "
-            f"{', '.join('-' if v is None else f'{v:.3g}' for v in losses)})", numbers, line,
+            f"{', '.join('-' if v is None else f'{v:.3g}' for v in losses)})",
+            numbers,
+            line,
             "minires.detect_nonfinite() names the operation",
         )
     zero = [n for n in wanting if all(_is_zero(s.gradients[n]) for s in steps)]
@@ -184,9 +220,12 @@ def reach(tracer: Tracer) -> Finding:
     numbers["zero"] = zero
     if dead > 0.5:
         return Finding(
-            check, "broken",
+            check,
+            "broken",
             f"the gradient is exactly 0 in all {len(steps)} steps for {dead:.0%} of the "
-            f"parameters' numbers: {listed(zero)}", numbers, line,
+            f"parameters' numbers: {listed(zero)}",
+            numbers,
+            line,
             "look for dead or saturated units, a loss that is cut off, or float16 that underflows",
         )
     sizes = [(n, _rms(steps[-1].gradients[n])) for n, p in wanting.items() if p.ndim > 1]
@@ -196,14 +235,15 @@ def reach(tracer: Tracer) -> Finding:
         numbers["first over last"] = ratio
         if ratio < VANISHED:
             return Finding(
-                check, "broken",
+                check,
+                "broken",
                 f"gradients vanish on their way: they measure {sizes[-1][1]:.1g} in {sizes[-1][0]} "
-                f"and {sizes[0][1]:.1g} in {sizes[0][0]}", numbers, line,
+                f"and {sizes[0][1]:.1g} in {sizes[0][0]}",
+                numbers,
+                line,
                 "use ReLU instead of sigmoid, batch norm, or shortcuts",
             )
-    return Finding(
-        check, "holds", f"all {len(wanting)} parameters get a gradient", numbers
-    )
+    return Finding(check, "holds", f"all {len(wanting)} parameters get a gradient", numbers)
 
 
 def _is_zero(gradient: Array | None) -> bool:
@@ -225,25 +265,30 @@ def arrive(tracer: Tracer) -> Finding:
     """Whether the update uses the gradients that backward left, in about their size."""
     check = NAMES[3]
     pairs = [
-        (norm(s.gradients), norm(s.at_step)) for s in tracer.steps
+        (norm(s.gradients), norm(s.at_step))
+        for s in tracer.steps
         if s.events[-2:] and "backward" in s.events and s.at_step
     ]
-    pairs = [(a, b) for a, b in pairs if a > 0 and math.isfinite(a)]
+    pairs = [(a, b) for a, b in pairs if a > 0 and b > 0 and math.isfinite(a)]
     if not pairs:
         return Finding(check, "not checked", "no update with gradients was seen")
     ratios = [b / a for a, b in pairs]
     numbers = {"after backward": [a for a, _ in pairs], "at the update": [b for _, b in pairs]}
-    tiny = all(_relative_move(s) < 1e-5 for s in tracer.steps)
+    rate = max(group["lr"] for group in tracer.optimizer.param_groups)
+    tiny = all(rate * norm(s.at_step) < 1e-5 * norm(dict(s.before)) for s in tracer.steps)
     if max(ratios) < CLIPPED and isinstance(tracer.optimizer, SGD) and tiny:
         return Finding(
-            check, "broken",
+            check,
+            "broken",
             f"the gradients' norm is {pairs[0][0]:.3g} after backward and {pairs[0][1]:.3g} at the "
-            "update: clipping or scaling leaves next to nothing of them", numbers,
+            "update: clipping or scaling leaves next to nothing of them",
+            numbers,
             next((s.lines["step"] for s in tracer.steps if "step" in s.lines), ""),
             "clip at about the norm that gradients have, such as 1",
         )
     return Finding(
-        check, "holds",
+        check,
+        "holds",
         f"their norm is {pairs[0][0]:.3g} after backward and {pairs[0][1]:.3g} at the update",
         numbers,
     )
@@ -251,8 +296,11 @@ def arrive(tracer: Tracer) -> Finding:
 
 def _relative_move(step: Step) -> float:
     moved = math.sqrt(
-        sum(float(((step.after[n] - b).astype("f8") ** 2).sum()) for n, b in step.before.items()
-            if n in step.after)
+        sum(
+            float(((step.after[n] - b).astype("f8") ** 2).sum())
+            for n, b in step.before.items()
+            if n in step.after
+        )
     )
     size = norm(dict(step.before))
     return moved / size if size else math.inf
@@ -269,29 +317,41 @@ def move(tracer: Tracer, line: str = "") -> Finding:
     if not any(_relative_move(s) > 0 for s in steps):
         rates = sorted({group["lr"] for group in tracer.optimizer.param_groups})
         return Finding(
-            check, "broken",
+            check,
+            "broken",
             f"no weight moves in {len(steps)} updates, though there are gradients (rate "
-            f"{', '.join(f'{r:g}' for r in rates)})", {"rates": rates}, line,
+            f"{', '.join(f'{r:g}' for r in rates)})",
+            {"rates": rates},
+            line,
             "look at the learning rate, at its schedule, and at float16 weights that round it away",
         )
     for earlier, later in zip(steps, steps[1:], strict=False):
         jump = _jump(earlier, later)
         if jump is not None:
             return Finding(
-                check, "broken", jump[0], {"change": jump[1]}, line,
+                check,
+                "broken",
+                jump[0],
+                {"change": jump[1]},
+                line,
                 "make and load the model once, before the loop",
             )
     slopes = [_cosine(_difference(s), s.at_step) for s in (first,)]
     if slopes[0] is not None and slopes[0] > 0.3:
         return Finding(
-            check, "broken",
-            f"the update goes up the gradient (cosine {slopes[0]:.2f})", {"cosine": slopes[0]},
-            line, "subtract the gradient",
+            check,
+            "broken",
+            f"the update goes up the gradient (cosine {slopes[0]:.2f})",
+            {"cosine": slopes[0]},
+            line,
+            "subtract the gradient",
         )
     sizes = [_relative_move(s) for s in steps]
     return Finding(
-        check, "holds",
-        f"an update moves the weights by {max(sizes):.1g} of their size", {"relative": sizes},
+        check,
+        "holds",
+        f"an update moves the weights by {max(sizes):.1g} of their size",
+        {"relative": sizes},
     )
 
 
@@ -352,7 +412,8 @@ def loss_is_stepped(setup: Setup, step: Step, inputs: Any, labels: Any) -> Findi
         again, _ = _own_gradient(setup, step, inputs, labels, training)
     except Exception as error:
         return Finding(
-            check, "not checked",
+            check,
+            "not checked",
             f"loss(model(inputs), labels) raises {type(error).__name__}: {error}",
         )
     repeats = _cosine(own, again)
@@ -367,28 +428,39 @@ def loss_is_stepped(setup: Setup, step: Step, inputs: Any, labels: Any) -> Findi
     line = step.lines.get("backward", "")
     if cosine < -0.5:
         return Finding(
-            check, "broken",
+            check,
+            "broken",
             f"the step's gradient points against that of the loss (cosine {cosine:.2f}): it makes "
-            "the loss larger", numbers, line, "take away the minus sign",
+            "the loss larger",
+            numbers,
+            line,
+            "take away the minus sign",
         )
     penalty = _penalty(own, used, step.at_forward)
     if penalty is not None:
         numbers["penalty"] = penalty
         return Finding(
-            check, "broken",
+            check,
+            "broken",
             f"the step adds a penalty on the weights whose gradient is {penalty:,.1f} times that "
-            f"of the loss (step's loss {_number(step.loss)}, the loss itself {value:.3g})", numbers,
-            line, "make the penalty's factor far smaller",
+            f"of the loss (step's loss {_number(step.loss)}, the loss itself {value:.3g})",
+            numbers,
+            line,
+            "make the penalty's factor far smaller",
         )
     if cosine < 0.1:
         return Finding(
-            check, "broken",
+            check,
+            "broken",
             f"the step's gradient is not that of loss(model(inputs), labels): cosine {cosine:.2f}, "
-            f"step's loss {_number(step.loss)}, the loss itself {value:.3g}", numbers, line,
+            f"step's loss {_number(step.loss)}, the loss itself {value:.3g}",
+            numbers,
+            line,
             "look at what else the step does to inputs, labels and loss",
         )
     return Finding(
-        check, "holds",
+        check,
+        "holds",
         f"the step's gradient is that of the loss (cosine {cosine:.2f}, {ratio:.3g} times as long)",
         numbers,
     )
@@ -450,9 +522,12 @@ def decay_is_small(setup: Setup, step: Step) -> Finding:
     numbers = {"decay": size, "gradient": gradient, "ratio": size / gradient}
     if size > SWALLOWED * gradient:
         return Finding(
-            check, "broken",
+            check,
+            "broken",
             f"weight decay adds {size:.3g} to gradients of norm {gradient:.3g}: it is "
-            f"{size / gradient:.1f} times as strong as the loss in the first step", numbers, "",
+            f"{size / gradient:.1f} times as strong as the loss in the first step",
+            numbers,
+            "",
             "weight_decay of about 1e-4 is usual",
         )
     return Finding(

@@ -55,13 +55,19 @@ def parameters_in_optimizer(model: Any, optimizer: Optimizer) -> Finding:
     line = line_of_function(model)
     if not wanting:
         return Finding(
-            check, "broken", "no parameter of the model wants a gradient: nothing can learn",
-            numbers, line, "call requires_grad_(True) on what shall learn",
+            check,
+            "broken",
+            "no parameter of the model wants a gradient: nothing can learn",
+            numbers,
+            line,
+            "call requires_grad_(True) on what shall learn",
         )
     if not missing:
         return Finding(
-            check, "holds", f"the optimizer holds all {len(wanting)} parameters that want a "
-            "gradient", numbers,
+            check,
+            "holds",
+            f"the optimizer holds all {len(wanting)} parameters that want a gradient",
+            numbers,
         )
     sizes = sum(wanting[name].size for name in missing)
     share = sizes / sum(p.size for p in wanting.values())
@@ -97,10 +103,12 @@ def layers_in_lists(model: Any, optimizer: Optimizer) -> Finding:
     lost = list(dict.fromkeys(lost))
     if lost:
         return Finding(
-            check, "broken",
+            check,
+            "broken",
             f"{listed(lost)} holds layers or tensors that want a gradient and are neither among "
             "the model's parameters nor in the optimizer: they are never updated",
-            {"places": lost}, line,
+            {"places": lost},
+            line,
             "use nn.ModuleList, nn.ModuleDict or nn.Parameter instead of plain Python containers",
         )
     return Finding(check, "holds", "no layer sits in a plain list, tuple or dict")
@@ -135,10 +143,12 @@ def layers_once(model: Any) -> Finding:
         if most > 1:
             where = name or "the model"
             return Finding(
-                check, "broken",
+                check,
+                "broken",
                 f"one and the same layer stands {most} times in {where}: these places share their "
                 "weights",
-                {"container": name, "times": most}, line_of_function(model),
+                {"container": name, "times": most},
+                line_of_function(model),
                 "[layer] * n repeats one layer: make each with [Layer() for _ in range(n)]",
             )
     return Finding(check, "holds", "no container holds one layer twice")
@@ -158,17 +168,21 @@ def frozen(model: Any, optimizer: Optimizer) -> Finding:
     numbers["as drawn"] = fresh
     if fresh:
         return Finding(
-            check, "broken",
+            check,
+            "broken",
             f"{asleep / every:.0%} of the parameters are frozen, and {listed(fresh)} is frozen at "
             "values that look as drawn at random (uniform within 1 / sqrt(fan-in)): it never "
             "learnt and never will",
-            numbers, line_of_function(model),
+            numbers,
+            line_of_function(model),
             "call requires_grad_(True), or load trained weights before freezing",
         )
     return Finding(
-        check, "holds",
+        check,
+        "holds",
         f"{asleep / every:.0%} of the parameters are frozen, at values that are not those of the "
-        "default initialisation", numbers,
+        "default initialisation",
+        numbers,
     )
 
 
@@ -202,11 +216,13 @@ def units_differ(model: Any) -> Finding:
         weight = host(module.weight).reshape(-1, module.weight.shape[-1])
         if weight.any() and (weight == weight[:, :1]).all() and weight.shape[1] > 2:
             return Finding(
-                check, "broken",
+                check,
+                "broken",
                 f"all {weight.shape[1]} units of {name} begin with the same weights "
                 f"({weight.flat[0]:.3g}, ...): they get the same gradient and stay one and the "
                 "same",
-                {"layer": name, "units": weight.shape[1]}, line_of_function(model),
+                {"layer": name, "units": weight.shape[1]},
+                line_of_function(model),
                 "draw the weights at random, as the layers' default initialisation does",
             )
     return Finding(check, "holds", "no layer's units begin all alike")
@@ -244,14 +260,16 @@ def decay_and_momentum(optimizer: Optimizer) -> Finding:
         )
     if said:
         return Finding(
-            check, "broken", "; ".join(said), worst, "",
+            check,
+            "broken",
+            "; ".join(said),
+            worst,
+            "",
             "momentum of 0.9 and weight_decay of about 1e-4 are usual",
         )
     decay = worst["decay steps"]
     decays = f"decays weights within {decay:,.0f} steps" if math.isfinite(decay) else "no decay"
-    return Finding(
-        check, "holds", f"momentum over {worst['memory']:.0f} steps, {decays}", worst
-    )
+    return Finding(check, "holds", f"momentum over {worst['memory']:.0f} steps, {decays}", worst)
 
 
 def dropout(model: Any) -> Finding:
@@ -264,9 +282,13 @@ def dropout(model: Any) -> Finding:
     numbers = {"layer": name, "p": worst.p}
     if worst.p >= MOST_DROPPED:
         return Finding(
-            check, "broken",
+            check,
+            "broken",
             f"{name} drops {worst.p:.0%} of its values in training (p is the share that is "
-            "dropped, not kept)", numbers, line_of_function(model), "p of 0.1 to 0.5 is usual",
+            "dropped, not kept)",
+            numbers,
+            line_of_function(model),
+            "p of 0.1 to 0.5 is usual",
         )
     return Finding(check, "holds", f"at most {worst.p:.0%} is dropped, in {name}", numbers)
 
@@ -296,8 +318,11 @@ def batch_norm(model: Any) -> Finding:
         else:
             continue
         return Finding(
-            check, "broken", f"momentum={layer.momentum:g} in {name}: its running statistics "
-            f"{said}", numbers, line_of_function(model),
+            check,
+            "broken",
+            f"momentum={layer.momentum:g} in {name}: its running statistics {said}",
+            numbers,
+            line_of_function(model),
             "momentum is the share of the new batch: 0.1 is usual (elsewhere called 0.9)",
         )
     return Finding(check, "holds", f"running statistics of {len(layers)} layers move and average")
@@ -312,10 +337,12 @@ def wide_enough(model: Any) -> Finding:
     for name, layer in layers:
         if layer.in_features == 1 and layer.out_features >= 4:
             return Finding(
-                check, "broken",
+                check,
+                "broken",
                 f"{name} makes {layer.out_features} outputs of 1 number: what comes before it has "
                 "pooled all else away",
-                {"layer": name, "in": 1, "out": layer.out_features}, line_of_function(model),
+                {"layer": name, "in": 1, "out": layer.out_features},
+                line_of_function(model),
                 "pool over the image axes (1, 2) only, and keep the channels",
             )
     return Finding(check, "holds", "every linear layer gets more than one number")

@@ -92,8 +92,10 @@ class Tracer:
         """Put the hooks in place."""
         model, optimizer = self.model, self.optimizer
         self.active = True
-        self.handles = [model.register_forward_pre_hook(self._before_forward),
-                        model.register_forward_hook(self._after_forward)]
+        self.handles = [
+            model.register_forward_pre_hook(self._before_forward),
+            model.register_forward_hook(self._after_forward),
+        ]
         for name, module in model.named_modules():
             self.handles.append(module.register_forward_hook(self._noting(name)))
         plain: Any = Tensor.backward
@@ -176,9 +178,7 @@ class Tracer:
 
     def _find_strangers(self, tensor: Tensor) -> None:
         known = {id(p.node) for p in self.parameters.values()}
-        known |= {
-            id(p.node) for group in self.optimizer.param_groups for p in group["params"]
-        }
+        known |= {id(p.node) for group in self.optimizer.param_groups for p in group["params"]}
         batch = len(self.now.outputs) if self.now.outputs is not None else -1
         for node in topological_order(tensor.node):  # type: ignore[arg-type]
             if node.op is None and id(node) not in known and node.shape[:1] != (batch,):
