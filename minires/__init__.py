@@ -10,6 +10,7 @@ from numpy import bool_, float16, float32, float64, int16, int32, int64, uint8  
 
 from minires import cuda, data, models, nn, ops, optim, training
 from minires.backend import device, use
+from minires.checks import Setup, checkup, watch
 from minires.compile import compile
 from minires.creation import (
     arange,
@@ -79,11 +80,13 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "GradcheckError",
+    "Setup",
     "Tensor",
     "__version__",
     "arange",
     "as_tensor",
     "cat",
+    "checkup",
     "compile",
     "concatenate",
     "cuda",
@@ -146,6 +149,7 @@ __all__ = [
     "use",
     "utils",
     "viz",
+    "watch",
     "where",
     "zeros",
     "zeros_like",

@@ -4,11 +4,23 @@ Each check observes one thing and says "holds", "broken" with the numbers, or "n
 None ranks causes or guesses. Read it in this order: `setup`, what a training is made of, and how a
 check borrows it; `report`; then the checks, each module with its reach: `structure`, `loss_alone`,
 `inputs`, `forward`, `trace` and `steps`, `learning`; `run`, where they meet; `watching`, for
-anybody's loop.
+anybody's loop, and `in_fit`, for ours.
 """
 
+from minires.checks.in_fit import CheckWarning
 from minires.checks.report import Finding, Rates, Report
 from minires.checks.run import checkup
 from minires.checks.setup import Setup, SetupError
+from minires.checks.watching import Watch, watch
 
-__all__ = ["Finding", "Rates", "Report", "Setup", "SetupError", "checkup"]
+__all__ = [
+    "CheckWarning",
+    "Finding",
+    "Rates",
+    "Report",
+    "Setup",
+    "SetupError",
+    "Watch",
+    "checkup",
+    "watch",
+]

@@ -414,7 +414,7 @@ def normalised(seen: Seen) -> Finding:
     check = "batch norm normalises"
     bad = []
     largest = 0.0
-    for name, module, given, out in seen.layers:
+    for name, module, given, _ in seen.layers:
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and module.eps >= 1e-2:
             variance = float(np.median(given.reshape(-1, given.shape[-1]).astype("f8").var(0)))
             if module.eps > 10 * variance:

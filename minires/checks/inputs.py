@@ -129,7 +129,7 @@ def finite(t: Sample, v: Sample | None) -> Finding:
     for part in (t, v):
         if part is None or part.x.dtype.kind != "f":
             continue
-        bad = ~np.isfinite(part.x.reshape(len(part.x), -1)).all(1)
+        bad: Array = np.asarray(~np.isfinite(part.x.reshape(len(part.x), -1)).all(1))
         if bad.any():
             return Finding(
                 NAMES[0],
@@ -367,7 +367,9 @@ class Neighbours:
         reason = self.unable()
         if reason:
             return [Finding(name, "not checked", reason) for name in NAMES[7:]]
-        assert v is not None and t.y is not None and v.y is not None
+        assert v is not None
+        assert t.y is not None
+        assert v.y is not None
         count = self.count(t, v)
         i = self.draw.permutation(len(t.x))[:count]
         j = self.draw.permutation(len(v.x))[:count]

@@ -78,6 +78,9 @@ class _Loss:
                 break  # the rest would say the same in other words
         return found
 
+    def normal(self, deviation: float) -> Array:
+        return np.asarray(self.draw.normal(0, deviation, self.shape))
+
     def made(self, values: Array) -> Array:
         """Free logits as what the network gives: as they are, or as (log-)probabilities."""
         if self.log_probabilities:
@@ -99,7 +102,7 @@ class _Loss:
             return float(host(self.loss(Tensor(values.astype(np.float32)), self.labels)))
 
     def has_gradient(self) -> Finding:
-        values = self.made(self.draw.normal(0, 1, self.shape))
+        values = self.made(self.normal(1.0))
         given = Tensor(values.astype(np.float32), requires_grad=True)
         with enable_grad(), np.errstate(all="ignore"):
             value = self.loss(given, self.labels)
@@ -150,7 +153,7 @@ class _Loss:
             return Finding(NAMES[1], "not checked", "the labels are no class numbers")
         if self.log_probabilities or self.probabilities:
             return self.least_of_probabilities()
-        free, moments = self.draw.normal(0, 0.1, self.shape), np.zeros((2, *self.shape))
+        free, moments = self.normal(0.1), np.zeros((2, *self.shape))
         start, first = self.gradient(free)
         for t in range(1, DESCENT + 1):  # Adam: the scale of the loss does not matter
             gradient = self.gradient(free)[1]
@@ -308,7 +311,7 @@ class _Loss:
         along = _towards(self.classes, self.shape)
         margins = (2.0, 5.0, 10.0)
         for margin in margins:
-            noise = self.draw.normal(0, 0.1, self.shape)
+            noise = self.normal(0.1)
             gradient = self.gradient(self.made(noise - margin * along))[1]
             share = float((np.abs(gradient).max(-1) == 0).mean())
             numbers = {"margin": margin, "without gradient": share}
@@ -400,5 +403,7 @@ def _towards(classes: Array, shape: tuple[int, ...]) -> Array:
 
 
 def _cross_entropy_gradient(values: Array, classes: Array) -> Array:
-    result: Array = np.exp(_log_softmax(values)) - np.eye(values.shape[-1])[classes]
-    return result / classes.size
+    result: Array = (
+        np.exp(_log_softmax(values)) - np.eye(values.shape[-1])[classes]
+    ) / classes.size
+    return result

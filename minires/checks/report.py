@@ -128,7 +128,7 @@ class Report:
     @property
     def summary(self) -> str:
         """The first line of the text."""
-        counts = {verdict: 0 for verdict in ORDER}
+        counts = dict.fromkeys(ORDER, 0)
         for finding in self.findings:
             counts[finding.verdict] += 1
         parts = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())

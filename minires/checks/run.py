@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ from minires.checks.learning import (
     validation_follows,
 )
 from minires.checks.loss_alone import check_loss
+from minires.checks.places import own_line
 from minires.checks.report import Finding, Rates, Report
 from minires.checks.setup import (
     Clock,
@@ -174,7 +176,7 @@ class _Checkup:
                 yield inputs, answers
 
         def until(course: Course) -> bool:
-            return len(course.losses) >= 20 and course.right and course.end()[1] > 0.8
+            return len(course.losses) >= 20 and bool(course.right) and course.end()[1] > 0.8
 
         course = Runner(setup).run(noted(), self.clock.share(0.35), 200, until)
         yield learns_training(course, labels)
@@ -213,20 +215,14 @@ class _Checkup:
 
 
 def raised(name: str, error: Exception) -> Finding:
-    """That the user's code, or one of his layers, raises."""
-    import traceback
-
+    """That the user's code, or one of the layers that it calls, raises."""
     frames = traceback.extract_tb(error.__traceback__)
-    from minires.checks.places import own_line
-
     own = [own_line(f"{f.filename}:{f.lineno}") for f in frames]
-    line = next((text for text in reversed(own) if text), "")
-    text = " ".join(str(error).split())
     return Finding(
         name,
         "broken",
-        f"it raises {type(error).__name__}: {text}",
+        f"it raises {type(error).__name__}: {' '.join(str(error).split())}",
         {"error": type(error).__name__},
-        line,
+        next((text for text in reversed(own) if text), ""),
         "read the message: this stops the training",
     )

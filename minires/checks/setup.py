@@ -161,7 +161,8 @@ def _to_unit_interval(images: Any, draws: Any = None) -> Array:
 
 def host(values: Any) -> Array:
     """An array on the host, of a Tensor, an array or a list."""
-    return values.detach().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    array: Array = values.detach().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    return array
 
 
 def as_input(model: Any, inputs: Any) -> Any:
@@ -193,11 +194,8 @@ def class_labels(labels: Any, outputs: Array) -> Array | None:
     array = host(labels)
     if array.dtype.kind in "iu" and array.shape == outputs.shape[:-1]:
         classes = array.astype(np.int64)
-        return (
-            classes
-            if classes.size and 0 <= classes.min() and (classes.max() < outputs.shape[-1])
-            else None
-        )
+        fits = classes.size and classes.min() >= 0 and classes.max() < outputs.shape[-1]
+        return classes if fits else None
     if array.shape == outputs.shape and array.ndim > 1 and array.shape[-1] > 1:
         hot = (array >= 0).all() and np.allclose(array.sum(-1), 1, atol=1e-3)
         return array.argmax(-1) if hot else None
@@ -212,20 +210,20 @@ def kept_random() -> Iterator[None]:
     """All random draws go on after the block as if it had not been."""
     own = random.generator()
     before = copy.deepcopy(own.bit_generator.state)
-    legacy, python = np.random.get_state(), python_random.getstate()
+    legacy, python = np.random.get_state(), python_random.getstate()  # noqa: NPY002
     try:
         yield
     finally:
         own.bit_generator.state = before
         random._generator = own  # `manual_seed` may have made another
-        np.random.set_state(legacy)
+        np.random.set_state(legacy)  # noqa: NPY002
         python_random.setstate(python)
 
 
 def seeded(seed: int) -> None:
     """Start every common generator anew, inside `kept_random`."""
     random.manual_seed(seed)
-    np.random.seed(seed % 2**32)
+    np.random.seed(seed % 2**32)  # noqa: NPY002
     python_random.seed(seed)
 
 

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from minires import random
+from minires.backend import to_device
 from minires.checks.places import line_of_function, listed
 from minires.checks.report import Finding
 from minires.checks.setup import Array, Setup, as_input, host, kept_model
@@ -325,7 +327,7 @@ def move(tracer: Tracer, line: str = "") -> Finding:
             line,
             "look at the learning rate, at its schedule, and at float16 weights that round it away",
         )
-    for earlier, later in zip(steps, steps[1:], strict=False):
+    for earlier, later in pairwise(steps):
         jump = _jump(earlier, later)
         if jump is not None:
             return Finding(
@@ -476,7 +478,7 @@ def _own_gradient(
     model = setup.model
     with kept_model(model), enable_grad():
         for name, parameter in model.named_parameters():
-            parameter.data[...] = parameter.data.dtype.type(0) + step.at_forward[name]
+            parameter.data[...] = to_device(step.at_forward[name], parameter.device)
             parameter.grad = None
         model.train(training)
         if step.random_state is not None:
@@ -492,10 +494,13 @@ def _own_gradient(
 def _penalty(
     own: dict[str, Array | None], used: dict[str, Array | None], weights: dict[str, Array]
 ) -> float | None:
-    """How many times as long as the loss's gradient the rest is, if the rest is along the weights."""
-    names = [n for n in own if own[n] is not None and used.get(n) is not None]
-    rest: dict[str, Array | None] = {n: used[n].astype("f8") - own[n] for n in names}  # type: ignore[union-attr, operator]
-    size, loss = norm(rest), norm({n: own[n] for n in names})
+    """How many times as long as the loss's gradient the rest is, if that is along the weights."""
+    rest: dict[str, Array | None] = {}
+    for name, mine in own.items():
+        theirs = used.get(name)
+        if mine is not None and theirs is not None:
+            rest[name] = theirs.astype("f8") - mine
+    size, loss = norm(rest), norm({name: own[name] for name in rest})
     if loss == 0 or size < SWALLOWED * loss:
         return None
     signs: dict[str, Array | None] = {n: np.sign(w) for n, w in weights.items()}

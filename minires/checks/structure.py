@@ -18,9 +18,10 @@ import numpy as np
 from minires import nn
 from minires.checks.places import line_of_function, listed
 from minires.checks.report import Finding
-from minires.checks.setup import Array, host
+from minires.checks.setup import host
 from minires.nn import init
-from minires.optim import Adam, AdamW, Optimizer, SGD
+from minires.optim import SGD, Adam, AdamW, Optimizer
+from minires.tensors import Tensor
 
 LONG_MEMORY = 0.995  # a momentum from here on averages over 200 steps and more
 SHORT_DECAY = 20  # steps in which weight decay alone takes weights to 1 / e
@@ -116,9 +117,7 @@ def layers_in_lists(model: Any, optimizer: Optimizer) -> Finding:
 
 def _contents(value: Any, depth: int = 2) -> Iterator[Any]:
     """Modules and tensors in plain containers, and tensors that are no Parameters."""
-    if isinstance(value, nn.Module | nn.Parameter):
-        yield value
-    elif hasattr(value, "requires_grad") and hasattr(value, "is_leaf"):
+    if isinstance(value, nn.Module | Tensor):
         yield value
     elif isinstance(value, list | tuple | set | dict) and depth:
         inside = value.values() if isinstance(value, dict) else value
@@ -346,8 +345,3 @@ def wide_enough(model: Any) -> Finding:
                 "pool over the image axes (1, 2) only, and keep the channels",
             )
     return Finding(check, "holds", "every linear layer gets more than one number")
-
-
-def weights_of(model: Any) -> list[Array]:
-    """The parameters' values on the host, copies."""
-    return [host(p).copy() for p in model.parameters()]

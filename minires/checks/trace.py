@@ -11,8 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from minires import nn, random
 from minires.backward import topological_order
 from minires.checks.places import calling_line
@@ -48,6 +46,7 @@ class Step:
     lines: dict[str, str] = field(default_factory=dict)
     random_state: Any = None  # of the generator, before the first forward
     inputs: Any = None
+    operation: str = ""  # which made the outputs
 
 
 class Tracer:
@@ -107,8 +106,8 @@ class Tracer:
             plain(tensor, *args, **kwargs)
             tracer._after_backward()
 
-        self._own_backward = backward
-        Tensor.backward = backward  # type: ignore[method-assign]
+        self._own_backward: Any = backward
+        Tensor.backward = self._own_backward  # type: ignore[method-assign]
         self._wrapped: list[tuple[Any, str, Any]] = []
         self._wrap(optimizer, "step", self._step)
         self._wrap(optimizer, "zero_grad", self._zero)
@@ -164,6 +163,7 @@ class Tracer:
         if isinstance(out, Tensor):
             self.now.recording.append(out.requires_grad)
             self.now.outputs = host(out).copy()
+            self.now.operation = out.node.op.name if out.node and out.node.op else ""
 
     def _before_backward(self, tensor: Tensor) -> None:
         present = any(_nonzero(p.grad) for p in self.parameters.values())
