@@ -148,7 +148,7 @@ def vary(t: Sample) -> Finding:
     flat = t.flat
     mean, deviation = float(flat.mean()), float(flat.std())
     numbers: dict[str, Any] = {"mean": mean, "standard deviation": deviation}
-    between = float(flat.std(0).max()) if len(flat) > 1 else math.inf
+    between = float(np.ptp(flat, axis=0).max()) if len(flat) > 1 else math.inf
     size = max(float(np.abs(flat).max()), 1e-30)
     if between < 1e-6 * size:
         return Finding(

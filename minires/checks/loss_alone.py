@@ -398,8 +398,9 @@ def _log_softmax(values: Array) -> Array:
 
 def _towards(classes: Array, shape: tuple[int, ...]) -> Array:
     """1 at the label, 0 elsewhere, less the row's mean."""
-    hot: Array = np.eye(shape[-1])[classes]
-    return hot - hot.mean(-1, keepdims=True)
+    hot = np.eye(shape[-1])[classes]
+    result: Array = hot - hot.mean(-1, keepdims=True)
+    return result
 
 
 def _cross_entropy_gradient(values: Array, classes: Array) -> Array:

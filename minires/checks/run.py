@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from typing import Any
 
@@ -46,7 +46,7 @@ from minires.checks.setup import (
     textbook_step,
 )
 from minires.checks.steps import check_trace, decay_is_small, loss_is_stepped
-from minires.checks.structure import check_structure
+from minires.checks.structure import check_structure, images_for_batch_norm
 from minires.checks.trace import Tracer
 
 IMAGES = 64  # of the batch that one forward and the loss are tried with
@@ -126,13 +126,30 @@ class _Checkup:
             reason = f"the {self.clock.seconds:g} s are spent"
             self.findings.append(Finding(name, "not checked", reason))
             return
-        try:
-            with self.fresh() as setup:
+        with ExitStack() as stack:
+            setup = stack.enter_context(self.fresh())  # what make raises is the caller's to see
+            try:
                 self.findings.extend(check(setup))
-        except (SetupError, KeyboardInterrupt):
-            raise
-        except Exception as error:
-            self.findings.append(raised(name, error))
+            except SetupError:
+                raise
+            except Exception as error:
+                self.findings.append(self.raised(name, error))
+
+    def raised(self, name: str, error: Exception) -> Finding:
+        """That the user's code, or one of the layers that it calls, raises; once for each error."""
+        text = f"it raises {type(error).__name__}: {' '.join(str(error).split())}"
+        if any(f.message == text for f in self.findings):
+            return Finding(name, "not checked", text)
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [own_line(f"{f.filename}:{f.lineno}") for f in frames]
+        return Finding(
+            name,
+            "broken",
+            text,
+            {"error": type(error).__name__},
+            next((line for line in reversed(own) if line), ""),
+            "read the message: this stops the training",
+        )
 
     # -------------------------------------------------------------- the groups
 
@@ -144,6 +161,7 @@ class _Checkup:
 
     def one_batch(self, setup: Setup) -> Iterable[Finding]:
         inputs, labels = self.batch(setup)
+        yield images_for_batch_norm(setup.model, len(host(inputs)))
         inputs, labels = sliced(inputs, IMAGES), sliced(labels, IMAGES)
         seen = look(setup.model, inputs)
         yield from check_forward(setup.model, inputs, labels, setup.loss, seen)
@@ -212,17 +230,3 @@ class _Checkup:
         for batch in batches(setup.train, self.seed):
             return batch
         raise SetupError("train has no batch")
-
-
-def raised(name: str, error: Exception) -> Finding:
-    """That the user's code, or one of the layers that it calls, raises."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [own_line(f"{f.filename}:{f.lineno}") for f in frames]
-    return Finding(
-        name,
-        "broken",
-        f"it raises {type(error).__name__}: {' '.join(str(error).split())}",
-        {"error": type(error).__name__},
-        next((text for text in reversed(own) if text), ""),
-        "read the message: this stops the training",
-    )

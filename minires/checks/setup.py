@@ -155,8 +155,8 @@ def _taken(values: Any, chosen: Array) -> Any:
 
 
 def _to_unit_interval(images: Any, draws: Any = None) -> Array:
-    images = np.asarray(images)
-    return images.astype(np.float32) / np.float32(255) if images.dtype == np.uint8 else images
+    array: Array = np.asarray(images)
+    return array.astype(np.float32) * np.float32(1 / 255) if array.dtype == np.uint8 else array
 
 
 def host(values: Any) -> Array:
@@ -186,7 +186,8 @@ def logits(model: Any, inputs: Any, training: bool = False) -> Array:
     with no_grad(), kept_model(model):
         model.train(training)
         out = model(as_input(model, inputs))
-    return host(out).astype(np.float64)
+    array: Array = host(out).astype(np.float64)
+    return array
 
 
 def class_labels(labels: Any, outputs: Array) -> Array | None:

@@ -84,27 +84,26 @@ def order(tracer: Tracer, line: str = "") -> Finding:
             line,
             "call optimizer.step() after backward",
         )
-    for step in tracer.steps:
-        if not any(g is not None and g.any() for g in step.at_step.values()):
-            if any(g is not None and g.any() for s in steps for g in s.gradients.values()):
-                return Finding(
-                    check,
-                    "broken",
-                    f"optimizer.step finds no gradient: the order is {text}",
-                    numbers,
-                    step.lines.get("step", line),
-                    "zero_grad, then backward, then step",
-                )
-            continue
-        if "backward" not in step.events and len(tracer.steps) > 1:
-            return Finding(
-                check,
-                "broken",
-                f"optimizer.step uses gradients of the batch before: the order is {text}",
-                numbers,
-                step.lines.get("step", line),
-                "zero_grad, then backward, then step",
-            )
+    with_gradients = [s for s in tracer.steps if norm(s.at_step) != 0]
+    there = any(norm(s.gradients) != 0 for s in steps)
+    if there and not with_gradients:
+        return Finding(
+            check,
+            "broken",
+            f"optimizer.step finds no gradient: the order is {text}",
+            numbers,
+            at,
+            "zero_grad, then backward, then step",
+        )
+    if any("backward" not in s.events for s in with_gradients):
+        return Finding(
+            check,
+            "broken",
+            f"optimizer.step uses gradients that an earlier step has used: the order is {text}",
+            numbers,
+            at,
+            "zero_grad, then backward, then step",
+        )
     if any(step.stale for step in steps):
         return Finding(
             check,

@@ -327,6 +327,24 @@ def batch_norm(model: Any) -> Finding:
     return Finding(check, "holds", f"running statistics of {len(layers)} layers move and average")
 
 
+def images_for_batch_norm(model: Any, size: int) -> Finding:
+    """Whether batch norm's mean and variance are of more than two images."""
+    check = "images for batch norm"
+    if not batch_norms(model):
+        return Finding(check, "holds", "there is no batch norm")
+    if size <= 2:
+        return Finding(
+            check,
+            "broken",
+            f"batch norm takes its mean and variance from {size} image{'s' if size > 1 else ''} at "
+            "a time: they scatter, and those of evaluation are others",
+            {"images": size},
+            "",
+            "train on batches of 16 and more, or use GroupNorm",
+        )
+    return Finding(check, "holds", f"{size} images at a time", {"images": size})
+
+
 def wide_enough(model: Any) -> Finding:
     """Whether more than one number reaches the last layer."""
     check = "width"

@@ -106,8 +106,8 @@ class Tracer:
             plain(tensor, *args, **kwargs)
             tracer._after_backward()
 
-        self._own_backward: Any = backward
-        Tensor.backward = self._own_backward  # type: ignore[method-assign]
+        self._own_backward = backward
+        setattr(Tensor, "backward", self._own_backward)  # noqa: B010
         self._wrapped: list[tuple[Any, str, Any]] = []
         self._wrap(optimizer, "step", self._step)
         self._wrap(optimizer, "zero_grad", self._zero)
@@ -131,7 +131,7 @@ class Tracer:
         for handle in self.handles:
             handle.remove()
         if Tensor.backward is self._own_backward:
-            Tensor.backward = self._plain_backward  # type: ignore[method-assign]
+            setattr(Tensor, "backward", self._plain_backward)  # noqa: B010
         for owner, name, earlier in self._wrapped:
             if earlier is None:
                 vars(owner).pop(name, None)
