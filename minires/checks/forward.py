@@ -91,8 +91,7 @@ def finite(seen: Seen) -> Finding:
             return Finding(
                 "forward is finite",
                 "broken",
-                f"{name} ({kind}) gives {np.mean(~np.isfinite(out)):.0%} NaN or infinite values"
-                f"{half}",
+                f"{name} ({kind}) gives {np.sum(~np.isfinite(out)):,} NaN or infinite values{half}",
                 {"layer": name},
                 seen.line,
                 "scale the inputs, initialise with smaller weights, or compute in float32",

@@ -14,6 +14,7 @@ import numpy as np
 from minires.checks.forward import check_forward, look
 from minires.checks.inputs import check_inputs
 from minires.checks.learning import (
+    LEARNS,
     Course,
     Runner,
     accuracy,
@@ -48,6 +49,8 @@ from minires.checks.setup import (
 from minires.checks.steps import check_trace, decay_is_small, loss_is_stepped
 from minires.checks.structure import check_structure, images_for_batch_norm
 from minires.checks.trace import Tracer
+
+_NOTHING = Finding("", "not checked", "")
 
 IMAGES = 64  # of the batch that one forward and the loss are tried with
 
@@ -210,15 +213,13 @@ class _Checkup:
         """One batch, as it is and, if it is not learnt, with one setting changed at a time."""
         batch = self.batch(setup)
         course = one_batch(setup, batch, self.clock.share(0.4))
-        finding = learns_one_batch(course, batch[1])
+        elsewhere = next(f for f in [*self.findings, _NOTHING] if f.check in (LEARNS, ""))
+        finding = learns_one_batch(course, batch[1], elsewhere.verdict == "holds")
         yield finding
         if finding.verdict == "broken":
-            scale = next(
-                (f.numbers.get("scale") for f in self.findings if "scale" in f.numbers), None
-            )
+            scale = next((f.numbers["scale"] for f in self.findings if "scale" in f.numbers), None)
             for change in changes(setup, batch[0], scale):
-                with self.fresh() as fresh:
-                    found = changed(change, fresh, self.batch(fresh), course, self.clock.share(0.4))
+                found = changed(change, self.fresh, course, elsewhere, self.seed, self.clock)
                 if found is not None:
                     yield found
 

@@ -1,8 +1,10 @@
 """Healthy trainings drawn at random: models, optimisers, sizes, data. None may be called broken."""
 
 import functools
+import sys
 
 import numpy as np
+from shared_data import shared_folder
 
 import minires
 from minires import Tensor, data, models, nn, no_grad, optim
@@ -20,8 +22,9 @@ ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Tanh)
 
 @functools.cache
 def images(name):
-    known = {"digits": data.digits, "fashion": data.fashion_mini, "cifar10": data.cifar10}
-    return known[name]()
+    if name == "cifar10":
+        return data.CIFAR10(shared_folder() / "data")
+    return {"digits": data.digits, "fashion": data.fashion_mini}[name]()
 
 
 def multilayer(draw, shape, act):
@@ -118,7 +121,7 @@ def drawn(seed, names=("digits", "fashion")):
         def transform(x, draws=None):
             x = (x.astype(np.float32) / 255 - np.float32(mean)) / np.float32(deviation)
             if augmented and draws is not None:  # a shift by one pixel
-                x = np.roll(x, int(draws.integers(0, 3)[0]) - 1, axis=2)
+                x = np.roll(x, int(draws.integers("shift", 0, 3)[0]) - 1, axis=2)
             return x
 
         size = int(draw.choice([16, 32, 64, 128]))
@@ -144,8 +147,41 @@ def drawn(seed, names=("digits", "fashion")):
 
         whole = draw.random() < 0.6
         return Setup(
-            model, loader, held_out, loss, optimizer,
-            own.step if whole else None, evaluate if whole else None,
+            model,
+            loader,
+            held_out,
+            loss,
+            optimizer,
+            own.step if whole else None,
+            evaluate if whole else None,
         )
 
     return make
+
+
+def main():
+    """`python tests/checks/healthy.py 64`: a line for each, as in healthy_trainings.txt."""
+    from minires.checks import checkup
+
+    alarms = 0
+    for seed in range(int(sys.argv[1])):
+        names = ("cifar10",) if seed % 4 == 3 else ("digits", "fashion")
+        make = drawn(seed, names)
+        report = checkup(make, seconds=30)
+        made = make()
+        about = report["training gets better than guessing"].numbers
+        alarms += not report.ok
+        kinds = dict.fromkeys(type(m).__name__ for m in made.model.modules())
+        print(
+            f"{seed:3}  {names[0] if len(names) == 1 else made.train.dataset.name:14.14}  "
+            f"{type(made.optimizer).__name__:8}  {about.get('steps', 0):4} steps  "
+            f"{about.get('right', 0):4.0%} right  "
+            f"{', '.join(f.check for f in report.broken) or 'nothing broken'}  "
+            f"({', '.join(kinds)})",
+            flush=True,
+        )
+    print(f"{alarms} of {sys.argv[1]} called broken")
+
+
+if __name__ == "__main__":
+    main()

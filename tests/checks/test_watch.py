@@ -8,7 +8,7 @@ import pytest
 from small_training import Normed, batched, digits, network
 
 import minires
-from minires import Tensor, cli, data, models, nn, optim
+from minires import Tensor, cli, data, nn, optim
 from minires.checks import CheckWarning
 
 
