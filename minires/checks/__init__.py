@@ -3,8 +3,8 @@
 Each check observes one thing and says "holds", "broken" with the numbers, or "not checked" and why.
 None ranks causes or guesses. Read it in this order: `setup`, what a training is made of, and how a
 check borrows it; `report`; then the checks, each module with its reach: `structure`, `loss_alone`,
-`inputs`, `forward`, `trace` and `steps`, `learning`; `run`, where they meet; `watching`, for
-anybody's loop, and `in_fit`, for ours.
+`inputs` and `neighbours`, `forward`, `trace` and `steps`, `learning`, `evaluation`, `one_change`,
+`rates`; `run`, where they meet; `watching`, for anybody's loop, and `in_fit`, for ours.
 """
 
 from minires.checks.in_fit import CheckWarning

@@ -1,39 +1,30 @@
-"""What one's own steps achieve: on one batch, over the training data, at other rates.
+"""What one's own steps achieve: on one batch, and over the training data.
 
-Reach: that a training does not learn, with the measured numbers, whatever the cause; of a cause,
-only a single setting with which, all else equal, the same batch is learnt. One's own evaluation
-beside ours: another model, mode, axis or order, and weights that it changes.
-Not in reach: why a rate is wrong; what shows after more steps than there was time for.
+Reach: that a training does not learn, with the measured numbers, whatever the cause.
+Not in reach: the cause; what shows after more steps than there was time for.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from minires import nn
-from minires.checks.places import line_of_function
-from minires.checks.report import Finding, Rates
+from minires.checks.report import Finding
 from minires.checks.setup import (
     Array,
     Clock,
     Setup,
-    as_input,
     batches,
     class_labels,
     host,
-    kept_model,
     logits,
     sliced,
     textbook_step,
 )
-from minires.checks.trace import any_training
 from minires.engine import no_grad
 from minires.tensors import Tensor
 
@@ -194,137 +185,6 @@ def commonest(classes: Array) -> float:
     return float(np.unique(classes, return_counts=True)[1].max() / classes.size)
 
 
-# ------------------------------------------------------------------ one change alone
-
-
-@dataclass(frozen=True)
-class Change:
-    """One setting put to another value, all else equal."""
-
-    name: str
-    text: str
-    apply: Callable[[Setup], None]
-    inputs: Callable[[Any], Any] = lambda inputs: inputs
-
-    def given(self, batch: tuple[Any, Any]) -> tuple[Any, Any]:
-        """A batch as the change gives it to the step."""
-        return self.inputs(batch[0]), batch[1]
-
-
-def changes(setup: Setup, inputs: Any, loss_scale: float | None) -> Iterator[Change]:
-    """The settings that are far from usual, each with a usual value."""
-    groups = setup.optimizer.param_groups
-
-    def options(**values: Any) -> Callable[[Setup], None]:
-        def apply(fresh: Setup) -> None:
-            for group in fresh.optimizer.param_groups:
-                group.update(values)
-
-        return apply
-
-    if any(group.get("weight_decay", 0) > 1e-3 for group in groups):
-        yield Change("weight decay", "without weight decay", options(weight_decay=0.0))
-    if any(group.get("momentum", 0) > 0.95 for group in groups):
-        yield Change("momentum", "with momentum=0.9", options(momentum=0.9))
-    if any(group.get("eps", 0) > 1e-5 for group in groups):
-        eps = max(group["eps"] for group in groups)
-        yield Change("eps of the optimizer", f"with eps=1e-8 for {eps:g}", options(eps=1e-8))
-    if any(isinstance(m, nn.Dropout) and m.p > 0.5 for m in setup.model.modules()):
-
-        def keep(fresh: Setup) -> None:
-            for module in fresh.model.modules():
-                if isinstance(module, nn.Dropout):
-                    module.p = 0.0
-
-        yield Change("dropout", "without dropout", keep)
-    x = host(inputs)
-    if x.dtype.kind == "f" and np.isfinite(x).all():
-        mean, deviation = x.mean(), x.std()
-        if deviation > 0 and not (0.1 < deviation < 10 and abs(mean) < 5 * deviation):
-            yield Change(
-                "input scale",
-                f"with inputs of mean 0 and standard deviation 1, for {mean:.3g} and "
-                f"{deviation:.3g}",
-                lambda fresh: None,
-                lambda values: (values - mean) / deviation,
-            )
-    plain = type(setup.optimizer).__name__ == "SGD"
-    if plain and loss_scale is not None and not 0.15 < loss_scale < 7 and loss_scale > 0:
-
-        def rescale(fresh: Setup) -> None:
-            for group in fresh.optimizer.param_groups:
-                group["lr"] /= loss_scale
-                group["weight_decay"] *= loss_scale  # their product is what decays
-
-        yield Change(
-            "loss scale",
-            "with a loss of the mean cross-entropy's size (the rate is "
-            f"{'divided' if loss_scale > 1 else 'multiplied'} by "
-            f"{max(loss_scale, 1 / loss_scale):,.4g} for it)",
-            rescale,
-        )
-
-
-def changed(
-    change: Change,
-    fresh: Callable[[], AbstractContextManager[Setup]],
-    before: Course,
-    training: Finding,
-    seed: int,
-    clock: Clock,
-) -> Finding | None:
-    """What one change does: to the one batch, else to the training data; None if it does not help.
-
-    Parameters
-    ----------
-    change : Change
-    fresh : callable
-        Gives a new set-up.
-    before : Course
-        On one batch, without the change.
-    training : Finding
-        Of the training data, without the change.
-    """
-    with fresh() as setup:
-        change.apply(setup)
-        first = next(batches(setup.train, seed))
-        most = max(len(before.losses), ENOUGH)
-        course = one_batch(setup, change.given(first), clock.share(0.3), most)
-    where, steps, (was, wrong) = "one batch", len(before.losses), before.end(0.1)
-    if not _helps(course, wrong) and training.verdict == "broken" and "right" in training.numbers:
-        steps, was, wrong = (training.numbers[k] for k in ("steps", "last loss", "right"))
-        where = "the training data"
-        with fresh() as setup:
-            change.apply(setup)
-            data = (change.given(batch) for batch in epochs(setup.train, seed))
-            course = Runner(setup).run(data, clock.share(0.4), steps, _much_better)
-    if not _helps(course, wrong):
-        return None
-    end, right = course.end(0.1)
-    answers = f" ({wrong:.0%} and {right:.0%} right)" if course.right else ""
-    return Finding(
-        change.name,
-        "broken",
-        f"{where} is not learnt in {steps} steps (loss {was:.3g}); {change.text}, all else equal, "
-        f"its loss falls to {end:.3g} in {len(course.losses)}{answers}",
-        {"before": was, "after": end, "steps": len(course.losses)},
-        "",
-        "change this setting; that it helps here does not make it the only cause",
-    )
-
-
-def _much_better(course: Course) -> bool:
-    return len(course.losses) >= 20 and bool(course.right) and course.end(0.1)[1] > 0.7
-
-
-def _helps(course: Course, wrong: float) -> bool:
-    """Whether a course is far better than one that ended with this share of right answers."""
-    if not course.losses or not course.finite:
-        return False
-    end, right = course.end(0.1)
-    return course.learnt or (bool(course.right) and right > wrong + 0.3 and end < course.losses[0])
-
-
 # ------------------------------------------------------------------ the training data
 
 
@@ -388,223 +248,3 @@ def learns_training(course: Course, labels: list[Array]) -> Finding:
         "",
         "overfit one batch first; then look at images with their labels",
     )
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """Right answers in evaluation mode."""
-
-    right: int
-    count: int
-
-    @property
-    def share(self) -> float:
-        return self.right / max(self.count, 1)
-
-
-def accuracy(model: Any, data: Iterable[tuple[Any, Any]], clock: Clock) -> Accuracy | None:
-    """Of a model in evaluation mode; None where there was no time for all, or no classes."""
-    right = count = 0
-    for inputs, labels in data:
-        found = logits(model, inputs)
-        classes = class_labels(labels, found)
-        if classes is None:
-            return None
-        right += int((found.argmax(-1) == classes).sum())
-        count += classes.size
-        if clock.left <= 0:
-            return None
-    return Accuracy(right, count) if count else None
-
-
-def validation_follows(
-    setup: Setup, course: Course, seen: list[tuple[Any, Any]], valid: Accuracy | None, clock: Clock
-) -> Finding:
-    """Whether images that were not trained on are answered like those that were."""
-    check = "validation follows training"
-    if valid is None or not seen or not course.finite:
-        return Finding(check, "not checked", "there is no accuracy on validation data")
-    train = accuracy(setup.model, seen, clock)
-    if train is None:
-        return Finding(check, "not checked", "there was no time to evaluate training images")
-    images = sum(course.sizes)
-    distinct = len({np.ascontiguousarray(x).tobytes() for inputs, _ in seen for x in host(inputs)})
-    numbers = {"training": train.share, "validation": valid.share}
-    text = (
-        f"after {len(course.losses)} steps, in evaluation mode {train.share:.0%} of "
-        f"{train.count:,} training images and {valid.share:.0%} of {valid.count:,} validation "
-        "images are right"
-    )
-    if images > 6 * distinct or min(train.count, valid.count) < 100:
-        return Finding(check, "not checked", f"a gap would be overfitting: {text}")
-    if train.share - valid.share > 0.4:
-        return Finding(
-            check,
-            "broken",
-            text,
-            numbers,
-            "",
-            "compare images and labels of both sets, and their transforms",
-        )
-    return Finding(check, "holds", text, numbers)
-
-
-# ------------------------------------------------------------------ one's own evaluation
-
-
-def own_evaluation(setup: Setup, ours: Accuracy | None, common: float) -> Iterator[Finding]:
-    """`evaluate()` beside our own accuracy of the same model on the same data."""
-    names = "evaluation mode", "evaluation counts right", "evaluation changes nothing"
-    if setup.evaluate is None:
-        yield Finding(names[1], "not checked", "the set-up has no evaluate")
-        return
-    model, line = setup.model, line_of_function(setup.evaluate)
-    modes: list[bool] = []
-    handle = model.register_forward_hook(lambda m, a, o: modes.append(any_training(m)))
-    before = [host(t).copy() for t in [*model.parameters(), *model.buffers()]]
-    try:
-        found = setup.evaluate()
-    except Exception as error:
-        text = f"evaluate raises {type(error).__name__}: {' '.join(str(error).split())}"
-        yield Finding(names[1], "broken", text, {}, line, "read the message")
-        return
-    finally:
-        handle.remove()
-    after = [host(t) for t in [*model.parameters(), *model.buffers()]]
-    same = all(np.array_equal(a, b, equal_nan=True) for a, b in zip(before, after, strict=True))
-    if modes and any(modes):
-        yield Finding(
-            names[0],
-            "broken",
-            f"evaluate runs the model in training mode ({sum(modes)} of {len(modes)} forwards)",
-            {"forwards": len(modes), "in training mode": sum(modes)},
-            line,
-            "call model.eval() first, and model.train() afterwards",
-        )
-    elif modes:
-        yield Finding(names[0], "holds", f"all {len(modes)} forwards are in evaluation mode")
-    else:
-        yield Finding(names[0], "not checked", "evaluate never runs this model")
-    yield counts_right(names[1], found, ours, common, bool(modes), line)
-    if same:
-        yield Finding(names[2], "holds", "weights and statistics stay as they were")
-    else:
-        yield Finding(
-            names[2],
-            "broken",
-            "evaluate changes the model's weights or statistics",
-            {},
-            line,
-            "call model.eval() first; batch norm's statistics move in training mode",
-        )
-
-
-def counts_right(
-    check: str, found: Any, ours: Accuracy | None, common: float, ran: bool, line: str
-) -> Finding:
-    """The accuracy that `evaluate` gives against ours."""
-    try:
-        value = float(host(found).item())
-    except (TypeError, ValueError):
-        return Finding(
-            check, "not checked", f"evaluate gives a {type(found).__name__}, not a number"
-        )
-    if ours is None:
-        return Finding(check, "not checked", "there is no accuracy of ours beside it")
-    percent = 1.0 < value <= 100.0
-    share = value / 100 if percent else value
-    said = f"{value:g} (taken as percent)" if percent else f"{share:.1%}"
-    numbers = {"evaluate": share, "ours": ours.share}
-    text = f"evaluate says {said}; the model is right for {ours.share:.1%} of {ours.count:,}"
-    if not 0 <= share <= 1:
-        return Finding(check, "not checked", f"evaluate gives {value:g}, which is no accuracy")
-    apart = abs(share - ours.share)
-    noise = 4 * math.sqrt(max(ours.share * (1 - ours.share), 0.01) / ours.count)
-    if apart > max(0.08, noise):
-        other = "" if ran else "; it never runs this model"
-        return Finding(
-            check,
-            "broken",
-            text + other,
-            numbers,
-            line,
-            "look at which model, which axis of argmax, and which labels it compares",
-        )
-    if ours.share < common + 0.15:
-        return Finding(
-            check,
-            "not checked",
-            f"the model is hardly better than guessing, so that the two must agree: {text}",
-        )
-    return Finding(check, "holds", text, numbers)
-
-
-# ------------------------------------------------------------------ rates
-
-
-@contextmanager
-def at_rate(optimizer: Any, factor: Callable[[], float]) -> Iterator[None]:
-    """Each `step` in the block runs at `factor()` times its rate, whatever a schedule says."""
-    plain = optimizer.step
-
-    def step(*args: Any, **kwargs: Any) -> Any:
-        rates = [group["lr"] for group in optimizer.param_groups]
-        for group in optimizer.param_groups:
-            group["lr"] *= factor()
-        try:
-            return plain(*args, **kwargs)
-        finally:
-            for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate
-
-    optimizer.step = step
-    try:
-        yield
-    finally:
-        vars(optimizer).pop("step", None)
-
-
-def rate_range(
-    setup: Setup, clock: Clock, seed: int, steps: int = 36
-) -> tuple[Finding, Rates | None]:
-    """The loss while the rate rises from 1e-4 to 1e3 times one's own (Smith 2017)."""
-    check = "learning-rate range"
-    factors = list(np.geomspace(1e-4, 1e3, steps))
-    runner = Runner(setup)
-    with at_rate(setup.optimizer, lambda: factors[min(len(runner.course.losses), steps - 1)]):
-        course = runner.run(islice(epochs(setup.train, seed), steps), clock, steps)
-    losses = course.losses
-    if len(losses) < steps // 2:
-        why = course.raised or f"there was time for {len(losses)} of {steps} rates only"
-        if not course.finite:
-            why = f"the loss is not finite from {factors[len(losses) - 1]:.2g} times your rate on"
-        return Finding(check, "not checked", why), None
-    own = setup.optimizer.param_groups[0]["lr"]
-    rates = Rates([float(f) for f in factors[: len(losses)]], losses, float(own))
-    known = [(loss, f) for loss, f in zip(losses, factors, strict=False) if math.isfinite(loss)]
-    least, at = min(known)
-    finding = Finding(
-        check,
-        "holds",
-        f"a symptom only, which many causes share: while the rate rises, the loss is least "
-        f"({least:.3g}, from {losses[0]:.3g}) at {at:.2g} times your rate",
-        {"least": least, "at": float(at), "first": losses[0]},
-    )
-    return finding, rates
-
-
-def evaluation_takes(setup: Setup, clock: Clock) -> bool:
-    """Whether there is time to go through the validation data, by what a batch of it takes."""
-    total = 0
-    timer = Clock(math.inf)
-    for inputs, _ in batches(setup.valid):
-        if not total:
-            timer = Clock(math.inf)
-            with no_grad(), kept_model(setup.model):
-                setup.model.eval()
-                setup.model(as_input(setup.model, inputs))
-            first = timer.spent
-        total += 1
-        if first * total > clock.left / 2:
-            return False
-    return total > 0

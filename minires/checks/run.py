@@ -11,27 +11,29 @@ from typing import Any
 
 import numpy as np
 
+from minires.checks.evaluation import (
+    accuracy,
+    evaluation_takes,
+    own_evaluation,
+    validation_follows,
+)
 from minires.checks.forward import check_forward, look
 from minires.checks.inputs import check_inputs
 from minires.checks.learning import (
     LEARNS,
     Course,
     Runner,
-    accuracy,
-    changed,
-    changes,
     commonest,
     epochs,
-    evaluation_takes,
     learns_one_batch,
     learns_training,
     one_batch,
-    own_evaluation,
-    rate_range,
-    validation_follows,
 )
 from minires.checks.loss_alone import check_loss
+from minires.checks.one_change import changed, changes
+from minires.checks.own_gradient import decay_is_small, loss_is_stepped
 from minires.checks.places import own_line
+from minires.checks.rates import rate_range
 from minires.checks.report import Finding, Rates, Report
 from minires.checks.setup import (
     Clock,
@@ -46,7 +48,7 @@ from minires.checks.setup import (
     sliced,
     textbook_step,
 )
-from minires.checks.steps import check_trace, decay_is_small, loss_is_stepped
+from minires.checks.steps import check_trace
 from minires.checks.structure import check_structure, images_for_batch_norm
 from minires.checks.trace import Tracer
 
