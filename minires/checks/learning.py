@@ -248,3 +248,9 @@ def learns_training(course: Course, labels: list[Array]) -> Finding:
         "",
         "overfit one batch first; then look at images with their labels",
     )
+
+
+def learnt_well(finding: Finding) -> bool:
+    """Whether the training data is learnt far better than by guessing."""
+    numbers = finding.numbers
+    return finding.verdict == "holds" and numbers["right"] > numbers["commonest"] + 0.25

@@ -27,6 +27,7 @@ from minires.checks.learning import (
     epochs,
     learns_one_batch,
     learns_training,
+    learnt_well,
     one_batch,
 )
 from minires.checks.loss_alone import check_loss
@@ -216,7 +217,7 @@ class _Checkup:
         batch = self.batch(setup)
         course = one_batch(setup, batch, self.clock.share(0.4))
         elsewhere = next(f for f in [*self.findings, _NOTHING] if f.check in (LEARNS, ""))
-        finding = learns_one_batch(course, batch[1], elsewhere.verdict == "holds")
+        finding = learns_one_batch(course, batch[1], learnt_well(elsewhere))
         yield finding
         if finding.verdict == "broken":
             scale = next((f.numbers["scale"] for f in self.findings if "scale" in f.numbers), None)
