@@ -28,7 +28,17 @@ RUN = [
 API = ROOT / "docs" / "api"
 MODULES = [
     *("backend", "backward", "bench", "coursework", "data", "engine", "gradcheck", "interop"),
-    *("kernels", "kernels.reference", "models", "checks", "nn", "nn.functional", "nn.init", "ops", "optim"),
+    *(
+        "checks",
+        "kernels",
+        "kernels.reference",
+        "models",
+        "nn",
+        "nn.functional",
+        "nn.init",
+        "ops",
+        "optim",
+    ),
     *("profiler", "tensor", "training", "viz"),
 ]
 

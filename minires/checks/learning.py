@@ -100,10 +100,11 @@ class Runner:
                 answers.clear()
                 try:
                     value = self.step(inputs, labels)
+                    whole = len(answers) == 1 and len(answers[0]) == len(labels)
+                    self.note(answers[0] if whole else None, inputs, labels, value)
                 except Exception as error:  # a schedule that has come to its end, for one
                     course.raised = f"{type(error).__name__}: {' '.join(str(error).split())}"
                     break
-                self.note(answers[0] if answers else None, inputs, labels, value)
                 if len(course.losses) >= most or clock.left <= 0 or until(course):
                     break
                 if not course.finite:
@@ -114,14 +115,16 @@ class Runner:
 
     def note(self, out: Any, inputs: Any, labels: Any, value: Any) -> None:
         course = self.course
-        if not isinstance(out, Tensor):
+        if not isinstance(out, Tensor):  # the step runs the model in parts, or not by calling it
             out = Tensor(logits(self.setup.model, inputs, training=True).astype(np.float32))
         found = host(out)
         with no_grad(), np.errstate(all="ignore"):
             try:
                 loss = float(host(self.setup.loss(Tensor(found), labels)).item())
             except Exception:
-                loss = float(host(value).item()) if value is not None else math.nan
+                if value is None:
+                    raise
+                loss = float(host(value).item())
         course.losses.append(loss)
         course.sizes.append(len(found))
         classes = class_labels(labels, found)
@@ -215,7 +218,8 @@ def learns_training(course: Course, labels: list[Array]) -> Finding:
             "minires.detect_nonfinite() names the operation; a smaller rate may help",
         )
     if not course.right or not labels:
-        return Finding(check, "not checked", "the labels are no class numbers, or no step ran")
+        why = course.raised or "the labels are no class numbers"
+        return Finding(check, "not checked", why)
     part = 0.2
     while part < 0.5 and sum(course.sizes[-max(int(steps * part), 1) :]) < 300:
         part += 0.1

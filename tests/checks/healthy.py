@@ -167,7 +167,7 @@ def main():
     for seed in range(int(sys.argv[1])):
         names = ("cifar10",) if seed % 4 == 3 else ("digits", "fashion")
         make = drawn(seed, names)
-        report = checkup(make, seconds=30)
+        report = checkup(make)
         made = make()
         about = report["training gets better than guessing"].numbers
         alarms += not report.ok
