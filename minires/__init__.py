@@ -10,6 +10,7 @@ from numpy import dtype as _dtype
 
 from minires import cuda, data, models, nn, ops, optim, training
 from minires.backend import device, use
+from minires.checks import Setup, checkup, watch
 from minires.compile import compile
 from minires.creation import (
     arange,
@@ -85,11 +86,13 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "GradcheckError",
+    "Setup",
     "Tensor",
     "__version__",
     "arange",
     "as_tensor",
     "cat",
+    "checkup",
     "compile",
     "concatenate",
     "cuda",
@@ -154,6 +157,7 @@ __all__ = [
     "utils",
     "viz",
     "vstack",
+    "watch",
     "where",
     "zeros",
     "zeros_like",

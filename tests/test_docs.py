@@ -20,6 +20,7 @@ RUN = [
     "README.md",
     "docs/index.md",
     "docs/faq.md",
+    "docs/checkup.md",
     *(f"docs/concepts/{name}.md" for name in ("engine", "layout", "seam", "gradcheck", "kernels")),
 ]
 """Pages whose blocks of Python are run, one after the other."""
@@ -27,7 +28,17 @@ RUN = [
 API = ROOT / "docs" / "api"
 MODULES = [
     *("backend", "backward", "bench", "coursework", "data", "engine", "gradcheck", "interop"),
-    *("kernels", "kernels.reference", "models", "nn", "nn.functional", "nn.init", "ops", "optim"),
+    *(
+        "checks",
+        "kernels",
+        "kernels.reference",
+        "models",
+        "nn",
+        "nn.functional",
+        "nn.init",
+        "ops",
+        "optim",
+    ),
     *("profiler", "tensor", "training", "viz"),
 ]
 

@@ -11,6 +11,7 @@ import typer
 from minires import starting
 from minires.backend import DeviceError
 from minires.bench.measure import ContestantError
+from minires.checks.command import checkup_command
 from minires.cli.bench import bench_command
 from minires.cli.describe import info_command, summary_command
 from minires.cli.evaluate import eval_command, predict_command
@@ -58,6 +59,7 @@ _add(
     export=export_command,
     summary=summary_command,
     gradcheck=gradcheck_command,
+    checkup=checkup_command,
     notebooks=notebooks_command,
     info=info_command,
     bench=bench_command,

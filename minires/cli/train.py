@@ -104,6 +104,9 @@ def train_command(
     out: Annotated[
         Path | None, option("FOLDER", "Where to write the results.", "a new one in runs")
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="First a checkup, of up to 10 seconds.")
+    ] = False,
     resume: Annotated[
         Path | None, option("FOLDER", "Go on with the training in this folder, as it was set up.")
     ] = None,
@@ -167,7 +170,7 @@ def train_command(
     )
     task, network = _prepare(recipe)
     with _new_folder(out, recipe) as folder:
-        _train(recipe, task, network, folder)
+        _train(recipe, task, network, folder, check=check)
 
 
 def _given(context: typer.Context, name: str) -> bool:
@@ -238,7 +241,14 @@ def _prepare(recipe: Recipe, checkpoint: Path | None = None) -> tuple[Task, ResN
     return task, build_model(recipe, task, checkpoint)
 
 
-def _train(recipe: Recipe, task: Task, network: ResNet, folder: Path, resume: bool = False) -> None:
+def _train(
+    recipe: Recipe,
+    task: Task,
+    network: ResNet,
+    folder: Path,
+    resume: bool = False,
+    check: bool = False,
+) -> None:
     optimizer = build_optimizer(recipe, network)
     steps = recipe.epochs * max(len(task.train) // recipe.batch_size, 1)
     schedule = build_schedule(recipe, optimizer, steps)
@@ -287,6 +297,7 @@ def _train(recipe: Recipe, task: Task, network: ResNet, folder: Path, resume: bo
             out=folder,
             resume=resume,
             metadata=task.metadata,
+            check=check or None,
         )
     except Interrupted as error:
         raise Stopped(f"{error}. Go on with: minires train --resume {shown}") from None

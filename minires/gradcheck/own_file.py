@@ -47,7 +47,7 @@ def load_checks(target: str) -> list[OwnCheck]:
     """
     place, _, name = target.partition("::")
     path = Path(place)
-    module = _run(path)
+    module = run_file(path)
     if name:
         if not callable(getattr(module, name, None)):
             functions = ", ".join(_own_names(module)) or "none"
@@ -59,7 +59,8 @@ def load_checks(target: str) -> list[OwnCheck]:
     return [_check(module, n, path) for n in found]
 
 
-def _run(path: Path) -> ModuleType:
+def run_file(path: Path) -> ModuleType:
+    """Run somebody's file as an import would; a ValueError says where it fails."""
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
     spec = importlib.util.spec_from_file_location(path.stem, path)

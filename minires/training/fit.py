@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from minires.checks.in_fit import first_outputs_looked_at, warn_of_structure, whole_checkup
 from minires.data import DataLoader, LabelledImages, split
 from minires.locks import hold
 from minires.nn import Module
@@ -39,6 +40,7 @@ def fit(
     resume: bool = False,
     progress: bool = True,
     metadata: dict[str, Any] | None = None,
+    check: bool | None = None,
 ) -> History:
     """Train `model` to classify images.
 
@@ -89,6 +91,10 @@ def fit(
         Whether to show a progress bar and a line per epoch.
     metadata : dict, optional
         Saved with the weights: see `minires.save`.
+    check : bool, optional
+        True: a whole `minires.checkup` first, of up to 10 seconds. By default only what costs next
+        to nothing: parameters that the optimizer lacks, a softmax before the loss. What is broken
+        is a `minires.checks.CheckWarning`, and the training goes on, to the same bits. False: none.
 
     Returns
     -------
@@ -173,7 +179,12 @@ def fit(
     )
     with nullcontext() if out is None else hold(out):
         run.start(resume)
-        run.train()
+        if check:
+            whole_checkup(run.as_setup, seed)
+        elif check is None:
+            warn_of_structure(model, optimizer)
+        with first_outputs_looked_at(model) if check is None else nullcontext():
+            run.train()
     return run.history
 
 

@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from copy import copy, deepcopy
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -17,6 +18,7 @@ from unicodedata import normalize
 import numpy as np
 
 from minires import random
+from minires.checks import Setup
 from minires.data import DataLoader, LabelledImages
 from minires.data.errors import listed
 from minires.data.fingerprint import fingerprint
@@ -242,6 +244,26 @@ class Run:
             return f"{where}: {error}. Try a smaller learning rate."
         return where
 
+    def as_setup(self) -> Setup:
+        """The same training as a checkup wants it: our steps, on batches of a loader of its own."""
+        plain = self.loader
+        loader, kept = copy(plain), copy(self)
+        loader.transform = deepcopy(plain.transform)
+        kept.loader, kept.schedule, kept.mixed = loader, None, None
+        held_out = None
+        if self.valid is not None:
+            transform = deepcopy(self.valid_transform)
+            held_out = DataLoader(self.valid, plain.batch_size, transform=_of_images(transform))
+
+        def loss(logits: Tensor, labels: Any) -> Tensor:
+            return F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+
+        def step(images: Any, labels: Any) -> float:
+            self.model.train()
+            return kept._train_step(images, labels)
+
+        return Setup(self.model, loader, held_out, loss, self.optimizer, step)
+
     # ------------------------------------------------------------------ saving and resuming
 
     def start(self, resume: bool) -> None:
@@ -340,6 +362,10 @@ class Run:
         self.save_state()
         where = f"stopped at epoch {self.epoch + 1}, step {self.step} of {len(self.loader)}"
         return where if self.out is None else f"{where}; saved in {self.out}"
+
+
+def _of_images(transform: Transform) -> Transform:
+    return lambda images, draws: transform(images)
 
 
 def _difference(key: str, was: Any, now: Any) -> str:

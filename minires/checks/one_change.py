@@ -1,0 +1,147 @@
+"""A training that does not learn, with one setting changed and all else equal.
+
+Reach: weight decay, momentum, eps, dropout, the scale of inputs or of the loss, where one of them
+alone makes the difference. It is an experiment: what helps need not be the only cause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minires import nn
+from minires.checks.learning import ENOUGH, Course, Runner, epochs, one_batch
+from minires.checks.report import Finding
+from minires.checks.setup import Clock, Setup, batches, host
+
+
+@dataclass(frozen=True)
+class Change:
+    """One setting put to another value, all else equal."""
+
+    name: str
+    text: str
+    apply: Callable[[Setup], None]
+    inputs: Callable[[Any], Any] = lambda inputs: inputs
+
+    def given(self, batch: tuple[Any, Any]) -> tuple[Any, Any]:
+        """A batch as the change gives it to the step."""
+        return self.inputs(batch[0]), batch[1]
+
+
+def changes(setup: Setup, inputs: Any, loss_scale: float | None) -> Iterator[Change]:
+    """The settings that are far from usual, each with a usual value."""
+    groups = setup.optimizer.param_groups
+
+    def options(**values: Any) -> Callable[[Setup], None]:
+        def apply(fresh: Setup) -> None:
+            for group in fresh.optimizer.param_groups:
+                group.update(values)
+
+        return apply
+
+    if any(group.get("weight_decay", 0) > 1e-3 for group in groups):
+        yield Change("weight decay", "without weight decay", options(weight_decay=0.0))
+    if any(group.get("momentum", 0) > 0.95 for group in groups):
+        yield Change("momentum", "with momentum=0.9", options(momentum=0.9))
+    if any(group.get("eps", 0) > 1e-5 for group in groups):
+        eps = max(group["eps"] for group in groups)
+        yield Change("eps of the optimizer", f"with eps=1e-8 for {eps:g}", options(eps=1e-8))
+    if any(isinstance(m, nn.Dropout) and m.p > 0.5 for m in setup.model.modules()):
+
+        def keep(fresh: Setup) -> None:
+            for module in fresh.model.modules():
+                if isinstance(module, nn.Dropout):
+                    module.p = 0.0
+
+        yield Change("dropout", "without dropout", keep)
+    x = host(inputs)
+    if x.dtype.kind == "f" and np.isfinite(x).all():
+        mean, deviation = x.mean(), x.std()
+        if deviation > 0 and not (0.1 < deviation < 10 and abs(mean) < 5 * deviation):
+            yield Change(
+                "input scale",
+                f"with inputs of mean 0 and standard deviation 1, for {mean:.3g} and "
+                f"{deviation:.3g}",
+                lambda fresh: None,
+                lambda values: (values - mean) / deviation,
+            )
+    plain = type(setup.optimizer).__name__ == "SGD"
+    if plain and loss_scale is not None and not 0.15 < loss_scale < 7 and loss_scale > 0:
+
+        def rescale(fresh: Setup) -> None:
+            for group in fresh.optimizer.param_groups:
+                group["lr"] /= loss_scale
+                group["weight_decay"] *= loss_scale  # their product is what decays
+
+        yield Change(
+            "loss scale",
+            "with a loss of the mean cross-entropy's size (the rate is "
+            f"{'divided' if loss_scale > 1 else 'multiplied'} by "
+            f"{max(loss_scale, 1 / loss_scale):,.4g} for it)",
+            rescale,
+        )
+
+
+def changed(
+    change: Change,
+    fresh: Callable[[], AbstractContextManager[Setup]],
+    before: Course,
+    training: Finding,
+    seed: int,
+    clock: Clock,
+) -> Finding | None:
+    """What one change does: to the one batch, else to the training data; None if it does not help.
+
+    Parameters
+    ----------
+    change : Change
+    fresh : callable
+        Gives a new set-up.
+    before : Course
+        On one batch, without the change.
+    training : Finding
+        Of the training data, without the change.
+    """
+    with fresh() as setup:
+        change.apply(setup)
+        first = next(batches(setup.train, seed))
+        most = max(len(before.losses), ENOUGH)
+        course = one_batch(setup, change.given(first), clock.share(0.3), most)
+    where, steps, (was, wrong) = "one batch", len(before.losses), before.end(0.1)
+    if not _helps(course, wrong) and training.verdict == "broken" and "right" in training.numbers:
+        steps, was, wrong = (training.numbers[k] for k in ("steps", "last loss", "right"))
+        where = "the training data"
+        with fresh() as setup:
+            change.apply(setup)
+            data = (change.given(batch) for batch in epochs(setup.train, seed))
+            course = Runner(setup).run(data, clock.share(0.4), steps, _much_better)
+    if not _helps(course, wrong):
+        return None
+    end, right = course.end(0.1)
+    answers = f" ({wrong:.0%} and {right:.0%} right)" if course.right else ""
+    return Finding(
+        change.name,
+        "broken",
+        f"{where} is not learnt in {steps} steps (loss {was:.3g}); {change.text}, all else equal, "
+        f"its loss falls to {end:.3g} in {len(course.losses)}{answers}",
+        {"before": was, "after": end, "steps": len(course.losses)},
+        "",
+        "change this setting; that it helps here does not make it the only cause",
+    )
+
+
+def _much_better(course: Course) -> bool:
+    return len(course.losses) >= 20 and bool(course.right) and course.end(0.1)[1] > 0.7
+
+
+def _helps(course: Course, wrong: float) -> bool:
+    """Whether a course is far better than one that ended with this share of right answers."""
+    if not course.losses or not course.finite:
+        return False
+    end, right = course.end(0.1)
+    return course.learnt or (bool(course.right) and right > wrong + 0.3 and end < course.losses[0])
