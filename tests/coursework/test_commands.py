@@ -31,6 +31,13 @@ def test_build_check_and_grade(minires, tmp_path, unsafe):
     assert "Batch normalisation: 20/20 points" in said
 
 
+def test_a_group_of_commands_shows_its_help(minires):
+    said = minires("coursework")
+    assert "similarity" in said
+    assert "Error" not in said
+    assert said == minires("coursework", "--help")
+
+
 def test_errors_are_one_line(minires, tmp_path):
     (tmp_path / "empty").mkdir()
     for arguments, text in [

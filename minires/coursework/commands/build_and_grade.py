@@ -25,7 +25,7 @@ from minires.coursework.grading.grade import grade_file
 from minires.coursework.grading.run import brought_up, grade_all
 from minires.coursework.grading.same_tests import of_seed_0, require_same_course
 from minires.coursework.grading.store import Store
-from minires.coursework.marks.identifiers import Identifiers, require_one_kind
+from minires.coursework.marks.identifiers import Identifiers, require_known, require_one_kind
 from minires.coursework.marks.outputs import remove_pages
 from minires.coursework.marks.publish import published, rules_of
 from minires.coursework.marks.rules import Rules
@@ -352,13 +352,16 @@ def grade_command(
         with nullcontext() if out is None else hold(out):
             store = Store(out)
             require_one_kind(store, identifiers)
-            if out is not None:
-                require_same_course(out, bundles)
-            if note := of_seed_0(asked.made()):
-                print(note, flush=True)
             if identifiers is not None:
                 for name, mine in found.submissions.items():
                     found.submissions[name] = identifiers.hidden(name, mine)
+                require_known(store, identifiers)
+            if out is not None:
+                require_same_course(out, bundles)
+            if identifiers is not None and out is not None:
+                identifiers.write()  # before anything is graded, so that no result is nobody's
+            if note := of_seed_0(asked.made()):
+                print(note, flush=True)
             for name, mine in found.submissions.items():
                 store.rename(name, mine)
             rules = Rules()

@@ -67,7 +67,14 @@ def compared(comparison: Comparison) -> str:
     """Who of the roster handed nothing in, and who is not on it."""
     lines = [f"missing: {_line(name)}" for name in comparison.missing]
     lines += [f"not on the roster: {_line(name)}" for name in comparison.unknown]
-    return "\n".join(lines) or "nobody of the roster is missing"
+    lines = lines or ["nobody of the roster is missing"]
+    for one in comparison.repeated:
+        places = " and ".join(map(str, one.lines))
+        lines.append(
+            f"note: lines {places} of the roster are the same and count as one person "
+            f"({_line(one.shown)}): if they are two, add a column that tells them apart"
+        )
+    return "\n".join(lines)
 
 
 def _line(text: str) -> str:
