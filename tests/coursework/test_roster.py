@@ -73,7 +73,7 @@ def test_a_name_that_two_have_tells_nothing(roster):
 @pytest.mark.parametrize(
     "text",
     [
-        "Name,ID\nAda,1\nBob Stone,2\n{}\nEve,3\n".format(row)
+        f"Name,ID\nAda,1\nBob Stone,2\n{row}\nEve,3\n"
         for row in ("Bob Stone,2", '"Stone, Bob",2', "BOB STONE,2")
     ]
     + [
