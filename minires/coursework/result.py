@@ -258,11 +258,14 @@ class LaterFormat(ValueError):
 
 
 def file_name(student: str) -> str:
-    """A student as a name that is safe for a file, and no other student's."""
+    """A student as a name that is safe for a file, and no other student's.
+
+    Neither where files whose names differ in case only are one, as on macOS and Windows.
+    """
     safe = re.sub(r"[^\w.-]", "_", student).strip(".")
     while len(safe.encode()) > 80:
         safe = safe[:-1]
-    if safe == student and safe.split(".")[0].upper() not in DEVICES:
+    if safe == student == student.casefold() and safe.split(".")[0].upper() not in DEVICES:
         return safe
     digest = hashlib.sha256(student.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{safe}-{digest[:8]}"

@@ -165,6 +165,13 @@ def test_file_names_are_safe_and_distinct(one, other):
     assert "\\" not in name
     assert not name.startswith(".")
     assert (name == file_name(other)) == (one == other)
+    assert (name.casefold() == file_name(other).casefold()) == (one == other)
+
+
+@given(st.text("aäßbB", min_size=1))
+def test_files_of_names_that_differ_in_case_only_are_two(name):
+    others = {name, name.upper(), name.title(), name.casefold()}
+    assert len({file_name(other).casefold() for other in others}) == len(others)
 
 
 @given(st.text(st.characters()))

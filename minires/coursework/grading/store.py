@@ -111,6 +111,11 @@ class Store:
             self._keep(before)
         path = self.folder / result.assignment / f"{result.file_name}.json"
         _write(path, result)
+        whose = result.assignment, result.student
+        for former in self._paths[whose]:
+            if former != path:  # of a version that named files otherwise
+                former.unlink(missing_ok=True)
+        self._paths[whose] = [path]
         if path in self.damaged:
             self.damaged.remove(path)
 
