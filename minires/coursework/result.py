@@ -99,6 +99,17 @@ class QuestionResult:
         """Whether all points were earned."""
         return all(case.passed for case in self.cases)
 
+    @property
+    def unanswered(self) -> str:
+        """That there is no answer, in a few words; empty if there is one."""
+        heads = {case.text.partition("\n")[0] for case in self.cases}
+        if heads and heads <= {"NotImplementedError", f"NotImplementedError: {self.name}"}:
+            return "not answered"
+        missing = f"NameError: {self.name} is not defined"
+        if missing in heads and heads <= {"NameError", missing}:
+            return f"not answered: nothing here is named {self.name}"
+        return ""
+
     def worth(self, points: float) -> Self:
         """The same of a question that counts so many points: everything in proportion."""
         if points == self.points:
@@ -188,6 +199,11 @@ class Result:
     clock: str = ""
     due: str = ""
     changes: list[Change] = field(default_factory=list)
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether no question has an answer."""
+        return bool(self.questions) and all(question.unanswered for question in self.questions)
 
     @property
     def damaged(self) -> bool:

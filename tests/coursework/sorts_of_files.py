@@ -179,7 +179,7 @@ OTHERS = {
     "an archive of another sort": (
         ".rar",
         b"Rar!\x1a\x07",
-        "minires opens only .zip archives: unpack it yourself",
+        "minires opens only .zip: unpack it",
     ),
     "a damaged archive": (".zip", b"PK\3\4 but no archive", "a damaged archive"),
     "an archive of nothing": (".zip", b"PK\5\6" + bytes(18), "an empty archive"),

@@ -117,7 +117,7 @@ def test_what_is_no_notebook_is_named(found):
         "ida": ("ida", "an empty folder"),
         "jo/report.docx": ("jo", "neither a notebook nor a Python file"),
         "kim": ("kim", "an empty folder"),
-        "lou.rar": ("lou", "minires opens only .zip archives: unpack it yourself"),
+        "lou.rar": ("lou", "minires opens only .zip: unpack it"),
         "ned.txt": ("ned", "neither a notebook nor a Python file"),
     }
     hidden = {one.file for one in found.all.left_out if one.hidden}
@@ -550,7 +550,7 @@ def test_the_latest_counts_and_the_earlier_are_named(found):
         "ada.ipynb": "ada (1).ipynb counts: its name has the later number",
         "bob/attempt1/04_batch_norm.ipynb": tenth,
         "bob/attempt2/04_batch_norm.ipynb": tenth,
-        "cy/04_batch_norm-Copy1.ipynb": "cy/04_batch_norm.ipynb counts: this one is named as a copy",
+        "cy/04_batch_norm-Copy1.ipynb": "cy/04_batch_norm.ipynb counts: this is named as a copy",
         "dora/04_batch_norm.py": "dora/04_batch_norm.ipynb counts: " + REASONS[2],
     }
 

@@ -21,9 +21,8 @@ def test_build_check_and_grade(minires, tmp_path, unsafe):
     student = tmp_path / "student/04_batch_norm/04_batch_norm.ipynb"
     said = minires("check", student, "--question", "batch_norm_eval", rc=1)
     assert "Batch normalisation: 0 of 1 visible test passes; hidden ones decide" in said
-    assert "WRONG batch_norm_eval  0 of 1" in said
+    assert "WRONG batch_norm_eval  0 of 1, not answered" in said
     assert "points" not in said
-    assert "NotImplementedError: batch_norm_eval" in said
     assert "a variance of 0" not in said, "that test is hidden"
     instructor = tmp_path / "instructor/04_batch_norm/04_batch_norm.ipynb"
     bundle = tmp_path / "bundle/04_batch_norm.bundle"

@@ -119,6 +119,62 @@ def test_moodle_and_canvas_find_their_own_numbers():
     assert rows[2] == ["bob", "", "", "bob", "", "1.0"]
 
 
+@pytest.mark.parametrize(
+    ("platform", "number", "ids"),
+    [
+        ("Gradescope", "0012", ["", "0012", "", ""]),
+        ("Gradescope", "ada@example.org", ["", "", "", ""]),
+        ("Moodle", "4711", ["", "", "", ""]),
+        ("Blackboard", "u12", ["", "", "u12", ""]),
+        ("Canvas", "77", ["77", "", "", ""]),
+        ("", "", ["", "", "", ""]),
+    ],
+)
+def test_canvas_gets_no_made_up_ids(platform, number, ids):
+    ada = replace(result(f"Ada Lovelace{number}"), name="Ada", number=number, platform=platform)
+    rows = list(csv.reader(io.StringIO(canvas_csv([ada]))))
+    assert rows[2] == ["Ada", *ids, "1.0"]
+
+
+def unanswered(*texts):
+    """A question `first` of which each case says one of these."""
+    cases = [CaseResult(f"case {i}", i == 0, 1.0, 0.0, text) for i, text in enumerate(texts)]
+    return replace(result(), questions=[QuestionResult("first", 2.0, 0.0, cases, [], "", 0.1)])
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (["NotImplementedError: first\n  cell 2, line 3: raise", "NotImplementedError\n  x"], ""),
+        (["NameError: first is not defined", "NameError"], ": nothing here is named first"),
+    ],
+)
+def test_what_is_not_answered_is_told_once(texts, said):
+    one = unanswered(*texts, texts[1])
+    assert feedback(one) == f"Title: 0/2 points\n\nWRONG first  0/2, not answered{said}"
+    assert moodle_csv([one]).count("not answered") == page(one).count("not answered") == 1
+    assert {test["output"] for test in gradescope(one)["tests"]} == {f"not answered{said}"}
+    assert next(iter(csv.DictReader(io.StringIO(grades_csv([one])))))["problem"] == (
+        "nothing was answered"
+    )
+    assert "Error" not in moodle_csv([one]) + page(one)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["NotImplementedError: first", ""],
+        ["NotImplementedError: second", "NotImplementedError"],
+        ["NameError: name 'first' is not defined", "NameError"],
+        ["NameError", "NameError"],
+        ["NotImplementedError: first", "ValueError"],
+    ],
+)
+def test_what_is_answered_is_not_called_unanswered(texts):
+    assert "not answered" not in feedback(unanswered(*texts))
+    assert "Error" in feedback(unanswered(*texts))
+
+
 def test_all_files_are_written(tmp_path):
     write_class(tmp_path, {"01_x": [result("../ada", "wrong")]}, [("Bob", "01_x", "not handed in")])
     files = sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file())

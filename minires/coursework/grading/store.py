@@ -149,6 +149,10 @@ class Store:
         damaged = {path.parent.name for path in self.damaged if path.parent != self.folder}
         return sorted({assignment for assignment, _ in self._results} | damaged)
 
+    def files(self) -> set[tuple[str, str]]:
+        """What was graded for which assignment."""
+        return {(name, result.file) for (name, _), result in self._results.items()}
+
     def of(self, assignment: str) -> list[Result]:
         """The whole class's results, by student."""
         found = [r for (name, _), r in self._results.items() if name == assignment]

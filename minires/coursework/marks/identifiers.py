@@ -110,6 +110,10 @@ class Identifiers:
         identity = self.of.get((result.assignment, result.student))
         return result if identity is None else result.of(identity)
 
+    def students(self) -> set[tuple[str, str]]:
+        """Who is known in which assignment."""
+        return {(name, who.student) for (name, _), who in self.of.items()}
+
     def write(self) -> None:
         """Write the table."""
         found = [

@@ -106,7 +106,7 @@ def gradescope(result: Result) -> dict[str, Any]:
             "score": round(case.earned, 4),
             "max_score": round(case.points, 4),
             "status": "passed" if case.passed else "failed",
-            "output": "\n".join(map(plain, case_feedback(case))),
+            "output": plain(question.unanswered) or "\n".join(map(plain, case_feedback(case))),
             "visibility": "visible" if case.visible else "after_due_date",
         }
         for question in result.questions
@@ -163,7 +163,7 @@ def _columns(result: Result) -> dict[str, object]:
         "submitted": result.submitted or ("unknown" if result.due else ""),
         "time from": result.clock if result.due else "",
         "remarks": "; ".join(change.told() for change in result.changes),
-        "problem": result.problem,
+        "problem": result.problem or ("nothing was answered" if result.unanswered else ""),
     }
 
 
@@ -196,6 +196,9 @@ def canvas_csv(results: Results) -> str:
     ]
     for result in results:
         number = result.number if result.platform == "Canvas" else ""
-        login = "" if result.platform == "Canvas" else result.student
-        rows.append([result.name or result.student, number, "", login, "", _earned(result)])
+        sis = result.number if result.platform == "Gradescope" and "@" not in result.number else ""
+        login = result.number if result.platform == "Blackboard" else ""
+        if not result.platform and " " not in result.student:  # a folder, perhaps named so
+            login = result.student
+        rows.append([result.name or result.student, number, sis, login, "", _earned(result)])
     return as_csv(rows)

@@ -134,9 +134,10 @@ def checked(result: Result) -> str:
 
 def _question(question: QuestionResult, count: str) -> list[str]:
     mark = "ok   " if question.passed else "WRONG"
-    lines = [f"\n{mark} {question.name}  {count}"]
+    blank = question.unanswered
+    lines = [f"\n{mark} {question.name}  {count}" + (f", {blank}" if blank else "")]
     for case in question.cases:
-        if not case.passed:
+        if not case.passed and not blank:
             lines += _case(case)
     lines += [f"      hint: {hint}" for hint in question.hints]
     if question.printed.strip() and not question.passed:

@@ -258,9 +258,7 @@ def _left_out(owner: Owner, entry: Entry, stamped: bool) -> LeftOut:
     if stamped and entry.name == TIMESTAMP:
         return LeftOut(owner.student, entry.shown, "only read: when it was handed in", hidden=True)
     if suffix in ARCHIVES:
-        return LeftOut(
-            owner.student, entry.shown, "minires opens only .zip archives: unpack it yourself"
-        )
+        return LeftOut(owner.student, entry.shown, "minires opens only .zip: unpack it")
     return LeftOut(owner.student, entry.shown, "neither a notebook nor a Python file")
 
 
@@ -293,7 +291,7 @@ def _latest(
         pairs = zip(order((owner, entry)), order(other), REASONS, strict=True)
         why = next((text for one, two, text in pairs if one != two), REASONS[-1])
         if why == NUMBERED and owner.attempt[:1] != other[0].attempt[:1]:
-            return "this one is named as a copy"
+            return "this is named as a copy"
         newer = other[1].changed > entry.changed + 60 and other[0].platform not in UNDATED
         return f"{why}, though this file is newer" if newer and why == NUMBERED else why
 
