@@ -43,6 +43,7 @@ def test_errors_are_one_line(minires, tmp_path):
         (["grade", "nothing.ipynb"], "nothing.ipynb does not exist"),
         (["grade", tmp_path / "empty", "--assignment", "04_batch_norm"], "holds no notebook"),
         (["grade", tmp_path, "--assignment", "99"], "no assignment '99', only"),
+        (["grade", tmp_path, "--assignment", tmp_path], "name the file that ends in .bundle"),
         (["coursework", "build", tmp_path, "--source", tmp_path], "holds no assignment"),
         (["check", tmp_path / "a.ipynb"], "does not exist"),
         (["check", tmp_path], "is a folder: name your notebook in it"),

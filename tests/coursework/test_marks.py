@@ -680,7 +680,7 @@ def test_points_by_hand_for_who_handed_nothing_in(minires, stored):
     assert "missing: Karl May, s3\n" in said
     found = grades(out)
     karl = found["Karl May, s3", "01_x"]
-    assert (karl["earned"], karl["points"], karl["problem"]) == (
+    assert (karl["earned"], karl["maximum"], karl["problem"]) == (
         "12.0",
         "20.0",
         "nothing was handed in",

@@ -65,6 +65,28 @@ def test_a_terminal_gets_no_commands():
     assert "\x1b" not in feedback(result(EVIL, EVIL)) + table([result(EVIL, EVIL)] * 2)
 
 
+@given(
+    st.lists(st.text("abc ", min_size=1, max_size=200), min_size=1, max_size=5),
+    st.lists(st.text("abcdefg", min_size=1, max_size=20), max_size=8, unique=True),
+    st.integers(40, 200),
+)
+def test_a_table_keeps_the_width_of_a_terminal(students, questions, width):
+    graded = [QuestionResult(name, 2.0, 1.0, [], [], "", 0.1) for name in questions]
+    results = [replace(result(student), questions=graded) for student in students]
+    said = table(results, width).split("\n")
+    whole = table(results).split("\n")
+    rows = len(students) + 2
+    assert all(len(line) <= width for line in said[:rows])
+    assert [line.split()[-1] for line in said[:rows]][2:] == [
+        f"{len(questions)}/{2 * len(questions)}"
+    ] * (rows - 2)
+    missing = len(questions) - sum(line in said[0].split() for line in questions)
+    assert said[rows:] == whole[rows:] if not missing else said[rows].startswith(f"{missing} quest")
+    if all(len(line) <= width for line in whole):
+        assert said == whole, "what fits is not shortened"
+    assert all(student.strip() in line for student, line in zip(students, whole[2:], strict=False))
+
+
 SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"
 
 
@@ -76,7 +98,7 @@ SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"
 def test_a_spreadsheet_gets_no_formulas(students):
     text = grades_csv([result(student) for student in students])
     rows = list(csv.reader(io.StringIO(text, newline="")))
-    assert rows[0] == ["student", "first", "earned", "points", "problem"]
+    assert rows[0] == ["student", "first", "earned", "maximum", "problem"]
     assert all(row[1:] == ["1.0", "1.0", "2.0", ""] for row in rows[1:])
     for delimiter in ",;\t":
         for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
@@ -199,7 +221,7 @@ def test_a_second_assignment_overwrites_nothing(tmp_path):
     write_class(tmp_path, {"01_x": [first], "02_y": [second]}, [])
     rows = (tmp_path / "grades.csv").read_text("utf-8-sig").splitlines()
     assert rows == [
-        "student,assignment,first,earned,points,problem",
+        "student,assignment,first,earned,maximum,problem",
         "ada,01_x,1.0,1.0,2.0,",
         "ada,02_y,2.0,2.0,2.0,",
     ]

@@ -130,7 +130,7 @@ def grades_csv(results: Results, absent: Sequence[tuple[str, str, str]] = ()) ->
     several = len({result.assignment for result in results}) > 1
     head = ["student", "assignment"] if several else ["student"]
     ruled = any(result.changes or result.due for result in results)
-    sums = [*(RULED if ruled else ()), "earned", "points", *(DATED if ruled else ()), "problem"]
+    sums = [*(RULED if ruled else ()), "earned", "maximum", *(DATED if ruled else ()), "problem"]
     rows: list[list[object]] = [[*head, *names, *sums]]
     for result in results:
         earned = {q.name: round(q.earned, 2) for q in result.questions}
@@ -158,7 +158,7 @@ def _columns(result: Result) -> dict[str, object]:
         "penalty": total(PENALTY),
         "adjustment": total(ADJUSTMENT),
         "earned": _earned(result),
-        "points": "" if result.damaged else result.points,
+        "maximum": "" if result.damaged else result.points,
         "due": result.due,
         "submitted": result.submitted or ("unknown" if result.due else ""),
         "time from": result.clock if result.due else "",

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Sequence
 
 from minires.coursework.result import FAILED, CaseResult, QuestionResult, Result
 from minires.coursework.submissions.collect import LeftOut
 from minires.coursework.submissions.roster import Comparison
-from minires.markup import aligned
+from minires.markup import aligned, fitted
 from minires.text import plain
 
 
-def table(results: Sequence[Result]) -> str:
-    """A line a submission, a column a question."""
+def terminal_width() -> int | None:
+    """Of a terminal its columns; None where something else reads, which gets everything."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def table(results: Sequence[Result], width: int | None = None) -> str:
+    """A line a submission, a column a question; shortened if it is to be no wider than a width."""
     names = list(dict.fromkeys(q.name for result in results for q in result.questions))
     rows = [["student", *map(_line, names), "points"]]
     for result in results:
@@ -20,8 +27,12 @@ def table(results: Sequence[Result]) -> str:
         cells = [_points(earned[n].earned, earned[n].points) if n in earned else "-" for n in names]
         total = "-" if result.damaged else _points(result.earned, result.points)
         rows.append([_line(result.student), *cells, total])
+    rows, missing = (rows, 0) if width is None else fitted(rows, width)
     lines = aligned(rows)
-    lines.insert(1, "-" * len(lines[0]))
+    lines.insert(1, "-" * max(map(len, lines)))
+    if missing:
+        plural = "question is" if missing == 1 else "questions are"
+        lines.append(f"{missing} {plural} not shown here: widen the terminal, or see grades.csv")
     for result in results:
         if result.problem:
             lines.append(f"{_line(result.student)}: {_line(result.problem)}")
