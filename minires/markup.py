@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 
+from minires.text import bounded
+
 _CELL = (
     "padding:2px 12px 2px 0;border:0;background:none;color:inherit;vertical-align:top;text-align:"
 )
@@ -18,6 +20,25 @@ def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
         "  ".join(f(c, w) for f, c, w in zip(sides, row, widths, strict=True)).rstrip()
         for row in rows
     ]
+
+
+LEAST = 12
+"""Characters that stay of the longest text in a first column."""
+
+
+def fitted(rows: Sequence[Sequence[str]], width: int) -> tuple[list[list[str]], int]:
+    """Rows for `aligned` that are no wider than a terminal, and how many columns are left out.
+
+    Texts of the first column are shortened; where that is not enough, columns before the last one
+    are left out from the right.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    first, keep = min(widths[0], LEAST), len(widths)
+    while keep > 2 and first + sum(2 + w for w in [*widths[1 : keep - 1], widths[-1]]) > width:
+        keep -= 1
+    room = max(first, width - sum(2 + w for w in [*widths[1 : keep - 1], widths[-1]]))
+    kept = [[bounded(row[0], room), *row[1 : keep - 1], row[-1]] for row in rows]
+    return kept, len(widths) - keep
 
 
 def table(head: Sequence[object], rows: Iterable[Sequence[object]], left: int = 1) -> str:

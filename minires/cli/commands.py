@@ -40,7 +40,6 @@ app = typer.Typer(
 )
 coursework_app = typer.Typer(
     help="Build assignments, test their tests, give marks, look at what a class handed in.",
-    no_args_is_help=True,
     add_completion=False,
 )
 app.add_typer(coursework_app, name="coursework")
@@ -97,6 +96,8 @@ def run(arguments: list[str]) -> tuple[int, str]:
     """
     try:
         starting.raise_at_ctrl_c()
+        if arguments in [[group.name] for group in app.registered_groups]:
+            arguments = [*arguments, "--help"]
         _refuse_empty(arguments)
         with one_line_warnings():
             code = app(arguments, prog_name="minires", standalone_mode=False)

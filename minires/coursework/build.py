@@ -50,6 +50,12 @@ def course_seed(folder: Path, seed: int | None = None) -> int:
             f"{folder} was built with another seed ({place}); build into another folder, or remove "
             "that file to draw other hidden inputs"
         )
+    made = sorted((folder / "bundle").glob("*.bundle"))
+    if seed is None and kept is None and made:
+        raise ValueError(
+            f"{place} is gone, so a new seed would be drawn and {made[0]} replaced: put it back, "
+            "give --seed N, or build into another folder"
+        )
     chosen = seed if seed is not None else kept if kept is not None else secrets.randbits(128)
     _write(place, f"{chosen}\n")
     return chosen

@@ -73,9 +73,17 @@ def read_submission(path: Path) -> list[Cell]:
         text = text_of(path.read_bytes())
     except UnicodeDecodeError as error:
         raise SubmissionError("the file is not text in UTF-8") from error
-    if path.suffix.lower() == ".ipynb" or text.lstrip().startswith("{"):
+    if (not is_python(text) and path.suffix.lower() == ".ipynb") or text.lstrip().startswith("{"):
         return parse_notebook(text)  # also where a mail program named it .ipynb.txt or .json
     return parse_percent(text)
+
+
+PYTHON = re.compile(r"^(?:def|class) +\w+ *[(:]", re.MULTILINE)
+
+
+def is_python(text: str) -> bool:
+    """Whether a text is Python source and no notebook, whatever its file is named."""
+    return not text.lstrip().startswith(("{", "[", "<")) and PYTHON.search(text) is not None
 
 
 def text_of(content: bytes, errors: str = "strict") -> str:

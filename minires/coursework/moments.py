@@ -34,6 +34,20 @@ def instant(moment: datetime, zone: tzinfo | None) -> datetime:
     return located(moment, zone).astimezone(UTC)
 
 
+def changed_clock(moment: datetime, zone: tzinfo | None) -> str:
+    """That a time is twice or never on the course's clock, and which is taken; else empty."""
+    if moment.tzinfo is not None:
+        return ""
+    first, second = (located(moment.replace(fold=fold), zone).utcoffset() for fold in (0, 1))
+    if first is None or second is None or first == second:
+        return ""
+    if first < second:
+        why = "is never, as clocks go forward there"
+    else:
+        why = "is twice, as clocks go back there"
+    return f"{moment:%Y-%m-%d %H:%M} {why}; taken is {told(moment, zone)}"
+
+
 def later(one: datetime | None, other: datetime | None, zone: tzinfo | None) -> datetime | None:
     """The later of two times, or the only one."""
     if one is None or other is None:
@@ -105,6 +119,6 @@ def _parsed(text: str) -> datetime:
 
 def told(moment: datetime, zone: tzinfo | None) -> str:
     """A time as it is shown, on the course's clock."""
-    there = located(moment, zone).astimezone(zone)
+    there = instant(moment, zone).astimezone(zone)
     seconds = f":{there:%S}" if there.second else ""
     return f"{there:%Y-%m-%d %H:%M}{seconds} {there:%Z}"

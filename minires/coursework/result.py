@@ -99,6 +99,17 @@ class QuestionResult:
         """Whether all points were earned."""
         return all(case.passed for case in self.cases)
 
+    @property
+    def unanswered(self) -> str:
+        """That there is no answer, in a few words; empty if there is one."""
+        heads = {case.text.partition("\n")[0] for case in self.cases}
+        if heads and heads <= {"NotImplementedError", f"NotImplementedError: {self.name}"}:
+            return "not answered"
+        missing = f"NameError: {self.name} is not defined"
+        if missing in heads and heads <= {"NameError", missing}:
+            return f"not answered: nothing here is named {self.name}"
+        return ""
+
     def worth(self, points: float) -> Self:
         """The same of a question that counts so many points: everything in proportion."""
         if points == self.points:
@@ -190,6 +201,11 @@ class Result:
     changes: list[Change] = field(default_factory=list)
 
     @property
+    def unanswered(self) -> bool:
+        """Whether no question has an answer."""
+        return bool(self.questions) and all(question.unanswered for question in self.questions)
+
+    @property
     def damaged(self) -> bool:
         """Whether the stored result could not be read; then nothing is known but whose it is."""
         return self.problem == DAMAGED
@@ -258,11 +274,14 @@ class LaterFormat(ValueError):
 
 
 def file_name(student: str) -> str:
-    """A student as a name that is safe for a file, and no other student's."""
+    """A student as a name that is safe for a file, and no other student's.
+
+    Neither where files whose names differ in case only are one, as on macOS and Windows.
+    """
     safe = re.sub(r"[^\w.-]", "_", student).strip(".")
     while len(safe.encode()) > 80:
         safe = safe[:-1]
-    if safe == student and safe.split(".")[0].upper() not in DEVICES:
+    if safe == student == student.casefold() and safe.split(".")[0].upper() not in DEVICES:
         return safe
     digest = hashlib.sha256(student.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{safe}-{digest[:8]}"

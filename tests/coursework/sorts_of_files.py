@@ -25,7 +25,7 @@ from sorts_of_work import WORK, question_of
 LINK = "a link, which is not followed"
 UNDECIDED = "neither its name nor its content says which assignment it is for"
 NO_WORK = "neither a notebook nor a Python file"
-EARLIER = " counts"
+EARLIER = " counts: "
 
 ODD_NAMES = [
     *("=cmd {}", "+1 {}", "-2 {}", "@SUM(A1) {}", "＝1+1 {}", '=HYPERLINK("{}")', "'={}"),
@@ -176,7 +176,11 @@ OTHERS = {
     "a text": (".txt", "I could not do it, sorry.", NO_WORK),
     "a document": (".docx", packed({"word/document.xml": "<w/>"}), NO_WORK),
     "a picture": (".png", b"\x89PNG\r\n", NO_WORK),
-    "an archive of another sort": (".rar", b"Rar!\x1a\x07", "an archive that only you can unpack"),
+    "an archive of another sort": (
+        ".rar",
+        b"Rar!\x1a\x07",
+        "minires opens only .zip: unpack it",
+    ),
     "a damaged archive": (".zip", b"PK\3\4 but no archive", "a damaged archive"),
     "an archive of nothing": (".zip", b"PK\5\6" + bytes(18), "an empty archive"),
 }

@@ -158,7 +158,25 @@ def test_a_platforms_number_is_one_student(graded, put, rows, tmp_path):
     put(both, WRONG)
     said = graded("new")
     assert len(rows()) == 2
-    assert "not the latest or not the one for it" in said
+    assert "counts: " in said
+
+
+def test_who_is_renamed_or_gone_is_told(graded, put, tmp_path):
+    for name in ("ada", "bob", "cy", "dora"):
+        put(f"work/{name}.py", f"# {name}\n")
+    assert "given now" not in graded()
+    (tmp_path / "work/bob.py").rename(tmp_path / "work/robert.py")
+    put("work/robert.py", "def double(x):\n    return 2 * x + 1 - 1\n")
+    (tmp_path / "work/cy.py").unlink()
+    said = graded()
+    assert "note: cy was not given now and counts on: remove results/08_two/cy.json to" in said
+    (tmp_path / "work/robert.py").rename(tmp_path / "work/bobby.py")
+    said = graded()
+    assert "note: robert was not given now and has the content of bobby, perhaps under a" in said
+    (tmp_path / "out/results/08_two/robert.json").unlink()
+    assert "robert" not in graded()
+    put("late/eve.py", "# eve\n")
+    assert "given now" not in graded("late"), "one who is late says nothing of the others"
 
 
 # ---------------------------------------------------------------------- damage

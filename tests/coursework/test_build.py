@@ -229,3 +229,12 @@ def test_a_new_assignment_takes_two_files(tmp_path):
     assert bundle.title == "Doubling"
     # the one case cannot tell 2 * 2 from 2 + 2, which `minires coursework mutants` would say
     assert bundle.questions[0].mistakes[0].outputs[0][0].tolist() == [4.0]
+
+
+def test_a_lost_seed_is_told_before_bundles_are_replaced(tmp_path):
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle/08_two.bundle").write_bytes(b"of the course")
+    with pytest.raises(ValueError, match=r"seed.txt is gone, so a new seed .* give --seed N"):
+        course_seed(tmp_path)
+    assert not (tmp_path / "instructor").exists()
+    assert course_seed(tmp_path, 5) == course_seed(tmp_path) == 5

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from minires.coursework.submissions import archives, entries
-from minires.coursework.submissions.collect import UNDECIDED, collect
+from minires.coursework.submissions.collect import NUMBERED, REASONS, UNDECIDED, collect
 from minires.coursework.submissions.entries import Entry
 from minires.coursework.submissions.platforms import submitters
 
@@ -117,7 +117,7 @@ def test_what_is_no_notebook_is_named(found):
         "ida": ("ida", "an empty folder"),
         "jo/report.docx": ("jo", "neither a notebook nor a Python file"),
         "kim": ("kim", "an empty folder"),
-        "lou.rar": ("lou", "an archive that only you can unpack"),
+        "lou.rar": ("lou", "minires opens only .zip: unpack it"),
         "ned.txt": ("ned", "neither a notebook nor a Python file"),
     }
     hidden = {one.file for one in found.all.left_out if one.hidden}
@@ -545,7 +545,42 @@ def test_the_latest_counts_and_the_earlier_are_named(found):
         "cy/04_batch_norm-Copy1.ipynb",
         "dora/04_batch_norm.py",
     }
-    assert all(why.endswith(" counts") for why in found.left.values())
+    tenth = f"bob/attempt10/04_batch_norm.ipynb counts: {NUMBERED}"
+    assert found.left == {
+        "ada.ipynb": "ada (1).ipynb counts: its name has the later number",
+        "bob/attempt1/04_batch_norm.ipynb": tenth,
+        "bob/attempt2/04_batch_norm.ipynb": tenth,
+        "cy/04_batch_norm-Copy1.ipynb": "cy/04_batch_norm.ipynb counts: this is named as a copy",
+        "dora/04_batch_norm.py": "dora/04_batch_norm.ipynb counts: " + REASONS[2],
+    }
+
+
+def test_why_a_file_counts_is_true(found, tmp_path):
+    folder = tmp_path / "class"
+    names = ("hw (1).ipynb", "hw.ipynb", "hw_final.ipynb")
+    found({f"ada/{name}": OURS for name in names} | {"bob/b.py": PYTHON, "bob/a.py": PYTHON})
+    for i, name in enumerate(names):
+        os.utime(folder / "ada" / name, (1e9 + 3600 * i,) * 2)
+    os.utime(folder / "bob/a.py", (1e9,) * 2)
+    counted = found({})
+    assert counted == {"ada": "ada/hw (1).ipynb", "bob": "bob/b.py"}
+    newer = f"ada/hw (1).ipynb counts: {NUMBERED}, though this file is newer"
+    assert found.left == {
+        **{f"ada/{name}": newer for name in names[1:]},
+        "bob/a.py": "bob/b.py counts: it is the later file",
+    }
+
+
+def test_what_programs_leave_is_not_named(found):
+    found(
+        {
+            "submitted/ada/04_batch_norm/04_batch_norm.ipynb": OURS,
+            "submitted/ada/04_batch_norm/timestamp.txt": "2026-10-01 12:00:00 UTC",
+            "submitted/bob/04_batch_norm/04_batch_norm.ipynb": OURS,
+            "submitted/bob/04_batch_norm/~$notes.docx": "x",
+        }
+    )
+    assert [one for one in found.all.left_out if not one.hidden] == []
 
 
 # ---------------------------------------------------------------------- which assignment

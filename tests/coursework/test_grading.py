@@ -152,10 +152,21 @@ def test_deleted_edited_and_faked_tests_change_nothing(bundle, sandboxed, right,
     assert grade_question(question, bundle.given, cells, sandboxed=sandboxed).passed
 
 
+@pytest.mark.parametrize("name", ["a.ipynb", "a.py", "a.ipynb.txt", "a.json", "a"])
+def test_what_a_file_holds_counts_and_not_its_name(tmp_path, right, notebook, name):
+    for text in (right, "# %%\n" + right, notebook(right)):
+        path = tmp_path / name
+        path.write_text(text)
+        (cell,) = read_submission(path)
+        assert cell.source.strip() == right.strip()
+
+
 @pytest.mark.parametrize(
     ("content", "text"),
     [
         (b"", "no valid JSON"),
+        (b"<html><pre>\ndef f(x):\n", "no valid JSON"),
+        (b"I could not do it", "no valid JSON"),
         (b"{", "no valid JSON"),
         (b"[" * 100_000, "no valid JSON: nested too deeply"),
         (b"[]", "no list of cells"),

@@ -130,6 +130,15 @@ def test_a_class_is_graded_and_published_without_names(minires, course, tmp_path
         file.write("Eve Gray,,1,who has no identifier\n")
     assert "line 4: no student 'Eve Gray' has handed this in" in minires(*marks, rc=2)
     check()
+    for another in (marks, call):
+        before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+        said = minires(*another[: 3 if another is marks else None], "--anonymous", course(6), rc=2)
+        assert "identifiers.csv does not know student-" in said
+        assert "the `instructor` folder of the course that was graded there" in said
+        assert said.count("\n") == 1
+        course(6)
+        assert not (course(6) / "identifiers.csv").exists()
+        assert all(path.read_bytes() == content for path, content in before.items())
     said = minires(*call, rc=2)
     assert "is of students under identifiers: add --anonymous DIR" in said
     assert said.count("\n") == 1

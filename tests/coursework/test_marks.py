@@ -327,7 +327,11 @@ HEADS = "student,question,points,comment\n"
         ("adjustments", "PK\3\4\0\0", "is an Excel workbook: save it as CSV"),
         ("adjustments", HEADS + 'bob smith,relu,1,"good', "line 2: no row of a table"),
         ("adjustments", HEADS + '"a\nb",,1,"c\nd"\nnobody,,1,', "line 2: no student"),
-        ("adjustments", "student,points,comment\n", "has no column 'question' in its first row"),
+        (
+            "adjustments",
+            "student,question\n",
+            "has no column 'points' in its first row; it needs stu",
+        ),
         ("adjustments", "who,question,points,comment\n", "has no column 'student'"),
         ("adjustments", "", "has no column 'student'"),
         ("extensions", "student\nada lovelace\n", "has no column 'due'"),
@@ -676,7 +680,7 @@ def test_points_by_hand_for_who_handed_nothing_in(minires, stored):
     assert "missing: Karl May, s3\n" in said
     found = grades(out)
     karl = found["Karl May, s3", "01_x"]
-    assert (karl["earned"], karl["points"], karl["problem"]) == (
+    assert (karl["earned"], karl["maximum"], karl["problem"]) == (
         "12.0",
         "20.0",
         "nothing was handed in",

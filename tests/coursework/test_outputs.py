@@ -65,6 +65,28 @@ def test_a_terminal_gets_no_commands():
     assert "\x1b" not in feedback(result(EVIL, EVIL)) + table([result(EVIL, EVIL)] * 2)
 
 
+@given(
+    st.lists(st.text("abc ", min_size=1, max_size=200), min_size=1, max_size=5),
+    st.lists(st.text("abcdefg", min_size=1, max_size=20), max_size=8, unique=True),
+    st.integers(40, 200),
+)
+def test_a_table_keeps_the_width_of_a_terminal(students, questions, width):
+    graded = [QuestionResult(name, 2.0, 1.0, [], [], "", 0.1) for name in questions]
+    results = [replace(result(student), questions=graded) for student in students]
+    said = table(results, width).split("\n")
+    whole = table(results).split("\n")
+    rows = len(students) + 2
+    assert all(len(line) <= width for line in said[:rows])
+    assert [line.split()[-1] for line in said[:rows]][2:] == [
+        f"{len(questions)}/{2 * len(questions)}"
+    ] * (rows - 2)
+    missing = len(questions) - sum(line in said[0].split() for line in questions)
+    assert said[rows:] == whole[rows:] if not missing else said[rows].startswith(f"{missing} quest")
+    if all(len(line) <= width for line in whole):
+        assert said == whole, "what fits is not shortened"
+    assert all(student.strip() in line for student, line in zip(students, whole[2:], strict=False))
+
+
 SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"
 
 
@@ -76,7 +98,7 @@ SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"
 def test_a_spreadsheet_gets_no_formulas(students):
     text = grades_csv([result(student) for student in students])
     rows = list(csv.reader(io.StringIO(text, newline="")))
-    assert rows[0] == ["student", "first", "earned", "points", "problem"]
+    assert rows[0] == ["student", "first", "earned", "maximum", "problem"]
     assert all(row[1:] == ["1.0", "1.0", "2.0", ""] for row in rows[1:])
     for delimiter in ",;\t":
         for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
@@ -119,6 +141,62 @@ def test_moodle_and_canvas_find_their_own_numbers():
     assert rows[2] == ["bob", "", "", "bob", "", "1.0"]
 
 
+@pytest.mark.parametrize(
+    ("platform", "number", "ids"),
+    [
+        ("Gradescope", "0012", ["", "0012", "", ""]),
+        ("Gradescope", "ada@example.org", ["", "", "", ""]),
+        ("Moodle", "4711", ["", "", "", ""]),
+        ("Blackboard", "u12", ["", "", "u12", ""]),
+        ("Canvas", "77", ["77", "", "", ""]),
+        ("", "", ["", "", "", ""]),
+    ],
+)
+def test_canvas_gets_no_made_up_ids(platform, number, ids):
+    ada = replace(result(f"Ada Lovelace{number}"), name="Ada", number=number, platform=platform)
+    rows = list(csv.reader(io.StringIO(canvas_csv([ada]))))
+    assert rows[2] == ["Ada", *ids, "1.0"]
+
+
+def unanswered(*texts):
+    """A question `first` of which each case says one of these."""
+    cases = [CaseResult(f"case {i}", i == 0, 1.0, 0.0, text) for i, text in enumerate(texts)]
+    return replace(result(), questions=[QuestionResult("first", 2.0, 0.0, cases, [], "", 0.1)])
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (["NotImplementedError: first\n  cell 2, line 3: raise", "NotImplementedError\n  x"], ""),
+        (["NameError: first is not defined", "NameError"], ": nothing here is named first"),
+    ],
+)
+def test_what_is_not_answered_is_told_once(texts, said):
+    one = unanswered(*texts, texts[1])
+    assert feedback(one) == f"Title: 0/2 points\n\nWRONG first  0/2, not answered{said}"
+    assert moodle_csv([one]).count("not answered") == page(one).count("not answered") == 1
+    assert {test["output"] for test in gradescope(one)["tests"]} == {f"not answered{said}"}
+    assert next(iter(csv.DictReader(io.StringIO(grades_csv([one])))))["problem"] == (
+        "nothing was answered"
+    )
+    assert "Error" not in moodle_csv([one]) + page(one)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["NotImplementedError: first", ""],
+        ["NotImplementedError: second", "NotImplementedError"],
+        ["NameError: name 'first' is not defined", "NameError"],
+        ["NameError", "NameError"],
+        ["NotImplementedError: first", "ValueError"],
+    ],
+)
+def test_what_is_answered_is_not_called_unanswered(texts):
+    assert "not answered" not in feedback(unanswered(*texts))
+    assert "Error" in feedback(unanswered(*texts))
+
+
 def test_all_files_are_written(tmp_path):
     write_class(tmp_path, {"01_x": [result("../ada", "wrong")]}, [("Bob", "01_x", "not handed in")])
     files = sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file())
@@ -143,7 +221,7 @@ def test_a_second_assignment_overwrites_nothing(tmp_path):
     write_class(tmp_path, {"01_x": [first], "02_y": [second]}, [])
     rows = (tmp_path / "grades.csv").read_text("utf-8-sig").splitlines()
     assert rows == [
-        "student,assignment,first,earned,points,problem",
+        "student,assignment,first,earned,maximum,problem",
         "ada,01_x,1.0,1.0,2.0,",
         "ada,02_y,2.0,2.0,2.0,",
     ]
@@ -165,6 +243,13 @@ def test_file_names_are_safe_and_distinct(one, other):
     assert "\\" not in name
     assert not name.startswith(".")
     assert (name == file_name(other)) == (one == other)
+    assert (name.casefold() == file_name(other).casefold()) == (one == other)
+
+
+@given(st.text("aäßbB", min_size=1))
+def test_files_of_names_that_differ_in_case_only_are_two(name):
+    others = {name, name.upper(), name.title(), name.casefold()}
+    assert len({file_name(other).casefold() for other in others}) == len(others)
 
 
 @given(st.text(st.characters()))

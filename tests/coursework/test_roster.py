@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minires.coursework.marks.show import compared
 from minires.coursework.result import Result
 from minires.coursework.submissions.roster import compare, read_roster
 from minires.files import FileError
@@ -67,6 +68,31 @@ def test_a_name_that_two_have_tells_nothing(roster):
     path = roster("Name,ID\nAda Lovelace,1\nAda Lovelace,2\nAda Byron,3\n")
     assert len(missing(path, handed_in("Ada Lovelace"))) == 3
     assert missing(path, handed_in("x", number="2")) == ["Ada Lovelace, 1", "Ada Byron, 3"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Name,ID\nAda,1\nBob Stone,2\n{row}\nEve,3\n"
+        for row in ("Bob Stone,2", '"Stone, Bob",2', "BOB STONE,2")
+    ]
+    + [
+        "First name,Last name,ID,Group\nAda,X,1,a\nBob,Stone,2,a\nBob,Stone,2,b\nEve,Y,3,b\n",
+        "Name\nAda\nBob Stone\nBob Stone\nEve\n",
+        "Ada,1\nBob Stone,2\nBob Stone,2\nEve,3\n",
+    ],
+)
+@pytest.mark.parametrize("bob", [handed_in("Bob Stone"), None])
+def test_who_stands_there_twice_is_one_person(roster, text, bob):
+    path = roster(text)
+    results = [handed_in("Ada"), handed_in("Eve"), *([bob] if bob else [])]
+    found = compare(read_roster(path), results)
+    assert [name[:3] for name in found.missing] == ([] if bob else ["Bob"])
+    assert found.unknown == []
+    first = 2 if text.startswith("Ada") else 3
+    said = compared(found)
+    assert f"note: lines {first} and {first + 1} of the roster are the same" in said
+    assert said.count("note") == 1
 
 
 @pytest.mark.parametrize(

@@ -227,6 +227,17 @@ def test_one_submission_never_stops_the_others(minires, right, tmp_path, monkeyp
     assert "bob: the report failed here: KeyError: 'something'" in said
 
 
+@pytest.mark.parametrize("copies", [1, 2])
+def test_two_that_are_the_same_are_not_called_unlike(minires, right, tmp_path, copies):
+    for name in ("ada", "bob")[:copies]:
+        (tmp_path / f"{name}.py").write_text(right)
+    said = minires("coursework", "similarity", tmp_path, "--assignment", "04_batch_norm")
+    assert ("to the letter, names and comments too:" in said) == (copies == 2)
+    if "pair" not in said:
+        assert ("no other two submissions" if copies == 2 else "no two submissions") in said
+    assert ("1 submission compared" if copies == 1 else "2 submissions compared") in said
+
+
 PARSED = normalised.parsed
 
 

@@ -22,10 +22,10 @@ from minires.coursework.bundle import SUFFIX, Bundle, load_bundle, make_bundle
 from minires.coursework.cells import Cell
 from minires.coursework.commands.marks import AnonymousOption, RosterOption
 from minires.coursework.grading.grade import grade_file
-from minires.coursework.grading.run import brought_up, grade_all
+from minires.coursework.grading.run import brought_up, grade_all, not_given
 from minires.coursework.grading.same_tests import of_seed_0, require_same_course
 from minires.coursework.grading.store import Store
-from minires.coursework.marks.identifiers import Identifiers, require_one_kind
+from minires.coursework.marks.identifiers import Identifiers, require_known, require_one_kind
 from minires.coursework.marks.outputs import remove_pages
 from minires.coursework.marks.publish import published, rules_of
 from minires.coursework.marks.rules import Rules
@@ -40,7 +40,7 @@ from minires.coursework.mutation.mechanical import judge_mechanical
 from minires.coursework.sandbox.parent import isolation_problem
 from minires.coursework.sources import unpacked
 from minires.coursework.submissions.collect import UNDECIDED, Collected, collect
-from minires.coursework.submissions.missed import write_not_graded
+from minires.coursework.submissions.missed import not_elsewhere, write_not_graded
 from minires.coursework.submissions.roster import read_roster
 from minires.coursework.temporary import TemporaryFolder
 from minires.coursework.trials import kill_matrix, run_trials, summary
@@ -251,6 +251,8 @@ class Asked:
         else:
             self._places = find_assignments(source)
             self.only = name
+            if name is not None and name not in self._places and Path(name).exists():
+                raise ValueError(f"{name} is no bundle: name the file that ends in {SUFFIX}")
             if name is not None and name not in self._places:
                 raise ValueError(f"no assignment {name!r}, only {', '.join(self._places)}")
         self._named = set(self._bundles)
@@ -352,13 +354,16 @@ def grade_command(
         with nullcontext() if out is None else hold(out):
             store = Store(out)
             require_one_kind(store, identifiers)
-            if out is not None:
-                require_same_course(out, bundles)
-            if note := of_seed_0(asked.made()):
-                print(note, flush=True)
             if identifiers is not None:
                 for name, mine in found.submissions.items():
                     found.submissions[name] = identifiers.hidden(name, mine)
+                require_known(store, identifiers)
+            if out is not None:
+                require_same_course(out, bundles)
+            if identifiers is not None and out is not None:
+                identifiers.write()  # before anything is graded, so that no result is nobody's
+            if note := of_seed_0(asked.made()):
+                print(note, flush=True)
             for name, mine in found.submissions.items():
                 store.rename(name, mine)
             rules = Rules()
@@ -381,17 +386,21 @@ def grade_command(
                         pairs.append(pair)
                         shown.update()
             notes = [brought_up(store, bundle) for bundle in bundles.values()]
+            notes += (
+                noted(not_given(store, name, mine)) for name, mine in found.submissions.items()
+            )
+            done = identifiers.students() if identifiers else store.files()
             every = published(store, rules, people, identifiers, found.left_out)
             if out is not None:
                 every.write(out)
                 for _, result in store.former:
                     remove_pages(out, result)
                 private = out if identifiers is None else identifiers.folder
-                write_not_graded(private / "not_graded.csv", found, submissions)
+                write_not_graded(private / "not_graded.csv", found, submissions, done)
     shown_first, *others = every.texts()
     texts = [
         shown_first,
-        not_graded(found.left_out),
+        not_graded(not_elsewhere(found.left_out, done)),
         *others,
         *notes,
         noted(renamed(store.former)),

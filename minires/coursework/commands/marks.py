@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from minires.coursework.grading.store import Store
-from minires.coursework.marks.identifiers import Identifiers, require_one_kind
+from minires.coursework.marks.identifiers import Identifiers, require_known, require_one_kind
 from minires.coursework.marks.publish import published, read_left_out, rules_of
 from minires.coursework.submissions.roster import read_roster
 from minires.locks import hold
@@ -67,6 +67,7 @@ def marks_command(
         if not store.assignments():
             raise ValueError(f"{graded} holds no results; `minires grade --out` writes them")
         require_one_kind(store, identifiers)
+        require_known(store, identifiers)
         private = graded if identifiers is None else identifiers.folder
         left_out = read_left_out(private / "not_graded.csv")
         rules = rules_of(graded, store, identifiers, roster=people, left_out=left_out)

@@ -116,7 +116,8 @@ def similarity_command(
                     answered.append(one)
                     shown.update()
                 solution = Work(cells, given).answers(questions)
-                head = f"{name}: {len(mine)} submissions compared"
+                plural = "" if len(mine) == 1 else "s"
+                head = f"{name}: {len(mine)} submission{plural} compared"
                 if any(solution.values()):
                     head += f", and {SOLUTION}"
                     answered.append(Answered(SOLUTION, Path(), solution))
@@ -124,7 +125,7 @@ def similarity_command(
                 by_assignment[name] = pairs
                 texts.append(usual_table(head, usual))
                 same = identical_text(identical(answered))
-                texts += [same, pairs_text(pairs, most), unread_text(unread)]
+                texts += [same, pairs_text(pairs, most, same), unread_text(unread)]
     if out is not None:
         write_csv(out, pairs_csv(by_assignment))
     texts.append(not_graded(found.left_out).replace("not graded:", "left out:", 1))

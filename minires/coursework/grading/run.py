@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -136,3 +137,31 @@ def brought_up(store: Store, bundle: Bundle) -> str:
         f"note: {whose} of an earlier version of {bundle.assignment}: grade what "
         "they handed in again"
     )
+
+
+def not_given(store: Store, assignment: str, given: Sequence[Submission]) -> list[str]:
+    """A note for each stored result of somebody who may be renamed or gone.
+
+    Who is not given counts on. A few given late say nothing of the others; most of a class do.
+    """
+    names = {submission.student for submission in given}
+    results = store.of(assignment)
+    count = Counter(result.key for result in results)
+    now = {result.key: result.student for result in results if result.student in names}
+    rest = [result for result in results if result.student not in names]
+    remove = f"remove results/{assignment}/{{}}.json to take {{}} out"
+    alike = [one for one in rest if one.key in now and count[one.key] == 2]
+    same = [one for one in alike if not one.number and not one.unanswered]
+    notes = [
+        f"{one.student} was not given now and has the content of {now[one.key]}, perhaps under a "
+        f"former name: {remove.format(one.file_name, one.student)}"
+        for one in same
+    ]
+    if len(rest) < len(names):
+        notes += [
+            f"{one.student} was not given now and counts on: "
+            f"{remove.format(one.file_name, one.student)}"
+            for one in rest
+            if one not in same
+        ]
+    return notes

@@ -111,6 +111,11 @@ class Store:
             self._keep(before)
         path = self.folder / result.assignment / f"{result.file_name}.json"
         _write(path, result)
+        whose = result.assignment, result.student
+        for former in self._paths[whose]:
+            if former != path:  # of a version that named files otherwise
+                former.unlink(missing_ok=True)
+        self._paths[whose] = [path]
         if path in self.damaged:
             self.damaged.remove(path)
 
@@ -143,6 +148,10 @@ class Store:
         """Those that have results, by name."""
         damaged = {path.parent.name for path in self.damaged if path.parent != self.folder}
         return sorted({assignment for assignment, _ in self._results} | damaged)
+
+    def files(self) -> set[tuple[str, str]]:
+        """What was graded for which assignment."""
+        return {(name, result.file) for (name, _), result in self._results.items()}
 
     def of(self, assignment: str) -> list[Result]:
         """The whole class's results, by student."""

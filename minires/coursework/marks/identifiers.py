@@ -110,6 +110,10 @@ class Identifiers:
         identity = self.of.get((result.assignment, result.student))
         return result if identity is None else result.of(identity)
 
+    def students(self) -> set[tuple[str, str]]:
+        """Who is known in which assignment."""
+        return {(name, who.student) for (name, _), who in self.of.items()}
+
     def write(self) -> None:
         """Write the table."""
         found = [
@@ -133,3 +137,23 @@ def require_one_kind(store: Store, identifiers: Identifiers | None) -> None:
         raise FileError(f"{store.folder} is of students under identifiers: add --anonymous DIR")
     if identifiers is not None and False in hidden:
         raise FileError(f"{store.folder} is of students under names: name another with --out")
+
+
+def require_known(store: Store, identifiers: Identifiers | None) -> None:
+    """See that the course knows all identifiers of stored results: another's would lose names.
+
+    Raises
+    ------
+    FileError
+        If it does not.
+    """
+    if identifiers is None:
+        return
+    stored = [(name, one.student) for name in store.assignments() for one in store.of(name)]
+    if unknown := [student for name, student in stored if (name, student) not in identifiers.of]:
+        more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        raise FileError(
+            f"{identifiers.folder}/{TABLE} does not know {unknown[0]}{more} of {store.folder}: "
+            "name the `instructor` folder of the course that was graded there with --anonymous, "
+            "or another folder with --out"
+        )

@@ -106,7 +106,7 @@ def gradescope(result: Result) -> dict[str, Any]:
             "score": round(case.earned, 4),
             "max_score": round(case.points, 4),
             "status": "passed" if case.passed else "failed",
-            "output": "\n".join(map(plain, case_feedback(case))),
+            "output": plain(question.unanswered) or "\n".join(map(plain, case_feedback(case))),
             "visibility": "visible" if case.visible else "after_due_date",
         }
         for question in result.questions
@@ -130,7 +130,7 @@ def grades_csv(results: Results, absent: Sequence[tuple[str, str, str]] = ()) ->
     several = len({result.assignment for result in results}) > 1
     head = ["student", "assignment"] if several else ["student"]
     ruled = any(result.changes or result.due for result in results)
-    sums = [*(RULED if ruled else ()), "earned", "points", *(DATED if ruled else ()), "problem"]
+    sums = [*(RULED if ruled else ()), "earned", "maximum", *(DATED if ruled else ()), "problem"]
     rows: list[list[object]] = [[*head, *names, *sums]]
     for result in results:
         earned = {q.name: round(q.earned, 2) for q in result.questions}
@@ -158,12 +158,12 @@ def _columns(result: Result) -> dict[str, object]:
         "penalty": total(PENALTY),
         "adjustment": total(ADJUSTMENT),
         "earned": _earned(result),
-        "points": "" if result.damaged else result.points,
+        "maximum": "" if result.damaged else result.points,
         "due": result.due,
         "submitted": result.submitted or ("unknown" if result.due else ""),
         "time from": result.clock if result.due else "",
         "remarks": "; ".join(change.told() for change in result.changes),
-        "problem": result.problem,
+        "problem": result.problem or ("nothing was answered" if result.unanswered else ""),
     }
 
 
@@ -196,6 +196,9 @@ def canvas_csv(results: Results) -> str:
     ]
     for result in results:
         number = result.number if result.platform == "Canvas" else ""
-        login = "" if result.platform == "Canvas" else result.student
-        rows.append([result.name or result.student, number, "", login, "", _earned(result)])
+        sis = result.number if result.platform == "Gradescope" and "@" not in result.number else ""
+        login = result.number if result.platform == "Blackboard" else ""
+        if not result.platform and " " not in result.student:  # a folder, perhaps named so
+            login = result.student
+        rows.append([result.name or result.student, number, sis, login, "", _earned(result)])
     return as_csv(rows)

@@ -78,7 +78,10 @@ def _question(question: QuestionResult, changes: Sequence[Change] = ()) -> str:
     parts += [_change(change) for change in changes if change.question == question.name]
     passed = [case for case in question.cases if case.passed]
     parts += [f"<p class='hint'>{_text(hint)}</p>" for hint in question.hints]
-    parts += [_case(case) for case in question.cases if not case.passed]
+    if blank := question.unanswered:
+        parts.append(f"<p class='wrong'>{_text(blank)}</p>")
+    else:
+        parts += [_case(case) for case in question.cases if not case.passed]
     if passed:
         names = ", ".join(_text(case.name) for case in passed)
         parts.append(f"<div class='case right'>✓ {names}</div>")

@@ -11,12 +11,12 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta, tzinfo
 
 from minires.coursework.marks.late import duration, units_late
 from minires.coursework.marks.rules import TIMES, Rules
 from minires.coursework.moments import instant, later, told
-from minires.coursework.result import PENALTY, Change, QuestionResult, Result
+from minires.coursework.result import ADJUSTMENT, PENALTY, Change, QuestionResult, Result
 
 
 def marked(result: Result, rules: Rules) -> Result:
@@ -41,7 +41,24 @@ def marked(result: Result, rules: Rules) -> Result:
         _question(q, points.get(q.name, q.points), [c for c in changes if c.question == q.name])
         for q in result.questions
     ]
-    return _with_penalty(replace(result, questions=questions, changes=changes), rules)
+    for old, new in zip(result.questions, questions, strict=True):
+        own = [change.points for change in changes if change.question == new.name]
+        earned = old.worth(points.get(old.name, old.points)).earned
+        changes = _in_part(changes, new.name, math.fsum((earned, *own)))
+    result = _with_penalty(replace(result, questions=questions, changes=changes), rules)
+    whole = math.fsum((result.before, *(change.points for change in result.of_all())))
+    return replace(result, changes=_in_part(result.changes, "", whole))
+
+
+def _in_part(changes: list[Change], question: str, total: float) -> list[Change]:
+    """Changes of which the last that takes points says so if there were too few."""
+    mine = [i for i, c in enumerate(changes) if (c.kind, c.question) == (ADJUSTMENT, question)]
+    taking = [i for i in mine if changes[i].points < 0]
+    if total > -1e-9 or not taking:
+        return changes
+    last = changes[taking[-1]]
+    why = f"{last.why} ({round(0.0 - total, 2):g} less is taken: nothing is below 0)".strip()
+    return [replace(last, why=why) if i == taking[-1] else c for i, c in enumerate(changes)]
 
 
 def _question(result: QuestionResult, points: float, changes: Sequence[Change]) -> QuestionResult:
@@ -76,8 +93,16 @@ def _with_penalty(result: Result, rules: Rules) -> Result:
         taken = round(penalty.of(result.before, units), 2)
         unit = penalty.unit if units == 1 else f"{penalty.unit}s"
         begun = f"; {units} {unit} begun" if penalty.unit else ""
-        why += f": {penalty.text}{begun}, of {result.before:g} points"
+        if penalty.unit in ("day", "week") and _offset(came, zone) != _offset(due, zone):
+            begun += " by the calendar, as clocks were changed meanwhile"
+        plural = "" if result.before == 1 else "s"
+        why += f": {penalty.text}{begun}, of {result.before:g} point{plural}"
     return replace(result, changes=[Change(PENALTY, 0.0 - taken, why), *result.changes])
+
+
+def _offset(moment: datetime, zone: tzinfo | None) -> timedelta | None:
+    """How far the course's clock is from UTC."""
+    return instant(moment, zone).astimezone(zone).utcoffset()
 
 
 def undated(results: Sequence[Result]) -> list[str]:

@@ -13,7 +13,8 @@ from minires.coursework.marks.identifiers import Identifiers
 from minires.coursework.marks.outputs import write_class
 from minires.coursework.marks.points import marked, undated
 from minires.coursework.marks.rules import Known, Rules, read_rules
-from minires.coursework.marks.show import compared, failures, feedback, noted, table
+from minires.coursework.marks.show import compared, failures, feedback, noted, table, terminal_width
+from minires.coursework.marks.slips import above
 from minires.coursework.result import Result
 from minires.coursework.submissions.collect import LeftOut, Submission
 from minires.coursework.submissions.people import People
@@ -163,10 +164,11 @@ class Published:
         if len(everything) == 1:
             yield feedback(everything[0])
         else:
-            yield "\n\n".join(map(table, self.by_assignment.values()))
+            width = terminal_width()
+            yield "\n\n".join(table(results, width) for results in self.by_assignment.values())
         yield "" if self.comparison is None else compared(self.comparison)
         yield failures(everything)
-        yield noted([*self.rules.notes, *undated(everything)])
+        yield noted([*self.rules.notes, *undated(everything), *above(everything)])
 
 
 def published(

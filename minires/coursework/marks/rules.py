@@ -1,7 +1,7 @@
 """What an instructor decides beside the tests: small files in the folder of the results.
 
 course.toml      due dates, what being late costs, points of questions
-adjustments.csv  student, question, points, comment: given or taken by hand
+adjustments.csv  student, points, perhaps question, comment: given or taken by hand
 extensions.csv   student, due: another date for somebody
 times.csv        student, submitted: when somebody handed in, where no file tells it
 
@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from minires.coursework.marks import slips
 from minires.coursework.marks.late import Penalty
-from minires.coursework.moments import instant, read_moment
+from minires.coursework.moments import changed_clock, instant, read_moment
 from minires.coursework.result import ADJUSTMENT, Change
 from minires.coursework.submissions.people import HEADINGS, People
 from minires.coursework.tables import Row, plain_name, read_table
@@ -96,13 +97,15 @@ def read_rules(folders: Iterable[Path], known: Mapping[str, Known]) -> Rules:
         If something is wrong in a file; the message names the file and the line.
     """
     rules, places = Rules(), list(folders)
+    by_hand: list[tuple[Row, Whose, Change]] = []
     for path in (folder / COURSE for folder in places):
         if path.exists():
             _course(path, known, rules)
     for folder in places:
         rules.notes += _misnamed(folder)
-        for row in _rows(folder / ADJUSTMENTS, ["question"], ["points"], ["comment"]):
-            _adjustment(row, known, rules)
+        for row in _rows(folder / ADJUSTMENTS, ["points"]):
+            by_hand += _adjustment(row, known, rules)
+    rules.notes += slips.repeated(by_hand)
     for name, headings, moments in (
         (EXTENSIONS, ("due",), rules.extensions),
         (TIMES, SUBMITTED, rules.times),
@@ -112,6 +115,8 @@ def read_rules(folders: Iterable[Path], known: Mapping[str, Known]) -> Rules:
             for row in _rows(folder / name, headings):
                 if name == EXTENSIONS or row.get(*headings) not in ("", "-"):
                     _moment_of(row, headings, known, rules, moments, said)
+        if name == EXTENSIONS:
+            rules.notes += slips.idle(moments, said, rules.due, rules.zone)
     return rules
 
 
@@ -125,6 +130,8 @@ def _moment_of(
 ) -> None:
     """Note when something of somebody is due or came, which no two rows may say differently."""
     moment = _moment(row, *headings)
+    if odd := changed_clock(moment, rules.zone):
+        rules.notes.append(f"{row.path.name}, line {row.line}: {odd}")
     for whose in _whose(row, known, rules):
         before = moments.setdefault(whose, moment)
         first = said.setdefault(whose, row)
@@ -169,7 +176,7 @@ def _whose(row: Row, known: Mapping[str, Known], rules: Rules) -> Iterable[Whose
     except LookupError as error:
         others = [one.people for name, one in known.items() if name != assignment]
         if not any(_is_among(row, people) for people in (known[assignment].beside, *others)):
-            raise row.wrong(str(error)) from error
+            raise row.wrong(f"{error}{known[assignment].people.near(row)}") from error
         rules.notes.append(f"{row.path.name}, line {row.line}: {error}")
 
 
@@ -229,7 +236,10 @@ def _assignment(row: Row, known: Mapping[str, Known], rules: Rules, question: st
     return fitting[0]
 
 
-def _adjustment(row: Row, known: Mapping[str, Known], rules: Rules) -> None:
+def _adjustment(
+    row: Row, known: Mapping[str, Known], rules: Rules
+) -> Iterable[tuple[Row, Whose, Change]]:
+    slips.misspelt(row, "question", "comment")
     question = row.get("question")
     only_said = row.get("comment") and not row.get("points")
     points = 0.0 if only_said else row.number("points")
@@ -238,12 +248,14 @@ def _adjustment(row: Row, known: Mapping[str, Known], rules: Rules) -> None:
     assignment = _assignment(row, known, rules, question)
     if not assignment:
         return
+    people = known[assignment].people
     try:
-        student = known[assignment].people.find(row)
+        student = people.find(row)
     except LookupError as error:
-        raise row.wrong(str(error)) from error
+        raise row.wrong(f"{error}{people.near(row)}") from error
     change = Change(ADJUSTMENT, points, row.get("comment"), question)
     rules.adjustments[assignment, student].append(change)
+    yield row, (assignment, student), change
 
 
 # ---------------------------------------------------------------------- course.toml
@@ -288,6 +300,8 @@ def _section(name: str, table: Mapping[str, Any], known: Known | None, rules: Ru
         raise ValueError(f"{shown(min(unknown))!r} is unknown; there are due, penalty, points")
     if "due" in table:
         rules.due[name] = read_moment(table["due"])
+        if odd := changed_clock(rules.due[name], rules.zone):
+            rules.notes.append(f"{COURSE}: [{shown(name)}]: {odd}")
     if "penalty" in table:
         rules.penalties[name] = Penalty.read(str(table["penalty"]))
         if "due" not in table:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Sequence
 
 from minires.coursework.result import FAILED, CaseResult, QuestionResult, Result
 from minires.coursework.submissions.collect import LeftOut
 from minires.coursework.submissions.roster import Comparison
-from minires.markup import aligned
+from minires.markup import aligned, fitted
 from minires.text import plain
 
 
-def table(results: Sequence[Result]) -> str:
-    """A line a submission, a column a question."""
+def terminal_width() -> int | None:
+    """Of a terminal its columns; None where something else reads, which gets everything."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def table(results: Sequence[Result], width: int | None = None) -> str:
+    """A line a submission, a column a question; shortened if it is to be no wider than a width."""
     names = list(dict.fromkeys(q.name for result in results for q in result.questions))
     rows = [["student", *map(_line, names), "points"]]
     for result in results:
@@ -20,8 +27,12 @@ def table(results: Sequence[Result]) -> str:
         cells = [_points(earned[n].earned, earned[n].points) if n in earned else "-" for n in names]
         total = "-" if result.damaged else _points(result.earned, result.points)
         rows.append([_line(result.student), *cells, total])
+    rows, missing = (rows, 0) if width is None else fitted(rows, width)
     lines = aligned(rows)
-    lines.insert(1, "-" * len(lines[0]))
+    lines.insert(1, "-" * max(map(len, lines)))
+    if missing:
+        plural = "question is" if missing == 1 else "questions are"
+        lines.append(f"{missing} {plural} not shown here: widen the terminal, or see grades.csv")
     for result in results:
         if result.problem:
             lines.append(f"{_line(result.student)}: {_line(result.problem)}")
@@ -67,7 +78,14 @@ def compared(comparison: Comparison) -> str:
     """Who of the roster handed nothing in, and who is not on it."""
     lines = [f"missing: {_line(name)}" for name in comparison.missing]
     lines += [f"not on the roster: {_line(name)}" for name in comparison.unknown]
-    return "\n".join(lines) or "nobody of the roster is missing"
+    lines = lines or ["nobody of the roster is missing"]
+    for one in comparison.repeated:
+        places = " and ".join(map(str, one.lines))
+        lines.append(
+            f"note: lines {places} of the roster are the same and count as one person "
+            f"({_line(one.shown)}): if they are two, add a column that tells them apart"
+        )
+    return "\n".join(lines)
 
 
 def _line(text: str) -> str:
@@ -127,9 +145,10 @@ def checked(result: Result) -> str:
 
 def _question(question: QuestionResult, count: str) -> list[str]:
     mark = "ok   " if question.passed else "WRONG"
-    lines = [f"\n{mark} {question.name}  {count}"]
+    blank = question.unanswered
+    lines = [f"\n{mark} {question.name}  {count}" + (f", {blank}" if blank else "")]
     for case in question.cases:
-        if not case.passed:
+        if not case.passed and not blank:
             lines += _case(case)
     lines += [f"      hint: {hint}" for hint in question.hints]
     if question.printed.strip() and not question.passed:

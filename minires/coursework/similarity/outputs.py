@@ -56,10 +56,11 @@ def identical_text(groups: Sequence[Sequence[str]]) -> str:
     return "\n  ".join([head, *lines[:MOST_LINES], *more]) if lines else ""
 
 
-def pairs_text(pairs: Sequence[Pair], most: int) -> str:
-    """The most striking pairs."""
+def pairs_text(pairs: Sequence[Pair], most: int, same: str = "") -> str:
+    """The most striking pairs, below what there is to say of those that are the `same`."""
     if not pairs:
-        return "no two submissions have more in common than usual"
+        other = "no other two" if same else "no two"
+        return f"{other} submissions have more in common than usual"
     lines = [f"more in common than usual: {len(pairs)} {'pair' if len(pairs) == 1 else 'pairs'}"]
     for pair in pairs[:most]:
         count = len(pair.questions)

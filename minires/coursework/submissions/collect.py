@@ -13,7 +13,7 @@ from minires.coursework.cells import MAX_FILE, text_of
 from minires.coursework.result import file_name
 from minires.coursework.submissions.entries import Entry, entries, readable
 from minires.coursework.submissions.folders import Folder, Names, distinct, stem
-from minires.coursework.submissions.platforms import METADATA, Owner, came, owners
+from minires.coursework.submissions.platforms import METADATA, UNDATED, Owner, came, owners
 from minires.files import whole
 
 WORK = re.compile(r".*\.(?:ipynb|py)(?:\.(?:txt|json))?", re.IGNORECASE | re.DOTALL)
@@ -47,13 +47,15 @@ class Submission:
 class LeftOut:
     """What is not graded, and why.
 
-    `hidden` is what systems and programs leave, such as caches, which nobody misses.
+    `hidden` is what systems and programs leave, such as caches, which nobody misses; `other` the
+    assignment that a file is for, where another one is graded.
     """
 
     student: str
     file: str
     why: str
     hidden: bool = False
+    other: str = ""
 
 
 @dataclass
@@ -106,6 +108,11 @@ def collect(
     for entry, owner in distinct(given, list(asked), kinds).items():
         named[entry] = [owner]
 
+    stamps = {
+        entry.parts[:-1]: _text(entry)
+        for entry in found
+        if entry.name == TIMESTAMP and entry.parts[-2:-1] and entry.parts[-2] in asked
+    }
     collected = Collected()
     work: dict[tuple[str, str, str], list[tuple[Owner, Entry]]] = defaultdict(list)
     for entry in found:
@@ -113,22 +120,19 @@ def collect(
             continue
         for owner in named[entry]:
             if entry not in kinds:
-                collected.left_out.append(_left_out(owner, entry))
+                collected.left_out.append(_left_out(owner, entry, entry.parts[:-1] in stamps))
                 continue
             kind = kinds[entry] or usual
             if kind is None:
                 collected.left_out.append(LeftOut(owner.student, entry.shown, UNDECIDED))
             elif only is not None and kind != only:
-                collected.left_out.append(LeftOut(owner.student, entry.shown, f"it is for {kind}"))
+                collected.left_out.append(
+                    LeftOut(owner.student, entry.shown, f"it is for {kind}", other=kind)
+                )
             else:
                 # a platform's number is one student's, whatever the name has become
                 who = (owner.platform, owner.number) if owner.number else ("", owner.student)
                 work[kind, *who].append((owner, entry))
-    stamps = {
-        entry.parts[:-1]: _text(entry)
-        for entry in found
-        if entry.name == TIMESTAMP and entry.parts[-2:-1] and entry.parts[-2] in asked
-    }
     by_student = sorted(
         (kind, min(owner.student for owner, _ in mine), i)
         for i, ((kind, *_), mine) in enumerate(work.items())
@@ -244,15 +248,17 @@ def _the_only(kinds: Iterable[str | None]) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _left_out(owner: Owner, entry: Entry) -> LeftOut:
-    """An entry that is no work."""
+def _left_out(owner: Owner, entry: Entry, stamped: bool) -> LeftOut:
+    """An entry that is no work; of nbgrader's folders some are `stamped`."""
     suffix = Path(entry.name).suffix.lower()
     if entry.is_hidden:
         return LeftOut(owner.student, entry.shown, entry.problem or "a hidden file", hidden=True)
     if entry.problem:
         return LeftOut(owner.student, entry.shown, entry.problem)
+    if stamped and entry.name == TIMESTAMP:
+        return LeftOut(owner.student, entry.shown, "only read: when it was handed in", hidden=True)
     if suffix in ARCHIVES:
-        return LeftOut(owner.student, entry.shown, "an archive that only you can unpack")
+        return LeftOut(owner.student, entry.shown, "minires opens only .zip: unpack it")
     return LeftOut(owner.student, entry.shown, "neither a notebook nor a Python file")
 
 
@@ -280,6 +286,15 @@ def _latest(
             entry.parts,
         )
 
+    def reason(other: tuple[Owner, Entry]) -> str:
+        """By what the chosen one comes before another."""
+        pairs = zip(order((owner, entry)), order(other), REASONS, strict=True)
+        why = next((text for one, two, text in pairs if one != two), REASONS[-1])
+        if why == NUMBERED and owner.attempt[:1] != other[0].attempt[:1]:
+            return "this is named as a copy"
+        newer = other[1].changed > entry.changed + 60 and other[0].platform not in UNDATED
+        return f"{why}, though this file is newer" if newer and why == NUMBERED else why
+
     *others, (owner, entry) = sorted(mine, key=order)
     assert entry.path is not None
     chosen = Submission(
@@ -291,5 +306,20 @@ def _latest(
         owner.platform,
         *came(owner, entry, stamps.get(entry.parts[:-1], "")),
     )
-    why = f"not the latest or not the one for it: {entry.shown} counts"
-    return chosen, [LeftOut(owner.student, other.shown, why) for _, other in others]
+    return chosen, [
+        LeftOut(owner.student, other[1].shown, f"{entry.shown} counts: {reason(other)}")
+        for other in others
+    ]
+
+
+NUMBERED = "its name has the later number"
+REASONS = (
+    "it says which assignment it is for",
+    "it is the later attempt",
+    "a notebook comes before a script",
+    NUMBERED,
+    "it is named after the assignment",
+    "it is the later file",
+    "it comes last by name",
+)
+"""Why a file counts, in the order in which it is decided."""

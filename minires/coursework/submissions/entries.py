@@ -81,7 +81,7 @@ class Entry:
 
 def is_hidden(name: str) -> bool:
     """Whether a name is of what systems and programs leave, and no work."""
-    return name.startswith(".") or name.casefold() in NOT_WORK
+    return name.startswith((".", "~$")) or name.casefold() in NOT_WORK
 
 
 def readable(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 from minires.coursework.submissions.roster import FIRST, LAST, NAME, OTHER, PARTICIPANT, Named
 from minires.coursework.tables import Row, plain_name
@@ -27,6 +28,7 @@ class People:
     def __init__(self, named: Iterable[Named]) -> None:
         self.students: set[str] = set()
         self._owners: dict[str, set[str]] = defaultdict(set)
+        self._texts: dict[str, str] = {}
         for person in named:
             self.add(person.student, person)
 
@@ -42,6 +44,7 @@ class People:
         for text in texts:
             for name in _called(text):
                 self._owners[name].add(student)
+                self._texts.setdefault(name, text)
 
     def find(self, row: Row) -> str:
         """The student that a row is of.
@@ -51,11 +54,11 @@ class People:
         LookupError
             If nobody is called so; the message says it.
         FileError
-            If more than one is.
+            If more than one is, or the row names nobody.
         """
-        texts = [PARTICIPANT.sub("", row.get(h).lstrip("'")) for h in ALONE]
-        texts.append(f"{row.get(*sorted(FIRST))} {row.get(*sorted(LAST))}".strip())
-        texts = [text for text in dict.fromkeys(texts) if text]
+        texts = _texts_of(row)
+        if not texts:
+            raise row.wrong("no student is named: write who it is, or remove the line")
         several: set[str] = set()
         for text in texts:
             if text in self.students:
@@ -64,10 +67,31 @@ class People:
             if len(found) == 1:
                 return found.pop()
             several |= found
-        who = repr(shown(texts[0])) if texts else "nobody"
+        who = repr(shown(texts[0]))
         if several:
             raise row.wrong(f"{who} may be {' or '.join(map(shown, sorted(several)[:4]))}")
         raise LookupError(f"no student {who} has handed this in")
+
+    def near(self, row: Row) -> str:
+        """A question whether somebody is meant whose name is nearly the same; empty if nobody is.
+
+        Numbers are near to other people's, so none is proposed.
+        """
+        found: dict[frozenset[str], str] = {}
+        for text in _texts_of(row):
+            name = plain_name(text)
+            for one in get_close_matches(name, self._texts, 6, cutoff=0.8):
+                if not name.isdigit() and not one.isdigit():
+                    found.setdefault(frozenset(self._owners[one]), self._texts[one])
+        names = dict.fromkeys(found.values())
+        return f"; is it {' or '.join(map(shown, [*names][:3]))}?" if names else ""
+
+
+def _texts_of(row: Row) -> list[str]:
+    """What a row says of who it is of."""
+    texts = [PARTICIPANT.sub("", row.get(h).lstrip("'")) for h in ALONE]
+    texts.append(f"{row.get(*sorted(FIRST))} {row.get(*sorted(LAST))}".strip())
+    return [text for text in dict.fromkeys(texts) if text]
 
 
 def _called(text: str) -> set[str]:

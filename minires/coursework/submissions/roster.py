@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -54,11 +54,14 @@ class Person:
         All that the person may be called and nobody else, parts of the name too, as plain names.
     texts : tuple of str
         The whole names, numbers and addresses, as they stand there.
+    lines : tuple of int
+        Where, several if rows say the same: a table may be pasted together of groups.
     """
 
     shown: str
     names: frozenset[str]
     texts: tuple[str, ...] = ()
+    lines: tuple[int, ...] = ()
 
 
 def read_roster(path: Path) -> list[Person]:
@@ -74,9 +77,11 @@ def read_roster(path: Path) -> list[Person]:
     if not rows:
         raise FileError(f"{path} names nobody")
     cells = [row for _, row in rows]
+    lines = [line for line, _ in rows]
     headings = [plain_name(cell) for cell in cells[0]]
     if (FIRST | LAST | NAME | OTHER) & {*headings}:
         found = [_by_headings(row) for row in named_rows(path, rows)]
+        lines = lines[1:]
     elif _has_headings(cells):
         raise FileError(
             f"{path} has no column that says who somebody is ({shown(', '.join(cells[0]))}); "
@@ -84,13 +89,24 @@ def read_roster(path: Path) -> list[Person]:
         )
     else:
         found = _unnamed(cells)
-    people = [person for person in found if person is not None and person.names]
+    at = zip(found, lines, strict=True)
+    people = _each_once(replace(one, lines=(line,)) for one, line in at if one and one.names)
     people = [person for person in people if person.shown != "Points Possible"]  # of Canvas
     if not people:
         raise FileError(f"{path} names nobody")
     shared = Counter(name for person in people for name in person.names)
     unique = (frozenset(n for n in p.names if shared[n] == 1) for p in people)
     return [replace(p, names=names) for p, names in zip(people, unique, strict=True)]
+
+
+def _each_once(people: Iterable[Person]) -> list[Person]:
+    """Rows in which the same names, numbers and addresses stand are one person."""
+    found: dict[frozenset[str], Person] = {}
+    for person in people:
+        first = found.setdefault(person.names, person)
+        if first is not person:
+            found[person.names] = replace(first, lines=first.lines + person.lines)
+    return list(found.values())
 
 
 def _has_headings(rows: Sequence[Sequence[str]]) -> bool:
@@ -135,7 +151,7 @@ def _by_headings(row: Row) -> Person | None:
 
 def _unnamed(rows: Sequence[Sequence[str]]) -> list[Person | None]:
     """People of a table without headings: each by what only it has."""
-    shared = Counter(cell for row in rows for cell in set(row))
+    shared = Counter(cell for row in set(map(tuple, rows)) for cell in set(row))
     people: list[Person | None] = []
     for row in rows:
         own = [cell for cell in row if cell and shared[cell] == 1]
@@ -188,6 +204,7 @@ class Comparison:
 
     absent: list[Absent]
     unknown: list[str]
+    repeated: list[Person] = field(default_factory=list)
 
     @property
     def missing(self) -> list[str]:
@@ -241,4 +258,5 @@ def compare(
         for name in assignments
         if (name, person) not in present
     ]
-    return Comparison(absent, list(dict.fromkeys(unknown)))
+    repeated = [person for person in roster if len(person.lines) > 1]
+    return Comparison(absent, list(dict.fromkeys(unknown)), repeated)
