@@ -17,7 +17,9 @@ from nonsense import ESCAPES, changed, drawn
 from PIL import Image
 
 import minires.cli.commands
-from minires import cli, coursework, models
+from minires import cli, models
+from minires.coursework.commands import build_and_grade
+from minires.coursework.submissions import entries
 from minires.files import LONGEST_MESSAGE
 from minires.training.archive import write_archive
 
@@ -115,7 +117,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-LOAD = functools.cache(coursework.command.load_assignments)  # which runs their code
+LOAD = functools.cache(build_and_grade.load_assignments)  # which runs their code
 
 
 @pytest.fixture
@@ -127,15 +129,15 @@ def quickly(monkeypatch):
 
     once = typer.main.get_command(cli.commands.app)  # made for each call, it takes most of the time
     monkeypatch.setattr(cli.commands, "app", once)
-    monkeypatch.setattr(coursework.command, "load_assignments", LOAD)
-    monkeypatch.setattr(coursework.entries, "MOST_ENTRIES", 300)  # of the whole disk
+    monkeypatch.setattr(build_and_grade, "load_assignments", LOAD)
+    monkeypatch.setattr(entries, "MOST_ENTRIES", 300)  # of the whole disk
     for module, name in (
         (cli.train, "fit"),
         (cli.bench, "compare"),
         (cli.notebooks, "copy_out"),
-        (coursework.command, "build"),
-        (coursework.command, "run_trials"),
-        (coursework.command, "grade_all"),
+        (build_and_grade, "build"),
+        (build_and_grade, "run_trials"),
+        (build_and_grade, "grade_all"),
     ):
         monkeypatch.setattr(module, name, reached)
 
