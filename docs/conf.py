@@ -27,7 +27,7 @@ exclude_patterns = ["_build"]
 nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!minires\.).*"),  # other projects' names: the build asks no network for them
-    (r"py:class", r"minires\..*\b(_\w+|AnyDataset|Row|Scene|State|Frame)"),  # inner types
+    (r"py:class", r"minires\..*\b(_\w+|AnyDataset|Samples|Row|Scene|State|Frame)"),  # inner types
 ]
 
 # Pages and notebooks. Nothing is run: the notebooks are committed with what came out.

@@ -1,0 +1,86 @@
+"""Give every fault and every healthy training of this folder to the checkup, once.
+
+    cd tests/checks; PYTHONPATH=../.. python -m outside.score
+
+Writes score.json: which checks say "broken" of each, and the time. `reach.json`, written before
+anything was scored, says which checks declare that they would see a fault. What the file has
+already is not tried again; `--table` prints what came of it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import minires
+from outside.faults import FAULTS
+from outside.healthy import HEALTHY
+
+FOLDER = Path(__file__).parent
+RESULTS = FOLDER / "score.json"
+SYMPTOMS = {"learns one batch", "training gets better than guessing"}
+"""These state that a training does not learn; they name no cause."""
+
+
+def scored(make: Any) -> dict[str, Any]:
+    """What the checkup says of a set-up, in its usual ten seconds."""
+    start = time.process_time(), time.monotonic()
+    report = minires.checkup(make)
+    return {
+        "broken": {f.check: f.message for f in report.broken},
+        "not checked": [f.check for f in report.findings if f.verdict == "not checked"],
+        "processor": round(time.process_time() - start[0], 2),
+        "seconds": round(time.monotonic() - start[1], 2),
+    }
+
+
+def table(known: dict[str, Any]) -> str:
+    """How many faults are named, and what is said of healthy trainings."""
+    reach = json.loads((FOLDER / "reach.json").read_text())
+    harm = json.loads((FOLDER / "outside.json").read_text())["faults"]
+    harmful = [name for name in known["faults"] if harm[name]["harmful"]]
+    within = [name for name in harmful if reach[name]["checks"]]
+    missed = [n for n in within if not {*reach[n]["checks"]} & {*known["faults"][n]["broken"]}]
+    silent = [n for n in harmful if not known["faults"][n]["broken"]]
+    alarms = {n: [*r["broken"]] for n, r in known["healthy"].items() if r["broken"]}
+    harmless = {n: [*known["faults"][n]["broken"]] for n in known["faults"] if n not in harmful}
+    times = sorted(r["seconds"] for kind in known.values() for r in kind.values())
+    lines = [
+        f"harmful faults: {len(harmful)}, within the declared reach {len(within)}, "
+        f"of these named {len(within) - len(missed)}",
+        f"nothing said of {len(silent)} harmful ones: {', '.join(silent)}",
+        f"within reach and not named: {', '.join(missed)}",
+        f"healthy trainings: {len(known['healthy'])}, of which something is said of {len(alarms)}",
+        *(f"  {name}: {', '.join(checks)}" for name, checks in alarms.items()),
+        "harmless faults, and what is said of them:",
+        *(f"  {name}: {', '.join(checks) or 'nothing'}" for name, checks in harmless.items()),
+        f"seconds: median {times[len(times) // 2]}, most {times[-1]}",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    warnings.simplefilter("ignore")
+    np.seterr(all="ignore")
+    known: dict[str, Any] = {"faults": {}, "healthy": {}}
+    if RESULTS.exists():
+        known |= json.loads(RESULTS.read_text())
+    if "--table" in sys.argv:
+        print(table(known))
+        return
+    for kind, everything in (("healthy", HEALTHY), ("faults", FAULTS)):
+        for name, one in everything.items():
+            if name not in known[kind]:
+                known[kind][name] = result = scored(one.make)
+                RESULTS.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+                print(f"{result['seconds']:6.1f} s  {name}: {[*result['broken']]}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
