@@ -73,7 +73,7 @@ def wrong_count(
     name: str, arguments: Sequence[str], got: int, unknown: Collection[str]
 ) -> TypeError:
     """What is wrong with a call: a keyword that is none, or the number of arrays."""
-    for keyword in sorted(unknown):
+    for keyword in sorted({*unknown} - {*arguments}):
         return unknown_keyword(name, keyword)
     from minires.from_pytorch.keywords import table
 

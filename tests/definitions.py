@@ -205,6 +205,17 @@ def broadcast_to(x, *, shape):
     return elementwise(lambda v, _: v)(x, np.zeros(shape))
 
 
+def binary_cross_entropy(probabilities, *, target):
+    """Each answer's loss, its logarithms at least -100."""
+
+    def one(x, t):
+        yes = math.log(x) if x > 0 else -100.0
+        no = math.log1p(-x) if x < 1 else -100.0
+        return -(t * max(yes, -100.0) + (1 - t) * max(no, -100.0))
+
+    return elementwise(one)(probabilities, target)
+
+
 def cross_entropy(logits, *, target):
     out = np.zeros(logits.shape[:-1])
     for at in np.ndindex(out.shape):
@@ -312,6 +323,7 @@ DEFINITIONS = {
     "conv2d": along(reference.conv2d),
     "conv2d_dw": along(reference.conv2d_dw),
     "conv2d_dx": along(reference.conv2d_dx),
+    "binary_cross_entropy": binary_cross_entropy,
     "cross_entropy": cross_entropy,
     "divide": elementwise(lambda a, b: a / b),
     "erf": elementwise(math.erf),

@@ -60,6 +60,7 @@ COMMANDS = {
     "info": ([], "conv"),
     "bench": ([], "rounds seconds"),
     "check": (["deep.ipynb"], "question"),
+    "checkup": (["deep.ipynb"], "json html seconds seed"),
     "grade": (["deep.ipynb"], "assignment out regrade jobs source"),
     "coursework build": (["built"], "source assignment"),
     "coursework mutants": ([], "source assignment jobs"),

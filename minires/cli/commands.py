@@ -43,6 +43,7 @@ coursework_app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(coursework_app, name="coursework")
+GROUPS = [[group.name] for group in app.registered_groups]
 
 
 def _add(to: typer.Typer, **commands: Callable[..., Any]) -> None:
@@ -96,7 +97,7 @@ def run(arguments: list[str]) -> tuple[int, str]:
     """
     try:
         starting.raise_at_ctrl_c()
-        if arguments in [[group.name] for group in app.registered_groups]:
+        if arguments in GROUPS:
             arguments = [*arguments, "--help"]
         _refuse_empty(arguments)
         with one_line_warnings():

@@ -77,6 +77,10 @@ CASES = {
         picture,
         normal(2, 3, 2, 4),
     ),
+    "binary_cross_entropy": (
+        lambda x: ops.binary_cross_entropy(x, target=TARGET),
+        1 / (1 + np.exp(-x34)),
+    ),
     "cross_entropy": (lambda x: ops.cross_entropy(x, target=TARGET), x34),
     "divide": (ops.divide, x34, positive(3, 4)),
     "divide broadcast": (ops.divide, normal(4), positive(2, 3, 1)),

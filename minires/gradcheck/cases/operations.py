@@ -274,6 +274,7 @@ OPERATIONS: dict[str, list[Case]] = {
     "conv2d_dx": convolutions(ops.conv2d_dx),
     "binary_cross_entropy": [
         case(ops.binary_cross_entropy, chance(3, 4), target=chance(3, 4, seed=1)),
+        case(ops.binary_cross_entropy, chance(1, 3), target=chance(1, 3, seed=1)),
         case(ops.binary_cross_entropy, chance(5), target=np.array([0.0, 1, 1, 0, 1])),
         case(ops.binary_cross_entropy, chance(2, 0), target=chance(2, 0)),
     ],
