@@ -193,7 +193,10 @@ def torchs_places(x: Tensor, operation: Any, axes: dict[str, Any]) -> Tensor:
 
 def _truth(x: Tensor, name: str, axes: dict[str, Any]) -> Tensor:
     xp = xp_of(x.array)
-    truth: Any = make_tensor(xp.asarray(getattr(xp, name)(x.array, **axes)))
+    found = xp.asarray(getattr(xp, name)(x.array, **axes))
+    if x.dtype == np.uint8:  # as in PyTorch, whose masks they once were
+        found = found.astype(np.uint8)
+    truth: Any = make_tensor(found)
     return truth  # type: ignore[no-any-return]
 
 

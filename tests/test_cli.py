@@ -923,11 +923,14 @@ def test_weights_of_other_classes(trained, run):
     )
 
 
+@pytest.mark.filterwarnings("always::minires.checks.CheckWarning")
 def test_a_loss_that_is_not_finite_gets_one_line_and_exit_code_1(run, no_picture):
     code, _, err = run("train", "--data", "digits", "--lr", "1e30", "--epochs", 1)
     assert code == 1
     assert re.fullmatch(
-        r"minires: the loss is \w+ at epoch 1, step 2: [^\n]*Try a smaller learning rate\.\n", err
+        r"minires: warning: weight decay alone [^\n]*\n"
+        r"minires: the loss is \w+ at epoch 1, step 2: [^\n]*Try a smaller learning rate\.\n",
+        err,
     )
 
 
@@ -972,3 +975,11 @@ def test_a_reader_that_has_seen_enough():
     assert process.stderr.read() == ""
     process.stderr.close()
     assert process.wait(timeout=60) == 1
+
+
+def test_a_state_dict_alone_is_told(run):
+    minires.save(models.resnet8(in_channels=1).state_dict(), "state.npz")
+    for command in (["predict", "state.npz", "i.png"], ["eval", "--weights", "state.npz"]):
+        code, _, err = run(*command)
+        assert code == 2
+        assert re.fullmatch(r"minires: state.npz holds a state_dict alone, [^\n]*\n", err)

@@ -35,8 +35,9 @@ from minires.errors import NonFiniteError
 from minires.nn import functional as F
 from minires.tensors import Tensor
 from minires.text import bounded
-from minires.training import Evaluation, evaluate, load
+from minires.training import Evaluation, evaluate
 from minires.training.predictor import Predictor
+from minires.training.weights import load_network
 
 _NOT_FINITE = "the network gives NaN or infinite numbers, so its answers mean nothing"
 
@@ -85,7 +86,7 @@ def eval_command(
 ) -> None:
     """Measure a trained network on a dataset's test images."""
     means, deviations = numbers(mean, "--mean"), numbers(std, "--std")
-    network = load(weights, model).to(device)
+    network = load_network(weights, model).to(device)
     known = metadata_of(network, weights)
     name = data or known.data
     if name is None:
@@ -164,7 +165,7 @@ def predict_command(
     compile: CompileOption = True,
 ) -> None:
     """Say what is on images: the likeliest classes and their probabilities."""
-    network = load(weights, model).to(device)
+    network = load_network(weights, model).to(device)
     known = metadata_of(network, weights)
     count = fact(network, "num_classes") or 0
     classes = known.classes or [f"class {k}" for k in range(count)]

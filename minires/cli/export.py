@@ -15,7 +15,8 @@ from minires.cli.image_size import with_size
 from minires.cli.metadata import fact, metadata_of
 from minires.cli.options import SizeOption, WeightsModelOption, option
 from minires.files import read_small
-from minires.training import load, save
+from minires.training import save
+from minires.training.weights import load_network
 
 
 def export_command(
@@ -57,7 +58,7 @@ def export_command(
     if keep_batch_norm and suffix != ".onnx":
         raise ValueError("--keep-batch-norm is for .onnx; elsewhere batch norm is kept anyway")
     if weights is not None:
-        network = load(weights, model)
+        network = load_network(weights, model)
     elif model is not None:
         network = models.create(model).eval()
     else:

@@ -25,7 +25,7 @@ from minires.files import whole
 from minires.locks import hold
 from minires.models import ResNet
 from minires.text import bounded
-from minires.training import History, Interrupted, fit, load
+from minires.training import History, Interrupted, fit
 from minires.training.recipe import (
     Recipe,
     Task,
@@ -36,6 +36,7 @@ from minires.training.recipe import (
     lowest_loss,
     make_recipe,
 )
+from minires.training.weights import load_network
 
 
 class Stopped(Exception):
@@ -135,7 +136,7 @@ def train_command(
         _check_new(out)
     mean_std = {"mean": numbers(mean, "--mean"), "std": numbers(std, "--std")}
     if weights is not None:
-        network = load(weights, model, head=not replace_head)
+        network = load_network(weights, model, head=not replace_head)
         if not getattr(network, "architecture", None):
             raise ValueError(
                 f"{weights} holds a network that is not from minires.models: train it in "
@@ -301,7 +302,7 @@ def _train(
         )
     except Interrupted as error:
         raise Stopped(f"{error}. Go on with: minires train --resume {shown}") from None
-    best = load(folder / "best.npz").to(recipe.device)
+    best = load_network(folder / "best.npz").to(recipe.device)
     try:
         result = measure(best, task.test, task.eval_transform, recipe.batch_size, recipe.compile)
     except datasets.DataError as error:  # gone or damaged since they were looked at

@@ -14,7 +14,7 @@ from minires.data import Compose, DataError, ImageFolder, LabelledImages
 from minires.files import FileError, atomic_write
 from minires.nn import Module
 from minires.training.archive import read_archive
-from minires.training.weights import described, load
+from minires.training.weights import described, load_network
 
 OptimizerName = Literal["sgd", "adam", "adamw", "rmsprop"]
 Freeze = Literal["none", "backbone"]
@@ -287,7 +287,7 @@ def build_model(recipe: Recipe, task: Task, checkpoint: Path | None = None) -> m
 
 def _with_weights_of(path: str, recipe: Recipe, task: Task) -> models.ResNet:
     """The network of a file, for the task's classes."""
-    network: models.ResNet = load(path, recipe.model, head=not recipe.replace_head)
+    network: models.ResNet = load_network(path, recipe.model, head=not recipe.replace_head)
     classes = len(task.metadata["classes"])
     known, channels = (network.architecture[key] for key in ("num_classes", "in_channels"))
     if channels != task.channels:

@@ -148,6 +148,23 @@ def load(path: str | Path, model: Module | str | None = None, *, head: bool = Tr
     return model.eval()
 
 
+def load_network(path: str | Path, model: Module | str | None = None, *, head: bool = True) -> Any:
+    """As `load`, of a file that describes its network.
+
+    Raises
+    ------
+    FileError
+        As in `load`, and if the file holds a `state_dict()` alone.
+    """
+    network = load(path, model, head=head)
+    if isinstance(network, dict):
+        raise FileError(
+            f"{path} holds a state_dict alone, which describes no network: save the network "
+            "itself, minires.save(model, path)"
+        )
+    return network
+
+
 @dataclass(frozen=True)
 class _Content:
     """What a weights file holds."""

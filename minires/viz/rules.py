@@ -66,6 +66,9 @@ RULES: dict[str, Rule] = {
     "reshape": Rule("{0}, reshaped", whole=("{g}, reshaped back",)),
     "transpose": Rule("{0}<sup>T</sup>", whole=("{g}<sup>T</sup>",)),
     "pad": Rule("{0}, padded", whole=("{g}, cropped",)),
+    "binary_cross_entropy": Rule(
+        "binary cross-entropy of {0}", whole=("{g} · ({0} − target) / ({0} · (1 − {0}))",)
+    ),
     "cross_entropy": Rule("cross-entropy of {0}", whole=("{g} · (softmax({0}) − target)",)),
     "conv2d": Rule(
         "{0} ∗ {1}",

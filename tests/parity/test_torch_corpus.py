@@ -957,8 +957,8 @@ def plain(value, code):
         return type(value).__name__
     if isinstance(value, optim.Schedule | torch.optim.lr_scheduler.LRScheduler):
         return type(value).__name__
-    if isinstance(value, torch.dtype) or value is np.float32:
-        return "float32"
+    if isinstance(value, torch.dtype | np.dtype):
+        return str(value).removeprefix("torch.")
     return list(value) if hasattr(value, "keys") else value
 
 

@@ -42,7 +42,12 @@ def test_every_layer_has_a_counterpart():
         if inspect.isclass(value := getattr(nn, name)) and issubclass(value, nn.Module)
     }
     classes -= {"Module"}  # computes nothing
-    at_work = {"ModuleList": "Branches", "ModuleDict": "Named"}
+    at_work = {
+        "ModuleList": "Branches",
+        "ModuleDict": "Named",
+        "ParameterList": "Scaled",
+        "ParameterDict": "Scaled",
+    }
     assert {at_work.get(name, name) for name in classes} == TWIN_LAYERS.keys()
     for name in classes:
         used = {type(case.function).__name__ for case in LAYERS[name]}
@@ -194,6 +199,7 @@ def judge(errors, ours, theirs, exact, case=""):
             errors.note(f"gradient {i - 1}", *arrays, case)
 
 
+@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides:UserWarning")  # KLDivLoss's default
 @pytest.mark.parametrize("name", sorted(LAYERS))
 def test_layer(name):
     for case in LAYERS[name]:

@@ -182,6 +182,9 @@ OPERATIONS: dict[str, Callable[..., torch.Tensor]] = {
     "_batch_inv_std": batch_inv_std,
     "_gradient_sums": gradient_sums,
     "_input_gradient": input_gradient,
+    "binary_cross_entropy": lambda x, *, target: TF.binary_cross_entropy(
+        x, torch.from_numpy(target), reduction="none"
+    ),
     "broadcast_to": lambda x, *, shape: x.broadcast_to(shape),
     "clip": clip,
     "concatenate": lambda xs, *, axis=0: torch.cat(tuple(xs), axis),
@@ -391,12 +394,17 @@ def norm(kind):
     return make
 
 
-def pool(kind):
-    return lambda m: Images(kind(m.kernel_size, m.stride, m.padding))
+def max_pool(m):
+    return Images(T.MaxPool2d(m.kernel_size, m.stride, m.padding, ceil_mode=m.ceil_mode))
+
+
+def avg_pool(m):
+    windows = m.kernel_size, m.stride, m.padding, m.ceil_mode, m.count_include_pad
+    return Images(T.AvgPool2d(*windows))
 
 
 def min_pool(m):
-    layer = T.MaxPool2d(m.kernel_size, m.stride, m.padding)
+    layer = T.MaxPool2d(m.kernel_size, m.stride, m.padding, ceil_mode=m.ceil_mode)
     return Images(Apply(lambda x: -layer(-x)))
 
 
@@ -413,13 +421,25 @@ def loss(kind, **options):
 
         def compute(x, y):
             y = y if isinstance(y, torch.Tensor) else torch.tensor(y)
-            if kind is T.BCEWithLogitsLoss:
+            if kind in (T.BCELoss, T.BCEWithLogitsLoss):
                 y = y.to(x.dtype)
             return layer(nchw(x) if kind is T.NLLLoss and x.ndim > 2 else x, y)
 
         return Apply(compute, layer)
 
     return make
+
+
+class Scaled(T.Module):
+    """A ParameterList and a ParameterDict at work; a weight of two axes is turned."""
+
+    def __init__(self, m):
+        super().__init__()
+        self.factors = T.ParameterList(torch.zeros(tuple(p.shape)) for p in m.factors)
+        self.shifts = T.ParameterDict({"after": torch.zeros(m.shifts["after"].shape[::-1])})
+
+    def forward(self, x):
+        return x * self.factors[0] * self.factors[1] + self.shifts["after"].T
 
 
 def sum_of(m):
@@ -431,7 +451,8 @@ def sum_of(m):
 LAYERS: dict[str, Callable[[Any], T.Module]] = {
     "AdaptiveAvgPool2d": lambda m: Images(T.AdaptiveAvgPool2d(m.output_size)),
     "Add": lambda m: Apply(torch.add),
-    "AvgPool2d": pool(T.AvgPool2d),
+    "AvgPool2d": avg_pool,
+    "BCELoss": loss(T.BCELoss, weight=True),
     "BCEWithLogitsLoss": loss(T.BCEWithLogitsLoss, weight=True, pos_weight=True),
     "BatchNorm1d": norm(T.BatchNorm1d),
     "BatchNorm2d": norm(T.BatchNorm2d),
@@ -452,6 +473,7 @@ LAYERS: dict[str, Callable[[Any], T.Module]] = {
         )
     ),
     "Identity": lambda m: T.Identity(),
+    "KLDivLoss": loss(T.KLDivLoss, log_target=True),
     "L1Loss": loss(T.L1Loss),
     "LayerNorm": lambda m: T.LayerNorm(
         m.normalized_shape, m.eps, m.weight is not None, m.bias is not None
@@ -459,18 +481,19 @@ LAYERS: dict[str, Callable[[Any], T.Module]] = {
     "LeakyReLU": lambda m: T.LeakyReLU(m.negative_slope),
     "Linear": lambda m: T.Linear(m.in_features, m.out_features, bias=m.bias is not None),
     "MSELoss": loss(T.MSELoss),
-    "MaxPool2d": pool(T.MaxPool2d),
+    "MaxPool2d": max_pool,
     "MinPool2d": min_pool,
     "NLLLoss": loss(T.NLLLoss, weight=True, ignore_index=True),
     "Named": sum_of,  # a ModuleDict at work
     "MultiheadAttention": Attention,
     "ReLU": lambda m: T.ReLU(),
+    "Scaled": Scaled,
     "Sequential": lambda m: T.Sequential(*(layer(child) for child in m)),
     "SiLU": lambda m: T.SiLU(),
     "Sigmoid": lambda m: T.Sigmoid(),
     "SmoothL1Loss": loss(T.SmoothL1Loss, beta=True),
-    "Softmax": lambda m: T.Softmax(m.dim),
-    "LogSoftmax": lambda m: T.LogSoftmax(m.dim),
+    "Softmax": lambda m: T.Softmax(-1 if m.dim is None else m.dim),
+    "LogSoftmax": lambda m: T.LogSoftmax(-1 if m.dim is None else m.dim),
     "SqueezeExcitation": lambda m: Images(SqueezeExcitation(m)),
     "StochasticDepth": dropout,
     "Tanh": lambda m: T.Tanh(),
