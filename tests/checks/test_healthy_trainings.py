@@ -6,6 +6,7 @@ from healthy import drawn
 from minires.checks import checkup
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
 def test_no_false_alarm(seed):
     report = checkup(drawn(seed), seconds=5)
