@@ -53,7 +53,9 @@ def batched(pair, size=32, seed=0):
     return [(x[i], y[i]) for i in np.split(order, range(size, len(order), size))]
 
 
-def setup(model=None, optimizer=None, train=None, valid=None, loss=None, step=None, evaluate=None):
+def training(
+    model=None, optimizer=None, train=None, valid=None, loss=None, step=None, evaluate=None
+):
     """A set-up; `optimizer`, `step` and `evaluate` are functions of what they need."""
     first, second = digits()
     model = network() if model is None else model

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from small_training import Normed, batched, digits, evaluate, found, network, setup, step
+from small_training import Normed, batched, digits, evaluate, found, network, step, training
 
 from minires import Tensor, exp, log, nn, no_grad, optim
 from minires.nn import functional as F
@@ -48,13 +48,13 @@ def last_layer_only(right):
     if right:  # what is frozen need not be in it
         for name in (1, 3):
             model[name].requires_grad_(False)
-    return setup(model, lambda m: optim.SGD(m[5].parameters(), lr=0.1))
+    return training(model, lambda m: optim.SGD(m[5].parameters(), lr=0.1))
 
 
 @case("structure", "parameters in optimizer", "lacks 6 of the model's 6")
 def optimizer_of_another_model(right):
     model = network()
-    return setup(model, lambda m: optim.SGD((m if right else network()).parameters(), lr=0.1))
+    return training(model, lambda m: optim.SGD((m if right else network()).parameters(), lr=0.1))
 
 
 class Listed(nn.Module):
@@ -72,7 +72,7 @@ class Listed(nn.Module):
 
 @case("structure", "layers registered", "middle")
 def layers_in_a_list(right):
-    return setup(Listed(nn.ModuleList if right else list))
+    return training(Listed(nn.ModuleList if right else list))
 
 
 @case("steps", "gradients reach the parameters", "(16, 16)", "never learn")
@@ -81,14 +81,14 @@ def tensors_in_a_closure(right):
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 10))
     if not right:
         model[2].forward = lambda x: F.relu(x @ weight)
-    return setup(model)
+    return training(model)
 
 
 @case("structure", "layers distinct", "3 times")
 def one_layer_repeated(right):
     middle = [nn.Linear(16, 16) for _ in range(3)] if right else [nn.Linear(16, 16)] * 3
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), *middle, nn.Linear(16, 10))
-    return setup(model)
+    return training(model)
 
 
 @case("structure", "frozen parameters", "as drawn at random")
@@ -97,7 +97,9 @@ def frozen_at_random(right):
     model[1].requires_grad_(False)
     if right:  # as training leaves weights: not within the bounds any more
         model[1].weight.data[...] *= 1 + np.abs(model[1].weight.data) * 8
-    return setup(model, lambda m: optim.SGD([p for p in m.parameters() if p.requires_grad], lr=0.1))
+    return training(
+        model, lambda m: optim.SGD([p for p in m.parameters() if p.requires_grad], lr=0.1)
+    )
 
 
 @case("structure", "units differ", "all 32 units of 3")
@@ -105,38 +107,38 @@ def constant_weights(right):
     model = network()
     layer = model[3]
     layer.weight.data[...] = 0.0 if right else 0.05  # zeros at the end of a branch are usual
-    return setup(model)
+    return training(model)
 
 
 @case("structure", "momentum and weight decay", "1,000 steps")
 def momentum_that_never_forgets(right):
-    return setup(optimizer=sgd(momentum=0.99 if right else 0.999))
+    return training(optimizer=sgd(momentum=0.99 if right else 0.999))
 
 
 @case("structure", "momentum and weight decay", "within 2.0 steps")
 def decay_that_forgets(right):
-    return setup(optimizer=sgd(momentum=0.9, weight_decay=0.005 if right else 0.5))
+    return training(optimizer=sgd(momentum=0.9, weight_decay=0.005 if right else 0.5))
 
 
 @case("structure", "dropout", "97%")
 def dropping_nearly_all(right):
-    return setup(Normed(p=0.5 if right else 0.97))
+    return training(Normed(p=0.5 if right else 0.97))
 
 
 @case("structure", "batch norm's momentum", "never move")
 def statistics_that_stand(right):
-    return setup(Normed(momentum=0.01 if right else 0.0))
+    return training(Normed(momentum=0.01 if right else 0.0))
 
 
 @case("structure", "batch norm's momentum", "99%")
 def momentum_as_elsewhere(right):
-    return setup(Normed(momentum=None if right else 0.99))
+    return training(Normed(momentum=None if right else 0.99))
 
 
 @case("structure", "width", "1 number")
 def pooled_away(right):
     inside = 2 if right else 1
-    return setup(
+    return training(
         nn.Sequential(nn.Flatten(), nn.Linear(64, inside), nn.ReLU(), nn.Linear(inside, 10))
     )
 
@@ -146,7 +148,7 @@ def pooled_away(right):
 
 def changed(train=lambda x, y: (x, y), valid=lambda x, y: (x, y)):
     first, second = digits()
-    return setup(train=batched(train(*first)), valid=batched(valid(*second), 100))
+    return training(train=batched(train(*first)), valid=batched(valid(*second), 100))
 
 
 @case("data", "inputs are finite", "training")
@@ -180,7 +182,7 @@ def validation_is_trained_on(right):
     (x, y), (v, w) = digits()
     if not right:
         v, w = np.concatenate([v[60:], x[:60]]), np.concatenate([w[60:], y[:60]])
-    return setup(valid=batched((v, w), 100))
+    return training(valid=batched((v, w), 100))
 
 
 @case("data", "training images differ", "30 of 600")
@@ -194,7 +196,7 @@ def sorted_by_class(right):
     (x, y), _ = digits()
     order = np.arange(600) if right else np.argsort(y)
     train = [(x[i], y[i]) for i in np.split(order, range(32, 600, 32))]
-    return setup(train=train)
+    return training(train=train)
 
 
 @case("data", "classes in training", "class 3")
@@ -251,30 +253,30 @@ def after(function, **options):
 @case("one_batch", "outputs are logits", "double softmax", "1.46")
 def softmax_twice(right):
     if right:  # a loss that takes probabilities
-        return setup(network(nn.Softmax()), loss=lambda p, y: F.nll_loss(log(p), y))
-    return setup(network(nn.Softmax()))
+        return training(network(nn.Softmax()), loss=lambda p, y: F.nll_loss(log(p), y))
+    return training(network(nn.Softmax()))
 
 
 @case("one_batch", "outputs are logits", "between")
 def sigmoid_before_the_loss(right):
     if right:  # outputs that may grow, though they are small at first
-        return setup(after(lambda z: z * 0.1))
-    return setup(network(nn.Sigmoid()))
+        return training(after(lambda z: z * 0.1))
+    return training(network(nn.Sigmoid()))
 
 
 @case("one_batch", "outputs are logits", "ReLU")
 def relu_at_the_end(right):
-    return setup(network(nn.Identity() if right else nn.ReLU()))
+    return training(network(nn.Identity() if right else nn.ReLU()))
 
 
 @case("one_batch", "outputs are logits", "0.001 times")
 def logits_made_small(right):
-    return setup(after(lambda z: z * (0.1 if right else 0.001)))
+    return training(after(lambda z: z * (0.1 if right else 0.001)))
 
 
 @case("one_batch", "outputs are logits", "double softmax")
 def softmax_twice_but_log_softmax_is_fine(right):
-    return setup(after(lambda z: F.log_softmax(z, -1) if right else F.softmax(z, -1)))
+    return training(after(lambda z: F.log_softmax(z, -1) if right else F.softmax(z, -1)))
 
 
 @case("one_batch", "forward is finite", "conv")
@@ -282,12 +284,12 @@ def overflow_in_half(right):
     (x, y), _ = digits()
     model = Normed()
     model.conv.weight.data[...] *= 1 if right else 1e30
-    return setup(model, train=batched((x * np.float32(1 if right else 1e10), y)))
+    return training(model, train=batched((x * np.float32(1 if right else 1e10), y)))
 
 
 @case("one_batch", "images differ at the output", "all images alike")
 def multiplied_by_zero(right):
-    return setup(after(lambda z: z * 0.0 + z.mean(axis=0, keepdims=True) if not right else z))
+    return training(after(lambda z: z * 0.0 + z.mean(axis=0, keepdims=True) if not right else z))
 
 
 @case("one_batch", "images differ at the output", "from 10 on")
@@ -295,19 +297,19 @@ def sigmoids_in_a_row(right):
     layers = [nn.Flatten(), nn.Linear(64, 16)]
     for _ in range(2 if right else 9):
         layers += [nn.Sigmoid(), nn.Linear(16, 16)]
-    return setup(nn.Sequential(*layers, nn.Linear(16, 10)))
+    return training(nn.Sequential(*layers, nn.Linear(16, 10)))
 
 
 @case("one_batch", "network is not linear", "one linear map")
 def nothing_between_the_layers(right):
-    return setup(network(act=nn.LeakyReLU if right else nn.Identity))
+    return training(network(act=nn.LeakyReLU if right else nn.Identity))
 
 
 @case("one_batch", "network is not linear", "one linear map")
 def small_inputs_do_not_look_linear(right):
     (x, y), _ = digits()
     model = network(act=nn.ReLU if right else nn.Identity)
-    return setup(model, train=batched((x * np.float32(1e-4), y)))
+    return training(model, train=batched((x * np.float32(1e-4), y)))
 
 
 @case("one_batch", "evaluation repeats", "draws at random")
@@ -315,43 +317,43 @@ def dropout_that_is_always_on(right):
     model = Normed(p=0.5)
     if not right:
         model.drop.forward = lambda x: F.dropout(x, 0.5, True)
-    return setup(model)
+    return training(model)
 
 
 @case("one_batch", "image alone as in batch", "other images")
 def softmax_over_the_batch(right):
     axis = -1 if right else 0
-    return setup(after(lambda z: F.softmax(z, axis) * 5))
+    return training(after(lambda z: F.softmax(z, axis) * 5))
 
 
 @case("one_batch", "units alive", "100%")
 def biases_far_below(right):
     model = network()
     model[1].bias.data[...] = -0.3 if right else -30
-    return setup(model)
+    return training(model)
 
 
 @case("one_batch", "units alive", "at its ends")
 def tanh_of_raw_pixels(right):
     (x, y), _ = digits()
-    return setup(network(act=nn.Tanh), train=batched((x * np.float32(1 if right else 200), y)))
+    return training(network(act=nn.Tanh), train=batched((x * np.float32(1 if right else 200), y)))
 
 
 @case("one_batch", "batch norm normalises", "times the variance")
 def eps_above_the_variance(right):
-    return setup(Normed(eps=1e-3 if right else 1e3))
+    return training(Normed(eps=1e-3 if right else 1e3))
 
 
 @case("one_batch", "images for batch norm", "2 images")
 def batches_of_two(right):
-    return setup(Normed(), train=batched(digits()[0], 4 if right else 2))
+    return training(Normed(), train=batched(digits()[0], 4 if right else 2))
 
 
 # ------------------------------------------------------------------ the loss
 
 
 def losing(function, **options):
-    return setup(loss=function, **options)
+    return training(loss=function, **options)
 
 
 @case("one_batch", "loss has a gradient", "detached")
@@ -429,7 +431,7 @@ def one_class_weighs_all(right):
 
 
 def stepping(function, **options):
-    return setup(step=function, **options)
+    return training(step=function, **options)
 
 
 @case("steps", "order of the step", "finds no gradient")
@@ -501,7 +503,7 @@ def features_detached(right):
     model = Normed()
     features = model.features
     model.features = features if right else (lambda x: features(x).detach())
-    return setup(model)
+    return training(model)
 
 
 class Unused(Normed):
@@ -517,7 +519,7 @@ class Unused(Normed):
 
 @case("steps", "gradients reach the parameters", "second.weight")
 def a_result_is_not_used(right):
-    return setup(Unused(right))
+    return training(Unused(right))
 
 
 @case("steps", "gradients arrive at the update", "next to nothing")
@@ -533,7 +535,7 @@ def clipped_to_nothing(right):
 
 @case("steps", "weights move", "no weight moves")
 def rate_of_zero(right):
-    return setup(optimizer=sgd(lr=1e-5 if right else 0.0))
+    return training(optimizer=sgd(lr=1e-5 if right else 0.0))
 
 
 @case("steps", "weights move", "anew")
@@ -585,7 +587,9 @@ def penalty_swallows_the_loss(right):
 
 @case("steps", "weight decay below the gradient", "times as strong")
 def decay_above_the_gradient(right):
-    return setup(optimizer=lambda m: optim.Adam(m.parameters(), weight_decay=1e-2 if right else 5))
+    return training(
+        optimizer=lambda m: optim.Adam(m.parameters(), weight_decay=1e-2 if right else 5)
+    )
 
 
 # ------------------------------------------------------------------ learning
@@ -598,7 +602,7 @@ def evaluated_in_training_mode(right):
         with no_grad():
             return np.mean([(model(Tensor(x)).numpy().argmax(-1) == y).mean() for x, y in valid])
 
-    return setup(Normed(), evaluate=other)
+    return training(Normed(), evaluate=other)
 
 
 @case("training", "evaluation counts right", "evaluate says")
@@ -612,13 +616,13 @@ def argmax_over_the_batch(right):
             [(a == y[: len(a)]).mean() for a, (_, y) in zip(answers, valid, strict=True)]
         )
 
-    return setup(evaluate=other)
+    return training(evaluate=other)
 
 
 @case("training", "evaluation counts right", "never runs")
 def another_model_is_evaluated(right):
     stale = network()
-    return setup(evaluate=lambda model, valid: evaluate(model if right else stale, valid))
+    return training(evaluate=lambda model, valid: evaluate(model if right else stale, valid))
 
 
 @case("training", "evaluation changes nothing", "changes")
@@ -627,7 +631,7 @@ def statistics_move_in_evaluation(right):
         model.train(not right)
         return np.mean([(model(Tensor(x)).numpy().argmax(-1) == y).mean() for x, y in valid])
 
-    return setup(Normed(), evaluate=other)
+    return training(Normed(), evaluate=other)
 
 
 @case("training", "validation follows training", "validation images are right")
@@ -648,20 +652,20 @@ class LabelsAnew:
 
 @case("training", "training gets better than guessing", "does not learn")
 def labels_at_random(right):
-    return setup(train=None if right else LabelsAnew())
+    return training(train=None if right else LabelsAnew())
 
 
 @case("by_heart", "learns one batch", "does not learn")
 def rate_far_too_small(right):
-    return setup(optimizer=sgd(lr=0.05 if right else 1e-6))
+    return training(optimizer=sgd(lr=0.05 if right else 1e-6))
 
 
 def test_a_single_setting_with_which_the_batch_is_learnt():
     for name, make in {
-        "eps of the optimizer": lambda: setup(
+        "eps of the optimizer": lambda: training(
             optimizer=lambda m: optim.Adam(m.parameters(), lr=3e-3, eps=1e3)
         ),
-        "loss scale": lambda: setup(loss=lambda z, y: F.cross_entropy(z, y) / 1e5),
+        "loss scale": lambda: training(loss=lambda z, y: F.cross_entropy(z, y) / 1e5),
         "input scale": lambda: changed(lambda x, y: (x * np.float32(1e-4), y)),
     }.items():
         groups = found(make, "by_heart")

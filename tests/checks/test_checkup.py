@@ -5,7 +5,7 @@ import random
 
 import numpy as np
 import pytest
-from small_training import Normed, batched, digits, evaluate, network, setup, step
+from small_training import Normed, batched, digits, evaluate, network, step, training
 
 import minires
 from minires import data, nn, optim
@@ -21,7 +21,7 @@ REACHES = (
 
 def faulty():
     model = network(nn.Softmax())
-    return setup(model, lambda m: optim.SGD(m[5].parameters(), lr=0.1, momentum=0.9))
+    return training(model, lambda m: optim.SGD(m[5].parameters(), lr=0.1, momentum=0.9))
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def report():
 
 
 def test_a_healthy_training_is_found_so_and_its_evaluation_agrees():
-    report = minires.checkup(lambda: setup(step=step, evaluate=evaluate), seconds=60)
+    report = minires.checkup(lambda: training(step=step, evaluate=evaluate), seconds=60)
     assert report.ok, report
     assert report
     for name in REACHES:
@@ -79,7 +79,7 @@ def test_what_a_message_says_does_no_harm_in_a_page():
 
 
 def test_the_rates_are_a_picture_and_no_verdict():
-    report = checkup(setup, seconds=60)
+    report = checkup(training, seconds=60)
     assert report["learning-rate range"].verdict == "holds"
     assert "symptom" in report["learning-rate range"].message
     assert report.figure().axes[0].get_xscale() == "log"
@@ -121,7 +121,7 @@ def test_the_same_seed_gives_the_same_findings():
     def told(report):
         return [(f.check, f.verdict) for f in report.findings]
 
-    one, other = (checkup(setup, seconds=60, seed=3) for _ in range(2))
+    one, other = (checkup(training, seconds=60, seed=3) for _ in range(2))
     assert told(one) == told(other)
 
 
@@ -143,7 +143,7 @@ def test_the_same_seed_gives_the_same_findings():
 )
 def test_data_of_every_kind(train):
     def make():
-        made = setup()
+        made = training()
         made.train, made.valid = train(), None
         return made
 
@@ -153,7 +153,7 @@ def test_data_of_every_kind(train):
 
 
 def test_a_dict_will_do():
-    made = setup()
+    made = training()
     names = ("model", "train", "loss", "optimizer")
     report = checkup(lambda: {name: getattr(made, name) for name in names}, seconds=2)
     assert report["parameters in optimizer"].verdict == "holds"
@@ -168,8 +168,8 @@ def test_a_dict_will_do():
         (lambda: {"modle": 1}, "no modle"),
         (lambda: minires.Setup(3, [], None, len, None), "model must be a Module"),
         (lambda: minires.Setup(network(), [], None, len, None), "optimizer must be"),
-        (lambda: setup(train=[]), "no batch"),
-        (lambda: setup(train=[1, 2]), "batches"),
+        (lambda: training(train=[]), "no batch"),
+        (lambda: training(train=[1, 2]), "batches"),
     ],
 )
 def test_what_is_no_set_up_is_refused_in_one_line(make, says):
@@ -180,7 +180,7 @@ def test_what_is_no_set_up_is_refused_in_one_line(make, says):
 @pytest.mark.parametrize("options", [{"seconds": 0}, {"seconds": "a"}, {"seed": -1}])
 def test_numbers_that_make_no_sense_are_refused(options):
     with pytest.raises(ValueError, match="must be"):
-        checkup(setup, **options)
+        checkup(training, **options)
 
 
 def test_what_make_raises_is_raised_and_what_the_model_raises_is_a_finding():
@@ -189,7 +189,7 @@ def test_what_make_raises_is_raised_and_what_the_model_raises_is_a_finding():
 
     with pytest.raises(RuntimeError, match="no data here"):
         checkup(make)
-    report = checkup(lambda: setup(nn.Linear(3, 10)), seconds=20)
+    report = checkup(lambda: training(nn.Linear(3, 10)), seconds=20)
     assert report.broken[0].check == "one batch"
     assert "linear wants" in report.broken[0].message
 
@@ -197,14 +197,14 @@ def test_what_make_raises_is_raised_and_what_the_model_raises_is_a_finding():
 def test_the_time_holds_within_checks_too():
     slow = batched(digits()[0], 600)
     clock = minires.checks.setup.Clock(100)
-    report = checkup(lambda: setup(Normed(), train=slow * 20), seconds=0.5)
+    report = checkup(lambda: training(Normed(), train=slow * 20), seconds=0.5)
     assert report.seconds < clock.spent + 1
     assert any("time" in f.message or "spent" in f.message for f in report.findings)
 
 
 def test_percent_are_taken_as_such_and_said_so():
     report = checkup(
-        lambda: setup(evaluate=lambda model, valid: 100 * evaluate(model, valid)), seconds=60
+        lambda: training(evaluate=lambda model, valid: 100 * evaluate(model, valid)), seconds=60
     )
     assert report["evaluation counts right"].verdict == "holds"
     assert "percent" in report["evaluation counts right"].message
