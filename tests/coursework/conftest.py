@@ -5,12 +5,15 @@ import json
 import sys
 
 import pytest
+from ruled_class import CLASS, known
 
 from minires import cli
 from minires.coursework.assignment import load_assignments
 from minires.coursework.bundle import make_bundle
 from minires.coursework.cells import parse_percent
 from minires.coursework.grading.grade import grade_question
+from minires.coursework.marks.points import marked
+from minires.coursework.marks.rules import read_rules
 from minires.coursework.sandbox.parent import isolation_problem
 
 
@@ -103,3 +106,21 @@ def rows(tmp_path):
         return list(csv.reader(text.splitlines()))[1:]
 
     return read
+
+
+@pytest.fixture
+def ruled(tmp_path):
+    """The class's results by files of rules."""
+
+    def run(results=CLASS, **files):
+        for name, content in files.items():
+            suffix = "toml" if name == "course" else "csv"
+            if isinstance(content, str):
+                content = content.encode()
+            (tmp_path / f"{name}.{suffix}").write_bytes(content)
+        rules = read_rules([tmp_path], known(results))
+        found = [marked(one, rules) for one in results]
+        run.rules = rules
+        return {one.student: one for one in found}
+
+    return run

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from ruled_class import CLASS, FULL, HEADS, NAMES, STUDENTS, known, result
 
 from minires.coursework.grading.store import Store
 from minires.coursework.marks.late import Penalty, units_late
@@ -22,58 +23,10 @@ from minires.coursework.marks.points import marked, undated
 from minires.coursework.marks.rules import Known, read_rules
 from minires.coursework.marks.show import feedback
 from minires.coursework.moments import instant, read_moment
-from minires.coursework.result import CaseResult, QuestionResult, Result
 from minires.coursework.submissions.people import People
 from minires.files import FileError
 
 BERLIN = ZoneInfo("Europe/Berlin")
-NAMES = ("relu", "batch_norm", "sgd")
-FULL = {"relu": 4.0, "batch_norm": 6.0, "sgd": 10.0}
-
-
-def result(student="ada", share=0.5, came="2026-10-01T20:00:00+00:00", assignment="01_x", **more):
-    questions = []
-    for name in NAMES:
-        half = FULL[name] / 2
-        cases = [CaseResult(f"case {i}", True, half, half * share, "") for i in range(2)]
-        questions.append(QuestionResult(name, FULL[name], FULL[name] * share, cases, [], "", 0.1))
-    more = {"submitted": came, "clock": "the file" if came else ""} | more
-    return Result(student, assignment, "Title", questions, "", "key", **more)
-
-
-CLASS = [
-    result("Ada Lovelace_11", 1.0, name="Ada Lovelace", number="11", platform="Moodle"),
-    result("Bob Smith_12", 0.5, name="Bob Smith", number="12", platform="Moodle"),
-    result("zoë", 0.25),
-    result("Eve_ev@example.org", 0.0, name="Eve", number="ev@example.org"),
-]
-STUDENTS = [one.student for one in CLASS]
-
-
-@pytest.fixture
-def ruled(tmp_path):
-    """The class's results by files of rules."""
-
-    def run(results=CLASS, **files):
-        for name, content in files.items():
-            suffix = "toml" if name == "course" else "csv"
-            if isinstance(content, str):
-                content = content.encode()
-            (tmp_path / f"{name}.{suffix}").write_bytes(content)
-        rules = read_rules([tmp_path], known(results))
-        found = [marked(one, rules) for one in results]
-        run.rules = rules
-        return {one.student: one for one in found}
-
-    return run
-
-
-def known(results):
-    names = dict.fromkeys(one.assignment for one in results)
-    return {
-        name: Known(FULL, People(one for one in results if one.assignment == name))
-        for name in names
-    }
 
 
 def table(rows, head, order=None, delimiter=",", encoding="utf-8", decimal="."):
@@ -305,8 +258,6 @@ def test_which_of_several_assignments(tmp_path):
 
 
 # ---------------------------------------------------------------------- slips
-
-HEADS = "student,question,points,comment\n"
 
 
 @pytest.mark.parametrize(

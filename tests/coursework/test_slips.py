@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_marks import CLASS, HEADS, known, result, ruled  # noqa: F401 - a fixture
+from ruled_class import CLASS, HEADS, known, result
 
 from minires.coursework.marks.points import marked
 from minires.coursework.marks.rules import read_rules
@@ -15,12 +15,12 @@ from minires.files import FileError
 ZONE = 'zone = "Europe/Berlin"\n'
 
 
-def notes(ruled, **files):  # noqa: F811
+def notes(ruled, **files):
     ruled(**files)
     return ruled.rules.notes
 
 
-def test_rows_that_add_up_are_told(ruled):  # noqa: F811
+def test_rows_that_add_up_are_told(ruled):
     (same,) = notes(ruled, adjustments=HEADS + "zoë,relu,1,a\nBob Smith,,1,\nZoe,relu,1,a\n")
     assert same.startswith("adjustments.csv, lines 2 and 4 are the same, and all count (+2 in all")
     (other,) = notes(ruled, adjustments=HEADS + "zoë,relu,1,a\nZoe,relu,2,a\nZoe,relu,0.5,\n")
@@ -29,7 +29,7 @@ def test_rows_that_add_up_are_told(ruled):  # noqa: F811
     assert notes(ruled, adjustments=HEADS + "zoë,relu,,well said\nzoë,relu,1,a\n") == []
 
 
-def test_points_above_the_maximum_are_told(ruled):  # noqa: F811
+def test_points_above_the_maximum_are_told(ruled):
     found = ruled(adjustments=HEADS + "zoë,relu,15,a\nBob Smith,,100,\nEve,relu,1,\n")
     assert above(list(found.values())) == [
         "Bob Smith_12: 01_x 110 of 20 points, more than there are; right if it is a bonus",
@@ -38,7 +38,7 @@ def test_points_above_the_maximum_are_told(ruled):  # noqa: F811
 
 
 @pytest.mark.parametrize("points", [-1, -5])
-def test_what_cannot_be_taken_in_full_says_so(ruled, points):  # noqa: F811
+def test_what_cannot_be_taken_in_full_says_so(ruled, points):
     found = ruled(adjustments=HEADS + f"zoë,relu,{points},a\nEve,,{points},\n")
     (zoe,), (eve,) = found["zoë"].changes, found["Eve_ev@example.org"].changes
     more = f"adjustment {points}: a" + (" (4 less is taken: nothing is below 0)" * (points == -5))
@@ -46,7 +46,7 @@ def test_what_cannot_be_taken_in_full_says_so(ruled, points):  # noqa: F811
     assert eve.told() == f"adjustment {points}: ({-points} less is taken: nothing is below 0)"
 
 
-def test_an_extension_that_extends_nothing_is_told(ruled):  # noqa: F811
+def test_an_extension_that_extends_nothing_is_told(ruled):
     rows = "student,due\nzoë,2026-10-01\nBob Smith,2026-10-05\n"
     (note,) = notes(ruled, extensions=rows)
     assert note.startswith("extensions.csv: course.toml has no due date of 01_x, so nothing is ext")
@@ -69,7 +69,7 @@ def test_an_extension_that_extends_nothing_is_told(ruled):  # noqa: F811
         ("2026-10-25 02:30 +01:00", ""),
     ],
 )
-def test_hours_that_clocks_do_not_have_are_told(ruled, due, said):  # noqa: F811
+def test_hours_that_clocks_do_not_have_are_told(ruled, due, said):
     found = notes(ruled, course=f'{ZONE}[01_x]\ndue = "{due}"\n')
     assert len(found) == bool(said)
     assert all(note.startswith("course.toml: [01_x]: ") and said in note for note in found)
@@ -89,7 +89,7 @@ def test_a_day_over_the_end_of_summer_time_explains_itself(tmp_path):
     )
 
 
-def test_only_who_and_points_are_needed(ruled):  # noqa: F811
+def test_only_who_and_points_are_needed(ruled):
     assert ruled(adjustments="student,points\nzoë,2\n")["zoë"].earned == 7
     assert ruled(adjustments="points;student;question\n2;zoë;relu\n")["zoë"].earned == 7
     for heading in ("questions", "comments", "qestion"):
@@ -114,7 +114,7 @@ def test_a_slip_in_a_name_is_asked_about(letters, data):
         assert people.near(row) == f"; is it {name}?"
 
 
-def test_who_is_proposed_and_who_is_not(ruled, tmp_path):  # noqa: F811
+def test_who_is_proposed_and_who_is_not(ruled, tmp_path):
     for student, said in [
         ("Ada Lovlace", r"no student 'Ada Lovlace' has handed this in; is it Ada Lovelace\?$"),
         ("4712", "handed this in$"),
