@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 from minires.nn.module import Module, Parameter
+
+Entry = TypeVar("Entry")
 
 
 class _Ordered(Module):
@@ -102,7 +104,51 @@ class ModuleList(_Ordered):
         super().__init__(modules)
 
 
-class ModuleDict(Module):
+class _Named(Module, Generic[Entry]):
+    """A dict whose entries are registered under their names."""
+
+    @property
+    def _entries(self) -> dict[str, Entry]:
+        raise NotImplementedError
+
+    def __getitem__(self, name: str) -> Entry:
+        return self._entries[name]
+
+    def __setitem__(self, name: str, entry: Any) -> None:
+        if hasattr(type(self), name):
+            kind = type(self).__name__
+            raise ValueError(f"{name!r} is a method of {kind}: choose another name")
+        self._register(name, entry)
+
+    def _register(self, name: str, entry: Any) -> None:
+        raise NotImplementedError
+
+    def __delitem__(self, name: str) -> None:
+        del self._entries[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def keys(self) -> Iterable[str]:
+        """The names, in the order in which they came."""
+        return self._entries.keys()
+
+    def values(self) -> Iterable[Entry]:
+        """What stands under the names."""
+        return self._entries.values()
+
+    def items(self) -> Iterable[tuple[str, Entry]]:
+        """The names, and what stands under them."""
+        return self._entries.items()
+
+
+class ModuleDict(_Named[Module]):
     """A dict whose modules are registered; what is done with them is up to its owner."""
 
     def __init__(
@@ -126,37 +172,12 @@ class ModuleDict(Module):
         del self[key]
         return module
 
-    def __getitem__(self, name: str) -> Module:
-        return self._modules[name]
+    @property
+    def _entries(self) -> dict[str, Module]:
+        return self._modules
 
-    def __setitem__(self, name: str, module: Module) -> None:
-        if hasattr(type(self), name):
-            raise ValueError(f"{name!r} is a method of ModuleDict: choose another name")
-        self.add_module(name, module)
-
-    def __delitem__(self, name: str) -> None:
-        del self._modules[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._modules
-
-    def __len__(self) -> int:
-        return len(self._modules)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._modules)
-
-    def keys(self) -> Iterable[str]:
-        """The names, in the order in which they came."""
-        return self._modules.keys()
-
-    def values(self) -> Iterable[Module]:
-        """The modules."""
-        return self._modules.values()
-
-    def items(self) -> Iterable[tuple[str, Module]]:
-        """Names and modules."""
-        return self._modules.items()
+    def _register(self, name: str, entry: Any) -> None:
+        self.add_module(name, entry)
 
 
 class ParameterList(Module):
@@ -193,7 +214,7 @@ class ParameterList(Module):
         setattr(self, list(self._parameters)[index], _parameter(value))
 
 
-class ParameterDict(Module):
+class ParameterDict(_Named[Parameter]):
     """A dict whose parameters are registered; tensors and arrays become Parameters."""
 
     def __init__(self, parameters: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()) -> None:
@@ -205,37 +226,12 @@ class ParameterDict(Module):
         for name, value in dict(parameters).items():
             self[name] = value
 
-    def __getitem__(self, name: str) -> Parameter:
-        return self._parameters[name]
+    @property
+    def _entries(self) -> dict[str, Parameter]:
+        return self._parameters
 
-    def __setitem__(self, name: str, value: Any) -> None:
-        if hasattr(type(self), name):
-            raise ValueError(f"{name!r} is a method of ParameterDict: choose another name")
-        self.register_parameter(name, _parameter(value))
-
-    def __delitem__(self, name: str) -> None:
-        del self._parameters[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._parameters
-
-    def __len__(self) -> int:
-        return len(self._parameters)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._parameters)
-
-    def keys(self) -> Iterable[str]:
-        """The names, in the order in which they came."""
-        return self._parameters.keys()
-
-    def values(self) -> Iterable[Parameter]:
-        """The parameters."""
-        return self._parameters.values()
-
-    def items(self) -> Iterable[tuple[str, Parameter]]:
-        """Names and parameters."""
-        return self._parameters.items()
+    def _register(self, name: str, entry: Any) -> None:
+        self.register_parameter(name, _parameter(entry))
 
 
 def _parameter(value: Any) -> Parameter:
