@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
-from minires.from_pytorch import all_with_pytorchs_keywords, pytorchs_keywords
+from minires.from_pytorch import pytorchs_keywords
 from minires.tensors import Tensor
 
 __all__ = [
@@ -81,11 +81,13 @@ eq, ne, lt, le, gt, ge = map(_method, ("eq", "ne", "lt", "le", "gt", "ge"))
 transpose = _method("swapaxes")  # of two axes: here nobody means NumPy's
 
 
+@pytorchs_keywords
 def max(input: Any, dim: Any = None, keepdim: builtins.bool = False) -> Any:
     """The largest value; with `dim` the values along it and where they are; of two tensors each."""
     return _extreme("max", input, dim, keepdim)
 
 
+@pytorchs_keywords
 def min(input: Any, dim: Any = None, keepdim: builtins.bool = False) -> Any:
     """The smallest value, as `max`."""
     return _extreme("min", input, dim, keepdim)
@@ -103,6 +105,3 @@ def _extreme(name: str, input: Any, dim: Any, keepdim: builtins.bool) -> Any:
 def _tensor(values: Any) -> Tensor:
     """A tensor, such as of the array that `x.data` is."""
     return values if isinstance(values, Tensor) else Tensor(values)
-
-
-all_with_pytorchs_keywords(globals(), __name__)

@@ -10,7 +10,7 @@ import builtins
 import math
 import operator
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np  # for dtypes
 
@@ -196,8 +196,7 @@ def _truth(x: Tensor, name: str, axes: dict[str, Any]) -> Tensor:
     found = xp.asarray(getattr(xp, name)(x.array, **axes))
     if x.dtype == np.uint8:  # as in PyTorch, whose masks they once were
         found = found.astype(np.uint8)
-    truth: Any = make_tensor(found)
-    return truth  # type: ignore[no-any-return]
+    return cast("Tensor", make_tensor(found))
 
 
 class TorchMethods(PyTorchsKeywords, called_often=True):

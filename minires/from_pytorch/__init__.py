@@ -15,6 +15,8 @@ from types import ModuleType
 from typing import Any, TypeVar, cast
 
 F = TypeVar("F", bound=Callable[..., Any])
+_KNOWING: set[Any] = set()
+"""The functions that know PyTorch's keywords."""
 
 
 def no_attribute(namespace: str, owner: Any, name: str) -> AttributeError:
@@ -62,7 +64,10 @@ def pytorchs_keywords(function: F) -> F:
 
     One whose value changes nothing is left out, and for any other the error says what to write
     instead. The table of them, `keywords`, is read when Python has refused a call, never before.
+    A function that knows them already is given back as it is.
     """
+    if function in _KNOWING:
+        return function
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -76,6 +81,7 @@ def pytorchs_keywords(function: F) -> F:
             known = understood(function, args, kwargs, error)
         return function(*args, **known)
 
+    _KNOWING.add(call)
     return cast(F, call)
 
 
