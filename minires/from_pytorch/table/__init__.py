@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import NamedTuple
 
-from minires.from_pytorch import functional, nn, optim, parts, tensor, torch
+from minires.from_pytorch.table import functional, nn, optim, parts, tensor, torch
 
 TABLES = {
     "torch": torch.ROWS,
