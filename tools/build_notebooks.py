@@ -72,6 +72,8 @@ def run(notebook: NotebookNode, name: str) -> None:
         for output in cell.get("outputs", []):
             if output.get("name") == "stderr":
                 sys.exit(f"{name}: this cell wrote to stderr\n{cell.source}\n\n{output.text}")
+            if "traceback" in output:  # names files; where they lie here is nobody's concern
+                output.traceback = [line.replace(f"{here}/", "") for line in output.traceback]
 
 
 def keep_outputs(notebook: NotebookNode, before: NotebookNode, name: str) -> None:

@@ -1,7 +1,7 @@
 """Networks as ONNX files, which other programs run. Images are (N, C, H, W) there.
 
 What the model does is recorded (`minires.model_recording`), and every operation writes its nodes
-(`onnx_graph`, `onnx_export_operations`).
+(`onnx_export_graph`, `onnx_export_operations`).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from minires import nn
 from minires.engine import no_grad, raw
 from minires.files import atomic_write
 from minires.interop.libraries import optional
+from minires.interop.onnx_export_graph import TO_FIRST, TO_LAST, Node, graph_type
 from minires.interop.onnx_export_operations import Writer
-from minires.interop.onnx_graph import TO_FIRST, TO_LAST, Node, graph_type
 from minires.interop.onnx_network import OnnxNetwork
 from minires.model_recording import record
 from minires.nn.modes import evaluating

@@ -10,7 +10,7 @@ import numpy as np
 
 from minires.backend import to_host
 from minires.engine import make_tensor, no_grad, raw
-from minires.interop.onnx_graph import TO_FIRST, TO_LAST, Graph, Value, graph_type
+from minires.interop.onnx_export_graph import TO_FIRST, TO_LAST, Graph, Value, graph_type
 from minires.kernels import ConvGeometry
 from minires.model_recording import Leaf, Recorded, Recording, Ref, same
 from minires.source_lines import line_of

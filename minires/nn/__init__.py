@@ -8,7 +8,9 @@ from minires.nn.activation import GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, Si
 from minires.nn.attention import MultiheadAttention
 from minires.nn.container import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from minires.nn.convolution import Conv2d, ConvTranspose2d
+from minires.nn.dropout import Dropout, Dropout2d, StochasticDepth
 from minires.nn.embedding import Embedding
+from minires.nn.flatten import Flatten, Identity
 from minires.nn.linear import Linear
 from minires.nn.loss import (
     BCELoss,
@@ -23,8 +25,8 @@ from minires.nn.loss import (
 from minires.nn.module import KeyMismatch, Module, Parameter
 from minires.nn.normalization import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from minires.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d, MinPool2d
+from minires.nn.residual_add import Add
 from minires.nn.squeeze_excitation import SqueezeExcitation
-from minires.nn.structure import Add, Dropout, Dropout2d, Flatten, Identity, StochasticDepth
 from minires.nn.summary import Summary, summary
 from minires.nn.upsampling import Upsample
 

@@ -29,12 +29,12 @@ from minires.nn import functional as F
 from minires.nonfinite import detect_nonfinite
 from minires.optim import Optimizer, Schedule, clip_grad_norm_
 from minires.tensors import Tensor
-from minires.training.batch_norm import update_bn
 from minires.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from minires.training.evaluate import Evaluation, device_of_model, evaluate_with
 from minires.training.history import Epoch, History, score
 from minires.training.interruption import deferred_interrupt
 from minires.training.mixed_precision import MixedPrecision, ScaleError
+from minires.training.precise_batch_norm import update_bn
 from minires.training.predictor import Predictor
 from minires.training.progress import Progress
 from minires.training.weights import save

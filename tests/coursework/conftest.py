@@ -12,7 +12,7 @@ from minires.coursework.assignment import load_assignments
 from minires.coursework.bundle import make_bundle
 from minires.coursework.cells import parse_percent
 from minires.coursework.grading.grade import grade_question
-from minires.coursework.marks.points import marked
+from minires.coursework.marks.adjusted_points import marked
 from minires.coursework.marks.rules import read_rules
 from minires.coursework.sandbox.parent import isolation_problem
 

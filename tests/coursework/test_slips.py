@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruled_class import CLASS, HEADS, known, result
 
-from minires.coursework.marks.points import marked
+from minires.coursework.marks.adjusted_points import marked
 from minires.coursework.marks.rules import read_rules
 from minires.coursework.marks.slips import above
 from minires.coursework.submissions.people import People

@@ -1,6 +1,7 @@
 """The notebooks are their sources, run: same cells, outputs without errors, ids that last."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import nbformat
@@ -49,6 +50,12 @@ def test_every_cell_was_run_in_order_and_none_failed(notebook):
         kinds = {output.output_type for output in cell.outputs}
         assert "error" not in kinds or allowed, cell.source
         assert all(output.get("name") != "stderr" for output in cell.outputs), cell.source
+
+
+def test_errors_name_files_without_saying_where_they_lay(notebook):
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    text = "\n".join(line for output in outputs for line in output.get("traceback", []))
+    assert not re.search(r"(?<![\w/])/\w+/[\w/]*\.py\b", re.sub(r"\x1b\[[\d;]*m", " ", text))
 
 
 def test_notebooks_show_something_and_are_small(notebook, source):

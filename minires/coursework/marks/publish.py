@@ -9,9 +9,9 @@ from pathlib import Path
 
 from minires.coursework.bundle import Bundle
 from minires.coursework.grading.store import Store
+from minires.coursework.marks.adjusted_points import marked, undated
 from minires.coursework.marks.identifiers import Identifiers
 from minires.coursework.marks.outputs import write_class
-from minires.coursework.marks.points import marked, undated
 from minires.coursework.marks.rules import Known, Rules, read_rules
 from minires.coursework.marks.show import compared, failures, feedback, noted, table, terminal_width
 from minires.coursework.marks.slips import above

@@ -1,4 +1,7 @@
-"""Arrays in a frame of zeros: images to convolve, and what `ops.pad` gives."""
+"""Arrays in a frame of zeros: images to convolve, and what `ops.pad` gives.
+
+One algorithm puts zeros round its images itself while it transforms them: `winograd_1d`.
+"""
 
 from __future__ import annotations
 
