@@ -1,4 +1,4 @@
-"""The one seam between minires and its array module: NumPy on the CPU, CuPy on an NVIDIA GPU.
+"""Array-backend dispatch, in this one file: NumPy on the CPU, CuPy on an NVIDIA GPU.
 
 Everything else asks `xp_of` which module its arrays belong to and calls that; this is the only file
 that imports CuPy. The default device matters for creation only (`use`, `default_device`); from then

@@ -21,7 +21,7 @@ RUN = [
     "docs/index.md",
     "docs/faq.md",
     "docs/checkup.md",
-    *(f"docs/concepts/{name}.md" for name in ("engine", "layout", "seam", "gradcheck", "kernels")),
+    *(f"docs/concepts/{name}.md" for name in ("engine", "layout", "backend", "gradcheck", "kernels")),
 ]
 """Pages whose blocks of Python are run, one after the other."""
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from minires.engine import Op
 from minires.gradcheck.surroundings import is_module
 
@@ -132,7 +134,21 @@ def _check(module: ModuleType, name: str, path: Path) -> OwnCheck:
             raise ValueError(
                 f"the inputs of {name} cannot be made: {told(error, path) or error}"
             ) from error
+    if isinstance(inputs, (list, tuple)):
+        inputs = [_array(value) for value in inputs]
     return OwnCheck(function, inputs)
+
+
+def _array(value: Any) -> Any:
+    """A list of numbers, or of such lists, as an array; anything else as it is."""
+    if not isinstance(value, list) or not value:
+        return value
+    try:
+        array = np.asarray(value)
+    except ValueError:  # of unequal lengths, or of arrays
+        return value
+    plain = array.dtype.kind in "iuf" and not any(hasattr(entry, "dtype") for entry in value)
+    return array.astype(np.float64) if plain else value
 
 
 def _named_inputs(module: ModuleType, name: str) -> Any:

@@ -436,7 +436,7 @@ def test_grad_by_a_constant_names_which():
 def test_assigning_into_a_tensor_in_a_graph():
     x = leaf([1.0, 2.0])
     for tensor in (x, x * 2):
-        with pytest.raises(ValueError, match=r"falsify.*where"):
+        with pytest.raises(ValueError, match=r"overwrite.*where"):
             tensor[0] = 5.0
     constant = Tensor([1.0, 2.0, 3.0])
     constant[1:] = Tensor([7.0, 8.0])

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+import minires
 from minires import ops
 from minires.gradcheck import command
 from minires.gradcheck.cases import LAYERS, OPERATIONS
@@ -266,3 +267,11 @@ def test_what_no_function_of_ones_own_raises_is_not_swallowed(tmp_path):
     path.write_text("def f(x):\n    return x\nf.inputs = [1, 2]\n")
     with pytest.raises(ValueError, match="nothing to differentiate"):
         gradcheck_command(str(path))
+
+
+@pytest.mark.parametrize("inputs", ["[1.0, 2.0],", "[[1, 2], [3, 4]],", "[0.5], [2.0, 3.0]"])
+def test_lists_of_numbers_are_inputs(tmp_path, inputs):
+    path = tmp_path / "own.py"
+    path.write_text(f"def f(*x):\n    return x[0] * x[-1]\n\nf.inputs = ({inputs})\n")
+    (check,) = load_checks(f"{path}::f")
+    assert minires.gradcheck(check.function, check.inputs)
