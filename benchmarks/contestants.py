@@ -23,7 +23,7 @@ PILLOW = Contestant("Pillow", "benchmarks.peers.with_pillow")
 def groups() -> dict[str, tuple[Contestant, ...]]:
     """By what a table says of them."""
     return {
-        "as they come": AS_THEY_COME,
+        "default settings": AS_THEY_COME,
         "one thread": ONE_THREAD,
         "glibc told to keep freed memory": MEMORY_KEPT,
         "other libraries": (OURS, *installed()),
@@ -36,13 +36,13 @@ OTHERS = replace(
     NETWORKS[0],
     task=replace(NETWORKS[0].task, name="resnet20_others"),
     words="ResNet-20 training step, batch 128, in other libraries",
-    at_most=None,
-    aim=None,
+    limit=None,
+    target=None,
 )
 """The step in libraries on NumPy, and in JAX."""
 
 SETTINGS = [
-    replace(w, task=replace(w.task, name=f"settings-{w.name}"), at_most=None, aim=None)
+    replace(w, task=replace(w.task, name=f"settings-{w.name}"), limit=None, target=None)
     for w in NETWORKS
     if w.what == "time"
 ]

@@ -27,22 +27,22 @@ def draw(results: Results) -> Figure:
 
 
 def ratios(ax: Any, results: Results) -> None:
-    """A bar a network: minires over PyTorch in its faster layout; the limit and the aim."""
+    """A bar a network: minires over PyTorch in its faster layout; the limit and the target."""
     rows = [results.rows[w.name] for w in NETWORKS if w.name in results.rows]
     rows = [row for row in rows if row.ratio() is not None]
     for i, row in enumerate(rows):
         ax.barh(i, row.ratio(), 0.6, color=BLUE)
         ax.text(0.02, i, f"{row.ratio():.2f}", va="center", fontsize=8, color="white")
-        for target, colour in ((row.at_most, RED), (row.aim, GREY)):
+        for target, colour in ((row.limit, RED), (row.target, GREY)):
             if target:
                 ax.plot([target, target], [i - 0.4, i + 0.4], color=colour, lw=1.6)
-    ax.plot([], [], color=RED, label="at most")
-    ax.plot([], [], color=GREY, label="aim")
+    ax.plot([], [], color=RED, label="limit")
+    ax.plot([], [], color=GREY, label="target")
     ax.axvline(1, color="black", lw=0.8, ls=":", zorder=0)
     ax.set_yticks(range(len(rows)), [row.words for row in rows], fontsize=8)
     ax.invert_yaxis()
     ax.set_xlabel("time (memory) over PyTorch's in its faster layout")
-    furthest = (max(row.ratio() or 0, row.at_most or 0) for row in rows)
+    furthest = (max(row.ratio() or 0, row.limit or 0) for row in rows)
     ax.set_xlim(right=1.05 * max(furthest, default=1))
     ax.legend(fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
 

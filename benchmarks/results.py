@@ -73,7 +73,7 @@ class Results:
         return "\n".join(parts)
 
     def _columns(self, title: str, group: Sequence[str]) -> Sequence[Column]:
-        if title == "as they come":
+        if title == "default settings":
             return (*TARGETS, ("of the limit", self._share))
         if title == "compiled":
             return _of_compiled()
@@ -102,9 +102,9 @@ def _of_compiled() -> list[Column]:
 
     return [
         ("of PyTorch", partial(_over, ours, (inference.CHANNELS_LAST.name,))),
-        ("at most", lambda row: f"{row.at_most:.2f}" if row.at_most else ""),
+        ("limit", lambda row: f"{row.limit:.2f}" if row.limit else ""),
         ("of ONNX Runtime", partial(_over, ours, (inference.ONNX_RUNTIME.name,))),
-        ("at most", limit),
+        ("limit", limit),
     ]
 
 

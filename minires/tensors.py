@@ -439,8 +439,8 @@ class Tensor(TorchMethods, Variable, called_often=True):
         if self.node is not None:
             raise ValueError(
                 "this tensor is in a graph, where an assignment would overwrite values "
-                "that backward needs: use minires.where, or write to .data under no_grad if you know "
-                "that it is safe"
+                "that backward needs: use minires.where, or write to .data under no_grad if you "
+                "know that it is safe"
             )
         _check_written(value)
         check_places(key)

@@ -21,7 +21,11 @@ RUN = [
     "docs/index.md",
     "docs/faq.md",
     "docs/checkup.md",
-    *(f"docs/concepts/{name}.md" for name in ("engine", "layout", "backend", "gradcheck", "kernels")),
+    "docs/concepts/engine.md",
+    "docs/concepts/layout.md",
+    "docs/concepts/backend.md",
+    "docs/concepts/gradcheck.md",
+    "docs/concepts/kernels.md",
 ]
 """Pages whose blocks of Python are run, one after the other."""
 

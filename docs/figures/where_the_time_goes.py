@@ -148,12 +148,12 @@ def _networks() -> list[Row]:
 
 def network_table() -> str:
     lines = [
-        "| | minires | PyTorch NCHW | PyTorch channels_last | ratio | at most | aim |",
+        "| | minires | PyTorch NCHW | PyTorch channels_last | ratio | limit | target |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for row in _networks():
         cells = [amount(row.figures[c.name].median, row.unit) for c in (OURS, *PYTORCH)]
-        targets = [f"{x:.2f}" if x else "" for x in (row.at_most, row.aim)]
+        targets = [f"{x:.2f}" if x else "" for x in (row.limit, row.target)]
         lines.append(f"| {' | '.join([row.words, *cells, f'{row.ratio():.2f}', *targets])} |")
     return "\n".join(lines)
 
@@ -169,7 +169,7 @@ def networks_figure() -> Figure:
 def settings_table() -> str:
     """One thread on both sides, and memory kept on both."""
     lines = [
-        "| minires over PyTorch's faster layout | as they come | one thread | memory kept |",
+        "| minires over PyTorch's faster layout | default settings | one thread | memory kept |",
         "|---|---:|---:|---:|",
     ]
     for row in _networks():
@@ -225,9 +225,9 @@ def growth_figure() -> Figure:
 
 
 def growth_table() -> str:
-    """A step's time and memory, of the batch and of an image."""
+    """A step's time and memory, of the batch and per image."""
     lines = [
-        "| network | images | time | an image | memory | an image |",
+        "| network | images | time | per image | memory | per image |",
         "|---|---:" + "|---:" * 4 + "|",
     ]
     for row in results.rows.values():

@@ -51,8 +51,8 @@ class Row:
     words: str
     unit: str
     figures: dict[str, Figure]
-    at_most: float | None = None
-    aim: float | None = None
+    limit: float | None = None
+    target: float | None = None
     operations: float = 0.0
     """The multiplications and additions of its products."""
     traffic: float = 0.0
@@ -62,7 +62,7 @@ class Row:
     def of(cls, workload: Workload, figures: dict[str, Figure], **work: float) -> Row:
         """A workload's figures, with what is asked of them."""
         unit = "bytes" if workload.what == "memory" else "s"
-        asked = workload.at_most, workload.aim
+        asked = workload.limit, workload.target
         return cls(workload.name, workload.words, unit, figures, *asked, **work)
 
     def ratio(self) -> float | None:
@@ -103,7 +103,7 @@ def amount(value: float, unit: str) -> str:
 
 def _ratio(row: Row) -> str:
     ratio = row.ratio()
-    missed = ratio is not None and row.at_most is not None and ratio > row.at_most
+    missed = ratio is not None and row.limit is not None and ratio > row.limit
     return "" if ratio is None else f"{ratio:.2f}{'!' if missed else ' '}"
 
 
@@ -111,8 +111,8 @@ Column = tuple[str, Callable[[Row], str]]
 
 TARGETS: tuple[Column, ...] = (
     ("ratio", _ratio),
-    ("at most", lambda row: f"{row.at_most:.2f}" if row.at_most else ""),
-    ("aim", lambda row: f"{row.aim:.2f}" if row.aim else ""),
+    ("limit", lambda row: f"{row.limit:.2f}" if row.limit else ""),
+    ("target", lambda row: f"{row.target:.2f}" if row.target else ""),
 )
 """The ratio to PyTorch, and what is asked of it."""
 

@@ -19,7 +19,7 @@ class Workload:
     ----------
     task : Task
     words : str
-    at_most, aim : float or None
+    limit, target : float or None
         Of the time (or memory) over PyTorch's in its faster layout.
     what : str
         One of `What`.
@@ -27,8 +27,8 @@ class Workload:
 
     task: Task
     words: str
-    at_most: float | None = None
-    aim: float | None = None
+    limit: float | None = None
+    target: float | None = None
     what: What = "time"
 
     @property
@@ -53,13 +53,13 @@ def _network(
     model: str,
     batch: int,
     words: str,
-    at_most: float | None = None,
-    aim: float | None = None,
+    limit: float | None = None,
+    target: float | None = None,
     what: What = "time",
 ) -> Workload:
     size = 32 if model == "resnet20" else 224
     task = Task(name, kind, model, (batch, size, size, 3))
-    return Workload(task, f"{words}, batch {batch}", at_most, aim, what)
+    return Workload(task, f"{words}, batch {batch}", limit, target, what)
 
 
 NETWORKS = (
@@ -70,7 +70,12 @@ NETWORKS = (
     _network("resnet50_inference_8", "inference", "resnet50", 8, "ResNet-50 inference", 1.3, 1.0),
     _network("resnet50_inference_1", "inference", "resnet50", 1, "ResNet-50 inference"),
     _network("resnet18_step", "step", "resnet18", 8, "ResNet-18 training step", 1.2, 1.0),
-    Workload(Task("scalars", "scalars", length=1000), "1,000 scalar ops, both ways", 1.2, 0.8),
+    Workload(
+        Task("scalars", "scalars", length=1000),
+        "1,000 scalar operations, forward and backward",
+        1.2,
+        0.8,
+    ),
     _network(
         "resnet20_memory",
         "step",

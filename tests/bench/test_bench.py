@@ -196,7 +196,7 @@ def test_rounds_are_those_of_the_timing():
 def test_the_table():
     names = ["minires", "PyTorch NCHW", "PyTorch channels_last"]
     lines = [line.split() for line in table(ROWS, names, TARGETS).splitlines()]
-    assert lines[0] == [*" ".join(names).split(), "ratio", "at", "most", "aim"]
+    assert lines[0] == [*" ".join(names).split(), "ratio", "limit", "target"]
     assert lines[1] == ["first", "300", "ms", "250", "ms", "1.20!", "1.10", "0.90"]
     assert lines[2] == ["second", "3", "MiB", "9", "MiB", "6", "MiB", "0.50", "1.30"]
     assert table(ROWS, names[:1]).splitlines()[1].split() == ["first", "300", "ms"]
@@ -241,5 +241,5 @@ def test_minires_bench_says_what_failed_in_one_line(monkeypatch, capsys):
 def test_every_target_of_the_networks_is_an_upper_limit_above_its_aim():
     for workload in NETWORKS:
         assert isinstance(workload, Workload)
-        if workload.at_most is not None:
-            assert workload.aim < workload.at_most
+        if workload.limit is not None:
+            assert workload.target < workload.limit
