@@ -1,4 +1,4 @@
-"""A character Transformer: a GPT in small, from the layers, on a novel."""
+"""A character Transformer: a small GPT, built from the layers, on a novel."""
 
 import numpy as np
 
