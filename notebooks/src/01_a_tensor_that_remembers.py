@@ -4,7 +4,7 @@
 # After this notebook you will be able to
 #
 # * write, from nothing but NumPy, an engine that differentiates any expression you type, in 60 lines;
-# * say why the order of the walk matters, with two swapped letters that break it;
+# * say why the order of the backward pass matters, with two swapped letters that break it;
 # * explain why gradients are *added*, never set, and what that has to do with broadcasting;
 # * train a classifier of handwritten digits with your own engine.
 #
@@ -39,7 +39,7 @@ print(f(2.0, 3.0, -1.0))
 # $$\frac{\partial f}{\partial x} \approx \frac{f(x + h) - f(x - h)}{2h}$$
 #
 # That is a *slope*: the result moves this many times as far as $x$ did. The curly $\partial$ is the $d$ of
-# $df/dx$ from school, and says that there are other inputs as well, which stay where they are. Each number is
+# $df/dx$ from school, and says that there are other inputs as well, which are held fixed. Each number is
 # nudged up and down, so $n$ numbers cost $2n$ evaluations.
 
 
@@ -58,16 +58,16 @@ print(nudged(f, [2.0, 3.0, -1.0]))
 
 # %% [markdown]
 # The slopes are 9, 11 and 3. For three numbers that is fine. But a neural network is a function like this
-# one, with very many numbers in it, its *weights*. *Training* it means: find the slope of the result by each
+# one, with very many numbers in it, its *weights*. *Training* it means: find the slope of the result with respect to each
 # weight, move all weights a little in the direction that makes the result better, and repeat. ResNet-50,
-# which tells what is on a photograph, has 25 million weights and took some 500,000 such steps: 50 million
+# which says what is on a photograph, has 25 million weights and took some 500,000 such steps: 50 million
 # evaluations *for each of them*. The method that you are about to build, *backpropagation*, gets all 25
 # million slopes for about the price of two more evaluations. It only has to remember.
 #
 # ## A number that remembers
 #
 # Python computes `(x * w + b) * w` one operation at a time and forgets how. Let us keep, with every
-# result, the numbers that it came from (its *parents*) and the slope of the result by each of them.
+# result, the numbers that it came from (its *parents*) and the slope of the result with respect to each of them.
 # For the two operations we need, the slopes are
 #
 # $$v = a + b:\quad \frac{\partial v}{\partial a} = 1,\; \frac{\partial v}{\partial b} = 1
@@ -95,10 +95,10 @@ result = f(x, w, b)  # the same f: it never asked what x, w and b are
 print(result.value, [parent.value for parent in result.parents])
 
 # %% [markdown]
-# `result` holds its parents, they hold theirs: a *graph*, left behind by ordinary Python code, down to its
+# `result` holds its parents, they hold theirs: a *graph*, recorded by ordinary Python code, down to its
 # *leaves*, which were given and not computed. What we want for each value is its *gradient*: how much the
-# final result $L$ moves when this value moves. Start at the end, where the gradient of the result by itself
-# is 1, and walk back. If $a$ moves $v$ by 2 for each unit of its own, and $v$ moves $L$ by 5, then $a$ moves
+# final result $L$ moves when this value moves. Start at the end, where the gradient of the result with respect to itself
+# is 1, and go backwards: the *backward pass*. If $a$ moves $v$ by 2 for each unit of its own, and $v$ moves $L$ by 5, then $a$ moves
 # $L$ by 10: slopes along a chain multiply. This *chain rule* says what a value passes on to its parents:
 #
 # $$\underbrace{\frac{\partial L}{\partial a}}_{\text{for the parent}} \mathrel{+}=
@@ -106,11 +106,11 @@ print(result.value, [parent.value for parent in result.parents])
 # \underbrace{\frac{\partial v}{\partial a}}_{\text{local slope}}$$
 #
 # It is `+=` because a value may be used twice, as `w` is here: then it moves the result in two ways,
-# and the effects add up. A first walk, which handles whoever comes next in the queue:
+# and the effects add up. A first backward pass, which visits values in the order of a queue:
 
 
 # %%
-def first_walk(root):
+def first_backward(root):
     root.grad = 1.0
     queue, seen = [root], {root}
     while queue:
@@ -122,7 +122,7 @@ def first_walk(root):
                 queue.append(parent)
 
 
-first_walk(result)
+first_backward(result)
 print(x.grad, w.grad, b.grad)
 
 # %% [markdown]
@@ -132,7 +132,7 @@ print(x.grad, w.grad, b.grad)
 #
 # **Predict first.** The next cell computes $d = b \cdot c$ with $b = 3a$ and $c = b + a$, at $a = 2$,
 # so $d = 3a \cdot 4a = 12a^2$ and $\partial d / \partial a = 24a = 48$. Then it computes
-# $c \cdot b$ instead. Multiplication commutes; the walk does not. Which of the two gradients comes out wrong,
+# $c \cdot b$ instead. Multiplication commutes; this backward pass does not. Which of the two gradients comes out wrong,
 # and what is it?
 
 # %%
@@ -141,21 +141,21 @@ for swapped in (False, True):
     b = a * Number(3.0)
     c = b + a
     d = c * b if swapped else b * c
-    first_walk(d)
+    first_backward(d)
     print("c * b" if swapped else "b * c", "gives", d.value, "with gradient", a.grad)
 
 # %% [markdown]
 # The value is right both times, the gradient only once. Nothing crashed and nothing warned. A network
 # trained with this would learn, badly, and you would look for the reason everywhere else.
 #
-# What went wrong with `b * c`: the queue came to `b` first and passed on what `b` had got *so far*, its
-# share from `d`. The share through `c` arrived afterwards, and nobody carried it on to `a`. So **a value
+# What went wrong with `b * c`: the queue came to `b` first and passed on what `b` had got *so far*, the
+# contribution of `d`. The contribution through `c` arrived afterwards, and was never passed on to `a`. So **a value
 # may pass its gradient on only once all its *consumers* have been visited**, the values that were computed
 # from it. An order with this property is called *topological*.
 #
-# Here is the correct walk through the same expression, in the library, which is told with
+# Here is the correct backward pass through the same expression, in the library, which is told with
 # `requires_grad=True` whose gradient we want. Step through it (buttons, or click and use the arrow keys) and
-# watch which box waits for which: `b` gets its second share, with a visible `+=`, before it gives anything
+# watch which box waits for which: `b` gets its second contribution, with a visible `+=`, before it gives anything
 # to `a`. (If you see a still picture of the last step only: run the first cell and this one.)
 
 # %%
@@ -168,15 +168,15 @@ viz.step_through(d)
 # %% [markdown]
 # ## Right, and hopeless
 #
-# One tempting repair: drop the bookkeeping, and let every share travel to the leaves on its own.
+# One tempting repair: drop the bookkeeping, and send every contribution to the leaves on its own.
 
 
 # %%
-def every_path(v, share=1.0):
-    """Pass one share on to all parents; returns how many visits that took."""
-    v.grad += share
+def every_path(v, contribution=1.0):
+    """Pass one contribution on to all parents; returns how many visits that took."""
+    v.grad += contribution
     pairs = zip(v.parents, v.slopes, strict=True)
-    return 1 + sum(every_path(parent, share * slope) for parent, slope in pairs)
+    return 1 + sum(every_path(parent, contribution * slope) for parent, slope in pairs)
 
 
 a = Number(2.0)
@@ -203,7 +203,7 @@ assert visits == [2 ** (n + 1) - 1 for n in steps]
 fig, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
 ax.semilogy(steps, visits, "o-", color="#c2410c", label="every path on its own")
 ax.semilogy(steps, steps + 1, "s-", color="#1d4ed8", label="every value once")
-ax.set(xlabel="additions y = y + y", ylabel="visits (count)", title="What a walk back costs")
+ax.set(xlabel="additions y = y + y", ylabel="visits (count)", title="What a backward pass costs")
 ax.legend()
 plt.show()
 print(f"20 additions: {2**21 - 1:,} visits")
@@ -215,7 +215,7 @@ print(f"20 additions: {2**21 - 1:,} visits")
 # makes backpropagation cheap; the topological order is what makes visiting once correct.*
 #
 # Getting such an order is easy: a value is always made after its parents. So give each one a number
-# at birth, and walk from the youngest to the oldest.
+# when it is made, and visit them from the highest number to the lowest.
 #
 # ## From numbers to arrays
 #
@@ -223,12 +223,12 @@ print(f"20 additions: {2**21 - 1:,} visits")
 # stays one number. The gradient of an array has the array's shape: for each entry, how much $L$ moves when
 # that entry moves. Sums and products carry over entry by entry, and two things are new.
 #
-# **Matrix products.** If $V = AB$ and $G = \partial L / \partial V$ has come from above, then
+# **Matrix products.** If $V = AB$ and $G = \partial L / \partial V$ is the upstream gradient, then
 #
 # $$\frac{\partial L}{\partial A} = G B^\top, \qquad \frac{\partial L}{\partial B} = A^\top G$$
 #
 # Why? In $V_{ij} = \sum_k A_{ik} B_{kj}$ the entry $A_{ik}$ moves $V_{ij}$ by $B_{kj}$, for every $j$,
-# and $V_{ij}$ moves $L$ by $G_{ij}$. The shares add up to $\sum_j G_{ij} B_{kj}$, which is row $i$ of $G$
+# and $V_{ij}$ moves $L$ by $G_{ij}$. The contributions add up to $\sum_j G_{ij} B_{kj}$, which is row $i$ of $G$
 # times column $k$ of $B^\top$. You need not remember which is transposed. $A$ is $(n, k)$, $B$ is
 # $(k, m)$, $G$ is $(n, m)$: only one product of $G$ and $B$ has the shape of $A$.
 #
@@ -240,7 +240,7 @@ batch, bias = np.zeros((2, 3)), np.array([1.0, 2.0, 3.0])
 print(batch + bias)
 
 # %% [markdown]
-# **Predict**: let the gradient that comes from above be $G$ below, of shape (2, 3). What is the gradient of
+# **Predict**: let the upstream gradient be $G$ below, of shape (2, 3). What is the gradient of
 # the bias, which has shape (3,)? Nudging finds it:
 
 # %%
@@ -248,7 +248,7 @@ G = np.array([[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]])
 print(nudged(lambda *entries: (G * (batch + np.array(entries))).sum(), bias).round(6))
 
 # %% [markdown]
-# Each entry of the bias was used once per row. Used several times: the shares add up. So the answer is a
+# Each entry of the bias was used once per row. Used several times: the contributions add up. So the answer is a
 # *sum over the axis that was stretched*, and that one sentence covers every case of broadcasting.
 
 
@@ -267,7 +267,7 @@ print(summed_to(G, (2, 1)))
 # ## The engine
 #
 # Everything so far, put together. Instead of a slope each result keeps a *rule*: a function that takes the
-# gradient from above and returns one gradient for each parent. The slopes of `exp` and `log` are those
+# upstream gradient and returns one gradient for each parent. The slopes of `exp` and `log` are those
 # from school; an entry of a sum moves it by exactly as much as it moves itself; and `relu`, which sets
 # negative numbers to 0, has slope 1 or 0. (A sum along an axis keeps that axis, with length 1, so that it
 # can be broadcast against what it was summed from. The rules return gradients of the result's shape:
@@ -329,9 +329,9 @@ class Tensor:
             if v.rule is None:  # a leaf: here the gradient stays
                 v.grad = g if v.grad is None else v.grad + g
                 continue
-            for parent, share in zip(v.parents, v.rule(g), strict=True):
-                share = summed_to(share, parent.data.shape)
-                grads[parent] = grads[parent] + share if parent in grads else share
+            for parent, contribution in zip(v.parents, v.rule(g), strict=True):
+                contribution = summed_to(contribution, parent.data.shape)
+                grads[parent] = grads[parent] + contribution if parent in grads else contribution
 
 
 def tensor(value):
@@ -339,7 +339,7 @@ def tensor(value):
 
 
 # %% [markdown]
-# With `summed_to` these are about 60 lines. The test that broke the first walk:
+# With `summed_to` these are about 60 lines. The test that broke the first backward pass:
 
 # %%
 for swapped in (False, True):
@@ -364,9 +364,9 @@ print(x.grad)
 
 # %% [markdown]
 # Twice as much. `backward` *adds* to what is in `grad`. That is the same rule once more: `x` was used in
-# two expressions, and nobody said that they belong to different problems. It is handy (the gradients of two
-# batches add up to that of both together) and the most common bug of beginners: whoever forgets to clear
-# the gradients between steps walks with the sum of all gradients since the beginning. PyTorch, the library
+# two expressions, and nothing says that they belong to different problems. It is useful (the gradients of two
+# batches add up to that of both together) and a common mistake of beginners: without clearing
+# the gradients between steps, each step uses the sum of all gradients since the beginning. PyTorch, the library
 # that most of this field uses, and minires behave the same way: hence the `zero_grad()` in their training
 # loops, which clears them.
 #
@@ -412,12 +412,12 @@ for name, our, their, slope in zip(names, ours, theirs, slopes, strict=True):
 
 # %% [markdown]
 # The library's engine is the same idea made fast and fit for long graphs: `minires/engine.py` records,
-# `minires/backward.py` walks. Both are short, and you now know what they do.
+# `minires/backward.py` has the backward pass. Both are short, and you now know what they do.
 #
 # ## Sixty lines read handwriting
 #
 # 1,437 images of handwritten digits come with the package, as an array of shape (1437, 8, 8, 1): image, row,
-# column, and one number a pixel. (Colours would have three.)
+# column, and one number per pixel. (Colours would have three.)
 
 # %%
 digits, test = minires.data.digits(train=True), minires.data.digits(train=False)
@@ -475,7 +475,7 @@ for _ in range(150):
 
 # %% [markdown]
 # It is tested on 360 other images, which it has never seen. **Predict**: guessing gets 10% of them right, and
-# gives every digit the probability 1/10. What is the loss of a network that guesses, and what share will ours
+# gives every digit the probability 1/10. What is the loss of a network that guesses, and what fraction will ours
 # get right?
 
 # %%

@@ -5,11 +5,11 @@
 #
 # * check any gradient rule in a dozen lines, and choose the step from the dtype instead of guessing;
 # * recognise a kink (a corner in a function) when a right rule looks wrong at one;
-# * show that the most popular way to write such a check lets a rule pass that always returns zero;
+# * judge which upstream gradient such a check needs;
 # * read the report of `minires.gradcheck`, which says what is wrong and how.
 #
-# A wrong gradient is the quietest bug there is: nothing crashes, the network learns, only worse than
-# it could. So every rule in this library is checked, and so should yours be. About 20 minutes.
+# A wrong gradient is an error without symptoms: nothing crashes, and the network learns, only less well
+# than it could. So every rule in this library is checked, and so should yours be. About 20 minutes.
 
 # %%
 import matplotlib.pyplot as plt
@@ -23,7 +23,7 @@ from minires.nn import functional as F
 # %% [markdown]
 # ## How small is small?
 #
-# In notebook 01 we nudged by $h = 10^{-6}$ and nobody asked why. Take $f(x) = e^x$, which is its own
+# In notebook 01 we nudged by $h = 10^{-6}$ without a reason. Take $f(x) = e^x$, which is its own
 # derivative, and compare
 #
 # $$\text{one-sided: } \frac{f(x+h) - f(x)}{h} \qquad\qquad \text{central: } \frac{f(x+h) - f(x-h)}{2h}$$
@@ -66,7 +66,7 @@ plt.show()
 # 1 means that no digit is right. Central differences in float64 get about eleven digits, at a step near
 # $6 \cdot 10^{-6}$; in float32 they never get more than five.*
 #
-# Two errors fight. One is what a step leaves out because it is not infinitely short. Close to $x$ a smooth
+# There are two errors. One is what a step leaves out because it is not infinitely short. Close to $x$ a smooth
 # function is nearly a polynomial in $h$, whose coefficients are its derivatives (Taylor's series):
 #
 # $$f(x \pm h) = f(x) \pm h f'(x) + \frac{h^2}{2} f''(x) \pm \frac{h^3}{6} f'''(x) + \dots$$
@@ -77,7 +77,7 @@ plt.show()
 #
 # (One-sided, $\frac{h}{2} f''(x)$ would stay, and shrinks more slowly.) The other error is rounding: the
 # computer keeps every $f$ to a relative precision $\varepsilon$ (the spacing of floating-point numbers at 1),
-# and the division by $2h$ blows that up to about $\varepsilon |f| / h$. As $h$ shrinks the first error falls
+# and the division by $2h$ increases that to about $\varepsilon |f| / h$. As $h$ shrinks the first error falls
 # and the second rises; they meet, if we leave out what does not depend on $h$, where
 # $h^2 \approx \varepsilon / h$, at
 #
@@ -127,14 +127,14 @@ def error(f, rule, x, g):
 
 # %% [markdown]
 # A layer to check: it subtracts the mean $\mu$ of its input, and divides by the standard deviation $\sigma$
-# (the root of the mean squared distance from $\mu$). What comes out has mean 0 and deviation 1. (Batch
+# (the root of the mean squared distance from $\mu$). The output has mean 0 and standard deviation 1. (Batch
 # normalisation, in notebook 04, does this.)
 #
 # $$y = \frac{x - \mu}{\sigma}, \qquad
 # \frac{\partial L}{\partial x} = \frac{1}{\sigma}\left(g - \operatorname{mean}(g)
 # - y \, \operatorname{mean}(g\, y)\right)$$
 #
-# You need not believe this rule: that is the point. Its input here is real: how much ink there is in
+# You need not trust this rule: that is the point. Its input here is real: how much ink there is in
 # each of twelve handwritten digits.
 
 # %%
@@ -156,9 +156,9 @@ rng = np.random.default_rng(0)
 print(f"error of the rule: {error(normalise, rule, ink, rng.normal(size=12)):.0e}")
 
 # %% [markdown]
-# ## Why a seed of ones proves nothing
+# ## Which upstream gradient?
 #
-# Where does $g$, the *seed* of the walk back, come from? Nearly every homemade check sums the output and
+# Where does $g$, the *upstream gradient*, come from? Many checks that people write sum the output and
 # differentiates that, `f(x).sum()`, because then the loss is a number. It amounts to $g = (1, 1, \dots, 1)$.
 #
 # **Predict.** Here are six *wrong* rules for `normalise`, of which one always returns zero. (One forgets the
@@ -194,8 +194,8 @@ for kind, values in found.items():
 # random numbers (squares) none.*
 #
 # It has to be so. The normalised values sum to 0 whatever $x$ is, so $\sum y$ is constant and its true
-# gradient is zero; and so is seven times zero. The probabilities of notebook 01 have the same blind spot,
-# since they sum to 1. **Draw $g$ at random** is the second rule.
+# gradient is zero; and so is seven times zero. A check with ones cannot detect errors in the probabilities of notebook 01
+# either, since they sum to 1. **Draw $g$ at random** is the second rule.
 #
 # ## Kinks
 #
@@ -252,7 +252,7 @@ print(f"error at another point: {error(relu, relu_rule, point, g):.0e}")
 # ## What the library does
 #
 # `minires.gradcheck` follows these three rules and some more. To try it, give it a layer with a mistake
-# that people really make: averaging over the batch where a sum belongs. An operation in minires is two
+# that people make: averaging over the batch where a sum belongs. An operation in minires is two
 # functions, marked as below: the forward (`@op`), and its rule (`.vjp`), which gets $g$ and asks by name for
 # what it needs. (What a rule computes is called a *vector-Jacobian product*, hence the three letters;
 # notebook 06 says why.)
@@ -279,7 +279,7 @@ print(report)
 # %% [markdown]
 # *Analytic* is what the rule says, *numeric* what the differences say. *Full* means that every entry was
 # nudged, *order 1* that first derivatives were checked (the library can check second ones, too), and the
-# *seed* here is where the random numbers start, so that you get the same. A notebook shows the report as a
+# *seed* is where the random numbers start, so that you get the same ones. A notebook shows the report as a
 # picture:
 
 # %%
@@ -293,8 +293,8 @@ report
 #
 # The same check finds nothing to say about the library's own layer, `F.linear` (`F` holds the library's
 # layers as plain functions). Note the tolerance: errors are measured against the *largest* entry of
-# each gradient. Measured against each entry by itself, small ones would fail for no fault of theirs,
-# since rounding does not care how small an entry is.
+# each gradient. Measured against each entry by itself, small ones would fail although they are correct,
+# since the rounding error does not depend on the entry's size.
 
 # %%
 print(minires.gradcheck(F.linear, [images, weights]))
@@ -309,8 +309,8 @@ print(minires.gradcheck(F.linear, [images, weights]))
 #
 # $$\frac{L(w + hu) - L(w - hu)}{2h} \approx \sum_i \frac{\partial L}{\partial w_i} u_i,$$
 #
-# and costs two evaluations. For a wrong gradient to hide, its errors times the random $u_i$ would have to
-# add up to exactly zero.
+# and costs two evaluations. It detects most mistakes, but not all: errors times random $u_i$ may cancel, and an
+# error in a few small entries may be below the tolerance of the sum, which is relative to its size.
 
 # %%
 minires.manual_seed(0)
@@ -362,6 +362,8 @@ for gamma in (1.0, 1.7):
 # 1. **The best step, measured.** Draw the first figure again for $f(x) = \sin(100 x)$. Its third
 #    derivative is a million times larger. Where is the bottom of the V now, and does
 #    $h \approx (\varepsilon |f / f'''|)^{1/3}$ predict it?
+#    (The argument $100 x$ is rounded as well, by up to $100 |x| \varepsilon$, and $f$ changes by as much: use
+#    that in place of $\varepsilon |f|$.) You are right if both are near $2 \cdot 10^{-7}$ for $x$ near 1.
 # 2. **Choose the tolerance.** Multiply the right rule of `normalise` by $1 + \delta$ and find the
 #    smallest $\delta$ that `error` still notices at a tolerance of $10^{-6}$. Do the same with all
 #    arrays in float32 and $h = 5 \cdot 10^{-3}$. How large a mistake would a float32 check have to

@@ -4,7 +4,7 @@
 # After this notebook you will be able to
 #
 # * compute a convolution on paper, and say what size comes out before you run it;
-# * write it as loops that anyone believes, and then as one matrix product, and say what that is worth;
+# * write it as plain loops, and then as one matrix product, and say how much time that saves;
 # * write both of its gradients by changing one line of the loops;
 # * say what a stride does to the gradient, and see it happen.
 #
@@ -23,12 +23,12 @@ from minires.nn import functional as F
 # %% [markdown]
 # ## Nine numbers that find edges
 #
-# Take a small grid of weights, lay it on an image, multiply what lies on top of each other, add it up:
-# one output number. Slide the grid by one pixel and do it again. That is all. (Mathematicians would
-# flip the grid first and call this one *correlation*. Nobody in deep learning does.)
+# Take a small grid of weights, lay it on an image, multiply each weight by the pixel under it, and add
+# the products: one output number. Slide the grid by one pixel and do it again. That is all. (Mathematicians
+# flip the grid first, and call the operation without the flip *correlation*. Deep learning does not flip.)
 #
-# Such a grid is called a *filter* or *kernel*. What comes out depends on its nine weights. Here are three of
-# them, and what they make of a real image: an ankle boot from Fashion-MNIST, a collection of small grey
+# Such a grid is called a *filter* or *kernel*. The output depends on its nine weights. Here are three
+# filters and their outputs for a real image: an ankle boot from Fashion-MNIST, a collection of small grey
 # photographs of clothes, of which 5,000 come with the package.
 
 # %%
@@ -63,19 +63,19 @@ axes[0].set_ylabel("row (pixel)")
 plt.show()
 
 # %% [markdown]
-# *What to see: the first filter answers where brightness changes from left to right, blue for one
-# direction and red for the other; the second from top to bottom. Where the image is flat both say 0. The
+# *What to see: the first filter responds where brightness changes from left to right, blue for one
+# direction and red for the other; the second from top to bottom. Where the image is flat both give 0. The
 # third replaces each pixel by the mean of nine. The outputs are 26 pixels wide, not 28: a 3 × 3 grid fits
 # into 28 pixels at 26 places.*
 #
 # ## Size, stride, padding
 #
-# Two knobs. **Padding** $p$ puts a border of zeros around the image. **Stride** $s$ moves the grid by
+# There are two settings. **Padding** $p$ puts a border of zeros around the image. **Stride** $s$ moves the grid by
 # $s$ pixels at a time. Into an image of $H$ pixels a grid of $K$ then fits
 #
 # $$\text{output size} = \left\lfloor \frac{H + 2p - K}{s} \right\rfloor + 1$$
 #
-# times. The brackets round down: what does not fill a last step is left unread. (Height and width each follow
+# times. The brackets round down: pixels that do not fill a last step are not read. (Height and width each follow
 # the same formula.)
 #
 # **Predict** three sizes from $H = 28$: with $K=3, p=1, s=1$; with $K=3, p=1, s=2$; and with
@@ -160,8 +160,8 @@ print(ours.shape, "largest difference from the library:", np.abs(ours - theirs.n
 #
 # $$Y = P\,W, \qquad P: (N H_o W_o,\; K_H K_W C), \quad W: (K_H K_W C,\; O)$$
 #
-# This is called *lowering*, or im2col. Two things make it pretty in this layout: the weights
-# $(K_H, K_W, C, O)$ *are* the matrix $W$ after a `reshape`, and so is the result.
+# This is called *lowering*, or im2col. It is simple in this layout: the weights
+# $(K_H, K_W, C, O)$ *are* the matrix $W$ after a `reshape`, and the result needs only a `reshape` too.
 
 
 # %%
@@ -195,7 +195,7 @@ print(corner)
 print(windows(corner[None, ..., None], 2, 2, 1, 0).reshape(-1, 4))
 
 # %% [markdown]
-# An inner pixel appears four times, in a 3 × 3 convolution nine times: lowering buys speed with memory.
+# An inner pixel appears four times, in a 3 × 3 convolution nine times: lowering needs more memory.
 # Is it worth it?
 
 
@@ -230,14 +230,14 @@ plt.show()
 
 # %% [markdown]
 # *What to see: the axis is logarithmic, each number on it ten times the one below. It is the
-# same number of products, minutes against milliseconds: the loops spend nearly all their time on being
-# Python. (We timed a small layer and scaled up.) The library is faster once more: it uses all cores, and
+# same number of products, minutes against milliseconds: the loops spend nearly all their time in Python's
+# interpreter. (We timed a small layer and scaled up.) The library is faster once more: it uses all cores, and
 # ways to need fewer products (exercise 3; notebook 12 builds them).*
 #
 # ## Backwards: change one line
 #
 # Every product in a convolution has the form `y[...] += x[...] * w[...]`. A product has two factors,
-# and the gradient of each is the other times what comes from above. With $g = \partial L/\partial y$:
+# and the gradient of each is the other times the upstream gradient. With $g = \partial L/\partial y$:
 
 
 # %%
@@ -256,8 +256,8 @@ def loops_dw(x, g, w_shape, stride=1, padding=0):
 
 
 # %% [markdown]
-# That is the whole derivation. The same meetings, another place to add to. Compare with the library's
-# gradients (`backward(g)` begins with this $g$ from above, for a result that is not a single number), and,
+# That is the whole derivation. The same pairs of entries, another place to add to. Compare with the library's
+# gradients (`backward(g)` begins with this upstream gradient, for a result that is not a single number), and,
 # since notebook 02, with the function itself:
 
 # %%
@@ -280,7 +280,7 @@ print(minires.gradcheck(lambda x, w: F.conv2d(x, w, stride=2, padding=1), [x, w]
 #
 # ## The holes that a stride leaves
 #
-# **Predict**: a 1 × 1 filter with stride 2 on a 6 × 6 image. Which share of `dx` is exactly zero?
+# **Predict**: a 1 × 1 filter with stride 2 on a 6 × 6 image. Which fraction of `dx` is exactly zero?
 
 # %%
 holes = loops_dx(np.ones((1, 3, 3, 1)), np.ones((1, 1, 1, 1)), (1, 6, 6, 1), stride=2)[0, :, :, 0]
@@ -313,7 +313,7 @@ plt.show()
 #
 # With lowering there is nothing new to derive. From notebook 01, $Y = PW$ has $dW = P^\top G$ and
 # $dP = G\,W^\top$ (where $dW$ is short for $\partial L / \partial W$). Then each row of $dP$ goes back to the
-# window it was copied from, and where a pixel was copied several times, its shares add up.
+# window it was copied from, and where a pixel was copied several times, the contributions add up.
 
 
 # %%
@@ -336,8 +336,8 @@ print("dx:", np.abs(fast_dx - dx).max(), " dw:", np.abs(fast_dw - dw).max())
 # %% [markdown]
 # ## Can it learn a filter?
 #
-# Somebody filtered 200 images of clothes with the vertical-edge filter, and lost the filter. All we have
-# are the images before and after. Start from nine zeros, take as loss the mean squared difference from the
+# 200 images of clothes were filtered with the vertical-edge filter, and the filter was lost. We have only
+# the images before and after. Start from nine zeros, take as loss the mean squared difference from the
 # images after, and let our own `dw` find the way, as in notebook 01.
 #
 # **Predict**: the images are of clothes, not random. Will all nine weights be found, or only some?
@@ -376,8 +376,8 @@ print("largest error of a weight:", np.abs(snapshots[400] - secret[:, :, 0, 0]).
 # negatives) come late, and are not quite there after 400 steps, because neighbouring pixels of clothes
 # are so alike that the data hardly tell neighbouring weights apart.*
 #
-# This is what a convolutional network does, with thousands of filters at once, and with nobody knowing
-# what they should be.
+# This is what a convolutional network does, with thousands of filters at once that
+# are not known in advance.
 
 # %% [markdown]
 # ## Exercises

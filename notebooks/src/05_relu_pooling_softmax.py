@@ -27,7 +27,7 @@ rng = np.random.default_rng(0)
 # ## A hundred layers
 #
 # Stack a hundred linear layers, $x W_1 W_2 \cdots W_{100}$. **Predict**: how many are needed to compute
-# the same? (The matrices are random rotations, which leave all lengths as they are.)
+# the same? (The matrices are random orthogonal matrices, which keep all lengths.)
 
 # %%
 layers = [np.linalg.qr(rng.normal(size=(64, 64)))[0] for _ in range(100)]
@@ -38,13 +38,13 @@ single = np.linalg.multi_dot(layers)  # the product of all hundred: 64 × 64
 print("one layer differs from a hundred by", np.abs(deep - pixels @ single).max())
 
 # %% [markdown]
-# One, since a product of matrices is a matrix. Depth is worth nothing without something in between that
-# is not linear, and the cheapest thing that is not linear is
+# One, since a product of matrices is a matrix. Depth is useless without a nonlinearity in between, and
+# the cheapest nonlinearity is
 #
 # $$\operatorname{relu}(x) = \max(x, 0), \qquad
 # \frac{\partial L}{\partial x} = \begin{cases} g & x > 0 \\ 0 & x \le 0 \end{cases}$$
 #
-# At $x = 0$ there is no slope; everybody takes 0. The gradient passes or it does not: ReLU is a gate, and
+# At $x = 0$ there is no slope; PyTorch and minires take 0 (JAX's `maximum` takes 1/2). The gradient passes or it does not: ReLU is a gate, and
 # the forward pass sets it.
 
 
@@ -102,14 +102,14 @@ ax.set(
 plt.show()
 
 # %% [markdown]
-# *What to see: the share of units that are 0 for all 1,437 images, with the loss above each bar. Some are
+# *What to see: the fraction of units that are 0 for all 1,437 images, with the loss above each bar. Some are
 # dead from the start, by chance. Guessing has a loss of $\ln 10 = 2.3$ (notebook 01), and 20 small steps of
 # 0.1 have hardly begun to leave it. Where most units are dead the loss is back there or above: what is left
-# can no longer tell the digits apart. Where all are dead no gradient gets to any weight before them, ever
+# can no longer distinguish the digits. Where all are dead no gradient gets to any weight before them, ever
 # again.*
 #
 # Remedies: smaller steps at first (warm-up, notebook 07), batch norm (which recentres every unit, so that
-# about half of its values are positive, notebook 04), or a small slope on the left side instead of 0
+# about half of its values are positive while its learnt shift is near 0, notebook 04), or a small slope on the left side instead of 0
 # (`leaky_relu`), through which a little gradient always gets.
 #
 # ## Pooling: the winner takes the gradient
@@ -190,7 +190,7 @@ print(
 
 # %% [markdown]
 # Ties are not a rare accident: after a ReLU, whole windows of zeros are common. To give all to the first,
-# all to the last, or a share to each can all be defended; but a code that gives *each* tied pixel the whole
+# all to the last, or a part to each can all be defended; but a code that gives *each* tied pixel the whole
 # gradient, as `g * (x == maximum)` does, makes gradient out of nothing. minires takes the first, as
 # PyTorch's max pooling does.
 #
@@ -226,7 +226,7 @@ print("shifted: ", softmax(s))
 # matter: subtracting the same number from all of them multiplies numerator and denominator by the same
 # factor. So subtract the largest, and no exponential is above 1.
 #
-# That repairs softmax, and not yet its logarithm. If a class is 800 behind, its $p$ underflows to 0, and
+# That repairs softmax, and not yet its logarithm. If a score is 800 below the largest, its $p$ underflows to 0, and
 # $\log 0 = -\infty$ although the answer is about $-800$. So take the logarithm on paper first:
 #
 # $$\log p_k = s_k - \log \sum_j e^{s_j} = s_k - m - \log \sum_j e^{s_j - m}, \qquad m = \max_j s_j$$
@@ -325,7 +325,7 @@ print(f"at d = 10: cross-entropy {pull_cross[-1]:.4f}, squared error {pull_squar
 #
 # 1. An untrained network knows nothing, so for each of $K$ classes it should say $1/K$, and its loss should be
 #    $\ln K$: 2.30 for ten classes. Much more means that the scores are too large.
-# 2. It must be able to learn ten images by heart. If it cannot, something is broken, and no amount of
+# 2. It must be able to memorise ten images (*overfit one batch*). If it cannot, something is broken, and no amount of
 #    data will help.
 
 # %%
@@ -367,20 +367,19 @@ print(
 )
 
 # %% [markdown]
-# *What to see: six test images of 8 × 8 pixels, worst first, with what they are and what the network
-# said. The mean loss is far above the median (half of the images have less): a few confident mistakes make
-# up most of it. Looking at them is the quickest way to find wrong labels, in any data set.*
+# *What to see: six test images of 8 × 8 pixels, worst first, with the true and the predicted class. The mean loss is far above the median (half of the images have less): a few confident mistakes make
+# up most of it. Looking at them is a quick way to find wrong labels.*
 
 # %% [markdown]
 # ## Exercises
 #
 # 1. **Label smoothing.** Instead of 1 for the right class and 0 for the others, ask for $1 - \alpha$ plus
-#    $\alpha / K$, and $\alpha / K$. What is the gradient by the scores now? (Change one line.) Compare with
+#    $\alpha / K$, and $\alpha / K$. What is the gradient with respect to the scores now? (Change one line.) Compare with
 #    `F.cross_entropy(..., label_smoothing=0.1)`.
 # 2. **How sure is sure?** Divide the test scores of `net` by a temperature $T$ before the softmax, and draw
 #    the mean loss against $T$. The accuracy cannot change; why does the loss? What does a best $T$ above 1
 #    say about the network?
-# 3. **Convexity.** Show that the matrix of second derivatives of cross-entropy by the scores is
+# 3. **Convexity.** Show that the matrix of second derivatives of cross-entropy with respect to the scores is
 #    $\operatorname{diag}(p) - p\,p^\top$, and compare with `minires.grad(..., create_graph=True)`. Prove that
 #    the loss curves upwards in every direction $u$ of the scores:
 #    $u^\top (\operatorname{diag}(p) - p\,p^\top) u$ is the variance of $u$ under $p$,

@@ -1,15 +1,13 @@
 # %% [markdown]
 # # 07 · The step
 #
-# Backward gives you a gradient. What to do with it fits into one line, `w -= lr * g`, and
-# everything in this notebook is an answer to what is wrong with that line. When you are through,
-# you will be able to
+# The backward pass gives a gradient. The simplest way to use it is one line, `w -= lr * g`. This notebook
+# shows what is wrong with that line, and how optimisers improve it. After it you will be able to
 #
 # * say **before you train** at which learning rate a run will blow up, and why;
 # * write SGD with momentum, Nesterov's look-ahead and weight decay in ten lines, and Adam in ten
-#   more, equal to the library's to the last digit;
-# * explain why weight decay does almost nothing to a layer that batch norm follows, except to
-#   change its learning rate;
+#   more, equal to the library's up to rounding;
+# * explain what weight decay does to a layer that batch norm follows;
 # * read and choose a learning-rate schedule.
 #
 # About 25 minutes. You need notebooks 01 (gradients) and 04 (batch norm).
@@ -27,8 +25,8 @@ rng = np.random.default_rng(0)
 # %% [markdown]
 # ## 1. How large may a step be?
 #
-# Near a minimum every smooth loss looks like a parabola, so one parabola is worth understanding
-# completely. Take $L(w) = \tfrac{\lambda}{2} w^2$, of *curvature* $\lambda$ (its second derivative: how
+# Near a minimum most smooth losses look like a parabola (not all: $w^4$ does not), so one parabola is
+# worth understanding completely. Take $L(w) = \tfrac{\lambda}{2} w^2$, of *curvature* $\lambda$ (its second derivative: how
 # fast the slope changes). Its gradient is $\lambda w$, and a step with learning rate $\eta$ is
 #
 # $$ w \;\leftarrow\; w - \eta \lambda w \;=\; (1 - \eta\lambda)\, w . $$
@@ -53,15 +51,14 @@ axes.legend(title="learning rate", ncols=2, fontsize=8)
 plt.show()
 
 # %% [markdown]
-# **What to see.** A straight line for every rate: the distance shrinks by a constant factor. 0.05
+# **What to see.** A straight line for every learning rate: the distance shrinks by a constant factor. 0.05
 # and 0.15 lie on one line; the second jumps across the minimum each time and loses nothing by it.
 # 0.1 is $1/\lambda$ and arrives in a single step (its line falls out of the picture). Past
 # $2/\lambda = 0.2$ every step lands further out than it began.
 #
 # > The largest learning rate that works is **2 divided by the curvature**.
 #
-# Keep this number. In notebook 09 you will measure the curvature of a real network and find the
-# very rate at which it breaks.
+# Keep this number. In notebook 09 you will measure the curvature of a real network.
 #
 # ## 2. The valley, and why momentum
 #
@@ -78,7 +75,7 @@ plt.show()
 # (put this $\eta$ into $1 - \eta\lambda$; and for a large $\kappa$ the factor is about $e^{-2/\kappa}$).
 #
 # Polyak's cure (1964) is *momentum*: let the gradient push a velocity $v$ instead of the weight. From one
-# step to the next a share $\mu$ of the velocity is kept, often 0.9:
+# step to the next a fraction $\mu$ of the velocity is kept, often 0.9:
 #
 # $$ v \leftarrow \mu v + g, \qquad w \leftarrow w - \eta v $$
 #
@@ -199,11 +196,11 @@ for options in (
 # $\eta = 0.1$, $\lambda = 5\cdot10^{-4}$ they halve in $\ln 2 / (\eta\lambda) \approx 13{,}900$
 # steps. The textbook says that small weights make smooth functions, which fit noise less.
 #
-# Now put batch norm behind the layer. **Predict:** we multiply a convolution's weights by 10. What
+# Now put batch norm after the layer. **Predict:** we multiply a convolution's weights by 10. What
 # happens to the output of conv → batch norm? To the weights' gradient? And what is the cosine of the
 # angle between the weights and their gradient, $w \cdot g \,/\, (\lVert w\rVert \lVert g\rVert)$?
-# (`minires.grad` returns a gradient, and `backward` would store it. `upstream` is the gradient from
-# above.)
+# (`minires.grad` returns a gradient, and `backward` would store it. `upstream` is the upstream
+# gradient.)
 
 # %%
 images = data.digits().images[:64]
@@ -235,11 +232,11 @@ assert np.allclose(g1, 10 * g10, atol=1e-3 * np.abs(g1).max())
 #   $\lVert w'\rVert^2 = \lVert w\rVert^2 + \eta^2\lVert g\rVert^2$ (with $w'$ after the step). They only
 #   ever grow.
 # * Longer weights turn more slowly. What matters is the angle of a step, $\eta\lVert g\rVert /
-#   \lVert w\rVert$, and as $\lVert g\rVert$ is proportional to $1/\lVert w\rVert$, the rate that acts
-#   is proportional to $\eta / \lVert w\rVert^2$.
+#   \lVert w\rVert$, and as $\lVert g\rVert$ is proportional to $1/\lVert w\rVert$, the *effective* learning
+#   rate is proportional to $\eta / \lVert w\rVert^2$.
 #
 # So in a residual network weight decay is a *learning-rate control*: it shortens the weights that
-# training lengthens, and so keeps the network turning.
+# training lengthens, and so keeps the effective learning rate up (van Laarhoven, 2017).
 #
 # ## 5. Build it: Adam
 #
@@ -282,13 +279,13 @@ assert np.allclose(ours, theirs.numpy(), rtol=0, atol=1e-13)
 
 # %% [markdown]
 # All three move by 0.1 (the smallest by 1% less, because of $\epsilon$). Of the first gradient only
-# the *sign* is left: that is why Adam's learning rate is a distance, why 0.001 is a good guess
-# for almost any network, and why it set off equally fast in $x$ and $y$. Without the two
+# the *sign* is left: that is why Adam's learning rate is a distance, why values near 0.001 are a common default,
+# and why it set off equally fast in $x$ and $y$. Without the two
 # corrections the first step would be $0.1/\sqrt{0.001} \approx 3.2$ times as long, since $v$ is
 # slower to fill than $m$.
 #
 # The division has a catch. A weight decay that is added to the gradient is divided as well.
-# **Predict:** two weights start at 1 and get pure noise for a gradient, the one with deviation 10,
+# **Predict:** two weights start at 1 and get pure noise for a gradient, the one with standard deviation 10,
 # the other with 0.01; all that has a direction is the decay. Which one decays, with Adam's
 # `weight_decay`, and with AdamW's, which shrinks the weights directly?
 
@@ -306,14 +303,14 @@ print(f"{'(1 - lr * decay) ** 500':28} {(1 - 1e-3 * 0.1) ** 500:.3f}")
 
 # %% [markdown]
 # (Means over a thousand weights of each kind.) In Adam the decay of the noisy weights is divided by
-# 10 and all but vanishes, while that of the quiet ones runs at full speed, $\eta$ a step. AdamW
-# shrinks both alike, by exactly what the formula says. That is all the W stands for.
+# 10 and all but vanishes, while that of the quiet ones is nearly $\eta$ per step. AdamW (Loshchilov and
+# Hutter, 2019) shrinks both alike, by exactly what the formula says. The W stands for this *weight* decay.
 #
-# ## 6. Why the rate must fall
+# ## 6. Why the learning rate must fall
 #
 # A batch's gradient is the true one plus noise of some variance $\sigma^2$, as it sees only some of the
-# images. On our parabola the noise keeps kicking the weight about. Write $q$ for the mean of $w^2$ over
-# many runs. A step makes $(1 - \eta\lambda)^2 q$ of it, and the kick adds $\eta^2\sigma^2$. It settles
+# images. On our parabola the noise keeps moving the weight. Write $q$ for the mean of $w^2$ over
+# many runs. A step makes $(1 - \eta\lambda)^2 q$ of it, and the noise adds $\eta^2\sigma^2$. It settles
 # where both together leave $q$ as it was, at
 #
 # $$ q = \frac{\eta\,\sigma^2}{\lambda\,(2 - \eta\lambda)}
@@ -322,7 +319,7 @@ print(f"{'(1 - lr * decay) ** 500':28} {(1 - 1e-3 * 0.1) ** 500:.3f}")
 # The floor is **proportional to the learning rate**: no number of steps gets below it. A large rate
 # travels fast and ends high, a small one ends low and late. **Predict** how a rate that falls
 # along half a cosine does against three constant ones in the same 400 steps. (The mean is over 2,000
-# weights that walk side by side, each with noise of its own; $\lambda = \sigma = 1$.)
+# weights in parallel, each with noise of its own; $\lambda = \sigma = 1$.)
 
 # %%
 total, curvature, walkers = 400, 1.0, 2000
@@ -385,16 +382,18 @@ plt.show()
 
 # %% [markdown]
 # **What to see.** Stairs, a cosine, and one cycle: a climb first, then a long way down. The climb
-# is there because of section 1. At the start a network's curvature is at its largest, and a rate
-# that is fine later would blow it up; a warm-up gives it time to find flatter ground.
+# is called a warm-up. In the first steps the gradients are large and change direction fast, and a long
+# step may do damage that takes long to repair (Goyal et al., 2017). Not because the curvature is largest
+# at the start: under full-batch gradient descent it *grows* during training, towards $2/\eta$ (Cohen et
+# al., 2021).
 #
 # ## 7. A race on real data
 #
 # A ResNet-8, the library's residual network of 8 layers, on 1,437 handwritten digits. An *epoch* is one
 # pass through all images, in batches of 64 that a `DataLoader` hands out, each time in another order. Six
 # epochs are 132 steps (`drop_last` leaves out the last 29 images of each, which fill no batch). The
-# pixels are shifted and scaled to mean 0 and deviation 1. Everybody has the same weights and the same
-# batches, and a learning rate that suits it. **Predict** the order.
+# pixels are shifted and scaled to mean 0 and standard deviation 1. All optimisers start from the same
+# weights and see the same batches, each with a learning rate that suits it. **Predict** the order.
 
 # %%
 train, test = data.digits(), data.digits(train=False)
@@ -444,17 +443,17 @@ plt.show()
 # %% [markdown]
 # **What to see.** Plain SGD stays behind. The other four cross again and again: who leads at step 30
 # need not lead at the end, and with other weights to begin with it would be another. On 360 test
-# digits one image is 0.28%, so differences of a point in the legend are luck. That is an honest summary
-# of the literature, too: tuned well, they are close. The schedule pays in longer trainings, where the
+# digits one image is 0.28%, so differences of a point in the legend may be chance. Benchmarks of many
+# optimisers on many tasks find no clear winner either (Schmidt et al., 2021). The schedule pays in longer trainings, where the
 # noise floor of section 6 is what is left to beat.
 #
 # ## What to keep
 #
-# * A step beyond $2/\lambda_{\max}$ diverges; the condition number decides how long you wait.
+# * A step beyond $2/\lambda_{\max}$ diverges; the condition number decides how many steps are needed.
 # * Momentum takes its square root, for one array more.
-# * Behind batch norm, decay sets the learning rate that acts.
+# * For a layer before batch norm, decay controls the effective learning rate.
 # * Adam's step is a distance; AdamW keeps the decay out of the division.
-# * The noise floor is proportional to the rate, so the rate must fall.
+# * The noise floor is proportional to the learning rate, so it must fall.
 #
 # ## Exercises
 #
@@ -462,7 +461,7 @@ plt.show()
 #    largest learning rate that converges with $\mu = 0.9$. *You are right if* it is
 #    $2(1+\mu)/\lambda$ to three digits. Why does a heavy ball bear a larger step?
 # 2. **RMSprop** came before Adam: no mean of the gradients ($g$ itself is divided), no corrections, and
-#    0.99 in place of $\beta_2$. Write it in the manner of `adam_step` and hold it against `optim.RMSprop`
+#    0.99 in place of $\beta_2$. Write it in the manner of `adam_step` and compare it with `optim.RMSprop`
 #    on `gradients`. *You are right if* they differ by less than 1e-13.
 # 3. **The effective rate.** Show with the 2,000 weights of section 6 that SGD with momentum $\mu$ and
 #    rate $\eta$ has about the noise floor of plain SGD with $\eta/(1-\mu)$, for small
