@@ -2,10 +2,10 @@
 # # 08 · Training a ResNet, from the first cell to the confusion matrix
 #
 # You have built every part by hand. Here they come together: a residual network that learns to
-# tell a shirt from a coat, in about a minute on a laptop. When you are through, you will be able to
+# tell a shirt from a coat, in about a minute on a laptop. After this notebook you will be able to
 #
 # * set up a training so that you would **notice** if it were broken: baselines, the loss before the
-#   first step, one batch learnt by heart;
+#   first step, overfitting one batch;
 # * choose a learning rate from one picture;
 # * write the training loop in fifteen lines, equal to `minires.fit` to the last bit;
 # * say how good a network is, how sure you are of that, and where it is wrong.
@@ -47,15 +47,15 @@ plt.show()
 #
 # **Predict**, and write it down: which two classes will the network confuse most?
 #
-# ## 2. Hold some out, and scale
+# ## 2. Hold out a validation set, and scale
 #
 # Three sets, three purposes. Weights learn from the *training* images. You learn from the
-# *validation* images, a tenth of which we hold back: when to stop, which rate. The *test* images are
-# opened once, at the end. Whoever picks the best of twenty runs on the test set has trained on it, by
+# *validation* images, a tenth of the training images, which we hold out: when to stop, which learning rate. The *test* images are
+# opened once, at the end. Picking the best of twenty runs by the test set amounts to training on it, by
 # hand.
 #
-# Pixels from 0 to 255 become numbers of mean 0 and deviation 1, with the *training* images' mean
-# and deviation.
+# Pixels from 0 to 255 become numbers of mean 0 and standard deviation 1, with the *training* images' mean
+# and standard deviation.
 
 # %%
 train, valid = data.split(whole, 0.1, seed=0)
@@ -150,8 +150,8 @@ assert difference < 1e-5
 # **The loss before the first step.** A network that knows nothing should give every class a tenth,
 # and its cross-entropy is then $-\ln \tfrac1{10} = 2.30$. A little more is fine; 10 is not.
 #
-# **One batch by heart.** On 32 images, over and over, the loss must go to (nearly) nothing. If it
-# does not, something in the loop is wrong, and more data will not mend it. **Predict** how many
+# **Overfit one batch.** On 32 images, over and over, the loss must go to (nearly) nothing. If it
+# does not, something in the loop is wrong, and more data will not help. **Predict** how many
 # steps 75,000 parameters need to learn 32 images.
 
 # %%
@@ -173,8 +173,9 @@ assert right == 32
 # ## 6. Which learning rate?
 #
 # Let the rate grow from tiny to absurd within one short run, and watch the loss (Smith, 2017). Too small:
-# nothing happens. Then the loss falls. Then it is beyond $2/\lambda_{\max}$ (notebook 07). **Predict** at
-# which rate it turns. (`batches(0)` are the batches of epoch 0; every epoch has an order of its own.)
+# nothing happens. Then the loss falls. Then it rises: for plain gradient descent the limit would be $2/\lambda_{\max}$ (notebook 07); for Nesterov's
+# momentum of 0.9, which is used here, on a parabola about $1.36/\lambda_{\max}$. **Predict** at
+# which learning rate it turns. (`batches(0)` are the batches of epoch 0; every epoch has an order of its own.)
 
 # %%
 model.load_state_dict(initial)
@@ -278,7 +279,7 @@ print(f"validation loss with the batch's statistics: {by_batch:.2f}")
 # %% [markdown]
 # The same weights, the same images. The network is fine; its *running statistics* are not. They
 # average the last ten batches or so, and while the rate climbs the weights move so fast that those
-# batches went through another network. It heals by itself as the rate falls, and it is the first
+# batches went through another network. It disappears as the learning rate falls, and it is the first
 # thing to think of when a validation curve looks absurd early on. `fit` does not wait for that: where
 # images are held out, it measures the statistics anew before it evaluates (`minires.training.update_bn`).
 #
@@ -307,14 +308,15 @@ plt.show()
 
 # %% [markdown]
 # **What to see.** The spike of the first epoch is gone at once. From then on both fall, the validation
-# loss less smoothly and a little above: that gap is what the network knows of these 4,500 images only.
-# While the validation loss still falls, more training pays; where it turns up, the network is
-# learning by heart.
+# loss less smoothly and a little above: part of the gap is what
+# the network has learnt about these 4,500 images only, part is that the training loss is a mean over the
+# epoch, in training mode. While the validation loss still falls, more training helps. Where it rises, the
+# network memorises, or becomes overconfident: the accuracy may still improve.
 #
 # ## 9. How good is it?
 #
-# Now, once, the test images. Other 1,000 images would have given another share $p$ of right ones.
-# How far do such shares scatter? With $n$ images their standard deviation is $\sqrt{p(1-p)/n}$, and
+# Now, once, the test images. Another 1,000 images would have given another accuracy $p$.
+# How much does it vary? With $n$ images their standard deviation is $\sqrt{p(1-p)/n}$, and
 # nineteen times in twenty the truth is within twice that.
 
 # %%
@@ -329,9 +331,11 @@ again = minires.training.evaluate(model, test, transform=normalize)
 assert np.array_equal(again.predictions, predictions)
 
 # %% [markdown]
-# So two networks a point apart on this test set are *not* told apart. (How many test images would
-# you need for ± 0.2%? A hundred times as many: that is why ImageNet, the collection that large
-# networks are compared on, tests with 50,000.)
+# So two networks that are a point apart on *different* sets of 1,000 images cannot be distinguished. On the
+# *same* test set a paired test can do better: it looks only at the images on which one of them is right and the
+# other wrong. If these are 15 against 5, McNemar's exact test gives p = 0.04. (How many test images would you
+# need for ± 0.2%? About a hundred times as many. ImageNet's validation set has 50,000, which gives ± 0.3% or
+# so.)
 #
 # **Where is it wrong?** Count, for each true class, what it was taken for. By hand, one line; then
 # the library's picture.
@@ -345,7 +349,7 @@ assert np.array_equal(picture.values["counts"], counts)
 picture
 
 # %% [markdown]
-# **What to see.** A row for each true class, and on the diagonal what is right. Trousers, bags, sandals and
+# **What to see.** A row for each true class, and on the diagonal the correct predictions. Trousers, bags, sandals and
 # boots are nearly solved. The trouble is one family: shirt, T-shirt, pullover, coat. The largest number off
 # the diagonal is 17: of 100 coats, so many were taken for pullovers. Had you written that down in section 1?
 #
@@ -369,8 +373,10 @@ plt.show()
 # %% [markdown]
 # **What to see.** Test images of 28 × 28 pixels, with the network's probability for its wrong answer.
 # Some of these you would get wrong too, and a few labels look mistaken. The network is sure of them
-# all the same: nothing in the cross-entropy ever asked it to know what it does not know. Exercise 2
-# measures how far its confidence can be trusted.
+# all the same. Cross-entropy does reward honest probabilities: it is lowest, on average, for the true ones (it
+# is a *proper scoring rule*, Gneiting and Raftery, 2007). But it is minimised on the training images, which the
+# network can memorise, and there certainty pays (Guo et al., 2017). Exercise 2 measures how far its confidence
+# can be trusted.
 #
 # ## 10. Keep it
 #
@@ -393,7 +399,7 @@ print(f"the first test image: {loaded.metadata['classes'][guess]}")
 #
 # ## What to keep
 #
-# * A baseline first; then the loss before the first step; then one batch by heart; then train.
+# * A baseline first; then the loss before the first step; then overfit one batch; then train.
 # * Three sets: weights, decisions, truth.
 # * The loop is fifteen lines, and equal bits prove that you understood them.
 # * Every accuracy has an error bar.

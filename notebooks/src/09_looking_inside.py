@@ -2,12 +2,12 @@
 # # 09 · Looking inside
 #
 # A trained network is 75,002 numbers, all of which you can read and none of which says anything.
-# This notebook asks better questions: what does a filter see, where does the network look, and what
-# does the ground that it walks on feel like? When you are through, you will be able to
+# This notebook asks better questions: what does a filter detect, where does the network look, and what
+# does the loss surface around it look like? After it you will be able to
 #
 # * compute a feature map by hand, and find the images that excite a channel most;
 # * write Grad-CAM in five lines, **and test whether it tells the truth**;
-# * take second derivatives through a whole ResNet, find the sharpest of its 75,002 directions, and
+# * take second derivatives through a whole ResNet, find the direction of highest curvature, and
 #   predict from it the learning rate at which training breaks.
 #
 # About 25 minutes. You need notebooks 03 (convolution), 07 (the $2/\lambda$ rule) and 08.
@@ -51,8 +51,8 @@ viz.filters(model)
 # %% [markdown]
 # **What to see.** Mostly two kinds: blurs, of one sign throughout, which pass the image on, and
 # edges, positive on one side and negative on the other, in various directions. Some still look like
-# the random numbers that they were. For thirty years people designed edge detectors; gradient
-# descent was only asked to tell clothes apart.
+# the random numbers that they were. Edge detectors used to be designed by hand; here gradient
+# descent found some while it learnt to distinguish clothes.
 #
 # A channel's *feature map* is the image seen through its filter. By hand it is nine shifted copies
 # of the image, each times one weight (notebook 03). The library's comes from a *forward hook*, a
@@ -76,9 +76,8 @@ viz.feature_maps(model, boot, "layer3.0")
 # outline or the sole alone. Two stages later a map is 7 × 7 and no boot is left; most channels are
 # blank, and those that are not say *where* something is.
 #
-# *What* that something is, the images themselves can tell: for a channel, which of the 1,000 test
-# images excite it most? Take the channels to which the classifier listens most for four classes,
-# that is those with the largest weights in `fc`. **Predict:** will all eight images of a row be of
+# *What* that something is, the images themselves show: for a channel, which of the 1,000 test
+# images excite it most? Take for four classes the channel with the largest weight in `fc`. **Predict:** will all eight images of a row be of
 # the class?
 
 # %%
@@ -103,7 +102,7 @@ plt.show()
 
 # %% [markdown]
 # **What to see.** A row is the eight test images (28 × 28 pixels) that excite one channel most, the
-# strongest first. Some channels hold one class. The one that speaks loudest for “shirt” answers to
+# strongest first. Some channels hold one class. The one with the largest weight for “shirt” responds to
 # bags and T-shirts as well: to a *shape*, whatever its label. A channel is not a class. It is a
 # feature, and classes are sums of features.
 #
@@ -111,12 +110,12 @@ plt.show()
 #
 # Let $A_c$ be channel $c$ of the last maps, 7 × 7 places, and $s$ the score of a class. How much
 # does the score depend on a channel? The gradient says, averaged over the places. Weight the
-# channels by it, add them up, keep what speaks *for* the class (Selvaraju et al., 2017):
+# channels by it, add them up, keep what is evidence *for* the class (Selvaraju et al., 2017):
 #
 # $$ \alpha_c = \frac{1}{49}\sum_{i,j} \frac{\partial s}{\partial A_{c,ij}}, \qquad
 #    \mathrm{CAM} = \operatorname{ReLU}\Big(\sum_c \alpha_c A_c\Big). $$
 #
-# `minires.grad` takes the gradient by any tensor in the graph, not only by weights. Images do not
+# `minires.grad` takes the gradient with respect to any tensor in the graph, not only by weights. Images do not
 # interact in evaluation mode, so one backward does all of them.
 
 
@@ -140,9 +139,9 @@ picture
 
 # %% [markdown]
 # **What to see.** Left the boot, in the middle the 49 places, right both, one over the other. Bright is
-# what speaks for "ankle boot": the middle of the shoe, where the shaft meets the sole.
+# what counts as evidence for "ankle boot": the middle of the shoe, its instep.
 #
-# A fine picture, and pictures persuade. **Is it true?** If the network really looks at the bright
+# Pictures persuade easily. **Is it true?** If the network really looks at the bright
 # places, then covering them must hurt it, and covering dark ones must not. Cover a patch of 8 × 8
 # pixels with the background, once around the brightest of the 49 places, once around the darkest,
 # once at random, on 300 test images. **Predict** the three drops of the right class's probability.
@@ -183,7 +182,7 @@ for name, places in {
 # et al., 2018: some maps barely change when the weights are replaced by random numbers; exercise 2
 # tries it).
 #
-# ## 3. The ground: a loss landscape
+# ## 3. A loss landscape
 #
 # The loss is a function of 75,002 weights. Cut it with a plane: through the trained weights, along
 # two random directions, each filter scaled to its own length (Li et al., 2018).
@@ -193,7 +192,7 @@ batch = images[:96], test.labels[:96]
 viz.loss_landscape(model, batch, points=11, span=0.5)
 
 # %% [markdown]
-# **What to see.** A bowl, smooth and wide. It looks as if one could walk in any direction for a
+# **What to see.** A bowl, smooth and wide. It looks as if the loss changed little in any direction for a
 # long way. **Do not trust it.** Two directions out of 75,002, drawn at random, miss the ones that
 # matter. To find those we need second derivatives.
 #
@@ -201,12 +200,11 @@ viz.loss_landscape(model, batch, points=11, span=0.5)
 #
 # The curvature in a direction $v$ (of length 1) is $v^\top H v$, with $H$ the *Hessian*, the matrix of
 # all second derivatives: here 75,002 × 75,002 numbers, 45 GB in float64. Nobody builds it. But its
-# product with a vector is the gradient of a *number* ($\nabla_w$ is the gradient by the weights):
+# product with a vector is the gradient of a *number* ($\nabla_w$ is the gradient with respect to the weights):
 #
 # $$ H v \;=\; \nabla_w\, \big( \nabla_w L \cdot v \big). $$
 #
-# `create_graph=True` leaves a graph behind the gradient, so it can be differentiated again: back
-# through the backward. Every rule you met in these notebooks takes part, batch norm's included.
+# `create_graph=True` records a graph of the gradient, so it can be differentiated again. Every rule you met in these notebooks takes part, batch norm's included.
 
 # %%
 parameters = list(model.parameters())
@@ -282,7 +280,7 @@ print(f"along a random direction: {dot(random, hessian_times(random)):9.4f}")
 print(f"along the gradient:       {dot(v, hessian_times(v)):9.4f}")
 
 # %% [markdown]
-# Along the gradient the ground is bent thousands of times as much. And the sharpest direction of
+# Along the gradient the curvature is thousands of times as large. And the sharpest direction of
 # all? There are directions that $H$ only stretches, $Hv = \lambda v$ (its *eigenvectors*), each by its
 # own curvature $\lambda$ (the *eigenvalue*), and every vector is a sum of them. Multiply by $H$ again
 # and again: the part along the sharpest grows fastest and soon is all that is left. The gradient is a
@@ -300,9 +298,9 @@ sharpest = v
 # %% [markdown]
 # A handful, since the largest eigenvalues stand far above the rest. It is typical of trained
 # classifiers: a few sharp directions, about as many as there are classes, and tens of thousands
-# that are nearly flat.
+# that are nearly flat (Sagun et al., 2017; Papyan, 2019).
 #
-# Walk along both directions and look. The dashed line is not fitted; it is
+# Compute the loss along both directions. The dashed line is not fitted; it is
 # $L + t\, g\cdot v + \tfrac12 t^2\, v^\top H v$, from derivatives at $t = 0$ alone.
 
 # %%
@@ -328,17 +326,19 @@ axes.legend(fontsize=8)
 plt.show()
 
 # %% [markdown]
-# **What to see.** The random direction is a horizontal line. The sharpest is a gorge: a step of
+# **What to see.** The random direction is a horizontal line. The sharpest is a steep, narrow valley: a step of
 # 0.2, less than a hundredth of the weights' length, ruins the network. Derivatives at one point
-# foretell it well on one side and for a quarter of the way on the other, where ReLUs flip and the wall
-# grows steeper. The landscape of
+# predict it well on one side and for a quarter of the way on the other, where ReLUs flip and the loss
+# rises faster. The landscape of
 # section 3 showed none of this.
 #
-# ## 5. The rate at which it breaks
+# ## 5. How long a step may be
 #
-# Notebook 07's rule: descent with a rate above $2/\lambda_{\max}$ diverges along the sharpest
+# Notebook 07's rule: descent with a learning rate above $2/\lambda_{\max}$ diverges along the sharpest
 # direction; below, it shrinks by $|1 - \eta\lambda|$ a step. You now know $\lambda_{\max}$ of a
-# real network. **Predict:** we set the weights 0.02 aside along the sharpest direction, take plain
+# real network, in evaluation mode: batch norm uses its running statistics, and these are fixed. (In training
+# mode the loss is another function of the weights, with another curvature: see the end of this section.)
+# **Predict:** we set the weights 0.02 aside along the sharpest direction, take plain
 # gradient steps with $\eta = 0.5$, 1.5 and 2.3 times $1/\lambda_{\max}$, and measure how far each
 # step goes along that direction.
 
@@ -364,31 +364,35 @@ plt.show()
 # %% [markdown]
 # **What to see.** A parabola's rule (dotted), found on paper in notebook 07, holds for a whole
 # network, for the first steps at least: below 2 the steps shrink, above they grow. After
-# that the ground is no parabola any more: below 2 what is left in the end is the slow drift of
-# everything else, and above it the growth lasts only until the walls change shape.
+# that the loss is no parabola any more: below 2 what is left in the end is the slow change along
+# all other directions, and above it the growth lasts only until the curvature changes.
 #
-# Training with a large rate therefore *cannot* stay where the ground is sharper than $2/\eta$, and
-# in fact settles just about there (Cohen et al., 2021, "the edge of stability"). The learning rate
-# does not only decide how fast you go. It decides where you can end.
+# Gradient descent with a large learning rate therefore *cannot* stay where the curvature is above $2/\eta$,
+# and full-batch gradient descent has been seen to settle just about there (Cohen et al., 2021, "the edge of
+# stability"); with batches the curvature stays lower. All this is about the function that is descended. This
+# network was trained in training mode, in which batch norm divides by the batch's own standard deviation and
+# the curvature is far lower: at these weights it bears learning rates that break the function above. Exercise 3
+# measures that too.
 #
 # ## What to keep
 #
 # * A channel is a feature; the images that excite it most say which.
 # * A picture of attention is a claim. Cover what it shows, and measure.
-# * $Hv$ is one backward through a backward: second derivatives cost about as much as two more
-#   steps.
-# * Random directions are flat. The few sharp ones set the largest learning rate.
+# * $Hv$ is one backward through a backward: second derivatives cost a few gradients.
+# * Random directions are flat. The few sharp ones limit the learning rate.
 #
 # ## Exercises
 #
-# 1. **Dead channels.** With a hook on each of the nine convolution or block outputs, find the share
-#    of channels that stay at zero for all 1,000 test images. *You are right if* `conv1` has none
-#    (its output has not gone through a ReLU yet). Which layer has most?
+# 1. **Quiet channels.** With a hook on each of the network's blocks (their outputs have passed a ReLU),
+#    find for each channel on what fraction of the 1,000 test images it is zero everywhere. *You are right
+#    if* no channel of the first block is zero on all images. In which block are channels quiet most often, and
+#    why would a classifier want that?
 # 2. **A sanity check.** Draw `viz.grad_cam` for the boot with `fc.weight` replaced by random
-#    numbers of the same deviation, then with the weights of `layer3` as well, and put the originals
+#    numbers of the same standard deviation, then with the weights of `layer3` as well, and put the originals
 #    back. *You are right if* the map changes. For a method where it did not, what would the map be
 #    showing?
 # 3. **The second sharpest.** Repeat the power iteration, but take out of `v` its part along
 #    `sharpest` after every product. Then the third. *You are right if* every pair of directions has
 #    a dot product below 0.01. How many eigenvalues stand apart from the rest: fewer than the ten
-#    classes, or more?
+#    classes, or more? Then measure the largest one with `model.train()`: by what factor does it
+#    differ?

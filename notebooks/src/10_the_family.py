@@ -1,10 +1,10 @@
 # %% [markdown]
 # # 10 · The family
 #
-# ResNet-18, 34, 50, 101, 152; ResNet-20 to 1202: one idea in many sizes. And hardly anybody trains
-# the large ones: they take somebody else's weights and go on from there.
+# ResNet-18, 34, 50, 101, 152; ResNet-20 to 1202: one idea in many sizes. And most people do
+# not train the large ones: they start from pretrained weights.
 #
-# When you are through, you will be able to
+# After this notebook you will be able to
 #
 # * count a ResNet's parameters and multiply-adds on the back of an envelope, exactly;
 # * say why ResNet-50 costs hardly more than ResNet-34, and what is meant by "a large network";
@@ -112,8 +112,8 @@ plt.show()
 # **What to see.** In ResNet-18 the weights quadruple from stage to stage (blue) and the work stays
 # the same (orange): half the height, half the width, a quarter of the pixels, four times the
 # weights for each. (In ResNet-50 stage 3 does most: it has six blocks.) It is a design rule,
-# section 3.3 of the paper, and it has a consequence that surprises people: cutting off the *late*
-# layers saves memory but little time.
+# section 3.3 of the paper, and it has a consequence: the *late* stages hold most of the weights, but not
+# most of the work. Cutting off the last stage saves three quarters of the memory and a quarter of the time.
 #
 # ResNet-50 has 16 layers more than ResNet-34 and only 12% more work. How?
 # **Predict:** how many weights does a pair of 3 × 3 convolutions on 256 channels have, and how many
@@ -126,9 +126,9 @@ print(f"two 3 x 3: {pair:,}    bottleneck: {bottleneck:,}    ratio {pair / bottl
 viz.graph(models.blocks.Bottleneck(256, 64, 1), (56, 56, 256))
 
 # %% [markdown]
-# Seventeen times fewer, for three layers instead of two. The 3 × 3 looks at neighbours, which is
-# dear, so it happens in few channels; the 1 × 1s, which are plain matrix products, go down and up
-# again. (The picture is one such block: down, look, up, add.)
+# Seventeen times fewer, for three layers instead of two. A 3 × 3 convolution is expensive,
+# so it is applied to few channels; the 1 × 1s, which are plain matrix products, go down and up
+# again. (The picture is one such block: reduce, convolve, expand, add.)
 #
 # ## 2. The small family
 #
@@ -227,13 +227,13 @@ else:
 # With a file from the PyTorch world it reads
 # `minires.interop.load_weights("resnet18-f37072fd.pth", "resnet18")`.
 #
-# ### Five ways to go wrong in silence
+# ### Five silent mistakes
 #
-# An error is a kindness. These five raise none: every name and shape fits.
+# These five raise no error: every name and shape fits.
 #
 # 1. the images are scaled to [0, 1], but not normalised;
-# 2. the running statistics are left out (`strict=False`), so batch norm assumes mean 0, deviation
-#    1;
+# 2. the running statistics are left out (`strict=False`), so batch norm assumes mean 0, standard
+#    deviation 1;
 # 3. the kernels come with height and width exchanged: 3 × 3 fits either way;
 # 4. the kernels come flipped, as true convolution has them;
 # 5. the classes are numbered in alphabetical order, as most folders of images are.
@@ -270,9 +270,9 @@ for what, accuracy in results.items():
     print(f"{what:30} {accuracy:6.1%}")
 
 # %% [markdown]
-# The dangerous ones are those that do *not* fall to 20%. A network that should have 95% and has 80%
-# looks like a network that is a little worse than the paper says, and people have published such.
-# So never load weights without measuring a number that you know beforehand.
+# The dangerous ones are those that do *not* fall to 20%. Such a network looks like one that
+# is a little worse than it should be. So never load weights without measuring a number that you know
+# beforehand.
 #
 # ## 4. Transfer: classes that it has never seen
 #
@@ -355,13 +355,14 @@ axes.legend(fontsize=8)
 plt.show()
 
 # %% [markdown]
-# **What to see** (bands: one deviation over eight draws; dotted: guessing). With one or two labels
+# **What to see** (bands: one standard deviation over eight draws; dotted: guessing). With one or two labels
 # the network that has seen *other* clothes is far ahead: edges, soles and sleeves need not be
 # learnt again. From five labels on the plain pixels win, since 784 numbers hold more than 64 that
 # were made for other questions; at a hundred the borrowed features are no better than those of a
-# network that was never trained. That is the whole trade: **frozen features are worth most when
-# labels are few, and near what they were made for.** With more labels, train on, through all layers
-# (exercise 3). And do not overlook the green curve: an architecture with random weights already is
+# network that was never trained. So here **frozen features help most when
+# labels are few.** This is a network of 64 features after three epochs on 2,500 images; features of large
+# networks that were trained on millions of images transfer far better (Kornblith et al., 2019). With more labels, train
+# all layers (exercise 3). And do not overlook the green curve: an architecture with random weights already is
 # a good deal of knowledge about images.
 #
 # The library has these steps as `models.feature_extractor`, `models.replace_head` and
@@ -383,8 +384,8 @@ plt.show()
 # 2. **A sixth way.** Find another change of the state dict, or of the images, that raises no error
 #    and costs less than 10 points. *You are right if* a colleague does not find it within five
 #    minutes.
-# 3. **Thaw it.** Replace `model.fc` by a new `nn.Linear` and train *all* layers on the few images
-#    for 60 steps, with a rate ten times smaller for the old layers (`param_groups`). Draw it into
+# 3. **Unfreeze it.** Replace `model.fc` by a new `nn.Linear` and train *all* layers on the few images
+#    for 60 steps, with a learning rate ten times smaller for the old layers (`param_groups`). Draw it into
 #    the figure. *You are right if* at 2 images of each class it hardly differs from the frozen
-#    features. From how many on does it pay to thaw, and how many steps does it take to beat the
+#    features. From how many on does it pay to unfreeze, and how many steps does it take to beat the
 #    pixels?
