@@ -1,11 +1,11 @@
 # %% [markdown]
 # # 11 · The same code on a GPU
 #
-# Nothing in the twelve notebooks around this one mentions a GPU, and all of it runs on one. How can
-# that be, and what does it cost? When you are through, you will be able to
+# The other notebooks do not mention a GPU, and yet their code runs on one. How is that possible, and what
+# does it cost? After this notebook you will be able to
 #
 # * write an operation once, for NumPy and CuPy, and name the lines that would break it;
-# * count what a training step asks of a GPU: launches, products, copies, waits;
+# * count what a training step asks of a GPU: launches, products, copies, synchronisations;
 # * say from these counts, **without a GPU**, when a larger batch is free and when it is not;
 # * write a CUDA kernel in one line, and know what it saves.
 #
@@ -14,7 +14,7 @@
 # ## 1. Which GPU?
 #
 # If there is an NVIDIA GPU here and CuPy is installed, this notebook uses them. If there is none,
-# it looks for something odd that lives in the tests of minires: the *real* CuPy, on an emulated
+# it uses a tool from the tests of minires: the *real* CuPy, on an emulated
 # device. CuPy writes CUDA C++ for every operation as always, but g++ compiles it, the processor
 # runs it, and a counter notes every launch and copy. It shows everything but speed
 # ([docs/cupy.md](../docs/cupy.md) explains it; `pip install -e '.[cupy-on-cpu]'` in a clone gets
@@ -78,7 +78,7 @@ if kind:
     print(f"CuPy {cupy.__version__}, " + ("on the processor" if emulated else "on the device"))
 
 # %% [markdown]
-# ## 2. The seam
+# ## 2. The array backend
 #
 # CuPy is NumPy with its arrays in the GPU's memory: the same functions under the same names. So an
 # operation does not need to know where it runs. It only must not write `np`:
@@ -109,8 +109,8 @@ if gpu_here("the same four gradients, computed by CuPy"):
     assert np.allclose(there.numpy(), gradient.numpy(), rtol=1e-12)
 
 # %% [markdown]
-# One function, `xp_of`, is the whole seam. No `if` by device anywhere; `x.to("cuda")` moved the
-# data, and from then on everything happens where its inputs are.
+# One function, `xp_of`, selects the library. There is no `if` for the device; `x.to("cuda")` moved the
+# data, and from then on every operation runs where its inputs are.
 #
 # **Predict.** `x` is on the GPU. Which of these lines fail? Which is the most dangerous?
 #
@@ -179,13 +179,13 @@ if gpu_here(
 # Not to the bit: sums are taken in another order, and in floating point $(a + b) + c \ne a + (b +
 # c)$. (The weights *began* equal to the bit, since minires draws all random numbers on the host.)
 # In float32 the first losses agree to seven digits, and after a few steps to four. Training
-# magnifies: each step starts from slightly other weights, and sooner or later one of 50,000 ReLUs
-# stands within $10^{-7}$ of zero, passes its gradient on one device and not on the other. It is a
-# kink (notebook 02), and both are right. In float64 it begins at $10^{-16}$ and has a long way to
-# go.
+# magnifies: each step starts from slightly other weights, and sooner or later one of 50,000 ReLUs'
+# inputs is within $10^{-7}$ of zero, and its gradient passes on one device and not on the other. It is a
+# kink (notebook 02), and both are right. In float64 the differences begin at $10^{-16}$ and take
+# far longer to grow.
 #
-# > When two runs disagree, repeat them in float64 before you blame anybody. A bug stays. Rounding
-# > goes.
+# > When two runs disagree, repeat them in float64 before you look for a bug. The effect of a bug remains.
+# > That of rounding disappears.
 #
 # ## 4. What does a step cost?
 #
@@ -365,7 +365,7 @@ if gpu_here("two launches for the operations, one for the kernel"):
 # ## Exercises
 #
 # 1. **Make it run.** `def standardize(x): return np.where(x > 0, (x - x.mean()) / x.std(),
-#    np.zeros(1))` works on NumPy. Name the line's two sins, mend them, and run it on both. *You are
+#    np.zeros(1))` works on NumPy. Name the line's two mistakes, correct them, and run it on both. *You are
 #    right if* `type(standardize(cupy.arange(3.0)))` is CuPy's and nothing was copied to the host.
 # 2. **Deeper.** Predict from the table of section 4 the launches of a ResNet-56 step, and check
 #    with `count_a_step`. *You are right if* you are within 5%. At which batch does arithmetic take

@@ -2,13 +2,13 @@
 # # 13 · Four scripts that do not work
 #
 # Four articles on residual networks, four scripts, and none runs as printed. (`docs/articles.md` has
-# the whole list, `docs/examples` the mended scripts.) An undefined name is found in a second. This
-# notebook is about the other kind: mistakes that run, train, and are wrong. When you are through,
+# the whole list, `docs/examples` the corrected scripts.) An undefined name is found in a second. This
+# notebook is about the other kind: mistakes that run, train, and give wrong results. After it
 # you will be able to
 #
 # * say what a forgotten `eval()` does to a test accuracy, and show it;
 # * find out with one line **whether a residual block adds anything**, and whether it adds it once;
-# * write down the backward of a residual block, with the term that one of the articles lost;
+# * write down the backward pass of a residual block, with the term that one of the articles lost;
 # * make a network prove that it has the depth in its name.
 #
 # About 15 minutes. You need notebooks 01 (gradients) and 04 (batch norm).
@@ -90,10 +90,10 @@ axes.legend(fontsize=8)
 plt.show()
 
 # %% [markdown]
-# **What to see.** With `eval()` one number, whatever the batches: an image's answer depends on the
-# image. Without it an image is judged in the company it comes in. Mixed and in large batches the
+# **What to see.** With `eval()` the accuracy is the same for all batches: a prediction depends on the
+# image only. Without it, it also depends on the other images of the batch. Mixed and in large batches the
 # difference is small enough to be overlooked, and that is the danger; sorted by class, batch norm
-# takes away the very thing that the class's images have in common.
+# subtracts what the images of the class have in common.
 #
 # And the model is not the same afterwards: its running statistics have moved towards the test images.
 
@@ -111,11 +111,11 @@ assert moved > 0
 # ## 2. Is anything added?
 #
 # The second article stacks convolution, batch norm, ReLU, convolution, batch norm, ReLU in one
-# `Sequential` and puts the projection of the shortcut *behind* them. It looks like a residual network
+# `Sequential` and puts the projection of the shortcut *after* them. It looks like a residual network
 # and has the parameters of one. Nothing is ever added.
 #
-# There is a test that no block can talk its way out of: **set the last batch norm's weight to 0.** Then
-# the residual branch gives 0, and what comes out is the shortcut alone.
+# There is a simple test: **set the last batch norm's weight to 0.** Then
+# the residual branch gives 0, and the output is the shortcut alone.
 #
 # **Predict** what the two blocks below give for a positive input.
 
@@ -147,8 +147,8 @@ for name, block in (("stacked", stacked), ("residual", residual)):
 assert np.array_equal(residual(x).numpy(), x.numpy())
 
 # %% [markdown]
-# The stacked one is dead: nothing passes, no gradient returns. The residual one is the identity,
-# forwards and backwards. (`models.create(..., zero_gamma=True)` starts a network like that on purpose.)
+# The stacked one is dead: it passes no values and no gradient. The residual one is the identity,
+# in the forward and in the backward pass. (`models.create(..., zero_gamma=True)` starts a network like that on purpose.)
 #
 # ## 3. Added once?
 #
@@ -172,7 +172,7 @@ assert twice.numpy().max() == 2**20
 nn.Add()(Tensor(np.zeros((1, 4, 4, 64))), Tensor(np.zeros((1, 4, 4, 3))))
 
 # %% [markdown]
-# ## 4. The backward, with the term that was lost
+# ## 4. The backward pass, with the term that was lost
 #
 # For $H' = H + F(H)$ that article gives the gradient as an element-wise product,
 # $\partial L/\partial H' \odot \partial H'/\partial H$. In truth, with the gradient as a row,
@@ -208,14 +208,17 @@ for name, shortcut in (("without shortcuts", 0.0), ("with shortcuts", 1.0)):
     print(f"{name:18} gradient at the start: {minires.grad(y.sum(), start).item():.1e}")
 
 # %% [markdown]
-# Without: a tenth, thirty times. With: $1.1^{30}$, about 17. The articles say that this is why plain deep
-# networks fail. It is why networks *without batch norm* do; with it, gradients do not vanish, and the plain
-# networks are still worse (`docs/paper.md` measures both).
+# Without: a tenth, thirty times. With: $1.1^{30}$, about 17. That is growth, and in a network without
+# normalisation it goes on: with branches as large as their shortcuts the variance doubles with each block. Batch
+# norm, a last weight of zero in each branch (`zero_gamma`) or smaller initial weights (Fixup, Zhang et al.,
+# 2019) keep it in bounds. The articles say that vanishing gradients are why plain deep networks fail. With batch
+# norm or a suitable initialisation gradients do not vanish at the start, and plain networks are still worse
+# (`docs/paper.md` measures both).
 #
 # ## 5. Does it have fifty layers?
 #
 # The fourth article asks for `ResNet(num_layers=50)` and builds something else; the 50 is never used for the
-# depth. A network can be made to prove its name: the number counts the convolutions and linear layers on the
+# depth. The depth can be checked: the number counts the convolutions and linear layers on the
 # longest way through, so without the projections on the shortcuts.
 
 # %%
@@ -233,7 +236,7 @@ for name in ("resnet18", "resnet34", "resnet50", "resnet20", "resnet56"):
 # ## 6. One that was no mistake
 #
 # The first article's text has a softmax at test time, its code takes the largest logit. **Predict:** how many
-# of a thousand answers change?
+# of a thousand predictions change?
 
 # %%
 logits = rng.normal(size=(1000, 10)) * 5
@@ -248,8 +251,10 @@ assert changed == 0
 # ## Exercises
 #
 # 1. Write a block with the ReLU *before* the sum, as in the second article's formula. Which outputs can it
-#    never give, and what does that do to the map after 20 such blocks?
+#    never give, and what does that do to the map after 20 such blocks? *You are right if* no output is below
+#    its shortcut, and the map's mean only grows.
 # 2. Do section 1 with a network of two convolutions and batch norms, and maps of 8x8 to the end. Is the loss of
-#    accuracy larger or smaller, and why? (Over how many numbers does each batch norm average?)
-# 3. Take a projection shortcut with a stride of 1 where the block has 2. What error do you get, and would
-#    a library that broadcasts silently have told you?
+#    accuracy larger or smaller, and why? (Over how many numbers does each batch norm average?) *You are right if* it is
+#    smaller in batches of the same size.
+# 3. Take a projection shortcut with a stride of 1 where the block has 2. What error do you get? For which sizes of the map
+#    would a library that broadcasts have added the two without an error? *You are right if* you find only one.
