@@ -254,7 +254,6 @@ assert changed == 0
 #    never give, and what does that do to the map after 20 such blocks? *You are right if* no output is below
 #    its shortcut, and the map's mean only grows.
 # 2. Do section 1 with a network of two convolutions and batch norms, and maps of 8x8 to the end. Is the loss of
-#    accuracy larger or smaller, and why? (Over how many numbers does each batch norm average?) *You are right if* it is
-#    smaller in batches of the same size.
+#    accuracy larger or smaller, and why? (Over how many numbers does each batch norm average?)
 # 3. Take a projection shortcut with a stride of 1 where the block has 2. What error do you get? For which sizes of the map
 #    would a library that broadcasts have added the two without an error? *You are right if* you find only one.
