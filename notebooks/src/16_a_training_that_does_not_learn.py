@@ -197,8 +197,8 @@ observe(check_rows, healthy=healthy, B=script_b)
 
 # %% [markdown]
 # The loss takes a softmax of its own. Its inputs now lie between 0 and 1, so that a right and certain answer
-# still costs 1.46, and the gradient passes two softmaxes, each of which makes it smaller. Rows of logits sum to
-# anything; rows of a softmax sum to 1.
+# still costs 1.46. In the backward pass the gradient goes through one softmax more, and comes out much smaller. Rows
+# of logits sum to anything; rows of a softmax sum to 1.
 #
 # The loss before the first step said *nothing*: a softmax of small logits is nearly 0.1 everywhere, and the
 # softmax of that is so again.
@@ -587,8 +587,9 @@ left.set(title="what the checks say", ylabel="script")
 shares = [100 * reached[name] for name in scripts]
 right.barh(range(9), shares, color=["tab:green"] + ["tab:gray"] * 8)
 for row, share in enumerate(shares):
-    right.text(share + 2, row, f"{share:.0f}", va="center", fontsize=8)
-right.set(title="validation images right (%)", xlim=(0, 118), xticks=(0, 50, 100))
+    text = f"{share:.0f}, but says {100 * said[0]:.0f}" if row == 5 else f"{share:.0f}"
+    right.text(share + 2, row, text, va="center", fontsize=8)
+right.set(title="validation images right (%)", xlim=(0, 170), xticks=(0, 50, 100))
 right.spines[["top", "right"]].set_visible(False)
 plt.show()
 print(f"{table.sum()} of {table.size} squares are broken")
@@ -736,10 +737,10 @@ assert at_three["healthy"][2] < 0.3
 # **What to see.** Trainings 1 and 2 look alike: nothing happens at their own rate, and ten times that rate and more
 # looks right. It does help, in both. But only in 2 is the rate what is wrong; in 1 three layers never learn. A higher
 # rate helps 4 too, and there it is a softmax too many. In both it *hides* the mistake. You would keep a network
-# that is worse than it should be, at a rate that is too high for it once it is mended: see what ten times its rate
-# does to the healthy one.
+# that is worse than it should be, at a rate that no longer fits when somebody mends it: the healthy training is
+# script B without its mistake, and you see what three and ten times its rate do to it.
 #
-# So: the picture shows a symptom. Look at it last.
+# So the picture shows a symptom. Look at it last.
 #
 # ## The same checks, made general
 #
@@ -872,10 +873,10 @@ assert abs(reached["batch norm, softmax"] - reached["batch norm"]) < 0.06
 #
 # ## Exercises
 #
-# 1. **A false alarm.** Somebody adds the gradients of four batches before each update, on purpose: `zero_grad` once,
-#    then four times `backward`, then `step`. Write it as a script. Our `check_order` says what? Now write one whose
-#    `zero_grad` comes only before every second update. *You are right if* a mended check holds for the first and is
-#    broken for the second, for D, and for the order `backward zero_grad step`.
+# 1. **A false alarm.** In the textbook's step, write `model.zero_grad()` for `optimizer.zero_grad()`; in another script,
+#    a loop that sets each `p.grad` to None. Both train as before. What does `check_order` say? Write one that looks at
+#    the gradients before each backward pass and each update, and not at who is called. *You are right if* it holds
+#    for both and for the healthy training, and is broken for D and for the order `backward zero_grad step`.
 # 2. **In any company.** A loss that is a mean over images gives each image's logits a gradient that does not depend on
 #    the other images. Write a check of that: the gradient for the first 32 images of a batch, once with the other 32
 #    as they are and once with other logits in their place. *You are right if* it holds for `nn.CrossEntropyLoss()`,
