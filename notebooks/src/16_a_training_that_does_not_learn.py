@@ -2,8 +2,8 @@
 # # 16 · A training that does not learn
 #
 # The gradients are right (notebook 02 proves them), no line raises, and the network does not learn. Here
-# are eight such trainings on digits. Each runs in a moment, and each has one mistake, of a kind that people
-# make. When you are through, you will be able to
+# are eight trainings on digits of which that is said. Each runs in a moment, and each has one mistake, of a
+# kind that people make. When you are through, you will be able to
 #
 # * write eight checks of a training, a few lines each, that **observe a fact** and print its numbers;
 # * say what each check cannot see, and which mistakes fool the two checks of notebook 08;
@@ -99,7 +99,7 @@ def healthy():
 
 reached = {}
 _, reached["healthy"] = learn(healthy)
-assert reached["healthy"] > 0.9
+assert reached["healthy"] > 0.85
 
 # %% [markdown]
 # Now the scripts, A to H. For each: **read it, and write down** what is wrong and what share of the validation
@@ -310,7 +310,7 @@ observe(check_order, healthy=healthy, D=script_d)
 # The order `backward zero_grad step` is as well known: there each update finds gradients of 0. The check has a
 # condition for either.
 #
-# **It cannot see** what happens after three steps.
+# **It cannot see** what happens after three steps, and it listens to two methods only (exercise 1).
 #
 # ## Script E
 #
@@ -478,7 +478,7 @@ observe(check_decay, healthy=healthy, G=script_g)
 #
 # ## Script H
 #
-# Pixels from 0 to 255 become numbers from 0 to 1, and the loader does that too.
+# Pixels from 0 to 255 have to become numbers from 0 to 1.
 
 
 # %%
@@ -488,7 +488,7 @@ def script_h():
 
 
 # %% [markdown]
-# **Predict.** The inputs are 255 times too small. Does a larger rate make up for it?
+# **Predict.** How large are the numbers that reach the first layer? Would a larger rate make up for it?
 
 # %%
 _, reached["H"] = learn(script_h)
@@ -502,7 +502,7 @@ def check_one_batch(setup, steps=100):
         losses = [setup.step(images, labels).item() for _ in range(steps)]
         right = round(32 * accuracy(setup.model, images, labels))
     return (
-        right > 29,
+        right > 25,
         f"loss {losses[0]:.2f} to {losses[-1]:.3f}; {right} of 32 right after {steps} steps",
     )
 
@@ -510,8 +510,9 @@ def check_one_batch(setup, steps=100):
 observe(check_one_batch, healthy=healthy, H=script_h)
 
 # %% [markdown]
-# One batch cannot be learnt by heart. So something is wrong with the training and not with the amount of data. *What*
-# is wrong, the check does not say. An experiment does: **change one thing, and leave all else equal.**
+# One batch cannot be learnt by heart. So something is wrong with the training, and not with the amount of data. *What*
+# is wrong, the check does not say: a factor, the rate, the momentum? (You may have seen that `TRAIN` had been divided
+# by 255 already.) An experiment tells: **change one thing, and leave all else equal.**
 
 
 # %%
@@ -659,7 +660,7 @@ assert all(p.grad is not None for p in inside)
 # looks for layers (`nn.ModuleList` is). The check trusts the model's own account. Whoever asks the backward pass
 # instead, which tensors got a gradient, finds six more.
 #
-# Both were fooled for the same reason: a check answers its own question, and we take it for an answer to ours.
+# Both checks were fooled for the same reason: a check answers its own question, and we take it for an answer to ours.
 #
 # ## A picture of a symptom
 #
@@ -744,7 +745,8 @@ assert at_three["healthy"][2] < 0.3
 #
 # ## The same checks, made general
 #
-# `minires.checkup` takes a function that makes a set-up, such as our scripts, and has many checks like ours. It *holds*, *broken*, or *not checked* with the reason. **Predict** of which scripts it names what we found.
+# `minires.checkup` takes a function that makes a set-up, such as our scripts, and has many checks like ours. Each says
+# *holds*, *broken*, or *not checked* with the reason. **Predict** of which scripts it names what we found.
 
 # %%
 reports = {}
@@ -865,8 +867,8 @@ assert abs(reached["batch norm, softmax"] - reached["batch norm"]) < 0.06
 #
 # ## What to keep
 #
-# * Observe facts, with numbers, before you change anything. Facts about the step, the loss, the optimiser and the
-#   evaluation cost less than one epoch.
+# * Observe facts, with numbers, before you change anything. Those about the optimiser, the loss and the step take no
+#   more than three steps.
 # * A check has to hold for a healthy training, and to have shown that it could see.
 # * One batch by heart and the range test show symptoms. Change one thing at a time to get from there to a cause.
 # * Know what your check does not ask.
