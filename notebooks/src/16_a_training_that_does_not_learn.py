@@ -89,7 +89,7 @@ def learn(make, epochs=8, quiet=False):
         right = accuracy(setup.model, *setup.valid)
     if not quiet:
         print(f"loss {losses[0]:.2f}, at the end {np.mean(losses[-10:]):.2f};", end=" ")
-        print(f"{right:.1%} of {len(setup.valid[1])} validation images right")
+        print(f"validation accuracy {right:.1%}")
     return setup, right
 
 
@@ -102,8 +102,8 @@ _, reached["healthy"] = learn(healthy)
 assert reached["healthy"] > 0.85
 
 # %% [markdown]
-# Now the scripts, A to H. For each: **read it, and write down** what is wrong and what share of the validation
-# images it will get right. Then run it. Then comes a check: a function that gets a fresh set-up and returns
+# Now the scripts, A to H. For each: **read it, and write down** what is wrong and which validation accuracy it will
+# reach. Then run it. Then comes a check: a function that gets a fresh set-up and returns
 # whether a fact holds, and the numbers by which it was judged. It has to hold for the healthy training too.
 
 
@@ -153,12 +153,12 @@ def check_parameters(setup):
 observe(check_parameters, healthy=healthy, A=script_a)
 
 # %% [markdown]
-# Six and six: the numbers agree, and yet three of them are not the same. The new weights came after the
-# optimiser, which goes on updating the old ones, that nobody uses. So the check compares *identities*. Only the
+# Six and six: the numbers agree, but three of the tensors differ. The new weights came after the optimiser,
+# which goes on updating the old ones, although the model no longer uses them. So the check compares *identities*. Only the
 # biases learn, and the accuracy shows how far these alone get.
 #
 # **It cannot see** why a parameter was left out; it may be frozen on purpose (then it should want no gradient).
-# Another thing that it cannot see comes later.
+# Nor does it see layers that the model itself does not know of; script I has some.
 #
 # ## Script B
 
@@ -203,8 +203,8 @@ observe(check_rows, healthy=healthy, B=script_b)
 # The loss before the first step said *nothing*: a softmax of small logits is nearly 0.1 everywhere, and the
 # softmax of that is so again.
 #
-# **It cannot see** another squashing, such as a tanh at the end. And what it sees is a fact, not the cause:
-# some networks learn well all the same (we shall meet one).
+# **It cannot see** another bounded activation at the end, such as tanh. And what it sees is a fact, which need not be
+# the cause: some networks train well in spite of it. The last section has one.
 #
 # ## Script C
 #
@@ -270,7 +270,7 @@ def script_d():
 
 
 # %% [markdown]
-# **Predict.** Does this learn slowly, not at all, or does it blow up?
+# **Predict.** Does this learn slowly, not at all, or does it diverge?
 
 # %%
 _, reached["D"] = learn(script_d)
@@ -281,7 +281,7 @@ assert reached["D"] < reached["healthy"] - 0.5
 def check_order(setup):
     events = []
 
-    def listen(owner, name):
+    def record(owner, name):
         plain = getattr(owner, name)
 
         def call(*arguments):
@@ -291,9 +291,9 @@ def check_order(setup):
         setattr(owner, name, call)
         return plain
 
-    plain = listen(Tensor, "backward")
+    plain = record(Tensor, "backward")
     for name in ("zero_grad", "step"):
-        listen(setup.optimizer, name)
+        record(setup.optimizer, name)
     for _, batch in zip(range(3), batches(setup.train, 1), strict=False):
         setup.step(*batch)
     Tensor.backward = plain
@@ -305,12 +305,12 @@ observe(check_order, healthy=healthy, D=script_d)
 
 # %% [markdown]
 # Nothing sets gradients to zero, so each update uses the sum of all gradients so far. That is a momentum which
-# never forgets, on top of the one that we asked for. Nobody has to read the step for this: we listen to it.
+# never forgets, on top of the one that we asked for. To see it we need not read the step: we record its calls.
 #
 # The order `backward zero_grad step` is as well known: there each update finds gradients of 0. The check has a
 # condition for either.
 #
-# **It cannot see** what happens after three steps, and it listens to two methods only (exercise 1).
+# **It cannot see** what happens after three steps, and it records only three methods (exercise 1).
 #
 # ## Script E
 #
@@ -352,9 +352,7 @@ def check_evaluation(setup):
     said = setup.evaluate()
     handle.remove()
     ours = accuracy(setup.model, *setup.valid)
-    text = (
-        f"{sum(modes)} of {len(modes)} forwards in training mode; says {said:.1%}, ours {ours:.1%}"
-    )
+    text = f"{sum(modes)} of {len(modes)} forwards in training mode; reports {said:.1%}, ours {ours:.1%}"
     return not any(modes), text
 
 
@@ -362,10 +360,10 @@ observe(check_evaluation, healthy=healthy, E=script_e)
 
 # %% [markdown]
 # This training is fine. Its *evaluation* runs in training mode, with half of the units dropped, and `no_grad`
-# does not change that (notebook 13). Before you mend a training, make sure that it is broken.
+# does not change that (notebook 13). Before you repair a training, make sure that it is broken.
 #
 # **It cannot see** other mistakes of an evaluation: other labels, another axis, another model. For these it helps to
-# put your own number beside it.
+# compare its accuracy with your own.
 #
 # ## Script F
 #
@@ -381,8 +379,8 @@ def script_f():
 
 
 # %% [markdown]
-# **Predict.** Notebook 08 has another check: one batch must be learnt by heart. Will this script learn a batch of 32
-# images by heart? And what will the training loss do?
+# **Predict.** Notebook 08 has another check: the network must be able to overfit one batch. Will this script overfit
+# a batch of 32 images? And what will the training loss do?
 
 # %%
 _, reached["F"] = learn(script_f)
@@ -412,7 +410,7 @@ def check_labels(setup):
 observe(check_labels, healthy=healthy, F=script_f)
 
 # %% [markdown]
-# Images and labels were permuted apart. The nearest of the other images nearly always has the same label, if
+# Images and labels were permuted independently of each other. The nearest of the other images nearly always has the same label, if
 # labels belong to images. The *control* says what that share would be if they did not. The training labels are
 # not better than the control. The validation labels are, so this check **has the power to see**. Where validation
 # hardly beats its control, as it may be with photographs, pixels do not tell labels, and the check should say so
@@ -422,7 +420,7 @@ observe(check_labels, healthy=healthy, F=script_f)
 #
 # ## Script G
 #
-# AdamW is often used with a weight decay of 0.1. Somebody takes it over.
+# AdamW is often used with a weight decay of 0.1. Somebody copies the value.
 
 
 # %%
@@ -455,7 +453,7 @@ for decay in (0.1, 0.03, 5e-4):
     _, right = learn(lambda: parts(m := network(), sgd(m, weight_decay=decay)), quiet=True)  # noqa: B023
     formula = (1 - 0.9) / (0.1 * decay)
     print(f"weight decay {decay}: by the formula {formula:,.0f} steps,", end=" ")
-    print(f"measured {steps_to_forget(decay):,}; {right:.1%} right")
+    print(f"measured {steps_to_forget(decay):,}; accuracy {right:.1%}")
 
 
 # %%
@@ -503,14 +501,14 @@ def check_one_batch(setup, steps=100):
         right = round(32 * accuracy(setup.model, images, labels))
     return (
         right > 25,
-        f"loss {losses[0]:.2f} to {losses[-1]:.3f}; {right} of 32 right after {steps} steps",
+        f"loss {losses[0]:.2f} to {losses[-1]:.3f}; {right} of 32 correct after {steps} steps",
     )
 
 
 observe(check_one_batch, healthy=healthy, H=script_h)
 
 # %% [markdown]
-# One batch cannot be learnt by heart. So something is wrong with the training, and not with the amount of data. *What*
+# The network cannot overfit one batch. So something is wrong with the training, and not with the amount of data. *What*
 # is wrong, the check does not say: a factor, the rate, the momentum? (You may have seen that `TRAIN` had been divided
 # by 255 already.) An experiment tells: **change one thing, and leave all else equal.**
 
@@ -588,9 +586,9 @@ left.set(title="what the checks say", ylabel="script")
 shares = [100 * reached[name] for name in scripts]
 right.barh(range(9), shares, color=["tab:green"] + ["tab:gray"] * 8)
 for row, share in enumerate(shares):
-    text = f"{share:.0f}, but says {100 * said[0]:.0f}" if row == 5 else f"{share:.0f}"
+    text = f"{share:.0f}, reports {100 * said[0]:.0f}" if row == 5 else f"{share:.0f}"
     right.text(share + 2, row, text, va="center", fontsize=8)
-right.set(title="validation images right (%)", xlim=(0, 170), xticks=(0, 50, 100))
+right.set(title="validation accuracy (%)", xlim=(0, 170), xticks=(0, 50, 100))
 right.spines[["top", "right"]].set_visible(False)
 plt.show()
 print(f"{table.sum()} of {table.size} squares are broken")
@@ -602,14 +600,14 @@ assert not table[[5, 6], 7].any()
 
 # %% [markdown]
 # **What to see.** The first seven columns are facts: each names one script and is silent of all others. The last is a
-# *symptom*: it lights up for six scripts, and for H alone it is all that we have.
+# *symptom*: it is broken for six scripts, and for H it is all that we have.
 #
-# It does not light up for E, whose training is fine, and not for F, whose training is not. A check that nearly
-# everything breaks tells you that there is a cause; a check that one thing breaks tells you which.
+# It holds for E, whose training is fine, and for F, whose training is not. A check that nearly every
+# fault breaks says that there is a cause; a check that one fault breaks says which.
 #
 # ## Two that get through
 #
-# F first. Its labels are nothing but chance, and one batch is learnt by heart.
+# F first. Its labels are random, and yet it overfits one batch.
 
 # %%
 observe(check_one_batch, healthy=healthy, F=script_f)
@@ -618,8 +616,8 @@ print(f"{numbers:,} parameters, 32 labels")
 assert check_one_batch(script_f())[0]
 
 # %% [markdown]
-# Of course it is: *by heart* means without a rule, and 32 labels at random are not much for thousands of parameters.
-# The check asks whether a loss can be lowered by the step. It does not ask whether there is anything to learn.
+# Of course it does: to memorise needs no rule, and 32 random labels are few for thousands of parameters. The check asks
+# whether the step can lower the loss. It does not ask whether there is anything to learn.
 #
 # The other one is new. **Predict** what `check_parameters` says of it.
 
@@ -657,14 +655,14 @@ assert all(p.grad is not None for p in inside)
 
 # %% [markdown]
 # It holds, and it is true: the optimiser has all that the model *knows of*. A plain list is no place where a model
-# looks for layers (`nn.ModuleList` is). The check trusts the model's own account. Whoever asks the backward pass
-# instead, which tensors got a gradient, finds six more.
+# looks for layers (`nn.ModuleList` is). The check trusts the model's own account. A check that
+# looks at which tensors receive a gradient in the backward pass finds six more.
 #
 # Both checks were fooled for the same reason: a check answers its own question, and we take it for an answer to ours.
 #
 # ## A picture of a symptom
 #
-# The learning-rate range test (notebook 08) belongs to everybody's tools. Here are four trainings, each around its own
+# The learning-rate range test (notebook 08) is a common tool. Here are four trainings, each around its own
 # rate, the dashed line. One is healthy, in one nothing is wrong but the rate, and two have another mistake.
 # **Predict** which is which.
 
@@ -738,7 +736,7 @@ assert at_three["healthy"][2] < 0.3
 # **What to see.** Trainings 1 and 2 look alike: nothing happens at their own rate, and ten times that rate and more
 # looks right. It does help, in both. But only in 2 is the rate what is wrong; in 1 three layers never learn. A higher
 # rate helps 4 too, and there it is a softmax too many. In both it *hides* the mistake. You would keep a network
-# that is worse than it should be, at a rate that no longer fits when somebody mends it: the healthy training is
+# that is worse than it should be, at a rate that no longer fits when somebody fixes it: the healthy training is
 # script B without its mistake, and you see what three and ten times its rate do to it.
 #
 # So the picture shows a symptom. Look at it last.
@@ -852,7 +850,7 @@ for name, make in more.items():
     setup, reached[name] = learn(make, quiet=True)
     report = minires.checkup(make)
     names = "; ".join(finding.check for finding in report.broken)
-    print(f"{name:22} {reached[name]:6.1%} right   {names or 'nothing is broken'}")
+    print(f"{name:22} accuracy {reached[name]:6.1%}   {names or 'nothing is broken'}")
 assert abs(reached["batch norm, softmax"] - reached["batch norm"]) < 0.06
 
 # %% [markdown]
@@ -860,7 +858,7 @@ assert abs(reached["batch norm, softmax"] - reached["batch norm"]) < 0.06
 #   learning slow; you have seen the pictures.
 # * A few wrong labels: they cost a little, and the check of labels is too coarse for so few.
 # * The softmax with batch norm: *broken* is said, and it hardly matters here. It is a fact all the same, and worth
-#   mending; it is just not what keeps a training from learning.
+#   fixing; it is just not what keeps a training from learning.
 #
 # So there are no probabilities in a report, and no most likely cause. `docs/checkup.md` has the figures: how many
 # faults of other people it names, how many it does not see, and when it was wrong.
@@ -870,7 +868,7 @@ assert abs(reached["batch norm, softmax"] - reached["batch norm"]) < 0.06
 # * Observe facts, with numbers, before you change anything. Those about the optimiser, the loss and the step take no
 #   more than three steps.
 # * A check has to hold for a healthy training, and to have shown that it could see.
-# * One batch by heart and the range test show symptoms. Change one thing at a time to get from there to a cause.
+# * Overfitting one batch and the range test show symptoms. Change one thing at a time to get from there to a cause.
 # * Know what your check does not ask.
 #
 # ## Exercises
