@@ -158,7 +158,7 @@ observe(check_parameters, healthy=healthy, A=script_a)
 # biases learn, and the accuracy shows how far these alone get.
 #
 # **It cannot see** why a parameter was left out; it may be frozen on purpose (then it should want no gradient).
-# Nor does it see layers that the model itself does not know of; script I has some.
+# It has another blind spot, which comes later.
 #
 # ## Script B
 
@@ -748,7 +748,7 @@ assert at_three["healthy"][2] < 0.3
 
 # %%
 reports = {}
-for name, make in scripts.items():
+for name, make in (scripts | {"I": script_i}).items():
     reports[name] = minires.checkup(make)
     names = [finding.check for finding in reports[name].broken]
     print(f"{name:8}", "; ".join(names) or "nothing is broken")
@@ -756,6 +756,7 @@ print(f"{len(reports['healthy'].findings)} checks of the healthy training")
 assert reports["healthy"].ok
 assert reports["A"]["parameters in optimizer"].verdict != "holds"
 assert reports["B"]["outputs are logits"].verdict != "holds"
+assert reports["I"]["layers registered"].verdict != "holds"
 
 # %% [markdown]
 # "Nothing is broken" means that no check saw anything. That is so of the healthy training, and of every fault that is
