@@ -38,7 +38,7 @@ from minires.creation import (
     zeros,
     zeros_like,
 )
-from minires.engine import enable_grad, no_grad
+from minires.engine import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from minires.from_pytorch import module_getattr
 from minires.from_pytorch.imports import find_pytorchs_modules
 from minires.gradcheck import GradcheckError, gradcheck, gradgradcheck
@@ -121,6 +121,7 @@ __all__ = [
     "int32",
     "int64",
     "interop",
+    "is_grad_enabled",
     "linspace",
     "load",
     "log",
@@ -144,6 +145,7 @@ __all__ = [
     "randperm",
     "relu",
     "save",
+    "set_grad_enabled",
     "set_num_threads",
     "sigmoid",
     "softmax",

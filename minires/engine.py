@@ -285,6 +285,38 @@ def enable_grad(function: Any = None) -> Any:
     return GradMode(True) if function is None else GradMode(True)(function)
 
 
+class _FromNowOn(GradMode):
+    """A mode that has begun; as a `with` block or a decorator it is one of those after all."""
+
+    def __init__(self, enabled: bool) -> None:
+        super().__init__(enabled)
+        self._before = is_grad_enabled()
+        _modes.recording[-1] = enabled
+
+    def __enter__(self) -> None:
+        _modes.recording[-1] = self._before
+        super().__enter__()
+
+    def __call__(self, function: Any) -> Any:
+        _modes.recording[-1] = self._before
+        return GradMode(self._enabled)(function)
+
+
+def set_grad_enabled(mode: bool) -> GradMode:
+    """Record operations from now on, or no more; `with set_grad_enabled(mode):` in the block only.
+
+    Parameters
+    ----------
+    mode : bool
+
+    Returns
+    -------
+    GradMode
+        For `with`, and as a decorator.
+    """
+    return _FromNowOn(mode)
+
+
 def is_grad_enabled() -> bool:
     """Whether operations on this thread are being recorded."""
     return _modes.recording[-1]

@@ -11,7 +11,7 @@ from minires import backend, markup, ops, writes
 from minires.backend import Array
 from minires.backward import run_backward
 from minires.engine import Node, Op, Variable, is_grad_enabled, raw, register_tensor
-from minires.from_pytorch import no_attribute
+from minires.from_pytorch import no_attribute, pytorchs_keywords
 from minires.gradient_hooks import HookHandle
 from minires.ops.reduction import Axis, normalize_axes
 from minires.scalars import plain
@@ -444,13 +444,17 @@ class Tensor(TorchMethods, Variable, called_often=True):
             )
         _check_written(value)
         check_places(key)
-        self.array[raw(key)] = raw(value)
+        value = raw(value)
+        alone = getattr(value, "size", 0) == 1  # for an element, NumPy wants it without axes
+        self.array[raw(key)] = value.reshape(()) if alone else value
         writes.note(self.array)
 
+    @pytorchs_keywords
     def reshape(self, *shape: Any) -> Tensor:
         """The same values in another shape: `x.reshape(2, -1)` or `x.reshape((2, -1))`."""
         return ops.reshape(self, shape=_unpacked(shape))
 
+    @pytorchs_keywords
     def transpose(self, *axes: Any) -> Tensor:
         """The axes in another order, by default reversed: `x.transpose(0, 2, 1)`."""
         check_transpose(axes, self.ndim)
@@ -470,9 +474,11 @@ class Tensor(TorchMethods, Variable, called_often=True):
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         """The axes from `start_dim` to `end_dim` in one."""
         first, last = (dim + self.ndim * (dim < 0) for dim in (start_dim, end_dim))
+        if first > last >= 0:
+            raise ValueError(f"flatten: no axes from {start_dim} to {end_dim} of {self.ndim}")
         if last + 1 < self.ndim:
             return self.reshape(*self.shape[:first], -1, *self.shape[last + 1 :])
-        flat: Tensor = ops.flatten(self, start_axis=start_dim)
+        flat: Tensor = ops.flatten(self, start_axis=first)
         return flat
 
     def squeeze(self, axis: Axis = None, **torch: Any) -> Tensor:

@@ -16,7 +16,7 @@ import numpy as np  # for dtypes
 
 from minires import ops
 from minires.backend import xp_of
-from minires.engine import Variable, make_tensor
+from minires.engine import Variable, make_tensor, raw
 from minires.from_pytorch import PyTorchsKeywords, pytorchs_keywords
 
 if TYPE_CHECKING:
@@ -94,13 +94,36 @@ def check_transpose(axes: tuple[Any, ...], ndim: builtins.int) -> None:
 
 
 def check_places(key: Any) -> None:
-    """Raise an IndexError for a uint8 tensor as an index: a mask in PyTorch, places in NumPy."""
-    for part in key if isinstance(key, tuple) else (key,):
+    """Raise an IndexError for an index that means something else in PyTorch.
+
+    A tensor of uint8 is a mask there and places in NumPy. Of `x[0, :, places]` the axis of the
+    places comes where they stand there, and first in NumPy, for which 0 is a place as well.
+    """
+    parts = key if isinstance(key, tuple) else (key,)
+    for part in parts:
         if isinstance(part, Variable) and part.array.dtype == np.uint8 and part.array.ndim:
             raise IndexError(
                 "a tensor of uint8 is a mask in PyTorch, and places in NumPy: write "
                 "x[mask.bool()] or x[places.long()]"
             )
+    if len(parts) > 2 and _is_elsewhere("".join(map(_kind_of_index, parts))):
+        raise IndexError(
+            "x[0, :, places] has the axis of the places where they stand in PyTorch, and first in "
+            "NumPy: write x[0][:, places] for the one, x[0][:, places].swapaxes(0, 1) for the other"
+        )
+
+
+def _kind_of_index(part: Any) -> str:
+    if part is None or part is ... or isinstance(part, slice):
+        return ":"
+    return "p" if np.ndim(raw(part)) else "i"
+
+
+def _is_elsewhere(kinds: str) -> builtins.bool:
+    """Whether NumPy puts the axis of the places `p` first and PyTorch, where they stand."""
+    apart = ":" in kinds.strip(":")  # for NumPy, to which numbers `i` are places too
+    theirs = kinds.replace("i", "")
+    return "p" in kinds and apart and theirs[0] == ":" and ":" not in theirs.strip(":")
 
 
 def check_values(requires_grad: Any) -> None:
@@ -217,7 +240,15 @@ class TorchMethods(PyTorchsKeywords, called_often=True):
     __rshift__ = __rrshift__ = _no_operator(">>", "bitwise_right_shift")
 
     def __format__(self: Any, spec: str) -> str:
-        return format(self.item(), spec) if spec and self.size == 1 else format(str(self), spec)
+        if spec and self.size == 1:
+            return format(self.item(), spec)
+        try:
+            return format(str(self), spec)
+        except ValueError:
+            raise TypeError(
+                f"a tensor of shape {self.shape} has no format {spec!r}: write x.tolist(), of "
+                "which each has, or np.round(x, 2)"
+            ) from None
 
     def __index__(self: Any) -> builtins.int:
         if self.dtype.kind not in "iub":
@@ -317,6 +348,8 @@ class TorchMethods(PyTorchsKeywords, called_often=True):
     ) -> Tensor:
         """The values held between two bounds; `min` and `max` are other names of them."""
         low, high = min if low is None else low, max if high is None else high
+        if isinstance(low, Variable) or isinstance(high, Variable):
+            raise TypeError("clip wants numbers: of tensors write x.maximum(low).minimum(high)")
         return ops.clip(self, low=low, high=high)  # type: ignore[no-any-return]
 
     def clamp(self: Any, min: Any = None, max: Any = None) -> Tensor:

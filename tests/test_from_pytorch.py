@@ -113,6 +113,7 @@ def test_an_error_inside_is_as_it_was():
             "quantize_per_tensor",
             "minires has no `quantize_per_tensor`: it does without",
         ),
+        (minires, "version", "minires has no `version`: it does without PyTorch's insides"),
         (nn, "ELU", r"minires.nn has no `ELU`: write minires.where\(y > 0"),
         (F, "elu", r"minires.nn.functional has no `elu`: write minires.where\(y > 0"),
         (optim, "Adagrad", "minires.optim has no `Adagrad`: write optim.RMSprop"),
@@ -180,7 +181,15 @@ IMPORTS = {
     "from minires import einsum": "minires has no `einsum`: write x @ m",
     "from minires.autograd import Variable": "minires has no `autograd`: .* a Variable a Tensor",
     "from minires.cuda.amp import autocast": "minires.cuda has no `amp`: write minires.training.Mi",
-    "from minires.distributions import Normal": "minires has no `distributions`: it does without",
+    "from minires.distributions import Normal": r"no `distributions`: write minires.random.gener",
+    "from minires.utils.data import DataLoader, random_split": None,
+    "from minires.utils.data import RandomSampler": "minires.data has no `RandomSampler`: write",
+    "from minires.utils.data.dataset import Dataset, Subset": None,
+    "from minires.utils.data.dataloader import DataLoader, default_collate": None,
+    "from minires.utils.data.sampler import SubsetRandomSampler": "no `SubsetRandomSampler`: write",
+    "from minires.utils.checkpoint import checkpoint": r"no `checkpoint`: write net\(x\)",
+    "from minires.utils.tensorboard import SummaryWriter": "without logs of other tools .*tensorbo",
+    "import minires.utils.nothing": "No module named 'minires.utils.nothing'",
     "from minires.nn.functional import relu, elu": "minires.nn.functional has no `elu`: write",
     "from minires.nn.init import trunc_normal_": "minires.nn.init has no `trunc_normal_`: write",
     "from minires.nn.utils.rnn import pad_sequence": "minires.nn.utils has no `rnn`: write",
@@ -207,6 +216,9 @@ def test_a_module_of_pytorchs_has_the_same_classes():
     assert isinstance(nn.BatchNorm2d(2), nn.modules.batchnorm._BatchNorm)
     assert linear.Linear is nn.Linear is nn.modules.Linear
     assert batchnorm.BatchNorm2d is nn.BatchNorm2d
+    from minires.utils.data.dataset import Dataset, TensorDataset
+
+    assert (Dataset, TensorDataset) == (minires.data.Dataset, minires.data.TensorDataset)
     with pytest.raises(AttributeError, match="no attribute 'foo'"):
         nn.modules.foo  # noqa: B018
 

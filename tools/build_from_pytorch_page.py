@@ -32,6 +32,7 @@ HOMES = {
     "nn.init": minires.nn.init,
     "nn.utils": minires.nn.utils,
     "cuda": minires.cuda,
+    "utils": minires.utils,
     "utils.data": minires.data,
     "random": minires.random,
     "optim.Optimizer": minires.optim.Optimizer,

@@ -36,6 +36,8 @@ NAMES = {"_ConvNd": "_Convolution", "_pair": "pair"}
 NAMESPACES = {
     "minires": "torch",
     "minires.cuda": "cuda",
+    "minires.data": "utils.data",
+    "minires.utils": "utils",
     **{f"minires.{name}": name for name in ("nn", "nn.functional", "nn.init", "nn.utils")},
     **{f"minires.{name}": name for name in ("optim", "optim.lr_scheduler")},
 }

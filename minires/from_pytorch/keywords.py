@@ -59,6 +59,8 @@ maximize | False | (-net(x).sum()).backward()
 differentiable | False | minires.grad(net(x).sum(), p, create_graph=True)
 decoupled_weight_decay | False | optim.AdamW(net.parameters())
 last_epoch | -1 | schedule.load_state_dict(schedule.state_dict()) | which goes on from there
+Schedule.__init__() | | optim.LambdaLR(optimizer, lambda n: 1 / (n + 1)) | one of your own calls \
+super().__init__(optimizer) and defines lr_at(self, step, base_lr)
 verbose | * | schedule.get_last_lr()
 anneal_strategy | cos | optim.LambdaLR(optimizer, lambda n: min(n, 20 - n) / 10)
 three_phase | False | optim.OneCycleLR(optimizer, 0.1, total_steps=20)

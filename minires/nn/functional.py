@@ -114,7 +114,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """
     if input.ndim == 0 or input.shape[-1] != weight.shape[0]:
         turned = input.ndim and input.shape[-1] == weight.shape[-1]
-        hint = ". These weights look like PyTorch's (out, in): give weight.T" if turned else ""
+        hint = ". Are these weights PyTorch's (out, in): give weight.T" if turned else ""
         raise ValueError(f"linear wants (..., {weight.shape[0]}), got {tuple(input.shape)}{hint}")
     out = ops.matmul(input, weight)
     return out if bias is None else out + bias

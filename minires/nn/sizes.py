@@ -40,5 +40,6 @@ def pair(value: Size, name: str = "value") -> tuple[int, int]:
     """
     both = value if isinstance(value, tuple | list) else (value, value)
     if len(both) != 2 or not all(isinstance(v, int | np.integer) for v in both):
-        raise TypeError(f"{name} wants an integer or a pair of them, got {value!r}")
+        hint = ": write x.shape[1] or x.shape[2] for as many as there are" if None in both else ""
+        raise TypeError(f"{name} wants an integer or a pair of them, got {value!r}{hint}")
     return int(both[0]), int(both[1])

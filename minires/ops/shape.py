@@ -92,6 +92,8 @@ def concatenate(tensors: Sequence[Array], *, axis: int = 0) -> Array:
     """
     if len(tensors) == 0:
         raise ValueError("concatenate wants at least one tensor")
+    if odd := [type(t).__name__ for t in tensors if not hasattr(t, "ndim")]:
+        raise TypeError(f"concatenate wants tensors, got {odd[0]}: write minires.tensor([value])")
     if any(not -t.ndim <= axis < t.ndim for t in tensors):
         shapes = ", ".join(str(tuple(t.shape)) for t in tensors)
         raise ValueError(f"concatenate: axis {axis} does not fit tensors of shape {shapes}")

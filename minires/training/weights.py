@@ -51,7 +51,10 @@ def save(model: Module | Mapping[str, Any], path: str | Path, **metadata: Any) -
     elif isinstance(model, Module):
         state = model.state_dict()
     else:
-        raise TypeError(f"save wants a network or its state_dict(), got {type(model).__name__}")
+        raise TypeError(
+            f"save wants a network or its state_dict(), got {type(model).__name__}: tensors have "
+            'names in a file, write minires.save({"x": x}, "x.npz")'
+        )
     nothing: dict[str, Any] | None = {} if isinstance(model, Mapping) else None
     content = {
         "architecture": getattr(model, "architecture", nothing),

@@ -409,7 +409,7 @@ def test_rows_of_the_list_that_are_no_expressions():
         "the gradient of",
         "nn.init",
     }
-    tested |= {"LambdaLR", "CosineAnnealingLR", "nn.MaxPool2d", "Tensor(3)", "y = x"}
+    tested |= {"LambdaLR", "CosineAnnealingLR", "nn.MaxPool2d", "Tensor(3)", "y = x", "g = w.grad"}
     others = [row for row in rows[1:] if not row.startswith("`x")]
     assert len(others) == len(tested)
     assert all(any(row.lstrip("`").startswith(start) for row in others) for start in tested)
@@ -447,6 +447,22 @@ def test_rows_of_the_list_that_are_no_expressions():
         x.max().backward()
         gradients.append(x.grad.tolist())
     assert gradients == [[1, 0, 0], [0.5, 0, 0.5]]
+
+    kept = []
+    for tensor in (minires.tensor, torch.tensor):
+        w = tensor([1.0], requires_grad=True)
+        (2 * w).sum().backward()
+        g = w.grad
+        (3 * w).sum().backward()
+        kept.append((g.tolist(), w.grad.tolist(), g is w.grad))
+    assert kept == [([2.0], [5.0], False), ([5.0], [5.0], True)]
+
+    for tensor in (minires.tensor, torch.tensor):
+        for part in (lambda x: x[0], lambda x: x.detach(), lambda x: next(iter(x))):
+            x = tensor([[1.0], [2.0]])
+            y = part(x)
+            y += 1
+            assert (x.tolist() == [[1.0], [2.0]]) == (tensor is minires.tensor)
 
     bounds = []
     for library in (minires, torch):

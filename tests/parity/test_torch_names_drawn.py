@@ -242,6 +242,57 @@ def test_a_decorator_without_parentheses():
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
+def recording(lib, seed):
+    """Whether results want gradients, step by step of a program that changes the mode."""
+    rng = np.random.default_rng(seed)
+    w, seen = lib.ones(2, requires_grad=True), []
+
+    def steps(depth):
+        for _ in range(3):
+            kind, mode = rng.integers(4), bool(rng.integers(2))
+            if kind == 0:
+                lib.set_grad_enabled(mode)
+            elif kind == 1 and depth:
+                with lib.set_grad_enabled(mode):
+                    steps(depth - 1)
+            elif kind == 2 and depth:
+                with lib.enable_grad() if mode else lib.no_grad():
+                    steps(depth - 1)
+            elif kind == 3:
+                decorated = lib.set_grad_enabled(mode)(lambda: (w * 2).requires_grad)
+                seen.extend([(w * 2).requires_grad, decorated()])
+            seen.append((w * 2).requires_grad)
+            assert lib.is_grad_enabled() is seen[-1]
+
+    steps(3)
+    lib.set_grad_enabled(True)
+    return seen
+
+
+def test_recording_from_now_on():
+    for seed in range(60):
+        assert recording(minires, seed) == recording(torch, seed), seed
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    {
+        "minires.cat([x, 1])": "wants tensors, got int",
+        "x.clamp(min=x)": r"write x.maximum\(low\).minimum\(high\)",
+        "x.reshape(shape=(4,))": r"reshape has no `shape`: write x.reshape\(2, -1\)",
+        "x.transpose(dim0=0, dim1=1)": "transpose has no `dim0`: write a.swapaxes",
+        "format(x, '.2f')": r"has no format '.2f': write x.tolist\(\)",
+        "minires.save(x, 'x.npz')": r"write minires.save\({\"x\": x}, \"x.npz\"\)",
+        "nn.AdaptiveAvgPool2d((2, None))": r"write x.shape\[1\]",
+        "optim.lr_scheduler.LRScheduler(None, -1)": r"defines lr_at\(self, step, base_lr\)",
+    }.items(),
+)
+def test_what_does_not_fit_says_what_to_write(call, said):
+    x = minires.ones(2, 2)
+    with pytest.raises(TypeError, match=said):
+        eval(call, {"minires": minires, "nn": nn, "optim": minires.optim, "x": x})
+
+
 def test_what_is_compared_with_none():
     for lib in (minires, torch):
         x = lib.ones(2)

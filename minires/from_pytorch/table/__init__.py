@@ -28,6 +28,7 @@ TABLES = {
     "nn.init": parts.INIT_ROWS,
     "nn.utils": parts.UTILS_ROWS,
     "cuda": parts.CUDA_ROWS,
+    "utils": parts.TORCH_UTILS_ROWS,
     "utils.data": parts.DATA_ROWS,
     "random": parts.RANDOM_ROWS,
     "optim.Optimizer": optim.OPTIMIZER_ROWS,
@@ -64,7 +65,8 @@ class Family(NamedTuple):
     patterns: tuple[str, ...]
 
     def __str__(self) -> str:
-        title = self.title[0].lower() + self.title[1:]
+        named = self.title.startswith("PyTorch")
+        title = self.title if named else self.title[0].lower() + self.title[1:]
         return f"it does without {title} ({self.why})"
 
 

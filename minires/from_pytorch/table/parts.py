@@ -55,7 +55,23 @@ fuse_conv_bn_eval fuse_conv_bn_weights fuse_linear_bn_eval fuse_linear_bn_weight
 skip_init init || nn.Linear(4, 2)
 convert_conv2d_weight_memory_format convert_conv3d_weight_memory_format memory_format || net \
 | channels are last always
-rnn || minires.where(mask, x, 0.0) | what is left out is masked
+rnn || minires.stack([ops.pad(v[:3], width=((0, 1),)), w]) | pad_sequence; where the padding is, \
+minires.where(mask, x, 0.0) leaves it out
+"""
+
+TORCH_UTILS_ROWS = """
+# Beside data
+checkpoint || net(x) | what layers save is kept; smaller batches, whose gradients add up, save less
+dlpack || Tensor(np.from_dlpack(x.numpy()))
+
+! Logs of other tools: fit gives a history, and tensorboardX's SummaryWriter takes loss.item()
+tensorboard
+
+! PyTorch's insides: minires.profile, minires.models and `minires info` are for users
+ThroughputBenchmark throughput_benchmark backcompat backend_registration benchmark bottleneck \
+cmake_prefix_path collect_env cpp_backtrace cpp_extension deterministic flop_counter \
+generate_methods_for_privateuse1_backend get_cpp_backtrace hooks mobile_optimizer model_zoo \
+rename_privateuse1_backend set_module swap_tensors weak
 """
 
 CUDA_ROWS = """

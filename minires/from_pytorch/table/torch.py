@@ -135,8 +135,7 @@ legacy_contiguous_format jagged || images | channels are last always
 # Gradients and modes
 autograd || minires.grad(loss, list(net.parameters())) | a Function is a minires.engine.op with \
 its vjp, a Variable a Tensor, and set_detect_anomaly detect_nonfinite
-set_grad_enabled || minires.enable_grad() if net.training else minires.no_grad() | after `with`
-is_grad_enabled is_inference_mode_enabled is_inference || minires.engine.is_grad_enabled()
+is_inference_mode_enabled is_inference || minires.is_grad_enabled()
 set_anomaly_enabled is_anomaly_enabled is_anomaly_check_nan_enabled || minires.detect_nonfinite()
 func vmap functional || minires.grad(loss, list(net.parameters())) | create_graph=True for higher \
 ones
@@ -160,6 +159,8 @@ initial_seed || minires.random.generator().bit_generator.seed_seq.entropy
 get_rng_state || rng_state = minires.random.generator().bit_generator.state
 set_rng_state || minires.random.generator().bit_generator.state = rng_state | what was read \
 before
+distributions || minires.random.generator().normal(0, 1, 3) | log-probabilities written out: of \
+classes F.log_softmax(x, 1)
 default_generator Generator thread_safe_generator || minires.random.generator() | NumPy's; \
 manual_seed starts it anew
 use_deterministic_algorithms are_deterministic_algorithms_enabled \
@@ -191,7 +192,7 @@ sparse* nested *_indices_copy indices_copy values_copy dsmm hsmm hspmm saddmm sp
 complex32 complex64 complex128
 
 ! Many machines and processes: one process trains
-distributed distributions futures Future fork wait monitor multiprocessing \
+distributed futures Future fork wait monitor multiprocessing \
 prepare_multiprocessing_environment
 
 ! Other libraries' kernels: there is one implementation, that of minires.kernels
