@@ -14,11 +14,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO
-
-if sys.platform != "win32":
-    import resource
 
 WALL = 20
 """A call may take so many times its processor seconds by the clock: machines are busy."""
@@ -43,7 +41,14 @@ def forked(calls: Sequence[Call], *, seconds: float, memory: int) -> Iterator[An
         Of processor time, for each.
     memory : int
         Bytes of address space beside what this process has, for all.
+
+    Raises
+    ------
+    ValueError
+        Where no process can be copied, or none can be limited.
     """
+    if not hasattr(os, "fork") or find_spec("resource") is None:
+        raise ValueError(f"mutants are judged in copies of a process, which {sys.platform} has not")
     done = 0
     while done < len(calls):
         for result in _until_one_is_lost(calls[done:], seconds, memory):
@@ -79,6 +84,8 @@ def _serve(calls: Sequence[Call], writer: int, seconds: float, memory: int) -> N
         null = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(null, stream)
+        import resource
+
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
         resource.setrlimit(resource.RLIMIT_AS, (used + memory, used + memory))
