@@ -19,18 +19,20 @@ for (const [place, root] of [['/checkout', checkout], ['/libraries', resolve(lib
   python.FS.mount(python.FS.filesystems.NODEFS, { root }, place);
 }
 python.globals.set('arguments', python.toPy(['/checkout/' + script, ...rest]));
-try {
-  await python.runPythonAsync(`
-import os, runpy, sys
+process.exitCode = await python.runPythonAsync(`
+import os, runpy, sys, traceback
 sys.path[:0] = ["/checkout", "/libraries"]
 sys.dont_write_bytecode = True
 sys.argv = list(arguments)
 os.environ["MPLBACKEND"] = "agg"
 os.chdir("/home")
-runpy.run_path(sys.argv[0], run_name="__main__")
+code = 0
+try:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+except SystemExit as end:
+    code = end.code or 0
+except BaseException:
+    traceback.print_exc()
+    code = 1
+int(code)
 `);
-} catch (error) {
-  const exit = /SystemExit: (\d+)\s*$/.exec(error.message);
-  if (!exit) console.log(error.message);
-  process.exitCode = exit ? Number(exit[1]) : 1;
-}

@@ -10,11 +10,9 @@ import json
 import os
 import select
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -41,14 +39,7 @@ def forked(calls: Sequence[Call], *, seconds: float, memory: int) -> Iterator[An
         Of processor time, for each.
     memory : int
         Bytes of address space beside what this process has, for all.
-
-    Raises
-    ------
-    ValueError
-        Where no process can be copied, or none can be limited.
     """
-    if not hasattr(os, "fork") or find_spec("resource") is None:
-        raise ValueError(f"mutants are judged in copies of a process, which {sys.platform} has not")
     done = 0
     while done < len(calls):
         for result in _until_one_is_lost(calls[done:], seconds, memory):
