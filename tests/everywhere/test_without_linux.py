@@ -74,3 +74,11 @@ def test_what_needs_linux_refuses_in_one_line(found):
     assert code != 0
     assert "mutants may loop and take memory: that needs Linux, not emscripten" in printed
     assert "Traceback" not in printed
+
+
+def test_no_index_is_wider_than_where_integers_have_32_bits(found):
+    """All of the above ran with such indices refused."""
+    refusal, asked = found["indices"]
+    assert "from dtype('int64') to dtype('int32')" in refusal
+    assert asked["take"] > 50
+    assert asked["bincount"] > 3

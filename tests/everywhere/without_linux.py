@@ -17,6 +17,8 @@ import threading
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+import narrow
+
 MODULES = """
 _multiprocessing _posixshmem crypt curses fcntl grp nis pty pwd readline resource spwd syslog
 termios tty
@@ -169,6 +171,17 @@ def command(*arguments):
     return code, out.getvalue()
 
 
+def narrow_indices():
+    """Whether arrays of 64-bit integers were refused as indices, and how many arrays were none."""
+    import numpy as np
+
+    try:
+        narrow.looked_at(np.arange(3).take, np.zeros(2, np.int64))
+    except TypeError as error:
+        return str(error), narrow.asked
+    return "", narrow.asked
+
+
 def main():
     """Take away, try, and tell what came of it as JSON."""
     import matplotlib.pyplot
@@ -186,6 +199,7 @@ def main():
     Path("work/one.ipynb").write_text("{}", encoding="utf-8")
     found["grade"] = command("grade", "work")
     found["mutants"] = command("coursework", "mutants", "--mechanical", "--sample", "1")
+    found["indices"] = narrow_indices()
     print(json.dumps(found))
 
 
