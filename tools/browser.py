@@ -16,9 +16,11 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = CHECKOUT / "notebooks"
+APPS = "lab", "notebooks", "tree"
 PURE = "tqdm", "threadpoolctl"
 """What minires needs beside Pyodide's own packages; each is Python alone."""
 
@@ -43,12 +45,50 @@ def wheels(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.whl"))
 
 
+NOTICE = """\
+<script>
+fetch(new URL(%s, location.href)).then(answer => { if (!answer.ok) throw answer }).catch(() => {
+  const notice = document.createElement("p");
+  notice.id = "no-python";
+  notice.setAttribute("role", "alert");
+  notice.style = "position:fixed;z-index:9999;bottom:0;left:0;right:0;margin:0;padding:.7em 1em;"
+    + "background:#7c2d12;color:#fff;font:15px sans-serif";
+  notice.textContent = %s;
+  document.body.append(notice);
+});
+</script>
+"""
+"""On each page: whether what runs the cells can be fetched, which JupyterLite keeps to itself."""
+
+
+def notice(out: Path) -> None:
+    """Have each page say so where Python cannot be fetched."""
+    from jupyterlite_pyodide_kernel.constants import PYODIDE_CDN_URL
+
+    beside = out / "static" / "pyodide" / "pyodide.mjs"
+    place = "../static/pyodide/pyodide.mjs" if beside.exists() else f"{PYODIDE_CDN_URL}/pyodide.mjs"
+    text = (
+        "Python could not be fetched from %s: the notebooks can be read and their players stepped "
+        "through, but no cell runs. Without internet, ask whoever built this site for one with "
+        "Pyodide beside it."
+    )
+    server = "beside this page" if beside.exists() else urlsplit(place).netloc
+    script = NOTICE % (json.dumps(place), json.dumps(text % server))
+    for app in APPS:
+        page = out / app / "index.html"
+        html = page.read_text(encoding="utf-8")
+        page.write_text(html.replace("</body>", f"{script}</body>"), encoding="utf-8")
+
+
 def for_browser(path: Path) -> dict[str, Any]:
     """A notebook that starts with a cell that fetches minires; its outputs are kept and trusted."""
     notebook: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             cell["metadata"]["trusted"] = True  # or the players' scripts would be taken out
+            for output in cell["outputs"]:  # whose lists of lines JupyterLite joins with commas
+                for texts in (output, output.get("data", {})):
+                    texts |= {k: "".join(v) for k, v in texts.items() if _is_lines(v)}
     start: dict[str, Any] = {
         "cell_type": "code",
         "id": "in-a-browser",
@@ -65,6 +105,10 @@ def for_browser(path: Path) -> dict[str, Any]:
     kernel = {"name": "python", "display_name": "Python (Pyodide)", "language": "python"}
     notebook["metadata"] |= {"kernelspec": kernel}
     return notebook
+
+
+def _is_lines(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(line, str) for line in value)
 
 
 def build(out: Path, pyodide: str | None) -> None:
@@ -91,7 +135,7 @@ def build(out: Path, pyodide: str | None) -> None:
             (work / "files" / path.name).write_text(text, encoding="utf-8")
         command = [sys.executable, "-m", "jupyterlite_core", "build", "--lite-dir", str(work)]
         command += ["--contents", str(work / "files"), "--output-dir", str(out.resolve())]
-        for app in ("lab", "notebooks", "tree"):
+        for app in APPS:
             command += ["--apps", app]
         for wheel in wheels(work / "wheels"):
             command += ["--piplite-wheels", str(wheel)]
@@ -101,6 +145,7 @@ def build(out: Path, pyodide: str | None) -> None:
         done = subprocess.run(command, cwd=work, capture_output=True, text=True, encoding="utf-8")
         if done.returncode:
             sys.exit(f"jupyter lite build failed:\n{done.stdout}{done.stderr}")
+    notice(out)
 
 
 def link(out: Path) -> int:
@@ -131,7 +176,9 @@ def main() -> None:
     build(arguments.out, arguments.pyodide)
     index = json.loads((arguments.out / "api" / "contents" / "all.json").read_text("utf-8"))
     count = link(arguments.out.resolve())
-    print(f"{arguments.out}: {len(index['content'])} notebooks, {count} linked from pages beside it")
+    print(
+        f"{arguments.out}: {len(index['content'])} notebooks, {count} linked from pages beside it"
+    )
 
 
 if __name__ == "__main__":
