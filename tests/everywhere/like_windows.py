@@ -76,7 +76,7 @@ def in_use():
     found = set()
     for link in os.scandir("/proc/self/fd"):
         with contextlib.suppress(OSError):
-            found.add(os.readlink(link.path))
+            found.add(os.readlink(link.path))  # noqa: PTH115 - quick, as this is asked often
     with plain_open("/proc/self/maps", encoding="utf-8") as lines:
         found |= {line.split(maxsplit=5)[5].strip() for line in lines if line.count("/")}
     return found
