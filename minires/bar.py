@@ -32,6 +32,8 @@ def progress_bars() -> Any:
     except ValueError as error:
         settings = ", ".join(f"{k}={v}" for k, v in os.environ.items() if k.startswith("TQDM_"))
         raise ValueError(f"a setting of progress bars is wrong ({settings}): {error}") from error
+    if sys.platform == "emscripten":
+        tqdm.monitor_interval = 0  # of a thread that watches slow bars, and cannot start there
     return tqdm
 
 

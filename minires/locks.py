@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import threading
@@ -14,13 +15,18 @@ from minires.files import FileError, whole
 if sys.platform == "win32":
     import msvcrt
 
-    def _lock(file: int) -> None:
+    def lock(file: int) -> None:
+        """Lock an open file until it is closed; an `OSError` if somebody has, or nobody can."""
         msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
 
 else:
-    import fcntl
 
-    def _lock(file: int) -> None:
+    def lock(file: int) -> None:
+        """Lock an open file until it is closed; an `OSError` if somebody has, or nobody can."""
+        try:
+            import fcntl
+        except ImportError:  # in WebAssembly, where no other process is
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK)) from None
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
@@ -76,7 +82,7 @@ def _locked(folder: Path, path: Path) -> int:
         except OSError as error:
             raise _cannot_write(folder, error) from error
         try:
-            _lock(file)
+            lock(file)
         except (BlockingIOError, PermissionError):
             os.close(file)
             raise FolderInUse(

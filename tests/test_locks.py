@@ -130,7 +130,7 @@ def test_a_file_system_without_locks(tmp_path, monkeypatch):
     def unsupported(file):
         raise OSError(95, "Operation not supported")
 
-    monkeypatch.setattr("minires.locks._lock", unsupported)
+    monkeypatch.setattr("minires.locks.lock", unsupported)
     with hold(tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []

@@ -13,7 +13,7 @@ PACKAGE = Path(minires.__file__).resolve().parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 FLOORS = [
-    {"starting", "structures", "text", "bar", "from_pytorch"},
+    {"starting", "structures", "text", "bar", "from_pytorch", "in_browser"},
     {"backend", "random", "files", "markup"},
     {"locks", "typed", "cuda"},
     {"kernels.machinery"},

@@ -6,11 +6,12 @@ import os
 import platform
 from pathlib import Path
 
+from minires.kernels.machinery.threads import processors
+
 
 def describe() -> dict[str, str]:
     """The processor, the cores that this process may use, the memory, the system."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    found = {"processor": _processor(), "cores": str(cores), "system": platform.platform()}
+    found = {"processor": _processor(), "cores": str(processors()), "system": platform.platform()}
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         found["memory"] = f"{size / 2**30:.0f} GiB"
@@ -19,7 +20,7 @@ def describe() -> dict[str, str]:
 
 def _processor() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux
         return platform.processor() or platform.machine()
     facts = dict(line.split("\t: ", 1) for line in lines if "\t: " in line)

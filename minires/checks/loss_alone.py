@@ -17,6 +17,7 @@ import numpy as np
 from minires.checks.places import line_of_function
 from minires.checks.report import Finding
 from minires.checks.setup import Array, class_labels, host
+from minires.data.arrays import class_counts
 from minires.engine import enable_grad
 from minires.tensors import Tensor
 
@@ -260,7 +261,7 @@ class _Loss:
 
     def chance(self) -> float:
         assert self.classes is not None
-        return float(np.bincount(self.classes.ravel()).max() / self.classes.size)
+        return float(class_counts(self.classes.ravel()).max() / self.classes.size)
 
     def unbounded(self) -> float | None:
         """The loss at logits of 1,000 for the labels, if it falls without end."""

@@ -10,7 +10,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from minires import data as datasets
@@ -21,6 +20,7 @@ from minires.cli.evaluate import measure, numbers
 from minires.cli.images import look_at_images
 from minires.cli.metadata import metadata_of
 from minires.cli.options import CompileOption, DataDirOption, DeviceOption, data_option, option
+from minires.data.arrays import class_counts
 from minires.files import whole
 from minires.locks import hold
 from minires.models import ResNet
@@ -332,7 +332,7 @@ def _class_table(predictions: Any, labels: Any, classes: list[str]) -> str:
     width = max(map(len, classes))
     lines = [f"\n  {'class':<{width}}  right     of  mostly mistaken for"]
     for k, name in enumerate(classes):
-        guesses = np.bincount(predictions[labels == k], minlength=len(classes))
+        guesses = class_counts(predictions[labels == k], len(classes))
         total, right = int(guesses.sum()), int(guesses[k])
         guesses[k] = 0
         other = f"{classes[int(guesses.argmax())]} ({guesses.max()})" if guesses.any() else "-"

@@ -18,6 +18,8 @@ import weakref
 from pathlib import Path
 from types import TracebackType
 
+from minires.locks import lock
+
 PREFIX = "minires-grading-"
 UNLOCKED = "minires-grade-"
 """What earlier versions named folders that they did not lock."""
@@ -107,7 +109,6 @@ if sys.platform == "win32":
         return NO_LOCK  # no folder can be opened there
 
 else:
-    import fcntl
 
     def _locked(folder: Path) -> int | None:
         """The folder, open and locked; None if somebody holds it or has removed it."""
@@ -116,7 +117,7 @@ else:
         except OSError:
             return None
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(file)
         except BlockingIOError:
             os.close(file)
             return None

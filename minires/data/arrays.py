@@ -12,6 +12,7 @@ from minires.data.errors import DataError
 
 UInt8Array: TypeAlias = NDArray[np.uint8]
 IntArray: TypeAlias = NDArray[np.int64]
+IndexArray: TypeAlias = NDArray[np.intp]  # 32 bits in a browser, where NumPy takes no others
 FloatArray: TypeAlias = NDArray[np.float32]
 
 Images: TypeAlias = UInt8Array | list[UInt8Array]
@@ -81,8 +82,8 @@ def check_labels(labels: Any, classes: int, where: str) -> IntArray:
     return array.astype(np.int64)
 
 
-def check_indices(indices: Any, length: int, where: str) -> IntArray:
-    """Indices into a dataset of that length as int64 (N,): integers, or a mask of booleans.
+def check_indices(indices: Any, length: int, where: str) -> IndexArray:
+    """Indices into a dataset of that length as intp (N,): integers, or a mask of booleans.
 
     Raises
     ------
@@ -97,7 +98,15 @@ def check_indices(indices: Any, length: int, where: str) -> IntArray:
             f"{where}: expected integers (N,) or a mask of {length} booleans as indices, got dtype "
             f"{array.dtype}, shape {array.shape}"
         )
-    return array.astype(np.int64)
+    return array.astype(np.intp)
+
+
+def class_counts(labels: NDArray[Any], classes: int = 0) -> IndexArray:
+    """How often each label occurs: intp, one for each class, and for each label up to the largest.
+
+    NumPy's `bincount`, which wants integers of the platform's own width.
+    """
+    return np.bincount(labels.astype(np.intp), minlength=classes)
 
 
 def stack_if_equal(images: Sequence[UInt8Array]) -> Images:

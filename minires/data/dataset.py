@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from minires.data.arrays import (
     Images,
+    IndexArray,
     IntArray,
     UInt8Array,
     check_images,
@@ -33,10 +34,10 @@ class LabelledImages(Protocol):
 
     def __len__(self) -> int: ...
 
-    def take(self, indices: IntArray) -> tuple[Images, IntArray]:
+    def take(self, indices: IndexArray) -> tuple[Images, IntArray]:
         """Images and labels with these indices, in this order, as arrays that the caller owns."""
 
-    def subset(self, indices: IntArray) -> Self:
+    def subset(self, indices: IndexArray) -> Self:
         """A set of the images with these indices only."""
 
 

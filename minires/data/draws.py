@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minires.data.arrays import IntArray
+from minires.data.arrays import IndexArray, IntArray
 
 _MASK = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15  # 2**64 divided by the golden ratio: SplitMix64's increment
@@ -80,7 +80,7 @@ class Draws:
 
     seed: int
     epoch: int
-    indices: IntArray
+    indices: IntArray | IndexArray
     scope: str = ""
     _counters: NDArray[np.uint64] = field(init=False, repr=False, compare=False)
 

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from minires.data.arrays import Images, IntArray
+from minires.data.arrays import Images, IndexArray, IntArray
 from minires.data.dataset import LabelledImages
 from minires.data.draws import Draws
 from minires.data.errors import DataError
@@ -144,15 +144,15 @@ class DataLoader(PyTorchsKeywords):
         serial = (self.load(epoch, indices) for indices in chunks)
         return _ahead(serial, self.prefetch) if self.prefetch else serial
 
-    def order(self, epoch: int) -> IntArray:
-        """The indices of the samples in the order of an epoch: int64 (N,)."""
+    def order(self, epoch: int) -> IndexArray:
+        """The indices of the samples in the order of an epoch: intp (N,)."""
         if self.sampler is not None:
-            return np.array([int(index) for index in self.sampler], dtype=np.int64)
+            return np.array([int(index) for index in self.sampler], dtype=np.intp)
         if self.shuffle:
             return permutation(len(self.dataset), self.seed, epoch)
-        return np.arange(len(self.dataset), dtype=np.int64)
+        return np.arange(len(self.dataset), dtype=np.intp)
 
-    def load(self, epoch: int, indices: IntArray) -> Any:
+    def load(self, epoch: int, indices: IndexArray) -> Any:
         """The batch of the samples with these indices, transformed for that epoch."""
         dataset: Any = self.dataset
         if self.collate_fn is not None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from minires.data.arrays import IntArray
+from minires.data.arrays import IndexArray
 from minires.data.draws import Draws
 
 
-def permutation(length: int, seed: int, epoch: int, name: str = "order") -> IntArray:
-    """A random order of 0, ..., length - 1 that is a function of its arguments: int64 (length,)."""
+def permutation(length: int, seed: int, epoch: int, name: str = "order") -> IndexArray:
+    """A random order of 0, ..., length - 1 that is a function of its arguments: intp (length,)."""
     draws = Draws(seed, epoch, np.arange(length))
-    return np.argsort(draws.bits(name), kind="stable").astype(np.int64)
+    return np.argsort(draws.bits(name), kind="stable")

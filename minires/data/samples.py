@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from minires.creation import stack
-from minires.data.arrays import IntArray
+from minires.data.arrays import IndexArray
 from minires.data.errors import DataError
 from minires.data.permutation import permutation
 from minires.from_pytorch import all_with_pytorchs_keywords
@@ -169,7 +169,7 @@ def default_collate(samples: Sequence[Any]) -> Any:
     return stack(list(samples)) if isinstance(first, Tensor) else Tensor(np.stack(samples))
 
 
-def fetched(dataset: Samples, indices: IntArray) -> list[Any]:
+def fetched(dataset: Samples, indices: IndexArray) -> list[Any]:
     """The samples with these indices."""
     return [dataset[index] for index in indices.tolist()]
 

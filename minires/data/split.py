@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from minires.data.arrays import IntArray
+from minires.data.arrays import IndexArray, class_counts
 from minires.data.dataset import LabelledImages
 from minires.data.errors import DataError
 from minires.data.fingerprint import name_in
@@ -54,7 +54,7 @@ def split(
             f"split: held_out={held_out} would leave {total - count} of {total} images and hold "
             f"out {count}; both parts need at least one"
         )
-    quota = _quotas(np.bincount(labels, minlength=len(dataset.classes)), count)
+    quota = _quotas(class_counts(labels, len(dataset.classes)), count)
     held = np.zeros(total, bool)
     order = permutation(total, seed, 0, "split")
     for label, wanted in enumerate(quota.tolist()):
@@ -62,7 +62,7 @@ def split(
     return dataset.subset(np.flatnonzero(~held)), dataset.subset(np.flatnonzero(held))
 
 
-def _quotas(sizes: IntArray, count: int) -> IntArray:
+def _quotas(sizes: IndexArray, count: int) -> IndexArray:
     """How many of each class make up `count`: its share rounded down, then largest remainders.
 
     A class gives its last image only when no other class has more than that.

@@ -16,6 +16,7 @@ import numpy as np
 
 import minires
 from minires import Tensor, nn, optim, viz
+from minires.in_browser import sized
 from minires.nn import functional as F
 
 # %% [markdown]
@@ -239,7 +240,7 @@ def train(net, lr, steps=100):
     return np.mean(losses[-10:])
 
 
-rates = 10.0 ** np.arange(-3, 1.1, 0.5)
+rates = 10.0 ** np.arange(-3, 1.1, sized(0.5, in_browser=1.0))
 with np.errstate(all="ignore"):  # large rates overflow: that is part of the result
     plain = [train(network(False), lr) for lr in rates]
     careful = [train(network(False, careful=True), lr) for lr in rates]

@@ -2,6 +2,9 @@
 
 import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,6 +31,15 @@ def chromium():
     driver = webdriver.Chrome(options, webdriver.ChromeService(programs[1]))
     yield driver
     driver.quit()
+
+
+@pytest.fixture(scope="session")
+def site():
+    """The folder of the built documentation; what has been built before is built on."""
+    docs = Path(__file__).resolve().parents[2] / "docs"
+    built = docs / "_build" / "html"
+    subprocess.run([sys.executable, "-m", "sphinx", "-q", docs, built], check=True)
+    return built
 
 
 @pytest.fixture

@@ -1,9 +1,6 @@
 """The built documentation as a reader uses it: on a phone, in the dark, with its players."""
 
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from conftest import prefer
@@ -11,16 +8,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from test_players import MEASURE, at, find, jump
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
 PLAYED = "notebooks/06_the_residual_add.html"  # two players and a picture on one page
-
-
-@pytest.fixture(scope="session")
-def site():
-    """The folder of the built site; what has been built before is built on."""
-    built = DOCS / "_build" / "html"
-    subprocess.run([sys.executable, "-m", "sphinx", "-q", DOCS, built], check=True)
-    return built
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Annotated
@@ -45,6 +44,7 @@ from minires.coursework.submissions.roster import read_roster
 from minires.coursework.temporary import TemporaryFolder
 from minires.coursework.trials import kill_matrix, run_trials, summary
 from minires.files import whole
+from minires.kernels.machinery.threads import processors
 from minires.locks import hold
 
 SourceOption = Annotated[
@@ -77,7 +77,7 @@ UnsafeOption = Annotated[
 JobsOption = Annotated[
     int, typer.Option(metavar="N", min=1, help="Children at a time.", show_default="processors")
 ]
-PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2
+PROCESSORS = processors()
 
 
 def require_isolation(unsafe: bool) -> bool:

@@ -10,15 +10,11 @@ import json
 import os
 import select
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
-
-if sys.platform != "win32":
-    import resource
 
 WALL = 20
 """A call may take so many times its processor seconds by the clock: machines are busy."""
@@ -79,6 +75,8 @@ def _serve(calls: Sequence[Call], writer: int, seconds: float, memory: int) -> N
         null = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(null, stream)
+        import resource
+
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
         resource.setrlimit(resource.RLIMIT_AS, (used + memory, used + memory))

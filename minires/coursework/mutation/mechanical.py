@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -167,6 +167,7 @@ def run(
     progress: Callable[[], None] = lambda: None,
 ) -> list[Judged]:
     """Judge all mutants that no earlier run judged; the order is that of the questions."""
+    from concurrent.futures import ProcessPoolExecutor  # which a browser has not
 
     def key(work: Work, mutant: Mutant) -> str:
         return f"{work.digest}-{inputs}-{mutant.key}"

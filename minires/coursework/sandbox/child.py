@@ -25,9 +25,6 @@ from minires.coursework.sandbox.script import Statement, chosen, in_float32, sta
 from minires.coursework.sandbox.values import Room, memory, plain, told
 from minires.coursework.sandbox.wire import packed, read, seal
 
-if sys.platform != "win32":
-    import resource
-
 MOST_LEFT_OUT = 5
 """Cells and statements of which it is told why they did not run."""
 
@@ -218,7 +215,9 @@ def _serve() -> None:
     key = bytes.fromhex(task.pop("key"))
     worker = Worker()
     processes = task["processes"]
-    if processes is not None:  # only now, since the thread counts too
+    if processes is not None and sys.platform != "win32":  # now, since the thread counts too
+        import resource  # which only systems with a jail need have
+
         resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
     module = sys.modules["__main__"] = ModuleType("__main__")  # where dataclasses look
     session = Session(task, worker, lock_up(), module.__dict__)

@@ -12,9 +12,9 @@ See unshare(2), mount_namespaces(7), pivot_root(2), landlock(7), setrlimit(2), s
 from __future__ import annotations
 
 import ctypes
+import functools
 import json
 import os
-import resource
 import signal
 import struct
 import sys
@@ -57,7 +57,11 @@ FORBIDDEN = {
     "s390x": (0x80000016, (395, 399, 393, 117, 350, 271, 278, 279, 280, 425, 351, 331, 355)),
 }
 
-libc = ctypes.CDLL(None, use_errno=True)
+
+@functools.cache
+def libc() -> ctypes.CDLL:
+    """The C library that this process runs on."""
+    return ctypes.CDLL(None, use_errno=True)
 
 
 def system_call(what: str, result: int) -> int:
@@ -74,7 +78,7 @@ def unshare(user: int, group: int) -> None:
     outer = os.geteuid(), os.getegid()
     if outer[0] != 0:
         flags |= NEWUSER
-    system_call("unshare", libc.unshare(flags))
+    system_call("unshare", libc().unshare(flags))
     if flags & NEWUSER:
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"{user} {outer[0]} 1")
@@ -84,7 +88,7 @@ def unshare(user: int, group: int) -> None:
 def mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
     """mount(2)."""
     args = (source.encode(), target.encode(), kind.encode(), flags, options.encode())
-    system_call(f"mount {target}", libc.mount(*args))
+    system_call(f"mount {target}", libc().mount(*args))
 
 
 def bind(source: str, target: str) -> None:
@@ -121,9 +125,9 @@ def new_root(config: dict[str, Any], root: str) -> None:
     mount("tmpfs", root + "/box", "tmpfs", NOSUID | NODEV | NOEXEC, f"size={megabytes}m,mode=777")
     number = PIVOT_ROOT[os.uname().machine]
     old = (root + "/old").encode()
-    system_call("pivot_root", libc.syscall(number, root.encode(), old))
+    system_call("pivot_root", libc().syscall(number, root.encode(), old))
     os.chdir("/")
-    system_call("umount", libc.umount2(b"/old", DETACH))
+    system_call("umount", libc().umount2(b"/old", DETACH))
     Path("/old").rmdir()
     mount("", "/", "", REMOUNT | BIND | RDONLY | NOSUID | NODEV)
     os.chdir("/box")
@@ -135,13 +139,13 @@ def drop_rights(user: int, group: int) -> None:
         os.setgroups([])
         os.setresgid(group, group, group)
         os.setresuid(user, user, user)
-    system_call("prctl", libc.prctl(SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-    system_call("prctl", libc.prctl(SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
+    system_call("prctl", libc().prctl(SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+    system_call("prctl", libc().prctl(SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
 
 
 def landlock(readable: list[str], writable: list[str]) -> int:
     """Limit files, TCP and signals once more; the version of Landlock, 0 where there is none."""
-    version = libc.syscall(LANDLOCK_CREATE, None, 0, 1)
+    version = libc().syscall(LANDLOCK_CREATE, None, 0, 1)
     if version < 1:
         return 0
     rights = (1 << {1: 13, 2: 14, 3: 15, 4: 15}.get(version, 16)) - 1
@@ -150,7 +154,7 @@ def landlock(readable: list[str], writable: list[str]) -> int:
     attributes = struct.pack("QQQ", rights, network, scope)[
         : 8 + 8 * (version >= 4) + 8 * (version >= 6)
     ]
-    made = libc.syscall(LANDLOCK_CREATE, attributes, len(attributes), 0)
+    made = libc().syscall(LANDLOCK_CREATE, attributes, len(attributes), 0)
     system_call("landlock_create_ruleset", made)
     read_and_run = 0b1101
     file_rights = 0b111 | rights & (1 << 14)
@@ -160,9 +164,9 @@ def landlock(readable: list[str], writable: list[str]) -> int:
         place = os.open(path, O_PATH | os.O_CLOEXEC)
         allowed &= rights if Path(path).is_dir() else file_rights
         rule = struct.pack("=Qi", allowed, place)
-        system_call("landlock_add_rule", libc.syscall(LANDLOCK_ADD, made, 1, rule, 0))
+        system_call("landlock_add_rule", libc().syscall(LANDLOCK_ADD, made, 1, rule, 0))
         os.close(place)
-    system_call("landlock_restrict_self", libc.syscall(LANDLOCK_RESTRICT, made, 0))
+    system_call("landlock_restrict_self", libc().syscall(LANDLOCK_RESTRICT, made, 0))
     os.close(made)
     return int(version)
 
@@ -189,11 +193,13 @@ def forbid(machine: str) -> None:
     ]
     code = ctypes.create_string_buffer(b"".join(program))
     whole = struct.pack("@HP", len(program), ctypes.addressof(code))
-    system_call("seccomp", libc.prctl(SET_SECCOMP, 2, whole, 0, 0))
+    system_call("seccomp", libc().prctl(SET_SECCOMP, 2, whole, 0, 0))
 
 
 def limit(limits: dict[str, int]) -> None:
     """CPU seconds, bytes of memory and of a file, open files; processes the child limits itself."""
+    import resource
+
     names = {
         "cpu": resource.RLIMIT_CPU,
         "memory": resource.RLIMIT_AS,
@@ -213,7 +219,7 @@ def tell(status: int, word: str) -> None:
 def main(config: dict[str, Any], status: int) -> None:
     """Lock in and run; on the outside wait, and tell how the child ended."""
     user = group = config["user"]
-    system_call("prctl", libc.prctl(SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
+    system_call("prctl", libc().prctl(SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
     unshare(user, group)
     inner = os.fork()
     if inner:

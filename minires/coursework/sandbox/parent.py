@@ -19,13 +19,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
-from minires.coursework.sandbox import boot, jail
+from minires.coursework.sandbox import boot
 from minires.coursework.sandbox.wire import CUT_OFF, TAG, MessageError, Recorded, packed, read, seal
 from minires.coursework.temporary import TemporaryFolder
 
 NOBODY = 65534
 MOST_PRINTED = 4096
 TIMED_OUT = "time-out"
+JAIL = Path(boot.__file__).with_name("jail.py")
+"""A script that runs on Linux only, so nothing imports it."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +139,9 @@ class Child:
     ) -> None:
         self._done.set()
         self._process.kill()
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, 9)
+        if sys.platform != "win32":  # which knows no groups of processes
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, 9)
         self._process.wait()
         self.mute()  # the last that can write there
         self._log.join(timeout=2)
@@ -269,9 +272,11 @@ ENVIRONMENT = {
 
 def _program(packages: str, parts: str) -> list[str]:
     """Python with its standard library, these packages and nothing else; see `boot`."""
+    boot_file = f"{parts}/boot.py"
     start = (
         f"import sys; sys.path.append({packages!r}); names = {{}}; "
-        f"exec(compile(open('{parts}/boot.py').read(), 'boot', 'exec'), names); "
+        f"source = open({boot_file!r}, encoding='utf-8').read(); "
+        "exec(compile(source, 'boot', 'exec'), names); "
         f"names.pop('parts')({parts!r}).main()"
     )
     return ["-I", "-S", "-B", "-c", start]
@@ -332,7 +337,7 @@ def _jailed(
         "environment": ENVIRONMENT | {"HOME": "/box", "TMPDIR": "/box"},
     }
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    command = [python, "-I", "-S", "-B", jail.__file__, str(folder / "config.json")]
+    command = [python, "-I", "-S", "-B", str(JAIL), str(folder / "config.json")]
     return command, {"LANG": "C.UTF-8", "PATH": ""}, "/"
 
 

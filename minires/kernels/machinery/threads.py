@@ -166,6 +166,11 @@ def _default_num_threads() -> int:
         if not chosen.isdecimal() or int(chosen) < 1:
             raise ValueError(f"MINIRES_NUM_THREADS must be a positive integer, not {chosen!r}")
         return int(chosen)
+    return processors()
+
+
+def processors() -> int:
+    """How many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

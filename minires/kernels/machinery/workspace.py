@@ -8,7 +8,6 @@ to keep the memory for the next step, where it would give it back to the system 
 
 from __future__ import annotations
 
-import ctypes
 import os
 import sys
 import threading
@@ -123,10 +122,15 @@ def _keep_freed_memory() -> None:
         libc.mallopt(_MALLOC_TRIM_THRESHOLD, KEPT)
 
 
-def _glibc() -> ctypes.CDLL | None:
+def _glibc() -> Any:
     if not sys.platform.startswith("linux"):
         return None
-    libc = ctypes.CDLL(None)
+    try:
+        import ctypes
+
+        libc = ctypes.CDLL(None)
+    except (ImportError, OSError):  # a Python without it, or one that is linked statically
+        return None
     return libc if hasattr(libc, "gnu_get_libc_version") else None
 
 
