@@ -1,8 +1,9 @@
-"""Train every fault beside the same training without it, and every healthy one, with three seeds.
+"""Train every fault beside the same training without it, and every healthy one, by several seeds.
 
     cd tests/checks; PYTHONPATH=../.. nice -n 10 python -m outside_second.measure
 
-Writes what becomes of them to measured.json. What the file has already is not trained again;
+Writes what becomes of them to measured.json, all with one seed before any with the next; it can
+be stopped and goes on from there. What the file has already is not trained again;
 `--again NAME...` trains those anew, `--table` prints numbers by kind.
 """
 
