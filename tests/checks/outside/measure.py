@@ -75,14 +75,19 @@ def trained(setup: Setup, epochs: int) -> float:
 
 def measured(make: Any, epochs: int, dataset: str, prepare: Any) -> dict[str, Any]:
     """What becomes of a training."""
-    setup = make()
     images, labels = parts(dataset).clean
     clean = prepare(images, dataset), labels
+    return judged(make, epochs, lambda model: accuracy_on(model, clean))
+
+
+def judged(make: Any, epochs: int, judge: Any) -> dict[str, Any]:
+    """What becomes of a training whose model is judged by a function of it."""
+    setup = make()
     result: dict[str, Any] = {"epochs": epochs}
     try:
-        result["before"] = round(accuracy_on(setup.model, clean), 4)
+        result["before"] = round(judge(setup.model), 4)
         reported = trained(setup, epochs)
-        found = accuracy_on(setup.model, clean)
+        found = judge(setup.model)
     except Exception as error:
         return {**result, "error": f"{type(error).__name__}: {error}"[:200]}
     result |= {"accuracy": round(found, 4), "reported": round(reported, 4)}

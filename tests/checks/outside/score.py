@@ -74,11 +74,16 @@ def main() -> None:
     if "--table" in sys.argv:
         print(table(known))
         return
-    for kind, everything in (("healthy", HEALTHY), ("faults", FAULTS)):
+    score_all(known, {"healthy": HEALTHY, "faults": FAULTS}, RESULTS)
+
+
+def score_all(known: dict[str, Any], kinds: dict[str, dict[str, Any]], results: Path) -> None:
+    """Score what is not known yet, and write the file after each."""
+    for kind, everything in kinds.items():
         for name, one in everything.items():
             if name not in known[kind]:
                 known[kind][name] = result = scored(one.make)
-                RESULTS.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+                results.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
                 print(f"{result['seconds']:6.1f} s  {name}: {[*result['broken']]}", flush=True)
 
 
