@@ -438,9 +438,8 @@ class Tensor(TorchMethods, Variable, called_often=True):
     def __setitem__(self, key: Any, value: Any) -> None:
         if self.node is not None:
             raise ValueError(
-                "this tensor is in a graph, where an assignment would overwrite values "
-                "that backward needs: use minires.where, or write to .data under no_grad if you "
-                "know that it is safe"
+                "this tensor is in a graph, and an assignment would overwrite what backward needs: "
+                "use minires.where, or write to .data under no_grad if you know that it is safe"
             )
         _check_written(value)
         check_places(key)
