@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from minires.checks.learning import Course
-from minires.checks.places import line_of_function
-from minires.checks.report import Finding
+from minires.checks.places import line_of
+from minires.checks.report import Finding, broken, holds, not_checked
 from minires.checks.setup import (
     Clock,
     Setup,
@@ -64,10 +64,10 @@ def validation_follows(
     """Whether images that were not trained on are answered like those that were."""
     check = "validation follows training"
     if valid is None or not seen or not course.finite:
-        return Finding(check, "not checked", "there is no accuracy on validation data")
+        return not_checked(check, "there is no accuracy on validation data")
     train = accuracy(setup.model, seen, clock)
     if train is None:
-        return Finding(check, "not checked", "there was no time to evaluate training images")
+        return not_checked(check, "there was no time to evaluate training images")
     images = sum(course.sizes)
     distinct = len({np.ascontiguousarray(x).tobytes() for inputs, _ in seen for x in host(inputs)})
     numbers = {"training": train.share, "validation": valid.share}
@@ -77,17 +77,15 @@ def validation_follows(
         "images are right"
     )
     if images > 6 * distinct or min(train.count, valid.count) < 100:
-        return Finding(check, "not checked", f"a gap would be overfitting: {text}")
+        return not_checked(check, f"a gap would be overfitting: {text}")
     if train.share - valid.share > 0.4:
-        return Finding(
+        return broken(
             check,
-            "broken",
             text,
-            numbers,
-            "",
             "compare images and labels of both sets, and their transforms",
+            numbers=numbers,
         )
-    return Finding(check, "holds", text, numbers)
+    return holds(check, text, numbers)
 
 
 def evaluation_takes(setup: Setup, clock: Clock) -> bool:
@@ -111,9 +109,9 @@ def own_evaluation(setup: Setup, ours: Accuracy | None, common: float) -> Iterat
     """`evaluate()` beside our own accuracy of the same model on the same data."""
     names = "evaluation mode", "evaluation counts right", "evaluation changes nothing"
     if setup.evaluate is None:
-        yield Finding(names[1], "not checked", "the set-up has no evaluate")
+        yield not_checked(names[1], "the set-up has no evaluate")
         return
-    model, line = setup.model, line_of_function(setup.evaluate)
+    model, line = setup.model, line_of(setup.evaluate)
     modes: list[bool] = []
     handle = model.register_forward_hook(lambda m, a, o: modes.append(any_training(m)))
     before = [host(t).copy() for t in [*model.parameters(), *model.buffers()]]
@@ -121,36 +119,33 @@ def own_evaluation(setup: Setup, ours: Accuracy | None, common: float) -> Iterat
         found = setup.evaluate()
     except Exception as error:
         text = f"evaluate raises {type(error).__name__}: {' '.join(str(error).split())}"
-        yield Finding(names[1], "broken", text, {}, line, "read the message")
+        yield broken(names[1], text, "read the message", line)
         return
     finally:
         handle.remove()
     after = [host(t) for t in [*model.parameters(), *model.buffers()]]
     same = all(np.array_equal(a, b, equal_nan=True) for a, b in zip(before, after, strict=True))
     if modes and any(modes):
-        yield Finding(
+        yield broken(
             names[0],
-            "broken",
             f"evaluate runs the model in training mode ({sum(modes)} of {len(modes)} forwards)",
-            {"forwards": len(modes), "in training mode": sum(modes)},
-            line,
             "call model.eval() first, and model.train() afterwards",
+            line,
+            {"forwards": len(modes), "in training mode": sum(modes)},
         )
     elif modes:
-        yield Finding(names[0], "holds", f"all {len(modes)} forwards are in evaluation mode")
+        yield holds(names[0], f"all {len(modes)} forwards are in evaluation mode")
     else:
-        yield Finding(names[0], "not checked", "evaluate never runs this model")
+        yield not_checked(names[0], "evaluate never runs this model")
     yield counts_right(names[1], found, ours, common, bool(modes), line)
     if same:
-        yield Finding(names[2], "holds", "weights and statistics stay as they were")
+        yield holds(names[2], "weights and statistics stay as they were")
     else:
-        yield Finding(
+        yield broken(
             names[2],
-            "broken",
             "evaluate changes the model's weights or statistics",
-            {},
-            line,
             "call model.eval() first; batch norm's statistics move in training mode",
+            line,
         )
 
 
@@ -161,34 +156,29 @@ def counts_right(
     try:
         value = float(host(found).item())
     except (TypeError, ValueError):
-        return Finding(
-            check, "not checked", f"evaluate gives a {type(found).__name__}, not a number"
-        )
+        return not_checked(check, f"evaluate gives a {type(found).__name__}, not a number")
     if ours is None:
-        return Finding(check, "not checked", "there is no accuracy of ours beside it")
+        return not_checked(check, "there is no accuracy of ours beside it")
     percent = 1.0 < value <= 100.0
     share = value / 100 if percent else value
     said = f"{value:g} (taken as percent)" if percent else f"{share:.1%}"
     numbers = {"evaluate": share, "ours": ours.share}
     text = f"evaluate says {said}; the model is right for {ours.share:.1%} of {ours.count:,}"
     if not 0 <= share <= 1:
-        return Finding(check, "not checked", f"evaluate gives {value:g}, which is no accuracy")
+        return not_checked(check, f"evaluate gives {value:g}, which is no accuracy")
     apart = abs(share - ours.share)
     noise = 4 * math.sqrt(max(ours.share * (1 - ours.share), 0.01) / ours.count)
     if apart > max(0.08, noise):
         other = "" if ran else "; it never runs this model"
-        return Finding(
+        return broken(
             check,
-            "broken",
             text + other,
-            numbers,
-            line,
             "look at which model, which axis of argmax, and which labels it compares",
+            line,
+            numbers,
         )
     if ours.share < common + 0.15:
-        return Finding(
-            check,
-            "not checked",
-            f"the model is hardly better than guessing, so that the two must agree: {text}",
+        return not_checked(
+            check, f"the model is hardly better than guessing, so that the two must agree: {text}"
         )
-    return Finding(check, "holds", text, numbers)
+    return holds(check, text, numbers)

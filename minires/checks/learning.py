@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minires.checks.report import Finding
+from minires.checks.report import Finding, broken, holds, not_checked
 from minires.checks.setup import (
     Array,
     Clock,
@@ -152,7 +152,7 @@ def learns_one_batch(course: Course, labels: Any, elsewhere: bool = False) -> Fi
     check = "learns one batch"
     steps = len(course.losses)
     if not steps:
-        return Finding(check, "broken", f"the step raises {course.raised}", {}, "", "read it")
+        return broken(check, f"the step raises {course.raised}", "read it")
     start, (end, right) = course.losses[0], course.end(0.1)
     count = course.sizes[0]
     answers = f", {right:.0%} of its {count} images right" if course.right else ""
@@ -166,20 +166,18 @@ def learns_one_batch(course: Course, labels: Any, elsewhere: bool = False) -> Fi
     text = f"after {steps} steps on one batch the loss went from {start:.3g} to {end:.3g}{answers}"
     advice = "a training that cannot learn one batch by heart will learn nothing else"
     if course.learnt:
-        return Finding(check, "holds", text, numbers)
+        return holds(check, text, numbers)
     classes = host(labels)[:FEW]
     common = commonest(classes)
     better = course.right and right > max(0.5, common + 0.2)
     if course.finite and (better or end < 0.8 * start):
-        return Finding(check, "holds", f"{text}, and it was still falling", numbers)
+        return holds(check, f"{text}, and it was still falling", numbers)
     if elsewhere:
-        return Finding(
-            check, "not checked", f"these steps suit changing batches, which they learn: {text}"
-        )
+        return not_checked(check, f"these steps suit changing batches, which they learn: {text}")
     if steps < ENOUGH and course.finite:
         why = course.raised or f"there was time for {steps} steps only"
-        return Finding(check, "not checked", f"{why}; {text}")
-    return Finding(check, "broken", f"does not learn: {text}", numbers, "", advice)
+        return not_checked(check, f"{why}; {text}")
+    return broken(check, f"does not learn: {text}", advice, numbers=numbers)
 
 
 def commonest(classes: Array) -> float:
@@ -208,18 +206,16 @@ def learns_training(course: Course, labels: list[Array]) -> Finding:
     steps = len(course.losses)
     if steps and not course.finite:
         at = next(i for i, loss in enumerate(course.losses) if not math.isfinite(loss))
-        return Finding(
+        return broken(
             check,
-            "broken",
             f"does not learn: the loss is {course.losses[at]} at step {at + 1}, "
             f"from {course.losses[0]:.3g} at first",
-            {"step": at + 1},
-            "",
             "minires.detect_nonfinite() names the operation; a smaller rate may help",
+            numbers={"step": at + 1},
         )
     if not course.right or not labels:
         why = course.raised or "the labels are no class numbers"
-        return Finding(check, "not checked", why)
+        return not_checked(check, why)
     part = 0.2
     while part < 0.5 and sum(course.sizes[-max(int(steps * part), 1) :]) < 300:
         part += 0.1
@@ -240,17 +236,15 @@ def learns_training(course: Course, labels: list[Array]) -> Finding:
         f"class: {common:.0%})"
     )
     if right > common + max(3 * noise, 0.02):
-        return Finding(check, "holds", text, numbers)
+        return holds(check, text, numbers)
     if steps < 100 or count < 200:
         why = course.raised or f"there was time for {steps} steps of few images only"
-        return Finding(check, "not checked", f"{why}; {text}")
-    return Finding(
+        return not_checked(check, f"{why}; {text}")
+    return broken(
         check,
-        "broken",
         f"does not learn: {text}",
-        numbers,
-        "",
         "overfit one batch first; then look at images with their labels",
+        numbers=numbers,
     )
 
 

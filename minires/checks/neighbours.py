@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minires.checks.places import listed
-from minires.checks.report import Finding
+from minires.checks.report import Finding, broken, holds, not_checked
 from minires.checks.sample import Sample
 from minires.checks.setup import Array, Clock
 
@@ -31,7 +31,7 @@ class Neighbours:
         t, v = self.t, self.v
         reason = self.unable()
         if reason:
-            return [Finding(name, "not checked", reason) for name in LABELS]
+            return [not_checked(name, reason) for name in LABELS]
         assert v is not None
         assert t.y is not None
         assert v.y is not None
@@ -58,35 +58,31 @@ class Neighbours:
         )
         if theirs < control + max(8 * noise, 0.05):
             reason = f"pixels hardly tell labels by this probe: {text}"
-            return [Finding(name, "not checked", reason) for name in LABELS]
-        labels = Finding(LABELS[0], "holds", text, numbers)
+            return [not_checked(name, reason) for name in LABELS]
+        labels = holds(LABELS[0], text, numbers)
         gain, their_gain = ours - our_control, theirs - control
         nothing, strong = gain < 4 * our_noise, their_gain > 0.5
         if nothing and not strong and not t.repeats:
             reason = f"training images are augmented, and pixels tell little by this probe: {text}"
-            return [Finding(name, "not checked", reason) for name in LABELS]
+            return [not_checked(name, reason) for name in LABELS]
         if nothing or (strong and gain < 0.2 * their_gain):
-            labels = Finding(
+            labels = broken(
                 LABELS[0],
-                "broken",
                 f"training labels say {'no' if nothing else 'hardly'} more of their images than "
                 f"permuted ones would: {text}",
-                numbers,
-                "",
                 "look at some training images with their labels: they are shuffled, "
                 "shifted or cut apart, or the augmentation destroys the images",
+                numbers=numbers,
             )
             reason = "the training labels do not fit their images"
-            return [labels, Finding(LABELS[1], "not checked", reason)]
+            return [labels, not_checked(LABELS[1], reason)]
         if gain < 0.75 * their_gain and strong and not self.scaled and t.repeats:
-            labels = Finding(
+            labels = broken(
                 LABELS[0],
-                "broken",
                 f"many training labels contradict the nearest image, far more than in validation: "
                 f"{text}",
-                numbers,
-                "",
                 "look at the training images whose neighbours disagree",
+                numbers=numbers,
             )
         return [labels, self.same_meaning(a, b, la, lb, across, min(ours, theirs), numbers)]
 
@@ -139,9 +135,9 @@ class Neighbours:
         check = LABELS[1]
         text = f"validation's nearest training images have the same label for {across[0]:.0%}"
         if self.scaled:
-            return Finding(check, "not checked", "the two sets are scaled differently")
+            return not_checked(check, "the two sets are scaled differently")
         if across[0] > across[1] + 0.5 * (least - across[1]):
-            return Finding(check, "holds", text, numbers)
+            return holds(check, text, numbers)
         guess = la[(b @ a.T).argmax(1)]
         classes = int(max(la.max(), lb.max())) + 1
         table = np.zeros((classes, classes))
@@ -152,16 +148,14 @@ class Neighbours:
         one_to_one = len(set(names.values())) >= 0.8 * len(names)
         if renamed > across[0] + 0.2 and one_to_one and renamed > 0.6 * least:
             pairs = [f"{k} is {n}" for k, n in names.items() if k != n]
-            return Finding(
+            return broken(
                 check,
-                "broken",
                 f"{text}, and for {renamed:.0%} if classes are renamed (validation's "
                 f"{listed(pairs, 3)})",
-                numbers,
-                "",
                 "use one list of classes for both sets",
+                numbers=numbers,
             )
-        return Finding(check, "not checked", f"{text}, which renaming does not explain")
+        return not_checked(check, f"{text}, which renaming does not explain")
 
 
 def _unit(flat: Array) -> Array:

@@ -15,7 +15,7 @@ import numpy as np
 
 from minires import nn
 from minires.checks.learning import ENOUGH, Course, Runner, epochs, one_batch
-from minires.checks.report import Finding
+from minires.checks.report import Finding, broken
 from minires.checks.setup import Clock, Setup, batches, host
 
 
@@ -124,14 +124,12 @@ def changed(
         return None
     end, right = course.end(0.1)
     answers = f" ({wrong:.0%} and {right:.0%} right)" if course.right else ""
-    return Finding(
+    return broken(
         change.name,
-        "broken",
         f"{where} is not learnt in {steps} steps (loss {was:.3g}); {change.text}, all else equal, "
         f"its loss falls to {end:.3g} in {len(course.losses)}{answers}",
-        {"before": was, "after": end, "steps": len(course.losses)},
-        "",
         "change this setting; that it helps here does not make it the only cause",
+        numbers={"before": was, "after": end, "steps": len(course.losses)},
     )
 
 
