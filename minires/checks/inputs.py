@@ -101,7 +101,7 @@ def vary(t: Sample) -> Finding:
             numbers=numbers,
         )
     value, count = _commonest(flat)
-    if count > 0.98:
+    if count > 0.98 and len(set(keys(t))) < 0.5 * len(t.x):  # sparse images differ all the same
         numbers["share"] = count
         return broken(
             NAMES[1],
@@ -112,6 +112,8 @@ def vary(t: Sample) -> Finding:
     if t.x.ndim == 4 and t.x.shape[-1] > 1:
         channels = t.x.reshape(-1, t.x.shape[-1]).astype(np.float32)
         still = np.flatnonzero(np.ptp(channels, axis=0) <= 1e-6 * size)
+        if still.tolist() == [3] and t.x.shape[-1] == 4:
+            return holds(NAMES[1], "a fourth channel, of opacity or padding, has one value")
         if len(still):
             return broken(
                 NAMES[1],
@@ -139,21 +141,18 @@ def same_scale(t: Sample, v: Sample | None) -> Finding:
     a, b = t.flat, v.flat
     deviations = float(a.std()), float(b.std())
     means = float(a.mean()), float(b.mean())
-    base = max(min(deviations), 1e-12)
-    shift = abs(means[0] - means[1]) / max(*deviations, 1e-12)
-    ratio = max(deviations) / base
-    numbers = {"means": list(means), "standard deviations": list(deviations)}
+    at = np.linspace(0, 1, 101)
+    quantiles = [np.quantile(part[:: len(part) // 200 + 1], at) for part in (a, b)]
+    apart = float(np.abs(quantiles[0] - quantiles[1]).mean()) / max(*deviations, 1e-12)
+    ratio = max(deviations) / max(min(deviations), 1e-12)
+    numbers = {"means": list(means), "standard deviations": list(deviations), "apart": apart}
     text = (
         f"training has mean {means[0]:.3g} and standard deviation {deviations[0]:.3g}, validation "
-        f"{means[1]:.3g} and {deviations[1]:.3g}"
+        f"{means[1]:.3g} and {deviations[1]:.3g}; a value is {apart:.2g} deviations apart"
     )
-    if shift > 0.5 or ratio > 2:
-        return broken(
-            check,
-            text,
-            "give both the same transform, apart from the augmentation of training",
-            numbers=numbers,
-        )
+    if apart > (0.5 if t.repeats else 1.0) or ratio > 2:
+        advice = "give both the same transform, apart from the augmentation of training"
+        return broken(check, text, advice, numbers=numbers)
     return holds(check, text, numbers)
 
 
@@ -185,7 +184,8 @@ def different(t: Sample) -> Finding:
     """Whether there are enough different images."""
     unique, count = len(set(keys(t))), len(t.x)
     numbers: dict[str, Any] = {"different": unique, "seen": count, "whole": t.whole}
-    if count >= 50 and unique <= 0.2 * count:
+    enough = 20 * (len(np.unique(t.y)) if t.y is not None else 10)
+    if count >= 50 and unique <= 0.2 * count and unique < enough:
         return broken(
             NAMES[4],
             f"only {unique:,} of {count:,} training inputs are different",
@@ -220,9 +220,20 @@ def classes_per_batch(t: Sample) -> Finding:
     expected = float(np.mean([(1 - (1 - share) ** len(p)).sum() for p in parts]))
     numbers = {"classes": seen, "if shuffled": expected}
     text = f"a batch has {seen:.1f} classes; {expected:.1f} if it were shuffled"
+    scattered = seen > 1.5 and _runs(parts) > 1.5
+    if seen < 0.5 * expected and scattered:
+        return not_checked(check, f"{text}: classes are drawn for each batch, as it looks")
     if seen < 0.5 * expected and expected > 1.5:
         return broken(check, text, "shuffle the training data in every epoch", numbers=numbers)
     return holds(check, text, numbers)
+
+
+def _runs(parts: list[Array]) -> float:
+    """In how many separate stretches of batches a class comes, in the mean."""
+    known = np.unique(np.concatenate(parts))
+    there = np.array([np.isin(known, part) for part in parts])
+    begins = there[0] + (there[1:] & ~there[:-1]).sum(0)
+    return float(begins.mean())
 
 
 def classes_present(t: Sample, v: Sample | None) -> Finding:
@@ -256,7 +267,8 @@ def classes_present(t: Sample, v: Sample | None) -> Finding:
     text = (
         f"class {common} is {ours[common]:.0%} of training and {theirs[common]:.0%} of validation"
     )
-    if apart > 0.4 and apart > 4 * noise:
+    evener = float((ours**2).sum()) < float((theirs**2).sum())  # rare classes drawn more often
+    if apart > 0.4 and apart > 4 * noise and not evener:
         return broken(
             check,
             f"{text}; {apart:.0%} of the labels would have to change to make them alike",

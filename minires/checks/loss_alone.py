@@ -129,7 +129,7 @@ def least(free: FreeLogits) -> Finding:
             f"{unbounded:.3g}, and larger logits make it ever smaller"
         )
         advice += ", which takes the logarithm of the softmax"
-    elif free.shift_invariant and sure < 0.5 * _mass(free):
+    elif free.shift_invariant and sure < 0.5 * _mass(free) and _is_flat(free):
         said = (
             f"the loss is least where a label has probability {sure:.2f}: its targets are "
             "smoothed away"
@@ -154,6 +154,14 @@ def _stays(free: FreeLogits, live: Array) -> bool:
         if (gradient.any(-1) & ~live).any():
             return False
     return True
+
+
+def _is_flat(free: FreeLogits) -> bool:
+    """Whether the least loss is near that of guessing, and rises beyond, at any temperature."""
+    went = free.descended
+    fall = went.start - went.end
+    beyond = free.value(went.values + 2 * free.along)
+    return fall < 0.2 * abs(went.start) and beyond > went.end + 0.01 * fall
 
 
 def _mass(free: FreeLogits) -> float:

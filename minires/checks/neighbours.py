@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from minires.checks.places import listed
 from minires.checks.report import Finding, broken, holds, not_checked
-from minires.checks.sample import Sample
+from minires.checks.sample import Sample, keys
 from minires.checks.setup import Array, Clock
 
 LABELS = ("labels fit their images", "labels mean the same in validation")
@@ -23,7 +24,8 @@ class Neighbours:
     """
 
     def __init__(self, t: Sample, v: Sample | None, clock: Clock, seed: int, scaled: bool) -> None:
-        self.t, self.v, self.clock, self.scaled = t, v, clock, scaled
+        self.t, self.v = telling(t), v and telling(v)
+        self.clock, self.scaled = clock, scaled
         self.draw = np.random.default_rng(seed)
 
     def findings(self) -> list[Finding]:
@@ -155,7 +157,24 @@ class Neighbours:
                 "use one list of classes for both sets",
                 numbers=numbers,
             )
+        if least > across[1] + 0.5 and across[0] < across[1] + 0.4 * (least - across[1]):
+            return broken(
+                check,
+                f"{text}, though within the sets {numbers['training']:.0%} and "
+                f"{numbers['validation']:.0%} have: the images of the two sets look different",
+                "look at some images of both sets beside each other, as the model gets them",
+                numbers=numbers,
+            )
         return not_checked(check, f"{text}, which renaming does not explain")
+
+
+def telling(part: Sample) -> Sample:
+    """Without what fills batches up: images that are one value, or there already."""
+    flat, known = part.flat, keys(part)
+    first = {key: place for place, key in reversed([*enumerate(known)])}
+    chosen = [i for i, key in enumerate(known) if first[key] == i and np.ptp(flat[i]) > 0]
+    classes = None if part.y is None else part.y[chosen]
+    return replace(part, x=part.x[chosen], y=classes)
 
 
 def _unit(flat: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +15,7 @@ import numpy as np
 from minires.checks.evaluation import (
     accuracy,
     evaluation_takes,
-    own_evaluation,
+    modes_agree,
     validation_follows,
 )
 from minires.checks.inputs import check_inputs
@@ -32,6 +33,7 @@ from minires.checks.learning import (
 from minires.checks.loss_alone import NAMES as LOSS
 from minires.checks.one_batch import check_one_batch
 from minires.checks.one_change import changed, changes
+from minires.checks.own_evaluation import own_evaluation, weights_of
 from minires.checks.own_steps import check_own_steps, traced
 from minires.checks.places import line_of, noted, own_line
 from minires.checks.rates import rate_range
@@ -196,7 +198,7 @@ class _Checkup:
         seen: list[tuple[Any, Any]] = []
         labels: list[np.ndarray[Any, Any]] = []
 
-        def noted() -> Iterator[tuple[Any, Any]]:
+        def remembered() -> Iterator[tuple[Any, Any]]:
             for inputs, answers in epochs(setup.train, self.seed):
                 if sum(len(host(y)) for _, y in seen) < 500 and len(seen) < 50:
                     seen.append((inputs, answers))
@@ -206,15 +208,22 @@ class _Checkup:
         def until(course: Course) -> bool:
             return len(course.losses) >= 20 and bool(course.right) and course.end()[1] > 0.8
 
-        course = Runner(setup).run(noted(), self.clock.share(0.35), 200, until)
+        start = weights_of(setup.model)
+        course = Runner(setup).run(remembered(), self.clock.share(0.35), 200, until)
         yield learns_training(course, labels)
-        clock = self.clock.share(0.4)
+        clock, timer = self.clock.share(0.4), Clock(math.inf)
+        train = accuracy(setup.model, seen, clock) if seen and course.finite else None
         ours = None
         if setup.valid is not None and evaluation_takes(setup, clock):
             ours = accuracy(setup.model, batches(setup.valid), clock)
-        yield validation_follows(setup, course, seen, ours, clock)
+        yield validation_follows(course, seen, train, ours)
+        yield modes_agree(setup.model, seen, train, clock)
         classes = np.concatenate([np.ravel(y) for y in labels]) if labels else np.zeros(0)
-        yield from own_evaluation(setup, ours, commonest(classes))
+        if setup.evaluate is not None and timer.spent > self.clock.left:
+            yield not_checked("evaluation counts right", self.clock.over)
+            return
+        keys = train.keys if train else set()
+        yield from own_evaluation(setup, start, ours, keys, commonest(classes))
 
     def by_heart(self, setup: Setup) -> Iterable[Finding]:
         """One batch, as it is and, if it is not learnt, with one setting changed at a time."""
@@ -223,8 +232,9 @@ class _Checkup:
         elsewhere = next(f for f in [*self.findings, _NOTHING] if f.check in (LEARNS, ""))
         finding = learns_one_batch(course, batch[1], learnt_well(elsewhere))
         yield finding
-        if finding.verdict == "broken":
-            scale = next((f.numbers["scale"] for f in self.findings if "scale" in f.numbers), None)
+        if "broken" in (finding.verdict, elsewhere.verdict):
+            known = {k: v for f in self.findings for k, v in f.numbers.items()}
+            scale = known.get("scale", math.nan) * known.get("in effect", 1.0)
             for change in changes(setup, batch[0], scale):
                 found = changed(change, self.fresh, course, elsewhere, self.seed, self.clock)
                 if found is not None:

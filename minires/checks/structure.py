@@ -67,7 +67,7 @@ def parameters_in_optimizer(
         )
     left_out = {n: m for n, m in model.named_modules() if f"{n}.weight" in missing}
     layers = [m for m in left_out.values() if _plain_layer(m) and m.weight.size >= 100]
-    if layers and all(_learnt(m) for m in layers):
+    if any(_learnt(m) for m in layers):
         text = f"the optimizer lacks {listed(missing)}, which has learnt before by its looks"
         return not_checked(check, text)
     sizes = sum(wanting[name].size for name in missing)
@@ -163,7 +163,9 @@ def frozen(model: Any, moved: Collection[str] = ()) -> Finding:
     numbers: dict[str, Any] = {"share": asleep / max(every, 1)}
     if not asleep:
         return holds(check, "no parameter is frozen", numbers)
-    fresh = [n for n, m in off if _as_drawn(m) and not _learnt(m)]
+    fresh = [n for n, m in off if _as_drawn(m)]
+    if any(_learnt(m) for _, m in off):
+        fresh = []  # small layers of a trained network may look as drawn
     numbers["as drawn"] = fresh
     if fresh:
         return broken(

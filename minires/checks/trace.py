@@ -37,7 +37,7 @@ class Step:
     events: list[str] = field(default_factory=list)
     training: list[bool] = field(default_factory=list)
     recording: list[bool] = field(default_factory=list)  # whether the outputs want a gradient
-    stale: bool = False  # a backward added to gradients that an update had used already
+    stale: bool = False  # the update used gradients that an earlier one had used
     loss: float | None = None
     gradients: dict[str, Array | None] = field(default_factory=dict)  # after the last backward
     at_step: dict[str, Array | None] = field(default_factory=dict)  # as the update found them
@@ -83,6 +83,7 @@ class Tracer:
         self.steps: list[Step] = []
         self.now = Step()
         self.used = False  # an update has used the gradients that are there
+        self.adds = False  # a backward has added to such
         self.active = False
         self.inside = False
         self.called: set[str] = set()  # modules that ran
@@ -201,8 +202,7 @@ class Tracer:
 
     def _before_backward(self, tensor: Tensor) -> None:
         present = any(_nonzero(p.grad) for p in self.parameters.values())
-        if self.used and present:
-            self.now.stale = True
+        self.adds = self.adds or (self.used and present)
         self.used = False
         if tensor.size == 1:
             self.now.loss = float(host(tensor).item())
@@ -225,10 +225,11 @@ class Tracer:
 
     def _zero(self, plain: Any, args: Any, kwargs: Any) -> Any:
         self._event("zero")
-        self.used = False
+        self.used = self.adds = False
         return plain(*args, **kwargs)
 
     def _step(self, plain: Any, args: Any, kwargs: Any) -> Any:
+        self.now.stale = self.adds
         self.now.rates = [float(group["lr"]) for group in self.optimizer.param_groups]
         if args or kwargs:  # a closure runs forward and backward inside
             result = plain(*args, **kwargs)
