@@ -19,27 +19,38 @@ from minires.backend import to_device
 from minires.checks.forward import Seen
 from minires.checks.places import line_of
 from minires.checks.report import Finding, broken, holds, not_checked
-from minires.checks.setup import Array, host, kept_model, logits
+from minires.checks.setup import Array, as_input, host, kept_model, logits
+from minires.engine import enable_grad
 from minires.nn import init
+from minires.tensors import Tensor
 
 ALIKE = 1e-4  # spread between images over the size of the values
 AHEAD = 20.0  # logits by which a class is ahead of all others for all images
 
 
 @contextmanager
-def stirred(model: Any) -> Iterator[None]:
+def stirred(model: Any, inputs: Any) -> Iterator[None]:
     """In the block, what starts at zero has left it a little, as a step would take it.
 
     A last layer, or the end of a branch, that starts at zero hides what comes before it; that is a
-    usual beginning, and passes.
+    usual beginning, and passes. What gets no gradient, for others after it are zero too, stays.
     """
     draw = np.random.default_rng(0)
     with kept_model(model):
-        for p in model.parameters():
-            if not host(p).any():
-                size = 0.1 / math.sqrt(max(init.fans(p)[0], 1)) if p.ndim > 1 else 0.1
-                noise = draw.normal(0, size, p.shape).astype(p.dtype)
-                p.data[...] = to_device(noise, p.device)
+        zeros = [p for p in model.parameters() if p.requires_grad and not host(p).any()]
+        if zeros:
+            with enable_grad():
+                model.train()
+                out = model(as_input(model, inputs))
+                for p in zeros:
+                    p.grad = None
+                some = draw.normal(0, 1, out.shape).astype(out.dtype)
+                (out * Tensor(some).to(out.device)).sum().backward()
+        moving = [p for p in zeros if p.grad is not None and host(p.grad).any()]
+        for p in moving:
+            size = 0.1 / math.sqrt(max(init.fans(p)[0], 1)) if p.ndim > 1 else 0.1
+            noise = draw.normal(0, size, p.shape).astype(p.dtype)
+            p.data[...] = to_device(noise, p.device)
         yield
 
 
@@ -52,7 +63,7 @@ def depends_on_image(model: Any, inputs: Any, seen: Seen) -> Finding:
     end = _spread(seen.outputs)
     numbers: dict[str, Any] = {"spread": end}
     if end < ALIKE:
-        with stirred(model):
+        with stirred(model, inputs):
             stirred_end = _spread(logits(model, inputs, training=True))
         if stirred_end >= ALIKE:
             return holds(
@@ -98,7 +109,7 @@ def one_number(model: Any, inputs: Any, outputs: Array) -> Finding:
     check = "width"
     if outputs.ndim != 2 or outputs.shape[1] < 4 or len(outputs) < 8:
         return not_checked(check, "there are no four classes and eight images")
-    with stirred(model):
+    with stirred(model, inputs):
         out = logits(model, inputs)
     values = np.linalg.svd(out - out.mean(0), compute_uv=False)
     if not np.isfinite(values).all() or values[0] < 1e-6 * max(np.abs(out).max(), 1e-30):

@@ -112,9 +112,8 @@ def vary(t: Sample) -> Finding:
     if t.x.ndim == 4 and t.x.shape[-1] > 1:
         channels = t.x.reshape(-1, t.x.shape[-1]).astype(np.float32)
         still = np.flatnonzero(np.ptp(channels, axis=0) <= 1e-6 * size)
-        if still.tolist() == [3] and t.x.shape[-1] == 4:
-            return holds(NAMES[1], "a fourth channel, of opacity or padding, has one value")
-        if len(still):
+        spare = still.tolist() == [3] and t.x.shape[-1] == 4  # opacity, or padding
+        if len(still) and not spare and t.x.shape[-1] <= 4:
             return broken(
                 NAMES[1],
                 f"of {t.x.shape[-1]} channels {listed(list(map(str, still)))} has one value only",

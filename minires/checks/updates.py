@@ -123,7 +123,7 @@ def units_differ(tracer: Tracer) -> Finding:
         if not isinstance(module, nn.Linear | nn.Conv2d) or module.weight.shape[-1] < 3:
             continue
         key = f"{name}.weight" if name else "weight"
-        if all(_alike(s.before.get(key)) and _alike(s.gradients.get(key)) for s in steps):
+        if all(_alike(s.before.get(key)) and _alike_gradient(s, key) for s in steps):
             first = steps[0].before[key].flat[0]
             return broken(
                 check,
@@ -134,6 +134,13 @@ def units_differ(tracer: Tracer) -> Finding:
                 {"layer": name, "units": module.weight.shape[-1]},
             )
     return holds(check, "no layer's units are alike and stay so")
+
+
+def _alike_gradient(step: Step, key: str) -> bool:
+    """Whether all units get the same gradient, be it next to nothing beside the others'."""
+    gradient = step.gradients.get(key)
+    none = gradient is not None and np.abs(gradient).max() < 1e-6 * norm(step.gradients)
+    return none or _alike(gradient)
 
 
 def _alike(weight: Array | None) -> bool:

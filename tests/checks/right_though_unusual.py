@@ -1,4 +1,4 @@
-"""Healthy trainings that a check may take for broken: each does on purpose what a fault does too."""
+"""Healthy trainings that a check may take for broken: each does on purpose what faults do too."""
 
 from copy import deepcopy
 
@@ -174,12 +174,12 @@ def second_half_without_labels():
 
 
 @healthy
-def ninth_of_labels_known():
+def eighth_of_labels_known():
     def loss(logits, labels):
         count = max(len(labels) // 8, 1)
         return F.cross_entropy(logits[:count], labels[:count])
 
-    return training(loss=loss)
+    return training(loss=loss, optimizer=adam)
 
 
 @healthy
@@ -527,12 +527,12 @@ def two_parts_against_each_other():
         second.step()
         return value.item()
 
-    (x, y), _ = digits()
+    (x, y), (v, w) = digits()
     return training(
         model,
         lambda m: optim.Adam(m.judge.parameters(), lr=1e-3),
         batched((x, np.ones_like(y))),
-        [(x, np.ones_like(y))],
+        [(v, np.ones_like(w))],
         loss,
         stepped,
     )
@@ -774,7 +774,9 @@ def rare_classes_with_larger_weights():
     x, y = rare(*first)
     weight = (1 / np.bincount(y, minlength=10)).astype(np.float32)
     loss = nn.CrossEntropyLoss(weight=weight / weight.mean())
-    return training(train=batched((x, y)), valid=batched(rare(*second), 100), loss=loss)
+    return training(
+        optimizer=adam, train=batched((x, y)), valid=batched(rare(*second), 100), loss=loss
+    )
 
 
 @healthy
