@@ -148,7 +148,7 @@ class Neighbours:
         names = {int(k): int(table[k].argmax()) for k in np.unique(lb)}
         numbers = {**numbers, "renamed": renamed, "names": {str(k): n for k, n in names.items()}}
         one_to_one = len(set(names.values())) >= 0.8 * len(names)
-        if renamed > across[0] + 0.2 and one_to_one and renamed > 0.6 * least:
+        if renamed > across[0] + 0.2 and one_to_one and renamed > 0.85 * least:
             pairs = [f"{k} is {n}" for k, n in names.items() if k != n]
             return broken(
                 check,
