@@ -201,6 +201,14 @@ def norm(gradients: Gradients) -> float:
     )
 
 
+def same_gradients(a: Gradients, b: Gradients) -> bool:
+    """Whether two sets of gradients are the same to the bit."""
+    return all(
+        v is w or (v is not None and w is not None and np.array_equal(v, w))
+        for v, w in ((a[n], b.get(n)) for n in a)
+    )
+
+
 def cosine_of(a: Gradients, b: Gradients) -> float | None:
     """Of the angle between two sets of gradients; None if one is zero or not finite."""
     dot = first = second = 0.0

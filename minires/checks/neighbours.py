@@ -24,6 +24,7 @@ class Neighbours:
     """
 
     def __init__(self, t: Sample, v: Sample | None, clock: Clock, seed: int, scaled: bool) -> None:
+        self.contradicted = contradicted(t)
         self.t, self.v = telling(t), v and telling(v)
         self.clock, self.scaled = clock, scaled
         self.draw = np.random.default_rng(seed)
@@ -31,6 +32,15 @@ class Neighbours:
     def findings(self) -> list[Finding]:
         """Both checks of labels."""
         t, v = self.t, self.v
+        if self.contradicted > 0.02:
+            share = f"{self.contradicted:.0%} of the training images"
+            said = broken(
+                LABELS[0],
+                f"{share} are there again to the byte with another label",
+                "look at these images with their labels",
+                numbers={"contradicted": self.contradicted},
+            )
+            return [said, not_checked(LABELS[1], "training labels contradict each other")]
         reason = self.unable()
         if reason:
             return [not_checked(name, reason) for name in LABELS]
@@ -166,6 +176,18 @@ class Neighbours:
                 numbers=numbers,
             )
         return not_checked(check, f"{text}, which renaming does not explain")
+
+
+def contradicted(part: Sample) -> float:
+    """The share of images that come with several labels, but for those of one value."""
+    if part.y is None:
+        return 0.0
+    labels: dict[bytes, set[int]] = {}
+    known = keys(part)
+    for key, label in zip(known, part.y.tolist(), strict=True):
+        labels.setdefault(key, set()).add(label)
+    varied = np.ptp(part.flat, axis=1) > 0
+    return float(np.mean([len(labels[key]) > 1 for key in known] & varied))
 
 
 def telling(part: Sample) -> Sample:

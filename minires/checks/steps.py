@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minires.checks.gradients import norm
+from minires.checks.gradients import norm, same_gradients
 from minires.checks.places import line_of
 from minires.checks.report import Finding, broken, holds, not_checked
 from minires.checks.setup import host
@@ -48,6 +48,10 @@ def order(tracer: Tracer, step: Any = None) -> Finding:
     if any("backward" not in s.events for s in with_gradients):
         said = f"optimizer.step uses gradients that an earlier step has used: the order is {text}"
         return broken(check, said, ORDERLY, at, numbers)
+    thrown = [s.thrown for s in tracer.steps if same_gradients(s.gradients, s.at_step)]
+    if len(thrown) == len(tracer.steps) > 1 and min(thrown) > 0:
+        said = f"zero_grad throws away the gradients of {min(thrown)} batches before each update"
+        return broken(check, f"{said}: {text}", "call it once, after the update", at, numbers)
     stale = [s for s in steps if s.stale]
     if stale:
         return broken(

@@ -38,6 +38,7 @@ class Step:
     training: list[bool] = field(default_factory=list)
     recording: list[bool] = field(default_factory=list)  # whether the outputs want a gradient
     stale: bool = False  # the update used gradients that an earlier one had used
+    thrown: int = 0  # gradients that were set to zero before anything was done with them
     loss: float | None = None
     gradients: dict[str, Array | None] = field(default_factory=dict)  # after the last backward
     at_step: dict[str, Array | None] = field(default_factory=dict)  # as the update found them
@@ -224,6 +225,11 @@ class Tracer:
         self.now.gradients = self._gradients()
 
     def _zero(self, plain: Any, args: Any, kwargs: Any) -> Any:
+        fresh = "backward" in self.now.events and not self.used
+        if fresh and any(_nonzero(p.grad) for p in self.parameters.values()):
+            now, first = self._weights(), self.now.at_forward
+            same = all(np.array_equal(now[n], first[n]) for n in first)
+            self.now.thrown += bool(first) and same
         self._event("zero")
         self.used = self.adds = False
         return plain(*args, **kwargs)

@@ -91,6 +91,30 @@ def no_step_at_all(right):
     return stepping(other)
 
 
+@case("steps", "order of the step", "throws away the gradients of 3 batches")
+def gradients_thrown_away(right):
+    count = iter(range(1, 10**6))
+
+    def other(model, optimizer, loss, x, y):
+        optimizer.zero_grad()
+        value = loss(model(Tensor(x)), y)
+        value.backward()
+        if right or next(count) % 4 == 0:
+            optimizer.step()
+
+    return stepping(other)
+
+
+@case("data", "labels fit their images", "with another label")
+def images_under_two_labels(right):
+    def twice(x, y):
+        both = np.isin(y, (4, 9))
+        other = y[both] if right else 13 - y[both]
+        return np.concatenate([x, x[both]]), np.concatenate([y, other])
+
+    return changed(twice)
+
+
 def between(function, **options):
     """A step with something done to the gradients between backward and the update."""
 
