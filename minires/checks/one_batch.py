@@ -59,10 +59,10 @@ def check_one_batch(
 def _of_forward(
     model: Any, inputs: Any, free: FreeLogits, seen: Seen
 ) -> Iterator[tuple[str, Callable[[], Iterable[Finding]]]]:
+    yield "outputs are logits", lambda: [outputs_fit_loss(model, inputs, free, seen)]
     yield "images differ at the output", lambda: [depends_on_image(model, inputs, seen)]
     yield "units alive", lambda: [units_alive(seen)]
     yield "batch norm normalises", lambda: [normalised(seen)]
     yield "evaluation repeats", lambda: evaluation_repeats(model, inputs)
-    yield "outputs are logits", lambda: [outputs_fit_loss(model, inputs, free, seen)]
     yield "width", lambda: [one_number(model, inputs, seen.outputs)]
     yield "network is not linear", lambda: [nonlinear(model, inputs)]

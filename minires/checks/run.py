@@ -188,7 +188,7 @@ class _Checkup:
         yield from check_inputs(setup.train, setup.valid, self.clock.share(0.3), self.seed)
 
     def one_batch(self, setup: Setup) -> Iterable[Finding]:
-        yield from check_one_batch(setup, self.batch(setup), self.clock.share(0.25), self.seed)
+        yield from check_one_batch(setup, self.batch(setup), self.clock.share(0.35), self.seed)
 
     def steps(self, setup: Setup) -> Iterable[Finding]:
         yield from check_own_steps(setup, self.clock.share(0.25), self.seed)
