@@ -209,7 +209,7 @@ def classes_per_batch(t: Sample) -> Finding:
     check = NAMES[5]
     if t.y is None or len(t.sizes) < 3:
         return not_checked(check, "there are no three batches with class numbers")
-    counts = np.bincount(t.y - t.y.min()).astype(float)
+    counts = class_counts(t.y - t.y.min()).astype(float)
     counts = counts[counts > 0]
     if len(counts) < 2:
         return not_checked(check, "there is one class only")
@@ -245,7 +245,7 @@ def classes_present(t: Sample, v: Sample | None) -> Finding:
     most = int(max(t.y.max(), v.y.max())) + 1
     if min(t.y.min(), v.y.min()) < 0:
         return not_checked(check, "there are negative labels")
-    ours, theirs = (np.bincount(p.y, minlength=most) / len(p.y) for p in (t, v))  # type: ignore[arg-type]
+    ours, theirs = (class_counts(p.y, most) / len(p.y) for p in (t, v))  # type: ignore[arg-type]
     chance = (1 - theirs) ** len(t.y)  # of not seeing a class in as many draws
     gone = np.flatnonzero(
         (ours == 0) & (theirs > 0) & ((chance < 1e-6) | (t.whole & (chance < 0.01)))

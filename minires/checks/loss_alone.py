@@ -16,6 +16,7 @@ import numpy as np
 from minires.checks.free_logits import DESCENT, FreeLogits, log_softmax
 from minires.checks.report import Finding, broken, holds, not_checked
 from minires.checks.setup import Array, host, taken
+from minires.data.arrays import class_counts
 from minires.engine import enable_grad
 from minires.tensors import Tensor
 
@@ -97,7 +98,7 @@ def least(free: FreeLogits) -> Finding:
             numbers={"rows": int(went.live.sum())},
         )
     right = float((went.values.argmax(-1) == classes)[went.live].mean())
-    chance = float(np.bincount(classes.ravel()).max() / classes.size)
+    chance = float(class_counts(classes.ravel()).max() / classes.size)
     slope = float((went.first * free.along).sum())
     slope /= float(np.linalg.norm(went.first) * np.linalg.norm(free.along))
     hot = np.exp(log_softmax(went.values))
