@@ -1,22 +1,22 @@
-"""One's own evaluation beside ours, after some steps.
+"""What the model answers after some steps: in both modes, on training and validation images.
 
-Reach: another model, mode, axis or order, and weights or statistics that evaluating changes;
-validation images that are answered far worse than those of training.
-Not in reach: an evaluation that is wrong by a few percent.
+Reach: validation images that are answered far worse than those of training; training images that
+are answered far worse in evaluation mode.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from hashlib import sha1
 from typing import Any
 
 import numpy as np
 
 from minires.checks.learning import Course
-from minires.checks.places import line_of_function
-from minires.checks.report import Finding
+from minires.checks.places import line_of
+from minires.checks.report import Finding, broken, holds, not_checked
 from minires.checks.setup import (
     Clock,
     Setup,
@@ -27,27 +27,36 @@ from minires.checks.setup import (
     kept_model,
     logits,
 )
-from minires.checks.trace import any_training
 from minires.engine import no_grad
+
+
+def image_keys(inputs: Any) -> list[bytes]:
+    """What each image is known by."""
+    return [sha1(np.ascontiguousarray(x).tobytes()).digest() for x in host(inputs)]
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Right answers in evaluation mode."""
+    """Right answers, of which images."""
 
     right: int
     count: int
+    keys: set[bytes] = field(repr=False)
 
     @property
     def share(self) -> float:
         return self.right / max(self.count, 1)
 
 
-def accuracy(model: Any, data: Iterable[tuple[Any, Any]], clock: Clock) -> Accuracy | None:
-    """Of a model in evaluation mode; None where there was no time for all, or no classes."""
+def accuracy(
+    model: Any, data: Iterable[tuple[Any, Any]], clock: Clock, training: bool = False
+) -> Accuracy | None:
+    """Of a model in one mode; None where there was no time for all, or no classes."""
     right = count = 0
+    keys: set[bytes] = set()
     for inputs, labels in data:
-        found = logits(model, inputs)
+        found = logits(model, inputs, training)
+        keys.update(image_keys(inputs))
         classes = class_labels(labels, found)
         if classes is None:
             return None
@@ -55,21 +64,18 @@ def accuracy(model: Any, data: Iterable[tuple[Any, Any]], clock: Clock) -> Accur
         count += classes.size
         if clock.left <= 0:
             return None
-    return Accuracy(right, count) if count else None
+    return Accuracy(right, count, keys) if count else None
 
 
 def validation_follows(
-    setup: Setup, course: Course, seen: list[tuple[Any, Any]], valid: Accuracy | None, clock: Clock
+    course: Course, seen: list[tuple[Any, Any]], train: Accuracy | None, valid: Accuracy | None
 ) -> Finding:
     """Whether images that were not trained on are answered like those that were."""
     check = "validation follows training"
-    if valid is None or not seen or not course.finite:
-        return Finding(check, "not checked", "there is no accuracy on validation data")
-    train = accuracy(setup.model, seen, clock)
-    if train is None:
-        return Finding(check, "not checked", "there was no time to evaluate training images")
+    if train is None or valid is None or not course.finite:
+        return not_checked(check, "there is no accuracy on training and validation data")
     images = sum(course.sizes)
-    distinct = len({np.ascontiguousarray(x).tobytes() for inputs, _ in seen for x in host(inputs)})
+    distinct = len({key for inputs, _ in seen for key in image_keys(inputs)})
     numbers = {"training": train.share, "validation": valid.share}
     text = (
         f"after {len(course.losses)} steps, in evaluation mode {train.share:.0%} of "
@@ -77,17 +83,60 @@ def validation_follows(
         "images are right"
     )
     if images > 6 * distinct or min(train.count, valid.count) < 100:
-        return Finding(check, "not checked", f"a gap would be overfitting: {text}")
+        return not_checked(check, f"a gap would be overfitting: {text}")
     if train.share - valid.share > 0.4:
-        return Finding(
-            check,
-            "broken",
-            text,
-            numbers,
-            "",
-            "compare images and labels of both sets, and their transforms",
-        )
-    return Finding(check, "holds", text, numbers)
+        advice = "compare images and labels of both sets, and their transforms"
+        return broken(check, text, advice, numbers=numbers)
+    return holds(check, text, numbers)
+
+
+def modes_agree(
+    model: Any, seen: list[tuple[Any, Any]], train: Accuracy | None, clock: Clock
+) -> Finding:
+    """Whether evaluation mode answers training images as training mode does.
+
+    Running statistics may merely trail behind: they are taken anew before any is called broken.
+    """
+    check = "evaluation answers like training"
+    there = None if train is None else accuracy(model, seen, clock, training=True)
+    if train is None or there is None:
+        return not_checked(check, "there is no accuracy on training images in both modes")
+    numbers = {"training mode": there.share, "evaluation mode": train.share}
+    text = (
+        f"of {there.count:,} training images {there.share:.0%} are right in training mode and "
+        f"{train.share:.0%} in evaluation mode"
+    )
+    if there.share - train.share <= 0.3:
+        return holds(check, text, numbers)
+    with kept_model(model):
+        _take_statistics(model, seen)
+        anew = accuracy(model, seen, clock)
+    if anew is None or there.share - anew.share <= 0.3:
+        return not_checked(check, f"running statistics trail, or there was no time: {text}")
+    return broken(
+        check,
+        f"{text}, {anew.share:.0%} also with statistics that are taken anew: the model computes "
+        "something else there",
+        "look at what forward does by self.training, and at layers that serve in two places",
+        line_of(model),
+        numbers,
+    )
+
+
+def _take_statistics(model: Any, data: list[tuple[Any, Any]]) -> None:
+    """Let batch norm's running statistics be those of these batches."""
+    norms = [m for m in model.modules() if getattr(m, "running_mean", None) is not None]
+    before = [m.momentum for m in norms]
+    try:
+        for number in range(1, 21):
+            for norm in norms:
+                norm.momentum = max(1 / number, 0.1)
+            with no_grad():
+                model.train()
+                model(as_input(model, data[number % len(data)][0]))
+    finally:
+        for norm, momentum in zip(norms, before, strict=True):
+            norm.momentum = momentum
 
 
 def evaluation_takes(setup: Setup, clock: Clock) -> bool:
@@ -105,90 +154,3 @@ def evaluation_takes(setup: Setup, clock: Clock) -> bool:
         if first * total > clock.left / 2:
             return False
     return total > 0
-
-
-def own_evaluation(setup: Setup, ours: Accuracy | None, common: float) -> Iterator[Finding]:
-    """`evaluate()` beside our own accuracy of the same model on the same data."""
-    names = "evaluation mode", "evaluation counts right", "evaluation changes nothing"
-    if setup.evaluate is None:
-        yield Finding(names[1], "not checked", "the set-up has no evaluate")
-        return
-    model, line = setup.model, line_of_function(setup.evaluate)
-    modes: list[bool] = []
-    handle = model.register_forward_hook(lambda m, a, o: modes.append(any_training(m)))
-    before = [host(t).copy() for t in [*model.parameters(), *model.buffers()]]
-    try:
-        found = setup.evaluate()
-    except Exception as error:
-        text = f"evaluate raises {type(error).__name__}: {' '.join(str(error).split())}"
-        yield Finding(names[1], "broken", text, {}, line, "read the message")
-        return
-    finally:
-        handle.remove()
-    after = [host(t) for t in [*model.parameters(), *model.buffers()]]
-    same = all(np.array_equal(a, b, equal_nan=True) for a, b in zip(before, after, strict=True))
-    if modes and any(modes):
-        yield Finding(
-            names[0],
-            "broken",
-            f"evaluate runs the model in training mode ({sum(modes)} of {len(modes)} forwards)",
-            {"forwards": len(modes), "in training mode": sum(modes)},
-            line,
-            "call model.eval() first, and model.train() afterwards",
-        )
-    elif modes:
-        yield Finding(names[0], "holds", f"all {len(modes)} forwards are in evaluation mode")
-    else:
-        yield Finding(names[0], "not checked", "evaluate never runs this model")
-    yield counts_right(names[1], found, ours, common, bool(modes), line)
-    if same:
-        yield Finding(names[2], "holds", "weights and statistics stay as they were")
-    else:
-        yield Finding(
-            names[2],
-            "broken",
-            "evaluate changes the model's weights or statistics",
-            {},
-            line,
-            "call model.eval() first; batch norm's statistics move in training mode",
-        )
-
-
-def counts_right(
-    check: str, found: Any, ours: Accuracy | None, common: float, ran: bool, line: str
-) -> Finding:
-    """The accuracy that `evaluate` gives against ours."""
-    try:
-        value = float(host(found).item())
-    except (TypeError, ValueError):
-        return Finding(
-            check, "not checked", f"evaluate gives a {type(found).__name__}, not a number"
-        )
-    if ours is None:
-        return Finding(check, "not checked", "there is no accuracy of ours beside it")
-    percent = 1.0 < value <= 100.0
-    share = value / 100 if percent else value
-    said = f"{value:g} (taken as percent)" if percent else f"{share:.1%}"
-    numbers = {"evaluate": share, "ours": ours.share}
-    text = f"evaluate says {said}; the model is right for {ours.share:.1%} of {ours.count:,}"
-    if not 0 <= share <= 1:
-        return Finding(check, "not checked", f"evaluate gives {value:g}, which is no accuracy")
-    apart = abs(share - ours.share)
-    noise = 4 * math.sqrt(max(ours.share * (1 - ours.share), 0.01) / ours.count)
-    if apart > max(0.08, noise):
-        other = "" if ran else "; it never runs this model"
-        return Finding(
-            check,
-            "broken",
-            text + other,
-            numbers,
-            line,
-            "look at which model, which axis of argmax, and which labels it compares",
-        )
-    if ours.share < common + 0.15:
-        return Finding(
-            check,
-            "not checked",
-            f"the model is hardly better than guessing, so that the two must agree: {text}",
-        )
-    return Finding(check, "holds", text, numbers)

@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from minires.checks.loss_alone import is_probabilities
-from minires.checks.report import Finding, Report
+from minires.checks.free_logits import is_probabilities
+from minires.checks.report import Finding, Report, broken
 from minires.checks.run import checkup
+from minires.checks.settings import decay_and_momentum, dropout
 from minires.checks.setup import Setup, host
 from minires.checks.structure import (
-    decay_and_momentum,
-    dropout,
     layers_in_lists,
     layers_once,
     parameters_in_optimizer,
@@ -58,7 +57,7 @@ def first_outputs_looked_at(model: Any) -> Iterator[None]:
     def look(module: Any, args: Any, out: Any) -> None:
         handle.remove()
         if isinstance(out, Tensor) and is_probabilities(host(out)):
-            warn(Finding("outputs are logits", "broken", message, {}, "", advice))
+            warn(broken("outputs are logits", message, advice))
 
     handle = model.register_forward_hook(look)
     try:

@@ -19,7 +19,7 @@ import numpy as np
 
 from minires.checks.neighbours import LABELS, Neighbours
 from minires.checks.places import listed
-from minires.checks.report import Finding
+from minires.checks.report import Finding, broken, holds, not_checked
 from minires.checks.sample import Sample, keys, sample
 from minires.checks.setup import Array, Clock, batches, host
 from minires.data.arrays import class_counts
@@ -44,7 +44,7 @@ def check_inputs(train: Any, valid: Any, clock: Clock, seed: int) -> Iterator[Fi
     v = sample("validation", valid, clock.share(0.5), seed)
     if t is None:
         for name in NAMES:
-            yield Finding(name, "not checked", "the inputs are no arrays of one shape")
+            yield not_checked(name, "the inputs are no arrays of one shape")
         return
     t.repeats = repeats(t, train, seed + 1)
     yield finite(t, v)
@@ -76,16 +76,14 @@ def finite(t: Sample, v: Sample | None) -> Finding:
             continue
         bad: Array = np.asarray(~np.isfinite(part.x.reshape(len(part.x), -1)).all(1))
         if bad.any():
-            return Finding(
+            return broken(
                 NAMES[0],
-                "broken",
                 f"{bad.mean():.1%} of {len(bad):,} {part.name} inputs hold NaN or infinite values",
-                {"share": float(bad.mean()), "set": part.name},
-                "",
                 "find them with np.isfinite, and look at the transform",
+                numbers={"share": float(bad.mean()), "set": part.name},
             )
     count = len(t.x) + (0 if v is None else len(v.x))
-    return Finding(NAMES[0], "holds", f"all values of {count:,} inputs are finite")
+    return holds(NAMES[0], f"all values of {count:,} inputs are finite")
 
 
 def vary(t: Sample) -> Finding:
@@ -96,42 +94,34 @@ def vary(t: Sample) -> Finding:
     between = float(np.ptp(flat, axis=0).max()) if len(flat) > 1 else math.inf
     size = max(float(np.abs(flat).max()), 1e-30)
     if between < 1e-6 * size:
-        return Finding(
+        return broken(
             NAMES[1],
-            "broken",
             f"all {len(flat):,} inputs are the same (values of mean {mean:.3g})",
-            numbers,
-            "",
             "print a batch, and look at the transform",
+            numbers=numbers,
         )
     value, count = _commonest(flat)
-    if count > 0.98:
+    if count > 0.98 and len(set(keys(t))) < 0.5 * len(t.x):  # sparse images differ all the same
         numbers["share"] = count
-        return Finding(
+        return broken(
             NAMES[1],
-            "broken",
             f"{count:.1%} of all input values are {value:.3g}",
-            numbers,
-            "",
             "print a batch, and look at the transform",
+            numbers=numbers,
         )
     if t.x.ndim == 4 and t.x.shape[-1] > 1:
         channels = t.x.reshape(-1, t.x.shape[-1]).astype(np.float32)
         still = np.flatnonzero(np.ptp(channels, axis=0) <= 1e-6 * size)
-        if len(still):
-            return Finding(
+        spare = still.tolist() == [3] and t.x.shape[-1] == 4  # opacity, or padding
+        if len(still) and not spare and t.x.shape[-1] <= 4:
+            return broken(
                 NAMES[1],
-                "broken",
                 f"of {t.x.shape[-1]} channels {listed(list(map(str, still)))} has one value only",
-                {**numbers, "channels": still.tolist()},
-                "",
                 "look at how images are read",
+                numbers={**numbers, "channels": still.tolist()},
             )
-    return Finding(
-        NAMES[1],
-        "holds",
-        f"values have mean {mean:.3g} and standard deviation {deviation:.3g}",
-        numbers,
+    return holds(
+        NAMES[1], f"values have mean {mean:.3g} and standard deviation {deviation:.3g}", numbers
     )
 
 
@@ -146,116 +136,115 @@ def same_scale(t: Sample, v: Sample | None) -> Finding:
     """Whether validation goes through the same scaling."""
     check = NAMES[2]
     if v is None or v.x.shape[1:] != t.x.shape[1:] or min(len(v.x), len(t.x)) < 30:
-        return Finding(check, "not checked", "there are no 30 inputs of one shape in both sets")
+        return not_checked(check, "there are no 30 inputs of one shape in both sets")
     a, b = t.flat, v.flat
     deviations = float(a.std()), float(b.std())
     means = float(a.mean()), float(b.mean())
-    base = max(min(deviations), 1e-12)
-    shift = abs(means[0] - means[1]) / max(*deviations, 1e-12)
-    ratio = max(deviations) / base
-    numbers = {"means": list(means), "standard deviations": list(deviations)}
+    at = np.linspace(0, 1, 101)
+    quantiles = [np.quantile(part[:: len(part) // 200 + 1], at) for part in (a, b)]
+    apart = float(np.abs(quantiles[0] - quantiles[1]).mean()) / max(*deviations, 1e-12)
+    ratio = max(deviations) / max(min(deviations), 1e-12)
+    numbers = {"means": list(means), "standard deviations": list(deviations), "apart": apart}
     text = (
         f"training has mean {means[0]:.3g} and standard deviation {deviations[0]:.3g}, validation "
-        f"{means[1]:.3g} and {deviations[1]:.3g}"
+        f"{means[1]:.3g} and {deviations[1]:.3g}; a value is {apart:.2g} deviations apart"
     )
-    if shift > 0.5 or ratio > 2:
-        return Finding(
-            check,
-            "broken",
-            text,
-            numbers,
-            "",
-            "give both the same transform, apart from the augmentation of training",
-        )
-    return Finding(check, "holds", text, numbers)
+    if apart > (0.5 if t.repeats else 1.0) or ratio > 2:
+        advice = "give both the same transform, apart from the augmentation of training"
+        return broken(check, text, advice, numbers=numbers)
+    return holds(check, text, numbers)
 
 
 def new_images(t: Sample, v: Sample | None) -> Finding:
     """Whether validation images are not those of training, to the byte."""
     check = NAMES[3]
     if v is None:
-        return Finding(check, "not checked", "there is no validation data")
+        return not_checked(check, "there is no validation data")
     if t.x.shape[1:] != v.x.shape[1:] or t.x.dtype != v.x.dtype:
-        return Finding(check, "not checked", "the two sets have inputs of other shapes or dtypes")
+        return not_checked(check, "the two sets have inputs of other shapes or dtypes")
     varied = v.flat.std(1) > 1e-6 * max(float(np.abs(v.flat).max()), 1e-30)
     if varied.mean() < 0.5:
-        return Finding(check, "not checked", "most validation inputs are constant")
+        return not_checked(check, "most validation inputs are constant")
     known = set(keys(t))
     found = np.array([key in known for key in keys(v)]) & varied
     share, seen = float(found.mean()), f"{len(v.x):,} validation and {len(t.x):,} training images"
     numbers = {"share": share, "validation": len(v.x), "training": len(t.x)}
     if share > LEAK:
-        return Finding(
+        return broken(
             check,
-            "broken",
             f"{share:.0%} of {seen} are the same to the byte: validation measures memory",
-            numbers,
-            "",
             "split before anything else, and validate on images that are not trained on",
+            numbers=numbers,
         )
-    return Finding(check, "holds", f"{int(found.sum())} of {seen} are the same", numbers)
+    return holds(check, f"{int(found.sum())} of {seen} are the same", numbers)
 
 
 def different(t: Sample) -> Finding:
     """Whether there are enough different images."""
     unique, count = len(set(keys(t))), len(t.x)
     numbers: dict[str, Any] = {"different": unique, "seen": count, "whole": t.whole}
-    if count >= 50 and unique <= 0.2 * count:
-        return Finding(
+    enough = 20 * (len(np.unique(t.y)) if t.y is not None else 10)
+    if count >= 50 and unique <= 0.2 * count and unique < enough:
+        return broken(
             NAMES[4],
-            "broken",
             f"only {unique:,} of {count:,} training inputs are different",
-            numbers,
-            "",
             "look at the sampler, and at what the dataset's index does",
+            numbers=numbers,
         )
     if t.y is not None and t.whole:
         classes = len(np.unique(t.y))
         numbers["a class"] = unique / classes
         if unique < 5 * classes and classes > 1:
-            return Finding(
+            return broken(
                 NAMES[4],
-                "broken",
                 f"an epoch has {unique} different training inputs for {classes} classes",
-                numbers,
-                "",
                 "train on more images",
+                numbers=numbers,
             )
-    return Finding(NAMES[4], "holds", f"{unique:,} of {count:,} are different", numbers)
+    return holds(NAMES[4], f"{unique:,} of {count:,} are different", numbers)
 
 
 def classes_per_batch(t: Sample) -> Finding:
     """Whether batches are mixed, as a random order makes them."""
     check = NAMES[5]
     if t.y is None or len(t.sizes) < 3:
-        return Finding(check, "not checked", "there are no three batches with class numbers")
+        return not_checked(check, "there are no three batches with class numbers")
     counts = class_counts(t.y - t.y.min()).astype(float)
     counts = counts[counts > 0]
     if len(counts) < 2:
-        return Finding(check, "not checked", "there is one class only")
+        return not_checked(check, "there is one class only")
     parts = np.split(t.y, np.cumsum(t.sizes)[:-1])
     seen = float(np.mean([len(np.unique(p)) for p in parts]))
     share = counts / counts.sum()
     expected = float(np.mean([(1 - (1 - share) ** len(p)).sum() for p in parts]))
     numbers = {"classes": seen, "if shuffled": expected}
     text = f"a batch has {seen:.1f} classes; {expected:.1f} if it were shuffled"
+    scattered = seen > 1.5 and _runs(parts) > 1.5
+    if seen < 0.5 * expected and scattered:
+        return not_checked(check, f"{text}: classes are drawn for each batch, as it looks")
     if seen < 0.5 * expected and expected > 1.5:
-        return Finding(
-            check, "broken", text, numbers, "", "shuffle the training data in every epoch"
-        )
-    return Finding(check, "holds", text, numbers)
+        return broken(check, text, "shuffle the training data in every epoch", numbers=numbers)
+    return holds(check, text, numbers)
+
+
+def _runs(parts: list[Array]) -> float:
+    """In how many separate stretches of batches a class comes, in the mean."""
+    known = np.unique(np.concatenate(parts))
+    there = np.array([np.isin(known, part) for part in parts])
+    begins = there[0] + (there[1:] & ~there[:-1]).sum(0)
+    return float(begins.mean())
 
 
 def classes_present(t: Sample, v: Sample | None) -> Finding:
     """Whether training has the classes of validation, about as often."""
     check = NAMES[6]
     if t.y is None:
-        return Finding(check, "not checked", "the labels are no class numbers")
+        return not_checked(check, "the labels are no class numbers")
     if v is None or v.y is None:
-        return Finding(check, "not checked", "there is no validation data with class numbers")
+        return not_checked(check, "there is no validation data with class numbers")
     most = int(max(t.y.max(), v.y.max())) + 1
     if min(t.y.min(), v.y.min()) < 0:
-        return Finding(check, "not checked", "there are negative labels")
+        return not_checked(check, "there are negative labels")
     ours, theirs = (class_counts(p.y, most) / len(p.y) for p in (t, v))  # type: ignore[arg-type]
     chance = (1 - theirs) ** len(t.y)  # of not seeing a class in as many draws
     gone = np.flatnonzero(
@@ -263,14 +252,12 @@ def classes_present(t: Sample, v: Sample | None) -> Finding:
     )
     numbers: dict[str, Any] = {"training": ours.tolist(), "validation": theirs.tolist()}
     if len(gone):
-        return Finding(
+        return broken(
             check,
-            "broken",
             f"training has no image of class {listed(list(map(str, gone)))} among {len(t.y):,}; "
             f"validation has {theirs[gone].sum():.0%} of these",
-            numbers,
-            "",
             "train on every class that is validated",
+            numbers=numbers,
         )
     apart = float(np.abs(ours - theirs).sum() / 2)
     noise = float(np.sqrt(theirs * (1 - theirs) * (1 / len(t.y) + 1 / len(v.y))).sum() / 2)
@@ -279,13 +266,12 @@ def classes_present(t: Sample, v: Sample | None) -> Finding:
     text = (
         f"class {common} is {ours[common]:.0%} of training and {theirs[common]:.0%} of validation"
     )
-    if apart > 0.4 and apart > 4 * noise:
-        return Finding(
+    evener = float((ours**2).sum()) < float((theirs**2).sum())  # rare classes drawn more often
+    if apart > 0.4 and apart > 4 * noise and not evener:
+        return broken(
             check,
-            "broken",
             f"{text}; {apart:.0%} of the labels would have to change to make them alike",
-            numbers,
-            "",
             "look at how labels are read, or weight the classes",
+            numbers=numbers,
         )
-    return Finding(check, "holds", text, numbers)
+    return holds(check, text, numbers)

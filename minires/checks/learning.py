@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minires.checks.report import Finding
+from minires.checks.report import Finding, broken, holds, not_checked
 from minires.checks.setup import (
     Array,
     Clock,
@@ -45,6 +45,8 @@ class Course:
     right : list of float
         The share of the step's images that the model answered right, where labels are classes.
     sizes : list of int
+    rates : list of float
+        The largest of the groups, before each step.
     raised : str
         What stopped the steps, if anything did.
     """
@@ -52,7 +54,16 @@ class Course:
     losses: list[float] = field(default_factory=list)
     right: list[float] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
     raised: str = ""
+
+    @property
+    def waits(self) -> str:
+        """Why nothing may be learnt yet: the rate is still on its way up."""
+        if not self.rates or self.rates[-1] < max(self.rates):
+            return ""
+        rises = self.rates[-1] > 1.01 * self.rates[0] or not any(self.rates)
+        return f"the rate still rises, from {self.rates[0]:.3g} to {self.rates[-1]:.3g}" * rises
 
     @property
     def finite(self) -> bool:
@@ -98,6 +109,8 @@ class Runner:
         try:
             for inputs, labels in data:
                 answers.clear()
+                rate = max(group["lr"] for group in self.setup.optimizer.param_groups)
+                course.rates.append(float(rate))
                 try:
                     value = self.step(inputs, labels)
                     whole = len(answers) == 1 and len(answers[0]) == len(labels)
@@ -120,16 +133,21 @@ class Runner:
         found = host(out)
         with no_grad(), np.errstate(all="ignore"):
             try:
-                loss = float(host(self.setup.loss(Tensor(found), labels)).item())
+                loss = number_of(self.setup.loss(Tensor(found), labels))
             except Exception:
-                if value is None:
-                    raise
-                loss = float(host(value).item())
+                loss = number_of(value)
         course.losses.append(loss)
         course.sizes.append(len(found))
         classes = class_labels(labels, found)
         if classes is not None:
             course.right.append(float((found.argmax(-1) == classes).mean()))
+
+
+def number_of(value: Any) -> float:
+    """The loss in what a step gives: a number, the mean of some, or the first of its parts."""
+    while isinstance(value, tuple | list | dict):
+        value = next(iter(value.values() if isinstance(value, dict) else value))
+    return float(host(value).mean())
 
 
 def one_batch(setup: Setup, batch: tuple[Any, Any], clock: Clock, most: int = STEPS) -> Course:
@@ -152,7 +170,7 @@ def learns_one_batch(course: Course, labels: Any, elsewhere: bool = False) -> Fi
     check = "learns one batch"
     steps = len(course.losses)
     if not steps:
-        return Finding(check, "broken", f"the step raises {course.raised}", {}, "", "read it")
+        return broken(check, f"the step raises {course.raised}", "read it")
     start, (end, right) = course.losses[0], course.end(0.1)
     count = course.sizes[0]
     answers = f", {right:.0%} of its {count} images right" if course.right else ""
@@ -166,20 +184,20 @@ def learns_one_batch(course: Course, labels: Any, elsewhere: bool = False) -> Fi
     text = f"after {steps} steps on one batch the loss went from {start:.3g} to {end:.3g}{answers}"
     advice = "a training that cannot learn one batch by heart will learn nothing else"
     if course.learnt:
-        return Finding(check, "holds", text, numbers)
+        return holds(check, text, numbers)
     classes = host(labels)[:FEW]
     common = commonest(classes)
     better = course.right and right > max(0.5, common + 0.2)
     if course.finite and (better or end < 0.8 * start):
-        return Finding(check, "holds", f"{text}, and it was still falling", numbers)
+        return holds(check, f"{text}, and it was still falling", numbers)
+    if course.waits:
+        return not_checked(check, f"{course.waits}; {text}")
     if elsewhere:
-        return Finding(
-            check, "not checked", f"these steps suit changing batches, which they learn: {text}"
-        )
+        return not_checked(check, f"these steps suit changing batches, which they learn: {text}")
     if steps < ENOUGH and course.finite:
         why = course.raised or f"there was time for {steps} steps only"
-        return Finding(check, "not checked", f"{why}; {text}")
-    return Finding(check, "broken", f"does not learn: {text}", numbers, "", advice)
+        return not_checked(check, f"{why}; {text}")
+    return broken(check, f"does not learn: {text}", advice, numbers=numbers)
 
 
 def commonest(classes: Array) -> float:
@@ -208,18 +226,16 @@ def learns_training(course: Course, labels: list[Array]) -> Finding:
     steps = len(course.losses)
     if steps and not course.finite:
         at = next(i for i, loss in enumerate(course.losses) if not math.isfinite(loss))
-        return Finding(
+        return broken(
             check,
-            "broken",
             f"does not learn: the loss is {course.losses[at]} at step {at + 1}, "
             f"from {course.losses[0]:.3g} at first",
-            {"step": at + 1},
-            "",
             "minires.detect_nonfinite() names the operation; a smaller rate may help",
+            numbers={"step": at + 1, "steps": steps, "last loss": math.inf, "right": 0.0},
         )
     if not course.right or not labels:
         why = course.raised or "the labels are no class numbers"
-        return Finding(check, "not checked", why)
+        return not_checked(check, why)
     part = 0.2
     while part < 0.5 and sum(course.sizes[-max(int(steps * part), 1) :]) < 300:
         part += 0.1
@@ -240,17 +256,17 @@ def learns_training(course: Course, labels: list[Array]) -> Finding:
         f"class: {common:.0%})"
     )
     if right > common + max(3 * noise, 0.02):
-        return Finding(check, "holds", text, numbers)
-    if steps < 100 or count < 200:
-        why = course.raised or f"there was time for {steps} steps of few images only"
-        return Finding(check, "not checked", f"{why}; {text}")
-    return Finding(
+        return holds(check, text, numbers)
+    if steps < 100 or count < 200 or course.waits:
+        why = (
+            course.raised or course.waits or f"there was time for {steps} steps of few images only"
+        )
+        return not_checked(check, f"{why}; {text}")
+    return broken(
         check,
-        "broken",
         f"does not learn: {text}",
-        numbers,
-        "",
         "overfit one batch first; then look at images with their labels",
+        numbers=numbers,
     )
 
 

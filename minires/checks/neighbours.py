@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from minires.checks.places import listed
-from minires.checks.report import Finding
-from minires.checks.sample import Sample
+from minires.checks.report import Finding, broken, holds, not_checked
+from minires.checks.sample import Sample, keys
 from minires.checks.setup import Array, Clock
 
 LABELS = ("labels fit their images", "labels mean the same in validation")
@@ -23,15 +24,26 @@ class Neighbours:
     """
 
     def __init__(self, t: Sample, v: Sample | None, clock: Clock, seed: int, scaled: bool) -> None:
-        self.t, self.v, self.clock, self.scaled = t, v, clock, scaled
+        self.contradicted = contradicted(t)
+        self.t, self.v = telling(t), v and telling(v)
+        self.clock, self.scaled = clock, scaled
         self.draw = np.random.default_rng(seed)
 
     def findings(self) -> list[Finding]:
         """Both checks of labels."""
         t, v = self.t, self.v
+        if self.contradicted > 0.02:
+            share = f"{self.contradicted:.0%} of the training images"
+            said = broken(
+                LABELS[0],
+                f"{share} are there again to the byte with another label",
+                "look at these images with their labels",
+                numbers={"contradicted": self.contradicted},
+            )
+            return [said, not_checked(LABELS[1], "training labels contradict each other")]
         reason = self.unable()
         if reason:
-            return [Finding(name, "not checked", reason) for name in LABELS]
+            return [not_checked(name, reason) for name in LABELS]
         assert v is not None
         assert t.y is not None
         assert v.y is not None
@@ -58,35 +70,31 @@ class Neighbours:
         )
         if theirs < control + max(8 * noise, 0.05):
             reason = f"pixels hardly tell labels by this probe: {text}"
-            return [Finding(name, "not checked", reason) for name in LABELS]
-        labels = Finding(LABELS[0], "holds", text, numbers)
+            return [not_checked(name, reason) for name in LABELS]
+        labels = holds(LABELS[0], text, numbers)
         gain, their_gain = ours - our_control, theirs - control
         nothing, strong = gain < 4 * our_noise, their_gain > 0.5
         if nothing and not strong and not t.repeats:
             reason = f"training images are augmented, and pixels tell little by this probe: {text}"
-            return [Finding(name, "not checked", reason) for name in LABELS]
+            return [not_checked(name, reason) for name in LABELS]
         if nothing or (strong and gain < 0.2 * their_gain):
-            labels = Finding(
+            labels = broken(
                 LABELS[0],
-                "broken",
                 f"training labels say {'no' if nothing else 'hardly'} more of their images than "
                 f"permuted ones would: {text}",
-                numbers,
-                "",
                 "look at some training images with their labels: they are shuffled, "
                 "shifted or cut apart, or the augmentation destroys the images",
+                numbers=numbers,
             )
             reason = "the training labels do not fit their images"
-            return [labels, Finding(LABELS[1], "not checked", reason)]
+            return [labels, not_checked(LABELS[1], reason)]
         if gain < 0.75 * their_gain and strong and not self.scaled and t.repeats:
-            labels = Finding(
+            labels = broken(
                 LABELS[0],
-                "broken",
                 f"many training labels contradict the nearest image, far more than in validation: "
                 f"{text}",
-                numbers,
-                "",
                 "look at the training images whose neighbours disagree",
+                numbers=numbers,
             )
         return [labels, self.same_meaning(a, b, la, lb, across, min(ours, theirs), numbers)]
 
@@ -139,9 +147,9 @@ class Neighbours:
         check = LABELS[1]
         text = f"validation's nearest training images have the same label for {across[0]:.0%}"
         if self.scaled:
-            return Finding(check, "not checked", "the two sets are scaled differently")
+            return not_checked(check, "the two sets are scaled differently")
         if across[0] > across[1] + 0.5 * (least - across[1]):
-            return Finding(check, "holds", text, numbers)
+            return holds(check, text, numbers)
         guess = la[(b @ a.T).argmax(1)]
         classes = int(max(la.max(), lb.max())) + 1
         table = np.zeros((classes, classes))
@@ -150,18 +158,45 @@ class Neighbours:
         names = {int(k): int(table[k].argmax()) for k in np.unique(lb)}
         numbers = {**numbers, "renamed": renamed, "names": {str(k): n for k, n in names.items()}}
         one_to_one = len(set(names.values())) >= 0.8 * len(names)
-        if renamed > across[0] + 0.2 and one_to_one and renamed > 0.6 * least:
+        if renamed > across[0] + 0.2 and one_to_one and renamed > 0.85 * least:
             pairs = [f"{k} is {n}" for k, n in names.items() if k != n]
-            return Finding(
+            return broken(
                 check,
-                "broken",
                 f"{text}, and for {renamed:.0%} if classes are renamed (validation's "
                 f"{listed(pairs, 3)})",
-                numbers,
-                "",
                 "use one list of classes for both sets",
+                numbers=numbers,
             )
-        return Finding(check, "not checked", f"{text}, which renaming does not explain")
+        if least > across[1] + 0.5 and across[0] < across[1] + 0.4 * (least - across[1]):
+            return broken(
+                check,
+                f"{text}, though within the sets {numbers['training']:.0%} and "
+                f"{numbers['validation']:.0%} have: the images of the two sets look different",
+                "look at some images of both sets beside each other, as the model gets them",
+                numbers=numbers,
+            )
+        return not_checked(check, f"{text}, which renaming does not explain")
+
+
+def contradicted(part: Sample) -> float:
+    """The share of images that come with several labels, but for those of one value."""
+    if part.y is None:
+        return 0.0
+    labels: dict[bytes, set[int]] = {}
+    known = keys(part)
+    for key, label in zip(known, part.y.tolist(), strict=True):
+        labels.setdefault(key, set()).add(label)
+    varied = np.ptp(part.flat, axis=1) > 0
+    return float(np.mean([len(labels[key]) > 1 for key in known] & varied))
+
+
+def telling(part: Sample) -> Sample:
+    """Without what fills batches up: images that are one value, or there already."""
+    flat, known = part.flat, keys(part)
+    first = {key: place for place, key in reversed([*enumerate(known)])}
+    chosen = [i for i, key in enumerate(known) if first[key] == i and np.ptp(flat[i]) > 0]
+    classes = None if part.y is None else part.y[chosen]
+    return replace(part, x=part.x[chosen], y=classes)
 
 
 def _unit(flat: Array) -> Array:

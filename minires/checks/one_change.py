@@ -1,11 +1,13 @@
 """A training that does not learn, with one setting changed and all else equal.
 
-Reach: weight decay, momentum, eps, dropout, the scale of inputs or of the loss, where one of them
-alone makes the difference. It is an experiment: what helps need not be the only cause.
+Reach: weight decay, momentum, eps, dropout, the scale of inputs or of the loss, activations between
+layers, where one of them alone makes the difference. It is an experiment: what helps need not be
+the only cause.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -15,8 +17,9 @@ import numpy as np
 
 from minires import nn
 from minires.checks.learning import ENOUGH, Course, Runner, epochs, one_batch
-from minires.checks.report import Finding
+from minires.checks.report import Finding, broken
 from minires.checks.setup import Clock, Setup, batches, host
+from minires.tensors import Tensor
 
 
 @dataclass(frozen=True)
@@ -60,15 +63,16 @@ def changes(setup: Setup, inputs: Any, loss_scale: float | None) -> Iterator[Cha
 
         yield Change("dropout", "without dropout", keep)
     x = host(inputs)
-    if x.dtype.kind == "f" and np.isfinite(x).all():
-        mean, deviation = x.mean(), x.std()
+    pixels = x.dtype.kind == "f" or (x.dtype == np.uint8 and x.ndim > 2)
+    if pixels and np.isfinite(x).all():
+        mean, deviation = (np.float32(f(x.astype("f8"))) for f in (np.mean, np.std))
         if deviation > 0 and not (0.1 < deviation < 10 and abs(mean) < 5 * deviation):
             yield Change(
                 "input scale",
                 f"with inputs of mean 0 and standard deviation 1, for {mean:.3g} and "
                 f"{deviation:.3g}",
                 lambda fresh: None,
-                lambda values: (values - mean) / deviation,
+                lambda values: scaled(values, mean, deviation),
             )
     plain = type(setup.optimizer).__name__ == "SGD"
     if plain and loss_scale is not None and not 0.15 < loss_scale < 7 and loss_scale > 0:
@@ -85,6 +89,36 @@ def changes(setup: Setup, inputs: Any, loss_scale: float | None) -> Iterator[Cha
             f"{max(loss_scale, 1 / loss_scale):,.4g} for it)",
             rescale,
         )
+    squeezing = between_layers(setup.model)
+    if squeezing:
+
+        def open_up(fresh: Setup) -> None:
+            for owner, name in between_layers(fresh.model):
+                setattr(owner, name, nn.ReLU())
+
+        kinds = sorted({type(getattr(owner, name)).__name__ for owner, name in squeezing})
+        yield Change("activation", f"with ReLU for {' and '.join(kinds)} between layers", open_up)
+
+
+def between_layers(model: Any) -> list[tuple[Any, str]]:
+    """Where activations stand that squeeze what they get, but for the last layer of all."""
+    leaves = [m for m in model.modules() if not m._modules]
+    kinds = nn.Softmax | nn.LogSoftmax | nn.Sigmoid | nn.Tanh
+    return [
+        (owner, name)
+        for owner in model.modules()
+        for name, m in owner._modules.items()
+        if isinstance(m, kinds) and m is not leaves[-1]
+    ]
+
+
+def scaled(values: Any, mean: np.float32, deviation: np.float32) -> Any:
+    """Inputs with mean 0 and standard deviation 1, of the kind that they were."""
+    if isinstance(values, Tensor):
+        return (values - float(mean)) / float(deviation)
+    array = np.asarray(values)
+    kind = array.dtype if array.dtype.kind == "f" else np.float32
+    return ((array - mean) / deviation).astype(kind)
 
 
 def changed(
@@ -107,12 +141,14 @@ def changed(
     training : Finding
         Of the training data, without the change.
     """
-    with fresh() as setup:
-        change.apply(setup)
-        first = next(batches(setup.train, seed))
-        most = max(len(before.losses), ENOUGH)
-        course = one_batch(setup, change.given(first), clock.share(0.3), most)
-    where, steps, (was, wrong) = "one batch", len(before.losses), before.end(0.1)
+    where, steps, course = "one batch", len(before.losses), Course()
+    was, wrong = before.end(0.1) if before.losses else (math.nan, 0.0)
+    if not before.learnt and before.losses:
+        with fresh() as setup:
+            change.apply(setup)
+            first = next(batches(setup.train, seed))
+            most = max(steps, ENOUGH)
+            course = one_batch(setup, change.given(first), clock.share(0.3), most)
     if not _helps(course, wrong) and training.verdict == "broken" and "right" in training.numbers:
         steps, was, wrong = (training.numbers[k] for k in ("steps", "last loss", "right"))
         where = "the training data"
@@ -124,14 +160,12 @@ def changed(
         return None
     end, right = course.end(0.1)
     answers = f" ({wrong:.0%} and {right:.0%} right)" if course.right else ""
-    return Finding(
+    return broken(
         change.name,
-        "broken",
         f"{where} is not learnt in {steps} steps (loss {was:.3g}); {change.text}, all else equal, "
         f"its loss falls to {end:.3g} in {len(course.losses)}{answers}",
-        {"before": was, "after": end, "steps": len(course.losses)},
-        "",
         "change this setting; that it helps here does not make it the only cause",
+        numbers={"before": was, "after": end, "steps": len(course.losses)},
     )
 
 

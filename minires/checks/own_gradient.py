@@ -9,81 +9,77 @@ import numpy as np
 
 from minires import random
 from minires.backend import to_device
-from minires.checks.report import Finding
-from minires.checks.setup import Array, Setup, as_input, host, kept_model
-from minires.checks.steps import cosine_of, norm
+from minires.checks.gradients import cosine_of, norm
+from minires.checks.report import Finding, broken, holds, not_checked
+from minires.checks.setup import Array, Setup, as_input, class_labels, host, kept_model
 from minires.checks.trace import Step
 from minires.engine import enable_grad
 
 SWALLOWED = 3.0  # a penalty's gradient over the loss's
 
 
-def loss_is_stepped(setup: Setup, step: Step, inputs: Any, labels: Any) -> Finding:
-    """The gradient that the step uses beside that of `loss(model(inputs), labels)`.
+def loss_is_stepped(setup: Setup, steps: list[Step], batches: list[tuple[Any, Any]]) -> Finding:
+    """The gradients that steps use beside those of `loss(model(inputs), labels)`.
 
     At the same weights, in the same mode, with the same draws. Our own must first repeat itself.
+    A step may mix images or add noise, and differ by chance: another direction must be in all.
     """
     check = "step follows the loss"
+    said: Finding | None = None
+    for step, batch in zip(steps, batches, strict=False):
+        found = _beside(check, setup, step, *batch)
+        if said is None or found.verdict != "broken":
+            said = found
+        if found.verdict != "broken" or "penalty" in found.numbers:
+            break
+    return said or not_checked(check, "no step was seen")
+
+
+def _beside(check: str, setup: Setup, step: Step, inputs: Any, labels: Any) -> Finding:
     if not step.at_forward or not step.gradients or step.events.count("backward") != 1:
-        return Finding(check, "not checked", "the step has no forward or several backwards")
+        return not_checked(check, "the step has no forward or several backwards")
     training = step.training[0] if step.training else True
     try:
         own, value = _own_gradient(setup, step, inputs, labels, training)
         again, _ = _own_gradient(setup, step, inputs, labels, training)
     except Exception as error:
-        return Finding(
-            check,
-            "not checked",
-            f"loss(model(inputs), labels) raises {type(error).__name__}: {error}",
-        )
+        text = f"loss(model(inputs), labels) raises {type(error).__name__}: {error}"
+        return not_checked(check, text)
     repeats = cosine_of(own, again)
     if repeats is None or repeats < 0.999:
-        return Finding(check, "not checked", "the loss's own gradient does not repeat itself")
+        return not_checked(check, "the loss's own gradient does not repeat itself")
     used = step.gradients
     cosine = cosine_of(own, used)
     if cosine is None:
-        return Finding(check, "not checked", "one of the gradients is zero or not finite")
+        return not_checked(check, "one of the gradients is zero or not finite")
     ratio = norm(used) / norm(own)
     numbers = {"cosine": cosine, "ratio": ratio, "loss": value, "step's loss": step.loss}
-    line = step.lines.get("backward", "")
-    if cosine < -0.5:
-        return Finding(
-            check,
-            "broken",
-            f"the step's gradient points against that of the loss (cosine {cosine:.2f}): it makes "
-            "the loss larger",
-            numbers,
-            line,
-            "take away the minus sign",
-        )
+    numbers |= {"own": norm(own), "in effect": norm(step.at_step) / norm(own)}
+    losses = f"step's loss {_number(step.loss)}, the loss itself {value:.3g}"
     penalty = _penalty(own, used, step.at_forward)
-    if penalty is not None:
+    if cosine < -0.5:
+        said = (
+            f"the step's gradient points against that of the loss (cosine {cosine:.2f}): it makes "
+            "the loss larger"
+        )
+        advice = "take away the minus sign"
+    elif penalty is not None:
         numbers["penalty"] = penalty
-        return Finding(
-            check,
-            "broken",
+        said = (
             f"the step adds a penalty on the weights whose gradient is {penalty:,.1f} times that "
-            f"of the loss (step's loss {_number(step.loss)}, the loss itself {value:.3g})",
-            numbers,
-            line,
-            "make the penalty's factor far smaller",
+            f"of the loss ({losses})"
         )
-    if cosine < 0.1:
-        return Finding(
-            check,
-            "broken",
+        advice = "make the penalty's factor far smaller"
+    elif cosine < 0.1:
+        said = (
             f"the step's gradient is not that of loss(model(inputs), labels): cosine {cosine:.2f}, "
-            f"step's loss {_number(step.loss)}, the loss itself {value:.3g}",
-            numbers,
-            line,
-            "look at what else the step does to inputs, labels and loss",
+            f"{losses}"
         )
-    return Finding(
-        check,
-        "holds",
-        f"the step's gradient is that of the loss (cosine {cosine:.2f}, {ratio:.3g} times as long)",
-        numbers,
-    )
+        advice = "look at what else the step does to inputs, labels and loss"
+    else:
+        text = f"the step's gradient is that of the loss (cosine {cosine:.2f}"
+        return holds(check, f"{text}, {ratio:.3g} times as long)", numbers)
+    return broken(check, said, advice, step.lines.get("backward", ""), numbers)
 
 
 def _number(value: float | None) -> str:
@@ -126,9 +122,17 @@ def _penalty(
     return size / loss if along > 0.9 else None
 
 
-def decay_is_small(setup: Setup, step: Step) -> Finding:
-    """The optimiser's own weight decay beside the gradient that it is added to."""
+def decay_is_small(setup: Setup, step: Step, labels: Any) -> Finding:
+    """The optimiser's own weight decay beside the gradient that it is added to.
+
+    Of a model that knows the answers already the gradient is small, and decay rightly above it.
+    """
     check = "weight decay below the gradient"
+    classes = None if step.outputs is None else class_labels(labels, step.outputs)
+    if step.outputs is not None and classes is not None:
+        right = float((step.outputs.argmax(-1) == classes).mean())
+        if right > 0.5:
+            return not_checked(check, f"the model is right for {right:.0%} already")
     decays: dict[str, Array | None] = {}
     names = {id(p): n for n, p in setup.model.named_parameters()}
     for group in setup.optimizer.param_groups:
@@ -137,22 +141,18 @@ def decay_is_small(setup: Setup, step: Step) -> Finding:
             if name in step.before and group.get("weight_decay", 0):
                 decays[name] = step.before[name] * group["weight_decay"]
     if not decays or type(setup.optimizer).__name__ == "AdamW":
-        return Finding(check, "holds", "no decay is added to the gradients")
+        return holds(check, "no decay is added to the gradients")
     gradient = norm({n: step.at_step.get(n) for n in decays})
     size = norm(decays)
     if not gradient or not math.isfinite(gradient):
-        return Finding(check, "not checked", "there is no gradient beside it")
+        return not_checked(check, "there is no gradient beside it")
     numbers = {"decay": size, "gradient": gradient, "ratio": size / gradient}
     if size > SWALLOWED * gradient:
-        return Finding(
+        return broken(
             check,
-            "broken",
             f"weight decay adds {size:.3g} to gradients of norm {gradient:.3g}: it is "
             f"{size / gradient:.1f} times as strong as the loss in the first step",
-            numbers,
-            "",
             "weight_decay of about 1e-4 is usual",
+            numbers=numbers,
         )
-    return Finding(
-        check, "holds", f"weight decay adds {size / gradient:.1%} of the gradient", numbers
-    )
+    return holds(check, f"weight decay adds {size / gradient:.1%} of the gradient", numbers)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from minires.checks.learning import Runner, epochs
-from minires.checks.report import Finding, Rates
+from minires.checks.report import Finding, Rates, holds, not_checked
 from minires.checks.setup import Clock, Setup
 
 
@@ -54,14 +54,13 @@ def rate_range(
         why = course.raised or f"there was time for {len(losses)} of {steps} rates only"
         if not course.finite:
             why = f"the loss is not finite from {factors[len(losses) - 1]:.2g} times your rate on"
-        return Finding(check, "not checked", why), None
+        return not_checked(check, why), None
     own = setup.optimizer.param_groups[0]["lr"]
     rates = Rates([float(f) for f in factors[: len(losses)]], losses, float(own))
     known = [(loss, f) for loss, f in zip(losses, factors, strict=False) if math.isfinite(loss)]
     least, at = min(known)
-    finding = Finding(
+    finding = holds(
         check,
-        "holds",
         f"a symptom only, which many causes share: while the rate rises, the loss is least "
         f"({least:.3g}, from {losses[0]:.3g}) at {at:.2g} times your rate",
         {"least": least, "at": float(at), "first": losses[0]},

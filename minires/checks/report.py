@@ -62,6 +62,23 @@ class Finding:
         return "\n".join([first, *lines])
 
 
+def holds(check: str, message: str, numbers: dict[str, Any] | None = None) -> Finding:
+    """What was looked at, and is as it should be."""
+    return Finding(check, "holds", message, numbers or {})
+
+
+def broken(
+    check: str, message: str, advice: str, line: str = "", numbers: dict[str, Any] | None = None
+) -> Finding:
+    """A fact that is not as it should be, where it is in the code, and what to do."""
+    return Finding(check, "broken", message, numbers or {}, line, advice)
+
+
+def not_checked(check: str, reason: str) -> Finding:
+    """Why nothing can be said."""
+    return Finding(check, "not checked", reason)
+
+
 @dataclass(frozen=True)
 class Rates:
     """The learning-rate range test: the loss at rates that rise step by step, a symptom only.

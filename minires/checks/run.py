@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
-from itertools import islice
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,9 @@ import numpy as np
 from minires.checks.evaluation import (
     accuracy,
     evaluation_takes,
-    own_evaluation,
+    modes_agree,
     validation_follows,
 )
-from minires.checks.forward import check_forward, look
 from minires.checks.inputs import check_inputs
 from minires.checks.learning import (
     LEARNS,
@@ -30,12 +30,15 @@ from minires.checks.learning import (
     learnt_well,
     one_batch,
 )
-from minires.checks.loss_alone import check_loss
+from minires.checks.loss_alone import NAMES as LOSS
+from minires.checks.one_batch import check_one_batch
 from minires.checks.one_change import changed, changes
-from minires.checks.own_gradient import decay_is_small, loss_is_stepped
-from minires.checks.places import own_line
+from minires.checks.own_evaluation import own_evaluation, weights_of
+from minires.checks.own_steps import check_own_steps, traced
+from minires.checks.places import line_of, noted, own_line
 from minires.checks.rates import rate_range
-from minires.checks.report import Finding, Rates, Report
+from minires.checks.report import Finding, Rates, Report, broken, not_checked
+from minires.checks.settings import check_settings
 from minires.checks.setup import (
     Clock,
     Setup,
@@ -46,16 +49,10 @@ from minires.checks.setup import (
     kept_random,
     made,
     seeded,
-    sliced,
-    textbook_step,
 )
-from minires.checks.steps import check_trace
-from minires.checks.structure import check_structure, images_for_batch_norm
-from minires.checks.trace import Tracer
+from minires.checks.structure import check_structure
 
-_NOTHING = Finding("", "not checked", "")
-
-IMAGES = 64  # of the batch that one forward and the loss are tried with
+_NOTHING = not_checked("", "")
 
 
 def checkup(make: Callable[[], Any], *, seconds: float = 10.0, seed: int = 0) -> Report:
@@ -107,6 +104,7 @@ class _Checkup:
         self.clock = Clock(seconds)
         self.findings: list[Finding] = []
         self.found_rates: Rates | None = None
+        self.making = 0.0  # seconds that `make` takes
 
     def run(self) -> Report:
         with kept_random(), warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -121,78 +119,86 @@ class _Checkup:
     @contextmanager
     def fresh(self) -> Iterator[Setup]:
         seeded(self.seed)
-        setup = made(self.make)
+        timer = Clock(0.0)
+        with noted():
+            setup = made(self.make)
+        self.making = timer.spent
         with kept(setup):
             yield setup
 
     def group(self, check: Callable[[Setup], Iterable[Finding]]) -> None:
         """One group of checks; what the user's own code raises is said, not raised."""
         name = check.__name__.replace("_", " ")
-        if self.clock.left <= 0:
-            reason = f"the {self.clock.seconds:g} s are spent"
-            self.findings.append(Finding(name, "not checked", reason))
+        if self.clock.left <= self.making:
+            reason = f"time ran out: the {self.clock.seconds:g} s are spent"
+            self.findings.append(not_checked(name, reason))
             return
         with ExitStack() as stack:
             setup = stack.enter_context(self.fresh())  # what make raises is the caller's to see
             try:
-                self.findings.extend(check(setup))
+                for finding in check(setup):
+                    self.findings.append(self.placed(finding, name, setup))
             except SetupError:
                 raise
             except Exception as error:
-                self.findings.append(self.raised(name, error))
+                self.findings.append(self.raised(name, error, setup))
 
-    def raised(self, name: str, error: Exception) -> Finding:
-        """That the user's code, or one of the layers that it calls, raises; once for each error."""
+    def placed(self, finding: Finding, group: str, setup: Setup) -> Finding:
+        """With the line of what the check looks at, where it names no other."""
+        if finding.verdict != "broken" or finding.line:
+            return finding
+        subject: Any = {"data": setup.train, "structure": setup.optimizer}.get(group, setup.step)
+        if group == "one batch":
+            subject = setup.loss if finding.check in LOSS else setup.model
+        line = line_of(subject) or line_of(setup.optimizer) or line_of(self.make)
+        return replace(finding, line=line)
+
+    def raised(self, name: str, error: Exception, setup: Setup) -> Finding:
+        """That the user's code, or one of the layers that it calls, raises; once for each error.
+
+        A step of one's own may call the model in another way than we do: only the step tells.
+        """
         text = f"it raises {type(error).__name__}: {' '.join(str(error).split())}"
-        if any(f.message == text for f in self.findings):
-            return Finding(name, "not checked", text)
+        ours = setup.step is not None and name != "steps"
+        if ours or any(f.message == text for f in self.findings):
+            return not_checked(name, text)
         frames = traceback.extract_tb(error.__traceback__)
         own = [own_line(f"{f.filename}:{f.lineno}") for f in frames]
-        return Finding(
+        return broken(
             name,
-            "broken",
             text,
-            {"error": type(error).__name__},
-            next((line for line in reversed(own) if line), ""),
             "read the message: this stops the training",
+            next((line for line in reversed(own) if line), ""),
+            {"error": type(error).__name__},
         )
 
     # -------------------------------------------------------------- the groups
 
     def structure(self, setup: Setup) -> Iterable[Finding]:
-        yield from check_structure(setup.model, setup.optimizer)
+        """Before and, if something is missing that others may move, after some steps."""
+        found = list(check_structure(setup.model, setup.optimizer))
+        if any(f.verdict == "broken" for f in found):
+            with suppress(Exception):
+                tracer, _ = traced(setup, self.clock.share(0.1), self.seed, 12)
+                found = list(check_structure(setup.model, setup.optimizer, tracer))
+        yield from found
+        yield from check_settings(setup.model, setup.optimizer)
 
     def data(self, setup: Setup) -> Iterable[Finding]:
         yield from check_inputs(setup.train, setup.valid, self.clock.share(0.3), self.seed)
 
     def one_batch(self, setup: Setup) -> Iterable[Finding]:
-        inputs, labels = self.batch(setup)
-        yield images_for_batch_norm(setup.model, len(host(inputs)))
-        inputs, labels = sliced(inputs, IMAGES), sliced(labels, IMAGES)
-        seen = look(setup.model, inputs)
-        yield from check_forward(setup.model, inputs, labels, setup.loss, seen)
-        yield from check_loss(setup.loss, labels, seen.outputs, self.seed)
+        yield from check_one_batch(setup, self.batch(setup), self.clock.share(0.35), self.seed)
 
     def steps(self, setup: Setup) -> Iterable[Finding]:
-        step = textbook_step(setup)
-        some = list(islice(batches(setup.train, self.seed), 3))
-        if not some:
-            raise SetupError("train has no batch")
-        tracer = Tracer(setup.model, setup.optimizer)
-        with tracer:
-            for i in range(3):
-                step(*some[i % len(some)])
-        yield from check_trace(tracer, setup.step)
-        if tracer.steps:
-            yield loss_is_stepped(setup, tracer.steps[0], *some[0])
-            yield decay_is_small(setup, tracer.steps[0])
+        yield from check_own_steps(setup, self.clock.share(0.25), self.seed)
 
     def training(self, setup: Setup) -> Iterable[Finding]:
         """A short run, then one's own evaluation: by then the model is better than guessing."""
         seen: list[tuple[Any, Any]] = []
         labels: list[np.ndarray[Any, Any]] = []
 
-        def noted() -> Iterator[tuple[Any, Any]]:
+        def remembered() -> Iterator[tuple[Any, Any]]:
             for inputs, answers in epochs(setup.train, self.seed):
                 if sum(len(host(y)) for _, y in seen) < 500 and len(seen) < 50:
                     seen.append((inputs, answers))
@@ -202,15 +208,22 @@ class _Checkup:
         def until(course: Course) -> bool:
             return len(course.losses) >= 20 and bool(course.right) and course.end()[1] > 0.8
 
-        course = Runner(setup).run(noted(), self.clock.share(0.35), 200, until)
+        start = weights_of(setup.model)
+        course = Runner(setup).run(remembered(), self.clock.share(0.35), 200, until)
         yield learns_training(course, labels)
-        clock = self.clock.share(0.4)
+        clock, timer = self.clock.share(0.4), Clock(math.inf)
+        train = accuracy(setup.model, seen, clock) if seen and course.finite else None
         ours = None
         if setup.valid is not None and evaluation_takes(setup, clock):
             ours = accuracy(setup.model, batches(setup.valid), clock)
-        yield validation_follows(setup, course, seen, ours, clock)
+        yield validation_follows(course, seen, train, ours)
+        yield modes_agree(setup.model, seen, train, clock)
         classes = np.concatenate([np.ravel(y) for y in labels]) if labels else np.zeros(0)
-        yield from own_evaluation(setup, ours, commonest(classes))
+        if setup.evaluate is not None and timer.spent > self.clock.left:
+            yield not_checked("evaluation counts right", self.clock.over)
+            return
+        keys = train.keys if train else set()
+        yield from own_evaluation(setup, start, ours, keys, commonest(classes))
 
     def by_heart(self, setup: Setup) -> Iterable[Finding]:
         """One batch, as it is and, if it is not learnt, with one setting changed at a time."""
@@ -219,8 +232,9 @@ class _Checkup:
         elsewhere = next(f for f in [*self.findings, _NOTHING] if f.check in (LEARNS, ""))
         finding = learns_one_batch(course, batch[1], learnt_well(elsewhere))
         yield finding
-        if finding.verdict == "broken":
-            scale = next((f.numbers["scale"] for f in self.findings if "scale" in f.numbers), None)
+        if "broken" in (finding.verdict, elsewhere.verdict):
+            known = {k: v for f in self.findings for k, v in f.numbers.items()}
+            scale = known.get("scale", math.nan) * known.get("in effect", 1.0)
             for change in changes(setup, batch[0], scale):
                 found = changed(change, self.fresh, course, elsewhere, self.seed, self.clock)
                 if found is not None:

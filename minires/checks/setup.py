@@ -124,7 +124,7 @@ def batches(data: Any, seed: int = 0) -> Iterator[tuple[Any, Any]]:
         order = np.random.default_rng(seed).permutation(len(labels))
         for start in range(0, len(order), BATCH):
             chosen = order[start : start + BATCH]
-            yield _taken(inputs, chosen), _taken(labels, chosen)
+            yield taken(inputs, chosen), taken(labels, chosen)
     elif hasattr(data, "take") and hasattr(data, "labels"):
         yield from DataLoader(
             data, BATCH, shuffle=True, seed=seed, transform=_to_unit_interval, prefetch=0
@@ -150,7 +150,8 @@ def _is_pair(data: Any) -> bool:
     )
 
 
-def _taken(values: Any, chosen: Array) -> Any:
+def taken(values: Any, chosen: Array) -> Any:
+    """Some samples of inputs or labels, in this order."""
     return Tensor(raw(values)[chosen]) if isinstance(values, Tensor) else values[chosen]
 
 
@@ -287,6 +288,11 @@ class Clock:
     def left(self) -> float:
         """Seconds until the end, not below 0."""
         return max(self.seconds - self.spent, 0.0)
+
+    @property
+    def over(self) -> str:
+        """Why nothing more is checked."""
+        return "time ran out"
 
     def share(self, part: float, most: float = float("inf")) -> Clock:
         """A clock for a part of what is left."""

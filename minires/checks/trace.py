@@ -6,10 +6,13 @@ while it is on. `remove` takes all of that away.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from minires import nn, random
 from minires.backward import topological_order
@@ -34,7 +37,8 @@ class Step:
     events: list[str] = field(default_factory=list)
     training: list[bool] = field(default_factory=list)
     recording: list[bool] = field(default_factory=list)  # whether the outputs want a gradient
-    stale: bool = False  # a backward added to gradients that an update had used already
+    stale: bool = False  # the update used gradients that an earlier one had used
+    thrown: int = 0  # gradients that were set to zero before anything was done with them
     loss: float | None = None
     gradients: dict[str, Array | None] = field(default_factory=dict)  # after the last backward
     at_step: dict[str, Array | None] = field(default_factory=dict)  # as the update found them
@@ -42,11 +46,17 @@ class Step:
     after: dict[str, Array] = field(default_factory=dict)
     at_forward: dict[str, Array] = field(default_factory=dict)  # weights at the first forward
     outputs: Array | None = None  # the model's, of the last forward
-    strangers: list[tuple[int, ...]] = field(default_factory=list)  # leaves that nobody updates
+    leaves: list[tuple[Tensor, Array]] = field(default_factory=list)  # that nobody is known to hold
     lines: dict[str, str] = field(default_factory=dict)
     random_state: Any = None  # of the generator, before the first forward
     inputs: Any = None
     operation: str = ""  # which made the outputs
+    normalised: int | None = None  # images that a batch norm took its statistics of, at most
+    rates: list[float] = field(default_factory=list)  # of the groups, at the update
+
+    def strangers(self) -> list[tuple[int, ...]]:
+        """Shapes of leaves that got a gradient, and that nobody has updated since."""
+        return [tuple(t.shape) for t, value in self.leaves if np.array_equal(host(t), value)]
 
 
 class Tracer:
@@ -74,9 +84,29 @@ class Tracer:
         self.steps: list[Step] = []
         self.now = Step()
         self.used = False  # an update has used the gradients that are there
+        self.adds = False  # a backward has added to such
         self.active = False
         self.inside = False
         self.called: set[str] = set()  # modules that ran
+        self.zero_at_first = {n for n, p in self.parameters.items() if not host(p).any()}
+
+    @property
+    def seen(self) -> list[Step]:
+        """The steps, and what came after the last update."""
+        return [*self.steps, self.now] if self.now.events else self.steps
+
+    def line(self, event: str) -> str:
+        """Where such an event was first."""
+        return next((s.lines[event] for s in self.seen if event in s.lines), "")
+
+    def moved(self) -> set[str]:
+        """The parameters that are no longer what they were at the first forward."""
+        first = next((s.at_forward for s in self.seen if s.at_forward), {})
+        return {
+            n
+            for n, p in self.parameters.items()
+            if n in first and not np.array_equal(host(p), first[n], equal_nan=True)
+        }
 
     def __enter__(self) -> Tracer:
         self.start()
@@ -97,6 +127,8 @@ class Tracer:
         ]
         for name, module in model.named_modules():
             self.handles.append(module.register_forward_hook(self._noting(name)))
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+                self.handles.append(module.register_forward_hook(self._normalising))
         plain: Any = Tensor.backward
         self._plain_backward = plain
         tracer = self
@@ -150,6 +182,10 @@ class Tracer:
 
         return note
 
+    def _normalising(self, module: Any, args: Any, out: Any) -> None:
+        if module.training and isinstance(out, Tensor) and out.requires_grad:
+            self.now.normalised = max(self.now.normalised or 0, len(out))
+
     def _before_forward(self, module: Any, args: Any) -> None:
         if "forward" not in self.now.events:
             self.now.at_forward = self._weights()
@@ -167,8 +203,7 @@ class Tracer:
 
     def _before_backward(self, tensor: Tensor) -> None:
         present = any(_nonzero(p.grad) for p in self.parameters.values())
-        if self.used and present:
-            self.now.stale = True
+        self.adds = self.adds or (self.used and present)
         self.used = False
         if tensor.size == 1:
             self.now.loss = float(host(tensor).item())
@@ -182,18 +217,26 @@ class Tracer:
         batch = len(self.now.outputs) if self.now.outputs is not None else -1
         for node in topological_order(tensor.node):  # type: ignore[arg-type]
             if node.op is None and id(node) not in known and node.shape[:1] != (batch,):
-                self.now.strangers.append(tuple(node.shape))
+                holders = [t for t in gc.get_referrers(node) if isinstance(t, Tensor)]
+                self.now.leaves += [(t, host(t).copy()) for t in holders[:1]]
 
     def _after_backward(self) -> None:
         self._event("backward")
         self.now.gradients = self._gradients()
 
     def _zero(self, plain: Any, args: Any, kwargs: Any) -> Any:
+        fresh = "backward" in self.now.events and not self.used
+        if fresh and any(_nonzero(p.grad) for p in self.parameters.values()):
+            now, first = self._weights(), self.now.at_forward
+            same = all(np.array_equal(now[n], first[n]) for n in first)
+            self.now.thrown += bool(first) and same
         self._event("zero")
-        self.used = False
+        self.used = self.adds = False
         return plain(*args, **kwargs)
 
     def _step(self, plain: Any, args: Any, kwargs: Any) -> Any:
+        self.now.stale = self.adds
+        self.now.rates = [float(group["lr"]) for group in self.optimizer.param_groups]
         if args or kwargs:  # a closure runs forward and backward inside
             result = plain(*args, **kwargs)
             self.now.at_step = self._gradients()

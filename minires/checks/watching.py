@@ -9,12 +9,17 @@ from typing import Any, Self
 
 import numpy as np
 
-from minires.checks.forward import Seen, outputs_fit_loss
+from minires.checks.forward import Seen
+from minires.checks.free_logits import FreeLogits
+from minires.checks.gradients import arrive, reach
+from minires.checks.outputs import outputs_fit_loss
 from minires.checks.report import Finding, Report
+from minires.checks.settings import check_settings
 from minires.checks.setup import Clock, kept_random
-from minires.checks.steps import check_trace
+from minires.checks.steps import images_for_batch_norm, mode, order
 from minires.checks.structure import check_structure
 from minires.checks.trace import Step, Tracer
+from minires.checks.updates import move, units_differ
 from minires.nn import Module
 from minires.optim import Optimizer
 
@@ -71,10 +76,13 @@ class Watch:
                 print(finding)
 
     def _structure(self) -> Iterator[Finding]:
-        return check_structure(self.model, self.optimizer)
+        tracer = self._tracer if self._tracer.steps else None
+        yield from check_structure(self.model, self.optimizer, tracer)
+        yield from check_settings(self.model, self.optimizer)
 
     def _steps(self) -> Iterator[Finding]:
-        return check_trace(self._tracer)
+        for check in (order, mode, images_for_batch_norm, reach, arrive, move, units_differ):
+            yield check(self._tracer)
 
     def _outputs(self) -> Iterator[Finding]:
         first: Step = (self._tracer.steps or [self._tracer.now])[0]
@@ -83,7 +91,8 @@ class Watch:
             return
         labels = np.random.default_rng(0).integers(0, out.shape[-1], out.shape[:-1])
         seen = Seen(out.astype(np.float64), first.lines.get("forward", ""), first.operation)
-        yield outputs_fit_loss(self.model, first.inputs, labels, self.loss, seen)
+        free = FreeLogits(self.loss, labels, seen.outputs)
+        yield outputs_fit_loss(self.model, first.inputs, free, seen)
 
 
 def watch(model: Any, optimizer: Optimizer, loss: Callable[[Any, Any], Any] | None = None) -> Watch:

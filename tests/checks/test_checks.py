@@ -102,11 +102,12 @@ def frozen_at_random(right):
     )
 
 
-@case("structure", "units differ", "all 32 units of 3")
+@case("steps", "units differ", "all 32 units of 1")
 def constant_weights(right):
     model = network()
-    layer = model[3]
-    layer.weight.data[...] = 0.0 if right else 0.05  # zeros at the end of a branch are usual
+    for name in (3,) if right else (1, 3):  # layers before and after may tell units apart
+        model[name].weight.data[...] = 0.05
+        model[name].bias.data[...] = 0.0
     return training(model)
 
 
@@ -135,7 +136,7 @@ def momentum_as_elsewhere(right):
     return training(Normed(momentum=None if right else 0.99))
 
 
-@case("structure", "width", "1 number")
+@case("one_batch", "width", "1 number")
 def pooled_away(right):
     inside = 2 if right else 1
     return training(
@@ -344,7 +345,7 @@ def eps_above_the_variance(right):
     return training(Normed(eps=1e-3 if right else 1e3))
 
 
-@case("one_batch", "images for batch norm", "2 images")
+@case("steps", "images for batch norm", "2 images")
 def batches_of_two(right):
     return training(Normed(), train=batched(digits()[0], 4 if right else 2))
 
