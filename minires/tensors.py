@@ -470,16 +470,6 @@ class Tensor(TorchMethods, Variable, called_often=True):
         axes[first], axes[second] = axes[second], axes[first]
         return self.transpose(axes)
 
-    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-        """The axes from `start_dim` to `end_dim` in one."""
-        first, last = (dim + self.ndim * (dim < 0) for dim in (start_dim, end_dim))
-        if first > last >= 0:
-            raise ValueError(f"flatten: no axes from {start_dim} to {end_dim} of {self.ndim}")
-        if last + 1 < self.ndim:
-            return self.reshape(*self.shape[:first], -1, *self.shape[last + 1 :])
-        flat: Tensor = ops.flatten(self, start_axis=first)
-        return flat
-
     def squeeze(self, axis: Axis = None, **torch: Any) -> Tensor:
         """Axes of length one dropped: all, or those named, of which longer ones stay."""
         axis = numpys_axes("squeeze", axis, False, torch)["axis"]

@@ -312,6 +312,15 @@ class TorchMethods(PyTorchsKeywords, called_often=True):
         """The same values in another tensor's shape."""
         return self.reshape(other.shape)  # type: ignore[no-any-return]
 
+    def flatten(self: Any, start_dim: builtins.int = 0, end_dim: builtins.int = -1) -> Tensor:
+        """The axes from `start_dim` to `end_dim` in one."""
+        first, last = (dim + self.ndim * (dim < 0) for dim in (start_dim, end_dim))
+        if first > last >= 0:
+            raise ValueError(f"flatten: no axes from {start_dim} to {end_dim} of {self.ndim}")
+        if last + 1 < self.ndim:
+            return self.reshape(*self.shape[:first], -1, *self.shape[last + 1 :])  # type: ignore[no-any-return]
+        return ops.flatten(self, start_axis=first)  # type: ignore[no-any-return]
+
     @pytorchs_keywords
     def permute(self: Any, *dims: Any) -> Tensor:
         """The axes in another order: NumPy's `transpose`."""
