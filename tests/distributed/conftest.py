@@ -1,21 +1,11 @@
-"""Trainings on several processes, which `mpirun` starts: more of them than there are processors."""
+"""Trainings on several processes: skipped, with the reason, where there is no MPI."""
 
 import importlib.util
-import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from of_ranks import HERE, MPIRUN, Processes, reports_of
 
-HERE = Path(__file__).resolve().parent
-LIMIT = 120  # seconds, after which whoever waits for another is ended, and the test fails
-
-beside = Path(sys.executable).parent / "mpirun"
-MPIRUN = str(beside) if beside.exists() else shutil.which("mpirun")
+WANT_MPI = {"processes", "reports", "of_three"}
 
 
 def obstacle():
@@ -28,53 +18,8 @@ def obstacle():
 def pytest_collection_modifyitems(items):
     reason = obstacle()
     for item in items:
-        if reason and HERE in item.path.parents and "processes" in item.fixturenames:
+        if reason and HERE in item.path.parents and WANT_MPI & {*item.fixturenames}:
             item.add_marker(pytest.mark.skip(reason=reason))
-
-
-class Processes:
-    """`mpirun -n ranks python ...`, ended whole at the end."""
-
-    def __init__(self, ranks, *arguments, folder, **environment):
-        kept = {
-            k: v for k, v in os.environ.items() if not k.startswith(("PMI", "OMPI", "MINIRES_"))
-        }
-        kept |= {"MINIRES_NUM_THREADS": "1", "PYTHONPATH": path(), **environment}
-        self.run = subprocess.Popen(
-            [MPIRUN, "-n", str(ranks), sys.executable, *map(str, arguments)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=folder,
-            env=kept,
-            start_new_session=True,
-        )
-
-    def end(self, limit=LIMIT):
-        """Exit code, standard output and error; a failure if it takes too long."""
-        try:
-            out, err = self.run.communicate(timeout=limit)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            out, err = self.run.communicate()
-            pytest.fail(f"still running after {limit} s\n{out}\n{err}")
-        return self.run.returncode, out, err
-
-    def lines(self):
-        """What is printed, line by line, until it ends."""
-        assert self.run.stdout is not None
-        yield from self.run.stdout
-
-    def kill(self):
-        if self.run.poll() is None:
-            os.killpg(self.run.pid, signal.SIGKILL)
-
-
-def path():
-    """Where the processes find this checkout, and the modules beside the tests."""
-    places = [HERE.parent.parent, HERE, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return os.pathsep.join(map(str, places))
 
 
 @pytest.fixture
@@ -92,12 +37,6 @@ def processes(tmp_path):
 
 
 @pytest.fixture
-def reports(processes, tmp_path):
-    """`reports(2, script, ...)`: what each rank left in its file, rank-0.json and so on."""
-
-    def run(ranks, *arguments, **environment):
-        code, out, err = processes(ranks, *arguments, **environment).end()
-        assert code == 0, out + err
-        return [json.loads((tmp_path / f"rank-{k}.json").read_text()) for k in range(ranks)]
-
-    return run
+def reports(tmp_path):
+    """`reports(2, script, ...)`: what each rank left in its file."""
+    return lambda ranks, *arguments: reports_of(ranks, tmp_path, *arguments)
