@@ -151,6 +151,18 @@ def second_derivative(group):
     return message(BackwardError, lambda: minires.grad((out**3).sum(), x, create_graph=True))
 
 
+def loop_of_the_page(group):
+    """The one that docs/distributed.md shows."""
+    page = (Path(__file__).parents[2] / "docs" / "distributed.md").read_text(encoding="utf-8")
+    code = page.partition("## A loop of your own\n\n```py\n")[2].partition("```")[0]
+    model, optimizer = build("small")
+    before, some = checksum(model), images(60)
+    names = {"model": model, "optimizer": optimizer, "epochs": 2, "size": 24, "np": np, "F": F}
+    names |= {"images": some.images.astype(np.float32), "labels": some.labels, "Tensor": Tensor}
+    exec(code, names)
+    return [checksum(model), checksum(model) != before, len(code.strip().splitlines())]
+
+
 # ---------------------------------------------------------------------- what all end with
 
 

@@ -69,8 +69,8 @@ def added(total, arrays):
 @pytest.fixture(scope="module")
 def of_three(tmp_path_factory):
     """What three ranks give for all that none of them dies of."""
-    names = """resnet measured_statistics amp amp_overflow sync_bn sync_bn_fit second_derivative
-    nan nan_in_a_layer other_setting other_data other_network other_weights too_small ctrl_c"""
+    names = """resnet loop_of_the_page measured_statistics amp amp_overflow sync_bn sync_bn_fit
+    second_derivative nan nan_in_a_layer other_setting other_data other_network other_weights too_small ctrl_c"""
     found = reports_of(3, tmp_path_factory.mktemp("three"), scenarios.__file__, *names.split())
     for rank in found[1:]:
         assert rank == found[0]  # all see the same: losses, messages, weights
@@ -84,6 +84,12 @@ def test_fit_has_the_bits_of_one_process(of_three):
     assert math.isclose(got[1], train_loss, rel_tol=1e-12)
     assert math.isclose(got[2], valid_loss, rel_tol=1e-6)  # of other batches
     assert got[3] == accuracy
+
+
+def test_the_loop_of_ones_own_in_the_documentation(of_three):
+    _, trained, lines = of_three["loop_of_the_page"]
+    assert trained
+    assert lines <= 13  # with imports
 
 
 def test_an_overflow_in_one_rank_is_one_in_all(of_three):
