@@ -15,6 +15,8 @@ import typer
 from minires import distributed
 from minires.cli.streams import say
 from minires.distributed import DistributedError, Group
+from minires.distributed.mpi import Sum
+from minires.training.recipe import Recipe
 
 
 def among_processes(command: Callable[..., None]) -> Callable[..., None]:
@@ -35,7 +37,11 @@ def among_processes(command: Callable[..., None]) -> Callable[..., None]:
                 "to one folder: add --distributed"
             )
         if options["distributed"]:
-            context.obj = distributed.world("allreduce" if options["allreduce"] else "ordered")
+            folder, device = options["resume"], options["device"]
+            if folder is not None:
+                device = Recipe.read(folder / "recipe.json").device
+            how: Sum = "allreduce" if options["allreduce"] else "ordered"
+            context.obj = distributed.world(how, device)
             if context.obj.rank > 0:
                 _say_nothing()
         with context.obj.together(functools.partial(_tell, context.obj)):

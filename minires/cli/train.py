@@ -7,6 +7,7 @@ import os
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -143,7 +144,7 @@ def train_command(
                 f"--resume goes on with the settings in {resume}: leave out "
                 + ", ".join(f"--{name.replace('_', '-')}" for name in others)
             )
-        recipe = Recipe.read(resume / "recipe.json")
+        recipe = _on_own_device(Recipe.read(resume / "recipe.json"), group)
         with hold(resume) if group.rank == 0 else nullcontext():
             # killed before it wrote anything else, it has lost nothing by beginning anew
             begun = any((resume / name).exists() for name in ("last.npz", "best.npz"))
@@ -188,6 +189,7 @@ def train_command(
         replace_head=replace_head,
         **{key: value and tuple(value) for key, value in mean_std.items()},
     )
+    recipe = _on_own_device(recipe, group)
     task, network = _prepare(recipe)
     with _new_folder(out, recipe) if group.rank == 0 else nullcontext(Path()) as folder:
         folder = Path(group.exchange(str(folder))[0])
@@ -354,6 +356,10 @@ def _train(
         ("recipe.json", "the settings"),
     ):
         print(f"  {folder / name!s:<40}  {what}")
+
+
+def _on_own_device(recipe: Recipe, group: Group) -> Recipe:
+    return recipe if group.size == 1 else replace(recipe, device=group.device)
 
 
 def _threads(group: Group) -> str:

@@ -10,7 +10,7 @@ Processes exchange messages by MPI (``pip install 'minires[mpi]'``). In a script
 """
 
 from minires.distributed.group import DistributedError, Group, agreed
-from minires.distributed.mpi import MPIGroup, launched, world
+from minires.distributed.mpi import MPIGroup, NCCLGroup, launched, world
 from minires.distributed.parallel import DataParallel
 from minires.distributed.statistics import sync_batch_norm
 
@@ -19,6 +19,7 @@ __all__ = [
     "DistributedError",
     "Group",
     "MPIGroup",
+    "NCCLGroup",
     "agreed",
     "launched",
     "sync_batch_norm",

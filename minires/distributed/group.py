@@ -81,7 +81,7 @@ class Group:
         Parameters
         ----------
         tell : callable
-            Says what happened, and returns the exit code (None: 1).
+            Says what happened, and returns the exit code. None: 130 after Ctrl-C, otherwise 1.
         """
         if self.size == 1 or self._inside:
             yield
@@ -93,7 +93,7 @@ class Group:
             if not hasattr(error, "agreed"):
                 if self.rank > 0:  # where all have the same, the first one says it for all
                     time.sleep(0.5)
-                self.abort(tell(error) or 1)
+                self.abort(tell(error) or (130 if isinstance(error, KeyboardInterrupt) else 1))
             raise
         finally:
             self._inside = False

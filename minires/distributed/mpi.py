@@ -9,7 +9,7 @@ from typing import Any, Literal, NoReturn, get_args
 
 import numpy as np
 
-from minires.backend import Array, to_device, to_host
+from minires.backend import Array, load_cupy, parse_device, to_device, to_host, xp_of
 from minires.distributed.group import DistributedError, Group
 from minires.kernels import set_num_threads
 
@@ -28,13 +28,15 @@ class MPIGroup(Group):
         `"ordered"`: each process adds up one part of the numbers for all, in rank order, and the
         parts are gathered. As many bytes are sent as by a ring, and the bits are those of a loop
         over the ranks. `"allreduce"`: MPI adds, in an order of its own; it may be faster.
+    device : str
+        This process's. From a GPU all goes over the host.
     """
 
-    def __init__(self, comm: Any, sum: Sum = "ordered") -> None:
+    def __init__(self, comm: Any, sum: Sum = "ordered", device: str = "cpu") -> None:
         if sum not in get_args(Sum):
             raise ValueError(f"unknown sum {sum!r}: one of {', '.join(get_args(Sum))}")
         self.comm, self.rank, self.size = comm, comm.Get_rank(), comm.Get_size()
-        self.how = sum
+        self.how, self.device = sum, device
         self._incoming: dict[Any, Array] = {}  # kept: new memory costs more than a message
 
     def sum(self, numbers: Array) -> None:
@@ -73,6 +75,33 @@ class MPIGroup(Group):
         raise SystemExit(code)
 
 
+class NCCLGroup(MPIGroup):
+    """A GPU for each process: MPI brings them together, and NCCL adds up what is on the GPUs.
+
+    NCCL's order of adding is its own, and the same bits come to all.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Comm
+    device : str
+        This process's GPU, the current one.
+    """
+
+    def __init__(self, comm: Any, device: str) -> None:
+        super().__init__(comm, "allreduce", device)
+        self.nccl = load_cupy(parse_device(device)[1]).cuda.nccl
+        key = self.exchange([*self.nccl.get_unique_id()] if self.rank == 0 else None)[0]
+        self.ring = self.nccl.NcclCommunicator(self.size, tuple(key), self.rank)
+
+    def sum(self, numbers: Array) -> None:
+        xp = xp_of(numbers)
+        if xp is np:
+            return super().sum(numbers)
+        kind = {"f": self.nccl.NCCL_FLOAT32, "d": self.nccl.NCCL_FLOAT64}[numbers.dtype.char]
+        place, stream = numbers.data.ptr, xp.cuda.get_current_stream().ptr
+        self.ring.allReduce(place, place, numbers.size, kind, self.nccl.NCCL_SUM, stream)
+
+
 def launched() -> tuple[int, int]:
     """This process's rank and how many there are, by what `mpirun` left in the environment.
 
@@ -87,7 +116,7 @@ def launched() -> tuple[int, int]:
     return 0, 1
 
 
-def world(sum: Sum = "ordered") -> Group:
+def world(sum: Sum = "ordered", device: str = "cpu") -> Group:
     """All processes that `mpirun` started; one by itself if nothing did.
 
     Each gets the threads that are its own: the cores that it may use, shared with the others on its
@@ -98,13 +127,18 @@ def world(sum: Sum = "ordered") -> Group:
     ----------
     sum : str
         How gradients are added: `"ordered"` or `"allreduce"`, see `MPIGroup`.
+    device : str
+        `"cuda"` gives each process of a machine a GPU of its own, which is the `device` of the
+        group then; NCCL adds up, in its own order, if CuPy has it.
 
     Raises
     ------
     DistributedError
-        If mpi4py or an MPI is missing, or `mpirun` belongs to another MPI than mpi4py uses.
+        If mpi4py or an MPI is missing, `mpirun` belongs to another MPI than mpi4py uses, or a
+        machine has fewer GPUs than processes.
     """
-    group = MPIGroup(_mpi().COMM_WORLD, sum)
+    comm = _mpi().COMM_WORLD
+    group = MPIGroup(comm, sum) if parse_device(device)[0] == "cpu" else _on_gpus(comm, sum)
     if launched()[1] != group.size:
         raise DistributedError(
             f"mpirun started {launched()[1]} processes, but mpi4py sees {group.size}: they belong "
@@ -122,6 +156,22 @@ def world(sum: Sum = "ordered") -> Group:
 
         sys.excepthook = end_all
     return group
+
+
+def _on_gpus(comm: Any, sum: Sum) -> MPIGroup:
+    """Each process of a machine on the next of its GPUs."""
+    cupy = load_cupy()
+    number = comm.Split_type(_mpi().COMM_TYPE_SHARED).Get_rank()
+    count = cupy.cuda.runtime.getDeviceCount()
+    if count == 1:  # as where Slurm shows each process the one that it gets
+        number = 0
+    elif number >= count:
+        raise DistributedError(f"{count} GPUs are too few for the processes on one machine")
+    cupy.cuda.Device(number).use()
+    device = f"cuda:{number}"
+    if comm.Get_size() > 1 and getattr(getattr(cupy.cuda, "nccl", None), "available", False):
+        return NCCLGroup(comm, device)
+    return MPIGroup(comm, sum, device)
 
 
 def _threads(group: MPIGroup) -> int:

@@ -320,7 +320,8 @@ class Run:
 
     def start(self, resume: bool) -> None:
         """Go back to the last state, or save the first: a run killed in its first epoch goes on."""
-        self._compare_settings()
+        if self.group.size > 1:
+            self._compare_settings()
         self.parallel = DataParallel(self.model, self.group)
         if self.out is not None:
             remove_parts(self.out, FILES)

@@ -1,6 +1,7 @@
 """Trainings on several processes: skipped, with the reason, where there is no MPI."""
 
 import importlib.util
+import os
 
 import pytest
 from of_ranks import HERE, MPIRUN, Processes, reports_of
@@ -15,8 +16,10 @@ def obstacle():
     return None if MPIRUN else "there is no mpirun: pip install 'minires[mpi]'"
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     reason = obstacle()
+    if reason and os.environ.get("CI") and any("distributed" in arg for arg in config.args):
+        pytest.exit(f"CI asks for these tests, and {reason}", returncode=1)
     for item in items:
         if reason and HERE in item.path.parents and WANT_MPI & {*item.fixturenames}:
             item.add_marker(pytest.mark.skip(reason=reason))

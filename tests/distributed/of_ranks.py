@@ -58,7 +58,7 @@ class Processes:
 
 def path():
     """Where the processes find this checkout, and the modules beside the tests."""
-    places = [HERE.parent.parent, HERE, *filter(None, [os.environ.get("PYTHONPATH")])]
+    places = [HERE.parent.parent, HERE.parent, HERE, *filter(None, [os.environ.get("PYTHONPATH")])]
     return os.pathsep.join(map(str, places))
 
 

@@ -70,7 +70,8 @@ def added(total, arrays):
 def of_three(tmp_path_factory):
     """What three ranks give for all that none of them dies of."""
     names = """resnet loop_of_the_page measured_statistics amp amp_overflow sync_bn sync_bn_fit
-    second_derivative nan nan_in_a_layer other_setting other_data other_network other_weights too_small ctrl_c"""
+    second_derivative nan nan_in_a_layer other_setting other_data other_network other_weights
+    too_small ctrl_c"""
     found = reports_of(3, tmp_path_factory.mktemp("three"), scenarios.__file__, *names.split())
     for rank in found[1:]:
         assert rank == found[0]  # all see the same: losses, messages, weights
