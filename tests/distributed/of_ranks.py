@@ -20,13 +20,13 @@ MPIRUN = str(beside) if beside.exists() else shutil.which("mpirun")
 class Processes:
     """`mpirun -n ranks python ...`, ended whole at the end."""
 
-    def __init__(self, ranks, *arguments, folder, **environment):
+    def __init__(self, ranks, *arguments, folder, within=(), options=(), **environment):
         kept = {
             k: v for k, v in os.environ.items() if not k.startswith(("PMI", "OMPI", "MINIRES_"))
         }
         kept |= {"MINIRES_NUM_THREADS": "1", "PYTHONPATH": path(), **environment}
         self.run = subprocess.Popen(
-            [MPIRUN, "-n", str(ranks), sys.executable, *map(str, arguments)],
+            [*map(str, [*within, MPIRUN, *options, "-n", ranks, sys.executable, *arguments])],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

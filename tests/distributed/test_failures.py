@@ -14,7 +14,8 @@ from minires.distributed import Group
 
 SECONDS = 60  # on two slow and busy cores; whoever waits for another would wait for ever
 
-TRAIN = ("-m", "minires", "train", "--data", "digits", "--out", "out", "--epochs", 40)
+TRAIN = ("-m", "minires", "train", "--data", "digits", "--out", "out", "--epochs", 200)
+FEW_STEPS = ("--distributed", "--batch-size", 256)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def once_trained(started, folder):
 
 @pytest.mark.parametrize(("number", "at"), [("SIGINT", "rank 1"), ("SIGTERM", "mpirun")])
 def test_a_signal_saves_once_and_all_exit_with_130(processes, tmp_path, number, at):
-    started = processes(2, *TRAIN, "--distributed")
+    started = processes(2, *TRAIN, *FEW_STEPS)
     once_trained(started, tmp_path / "out")
     pid = started.run.pid if at == "mpirun" else ranks_of(started)[1]
     os.kill(pid, getattr(signal, number))
@@ -73,7 +74,7 @@ def test_a_signal_saves_once_and_all_exit_with_130(processes, tmp_path, number, 
 
 
 def test_a_second_signal_ends_at_once(processes, tmp_path):
-    started = processes(2, *TRAIN, "--distributed")
+    started = processes(2, *TRAIN, *FEW_STEPS)
     once_trained(started, tmp_path / "out")
     last = ranks_of(started)[-1]
     for _ in range(2):
