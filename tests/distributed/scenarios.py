@@ -163,6 +163,26 @@ def loop_of_the_page(group):
     return [checksum(model), checksum(model) != before, len(code.strip().splitlines())]
 
 
+def save_after_every_step(group):
+    """The first rank's clock decides when, and all compare their weights before."""
+    wanted = checksum(train(group, epochs=1)[0])
+    before, minires.training.run.SAVE_EVERY = minires.training.run.SAVE_EVERY, -1.0
+    try:
+        return checksum(train(group, epochs=1, out="often")[0]) == wanted
+    finally:
+        minires.training.run.SAVE_EVERY = before
+
+
+def few_held_out(group):
+    """Two images for three processes."""
+    last = train(group, valid=2, epochs=1)[1].epochs[-1]
+    return [last.valid_loss, last.valid_accuracy]
+
+
+def threads(group):
+    return distributed.mpi._threads(group)
+
+
 # ---------------------------------------------------------------------- what all end with
 
 

@@ -94,6 +94,15 @@ def test_mpirun_without_distributed_is_refused(processes, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_an_mpirun_of_another_mpi_is_refused(processes, tmp_path):
+    """By what Open MPI's leaves in the environment; mpi4py is MPICH's, and sees itself alone."""
+    code = "from minires.distributed import world; world()"
+    of_open_mpi = {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "3"}
+    code, _, err = processes(1, "-c", code, **of_open_mpi).end(SECONDS)
+    assert code == 1
+    assert "mpirun started 3 processes, but mpi4py sees 1: they belong to two MPIs" in err
+
+
 def test_a_batch_too_small_is_refused_before_anything_is_written(processes, tmp_path):
     code, _, err = processes(2, *TRAIN, "--distributed", "--batch-size", 1).end(SECONDS)
     assert code == 2

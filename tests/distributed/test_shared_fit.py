@@ -1,6 +1,7 @@
 """`fit` on several processes: what it computes, and how all of them end together."""
 
 import math
+import os
 import re
 
 import numpy as np
@@ -71,7 +72,7 @@ def of_three(tmp_path_factory):
     """What three ranks give for all that none of them dies of."""
     names = """resnet loop_of_the_page measured_statistics amp amp_overflow sync_bn sync_bn_fit
     second_derivative nan nan_in_a_layer other_setting other_data other_network other_weights
-    too_small ctrl_c"""
+    too_small ctrl_c save_after_every_step few_held_out threads"""
     found = reports_of(3, tmp_path_factory.mktemp("three"), scenarios.__file__, *names.split())
     for rank in found[1:]:
         assert rank == found[0]  # all see the same: losses, messages, weights
@@ -91,6 +92,20 @@ def test_the_loop_of_ones_own_in_the_documentation(of_three):
     _, trained, lines = of_three["loop_of_the_page"]
     assert trained
     assert lines <= 13  # with imports
+
+
+def test_saving_within_an_epoch_changes_nothing(of_three):
+    assert of_three["save_after_every_step"]
+
+
+def test_fewer_held_out_images_than_ranks(of_three):
+    loss, accuracy = of_three["few_held_out"]
+    assert 0 < loss < 20
+    assert accuracy in (0, 0.5, 1)
+
+
+def test_ranks_share_the_cores(of_three):
+    assert of_three["threads"] == max(1, len(os.sched_getaffinity(0)) // 3)
 
 
 def test_an_overflow_in_one_rank_is_one_in_all(of_three):
