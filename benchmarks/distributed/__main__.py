@@ -73,7 +73,7 @@ def _mpirun() -> str:
 
 
 def _mpi() -> str:
-    code = "from mpi4py import MPI; print(MPI.get_vendor())"
+    code = "from mpi4py import MPI; v = MPI.get_vendor(); print(v[0], '.'.join(map(str, v[1])))"
     return subprocess.check_output([sys.executable, "-c", code], text=True).strip()
 
 

@@ -91,7 +91,29 @@ def speed_table(found: dict[str, Any]) -> str:
 def speed() -> str:
     if not RESULTS.exists():
         return "*Not measured yet: `python -m benchmarks.distributed`, on a machine that rests.*"
-    return speed_table(json.loads(RESULTS.read_text(encoding="utf-8")))
+    picture = "![Time of a step, and of the sum in it, by ranks](images/distributed-speed.png)"
+    return f"{speed_table(_results())}\n\n{picture}"
+
+
+def _results() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8"))
+    return found
+
+
+def speed_figure(found: dict[str, Any]) -> Figure:
+    """Bars of a step's time, the sum's part of them in another colour."""
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    axes = figure.subplots(1, len(found["rounds"]), squeeze=False, sharey=True)[0]
+    for ax, (work, setups) in zip(axes, found["rounds"].items(), strict=True):
+        for i, turns in enumerate(setups.values()):
+            step, part = (1e3 * median(t[key] for t in turns) for key in ("step", "sum"))
+            ax.barh(i, step, 0.6, color=BLUE, label="a step" if i == 0 else None)
+            ax.barh(i, part, 0.6, color=ORANGE, label="of it the sum" if i == 0 else None)
+        ax.set_yticks(range(len(setups)), list(setups), fontsize=8)
+        ax.set(title=work, xlabel="ms")
+        ax.legend(fontsize=8)
+    axes[0].invert_yaxis()
+    return figure
 
 
 # ---------------------------------------------------------------------- the cost model
@@ -190,11 +212,18 @@ def _arrow(ax: Axes, x: float, y: float, to: float) -> None:
 # ---------------------------------------------------------------------- the page
 
 BLOCKS: Blocks = {"speed": speed, "ring": ring_table, "efficiency": efficiency_table}
-FIGURES: dict[str, Callable[[], Figure]] = {"step": step_figure, "ring": ring_figure}
+
+
+def figures() -> dict[str, Callable[[], Figure]]:
+    """The pictures by name; that of the measurement, once there is one."""
+    found: dict[str, Callable[[], Figure]] = {"step": step_figure, "ring": ring_figure}
+    if RESULTS.exists():
+        found["speed"] = lambda: speed_figure(_results())
+    return found
 
 
 def write_all() -> None:
     """Write the marked blocks and draw the pictures."""
     markdown.write(PAGE, BLOCKS)
-    for name, make in FIGURES.items():
+    for name, make in figures().items():
         make().savefig(IMAGES / f"distributed-{name}.png", dpi=100, metadata={"Software": None})

@@ -15,7 +15,7 @@ def test_the_page_says_what_the_code_computes_and_measured():
     assert with_blocks(PAGE, pages.BLOCKS) == PAGE, "run: python -m benchmarks.distributed --pages"
     assert re.findall(r"\d[\d.,]* ?(ms|%)", without_blocks(PAGE)) == []
     shown = re.findall(r"\(images/distributed-(\w+)\.png\)", PAGE)
-    assert sorted(shown) == sorted(pages.FIGURES)
+    assert sorted(shown) == sorted(pages.figures())
     assert all((pages.IMAGES / f"distributed-{name}.png").exists() for name in shown)
 
 
@@ -38,13 +38,12 @@ def test_a_turn_is_measured(processes, tmp_path):
     found = json.loads(out)
     assert 0 < found["sum"] < found["step"]
     names = [setup.name for setup in pages.SETUPS]
-    table = pages.speed_table(
-        {
-            "rounds": {"a network": {name: [found] for name in names}},
-            "machine": {"cores": "2", "processor": "any"},
-            "versions": {"MPI": "some MPI"},
-            "steps a turn": 2,
-            "load before": [0.1],
-        }
-    )
-    assert table.count("1.00") == len(names)
+    results = {
+        "rounds": {"a network": {name: [found] for name in names}},
+        "machine": {"cores": "2", "processor": "any"},
+        "versions": {"MPI": "some MPI"},
+        "steps a turn": 2,
+        "load before": [0.1],
+    }
+    assert pages.speed_table(results).count("1.00") == len(names)
+    assert len(pages.speed_figure(results).axes) == 1
