@@ -137,13 +137,15 @@ def world(sum: Sum = "ordered", device: str = "cpu") -> Group:
         If mpi4py or an MPI is missing, `mpirun` belongs to another MPI than mpi4py uses, or a
         machine has fewer GPUs than processes.
     """
-    comm = _mpi().COMM_WORLD
-    group = MPIGroup(comm, sum) if parse_device(device)[0] == "cpu" else _on_gpus(comm, sum)
-    if launched()[1] != group.size:
+    group = MPIGroup(_mpi().COMM_WORLD, sum)
+    if launched()[1] > group.size:
         raise DistributedError(
             f"mpirun started {launched()[1]} processes, but mpi4py sees {group.size}: they belong "
             f"to two MPIs. Use the mpirun beside this Python ({Path(sys.executable).parent})"
         )
+    if parse_device(device)[0] != "cpu":
+        with group.together(_tell_in_a_line):
+            group = _on_gpus(group.comm, sum)
     if "MINIRES_NUM_THREADS" not in os.environ:
         set_num_threads(_threads(group))
     if group.size > 1:
@@ -156,6 +158,10 @@ def world(sum: Sum = "ordered", device: str = "cpu") -> Group:
 
         sys.excepthook = end_all
     return group
+
+
+def _tell_in_a_line(error: BaseException) -> None:
+    print(f"{type(error).__name__}: {error}", file=sys.stderr)
 
 
 def _on_gpus(comm: Any, sum: Sum) -> MPIGroup:

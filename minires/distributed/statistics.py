@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minires import kernels
+from minires import kernels, ops
 from minires.backend import Array, xp_of
 from minires.distributed.group import Group
 from minires.engine import Variable, op
@@ -27,11 +27,11 @@ def sync_batch_norm(group: Group) -> Iterator[None]:
     Parameters
     ----------
     group : Group
-        Of one process, nothing changes.
+        Of one process: by its own, also inside another such block.
     """
     before = normalization.in_training
-    if group.size > 1:
-        normalization.in_training = partial(_batch_norm_of_all, group=group)
+    several = partial(_batch_norm_of_all, group=group)
+    normalization.in_training = several if group.size > 1 else ops.batch_norm
     try:
         yield
     finally:

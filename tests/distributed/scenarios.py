@@ -186,7 +186,12 @@ def threads(group):
 # ---------------------------------------------------------------------- what all end with
 
 
-def nan(group):
+def nan_sync_bn(group):
+    """Then all ranks have a loss of NaN, and some look for the cause in their own images."""
+    return nan(group, sync_bn=True)
+
+
+def nan(group, **options):
     """Among the images of rank 1."""
 
     def spoiled(batch, draws):
@@ -195,7 +200,7 @@ def nan(group):
             found[0] = np.nan
         return found
 
-    return message(TrainingError, lambda: train(group, transform=spoiled))
+    return message(TrainingError, lambda: train(group, transform=spoiled, **options))
 
 
 def nan_in_a_layer(group):

@@ -72,7 +72,7 @@ def of_three(tmp_path_factory):
     """What three ranks give for all that none of them dies of."""
     names = """resnet loop_of_the_page measured_statistics amp amp_overflow sync_bn sync_bn_fit
     second_derivative nan nan_in_a_layer other_setting other_data other_network other_weights
-    too_small ctrl_c save_after_every_step few_held_out threads"""
+    too_small ctrl_c save_after_every_step nan_sync_bn few_held_out threads"""
     found = reports_of(3, tmp_path_factory.mktemp("three"), scenarios.__file__, *names.split())
     for rank in found[1:]:
         assert rank == found[0]  # all see the same: losses, messages, weights
@@ -126,6 +126,7 @@ def test_synchronised_batch_norm_says_that_it_has_no_second_derivative(of_three)
     ("name", "message"),
     [
         ("nan", "at epoch 1, step 1: the images of this batch already hold NaN .*rank 1 of 3"),
+        ("nan_sync_bn", "the images of this batch already hold NaN .*rank 1 of 3"),
         ("nan_in_a_layer", "at epoch 1, step 2: multiply.*gave .* NaN or inf.*rank 2 of 3"),
         ("other_setting", "rank 1 differs from rank 0: label_smoothing is 0.01, there 0"),
         ("other_data", "rank 2 differs from rank 0: it has other data"),
