@@ -34,6 +34,7 @@ MODULES = [
     *("backend", "backward", "bench", "coursework", "data", "engine", "gradcheck", "interop"),
     *(
         "checks",
+        "distributed",
         "kernels",
         "kernels.reference",
         "models",

@@ -37,7 +37,7 @@ FLOORS = [
     {"model_recording"},
     {"batch_axis"},
     {"compile"},
-    {"interop", "checks"},
+    {"interop", "checks", "distributed"},
     {"training"},
     {"viz", "gradcheck.cases"},
     {"gradcheck.command", "checks.command"},

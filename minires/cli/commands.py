@@ -27,6 +27,7 @@ from minires.coursework.commands.build_and_grade import (
 )
 from minires.coursework.commands.marks import marks_command
 from minires.coursework.commands.whole_class import similarity_command, statistics_command
+from minires.distributed import DistributedError
 from minires.errors import NonFiniteError
 from minires.gradcheck.command import gradcheck_command
 from minires.interop import MissingLibrary
@@ -82,6 +83,7 @@ _USER_ERRORS = (
     TypeError,
     DeviceError,
     MissingLibrary,
+    DistributedError,
     OSError,
     MemoryError,
 )

@@ -30,6 +30,7 @@ from minires.cli.options import (
 )
 from minires.data import Compose, ImageDataset, Normalize
 from minires.data.resizing import Cover
+from minires.distributed import Group, agreed
 from minires.engine import no_grad
 from minires.errors import NonFiniteError
 from minires.nn import functional as F
@@ -43,7 +44,12 @@ _NOT_FINITE = "the network gives NaN or infinite numbers, so its answers mean no
 
 
 def measure(
-    network: Any, dataset: Any, transform: Any, batch_size: int, compile: bool
+    network: Any,
+    dataset: Any,
+    transform: Any,
+    batch_size: int,
+    compile: bool,
+    group: Group | None = None,
 ) -> Evaluation:
     with bar(total=len(dataset), desc="testing", unit="image") as images:
         result = evaluate(
@@ -53,9 +59,10 @@ def measure(
             batch_size=batch_size,
             on_batch=images.update,
             compile=compile,
+            group=group,
         )
     if not math.isfinite(result.loss):
-        raise NonFiniteError(f"the loss is {result.loss}: {_NOT_FINITE}")
+        raise agreed(NonFiniteError(f"the loss is {result.loss}: {_NOT_FINITE}"))
     return result
 
 

@@ -6,7 +6,8 @@ import itertools
 import os
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +21,10 @@ from minires.cli.evaluate import measure, numbers
 from minires.cli.images import look_at_images
 from minires.cli.metadata import metadata_of
 from minires.cli.options import CompileOption, DataDirOption, DeviceOption, data_option, option
+from minires.cli.processes import among_processes
 from minires.data.arrays import class_counts
+from minires.distributed import DataParallel, Group, agreed
+from minires.distributed.parallel import enough
 from minires.files import whole
 from minires.locks import hold
 from minires.models import ResNet
@@ -38,11 +42,14 @@ from minires.training.recipe import (
 )
 from minires.training.weights import load_network
 
+ASIDE = ("resume", "distributed", "allreduce")  # what --resume goes with
+
 
 class Stopped(Exception):
     """Ctrl-C, and the state is saved. No KeyboardInterrupt: typer would swallow the message."""
 
 
+@among_processes
 def train_command(
     context: typer.Context,
     data: Annotated[str | None, data_option("fashion-mini")] = None,
@@ -102,6 +109,17 @@ def train_command(
         bool, typer.Option("--amp", help="Mixed precision, for a GPU: half the memory.")
     ] = False,
     compile: CompileOption = True,
+    distributed: Annotated[
+        bool,
+        typer.Option("--distributed", help="Share each batch among the processes of mpirun."),
+    ] = False,
+    sync_batch_norm: Annotated[
+        bool,
+        typer.Option("--sync-batch-norm", help="Then, normalise by the whole batch all the same."),
+    ] = False,
+    allreduce: Annotated[
+        bool, typer.Option("--allreduce", help="Then, add gradients in the order that MPI likes.")
+    ] = False,
     out: Annotated[
         Path | None, option("FOLDER", "Where to write the results.", "a new one in runs")
     ] = None,
@@ -118,19 +136,20 @@ def train_command(
     test images are used once, at the end. Ctrl-C saves, and --resume goes on to
     the very same result.
     """
+    group: Group = context.obj
     if resume is not None:
-        others = [name for name in context.params if name != "resume" and _given(context, name)]
+        others = [name for name in context.params if name not in ASIDE and _given(context, name)]
         if others:
             raise ValueError(
                 f"--resume goes on with the settings in {resume}: leave out "
                 + ", ".join(f"--{name.replace('_', '-')}" for name in others)
             )
-        recipe = Recipe.read(resume / "recipe.json")
-        with hold(resume):
+        recipe = _on_own_device(Recipe.read(resume / "recipe.json"), group)
+        with hold(resume) if group.rank == 0 else nullcontext():
             # killed before it wrote anything else, it has lost nothing by beginning anew
             begun = any((resume / name).exists() for name in ("last.npz", "best.npz"))
             task, network = _prepare(recipe, resume / "last.npz" if begun else None)
-            _train(recipe, task, network, resume, begun)
+            _train(recipe, task, network, resume, group, begun)
         return
     if out is not None:
         _check_new(out)
@@ -164,14 +183,17 @@ def train_command(
         device=device,
         amp=amp,
         compile=compile,
+        sync_batch_norm=sync_batch_norm,
         weights=None if weights is None else str(whole(weights)),
         freeze=freeze,
         replace_head=replace_head,
         **{key: value and tuple(value) for key, value in mean_std.items()},
     )
+    recipe = _on_own_device(recipe, group)
     task, network = _prepare(recipe)
-    with _new_folder(out, recipe) as folder:
-        _train(recipe, task, network, folder, check=check)
+    with _new_folder(out, recipe) if group.rank == 0 else nullcontext(Path()) as folder:
+        folder = Path(group.exchange(str(folder))[0])
+        _train(recipe, task, network, folder, group, check=check)
 
 
 def _given(context: typer.Context, name: str) -> bool:
@@ -247,9 +269,11 @@ def _train(
     task: Task,
     network: ResNet,
     folder: Path,
+    group: Group,
     resume: bool = False,
     check: bool = False,
 ) -> None:
+    enough(min(recipe.batch_size, len(task.train)), group)
     optimizer = build_optimizer(recipe, network)
     steps = recipe.epochs * max(len(task.train) // recipe.batch_size, 1)
     schedule = build_schedule(recipe, optimizer, steps)
@@ -265,7 +289,7 @@ def _train(
     epochs = "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs"
     print(
         f"{epochs} of {recipe.optimizer} in batches of {recipe.batch_size}, lr {recipe.lr:g} "
-        f"{recipe.schedule}, {kernels.get_num_threads()} threads; writing to {folder}"
+        f"{recipe.schedule}, {_threads(group)}; writing to {folder}"
     )
     if recipe.label_smoothing:
         lowest = lowest_loss(recipe.label_smoothing, len(task.metadata["classes"]))
@@ -275,7 +299,7 @@ def _train(
         )
     if recipe.amp and recipe.device == "cpu":
         print("mixed precision on the CPU: correct, but slower than without --amp")
-    if not resume:
+    if not resume and group.rank == 0:
         look_at_images(recipe, task)
         recipe.write(folder / "recipe.json")
     shown = shlex.quote(str(folder))
@@ -299,12 +323,20 @@ def _train(
             resume=resume,
             metadata=task.metadata,
             check=check or None,
+            group=group,
+            sync_bn=recipe.sync_batch_norm,
         )
     except Interrupted as error:
-        raise Stopped(f"{error}. Go on with: minires train --resume {shown}") from None
-    best = load_network(folder / "best.npz").to(recipe.device)
+        go_on = f"minires train --resume {shown}{' --distributed' * (group.size > 1)}"
+        raise agreed(Stopped(f"{error}. Go on with: {go_on}")) from None
+    best = network  # of the other processes, which get the first one's
+    if group.rank == 0:
+        best = load_network(folder / "best.npz").to(recipe.device)
+    DataParallel(best, group)
     try:
-        result = measure(best, task.test, task.eval_transform, recipe.batch_size, recipe.compile)
+        result = measure(
+            best, task.test, task.eval_transform, recipe.batch_size, recipe.compile, group
+        )
     except datasets.DataError as error:  # gone or damaged since they were looked at
         raise ValueError(
             f"{error}. The training is done and saved; test with: minires train --resume {shown}"
@@ -324,6 +356,17 @@ def _train(
         ("recipe.json", "the settings"),
     ):
         print(f"  {folder / name!s:<40}  {what}")
+
+
+def _on_own_device(recipe: Recipe, group: Group) -> Recipe:
+    return recipe if group.size == 1 else replace(recipe, device=group.device)
+
+
+def _threads(group: Group) -> str:
+    count = kernels.get_num_threads()
+    if group.size == 1:
+        return f"{count} threads"
+    return f"{group.size} processes of {count} thread{'s' * (count > 1)}"
 
 
 def _class_table(predictions: Any, labels: Any, classes: list[str]) -> str:

@@ -48,6 +48,10 @@ class DataLoader(PyTorchsKeywords):
         (B, H, W, C).
     drop_last : bool
         Leave out the last batch if it is smaller than `batch_size`.
+    part : tuple of (int, int), optional
+        Which stretch of each batch, and of how many, as long as the others or longer by one: what
+        one of several processes loads (`minires.distributed`). Order and transforms stay those of
+        the whole batch.
     prefetch : int
         How many batches a background thread makes ready ahead. 0: none, and no thread. A dataset
         of your own is read without, since it may draw from the generator that layers draw from.
@@ -79,6 +83,7 @@ class DataLoader(PyTorchsKeywords):
         seed: int = 0,
         transform: Callable[[Any, Draws], Any] | None = None,
         drop_last: bool = False,
+        part: tuple[int, int] | None = None,
         prefetch: int = 2,
         num_workers: int = 0,
         pin_memory: bool = False,
@@ -110,6 +115,7 @@ class DataLoader(PyTorchsKeywords):
         self.seed = seed
         self.transform = transform
         self.drop_last = drop_last
+        self.part = part
         self.prefetch = 0 if collate_fn else prefetch
         self.sampler = sampler
         self.collate_fn = collate_fn
@@ -141,6 +147,9 @@ class DataLoader(PyTorchsKeywords):
         order = self.order(epoch)
         size = self.batch_size
         chunks = [order[step * size : (step + 1) * size] for step in range(start, len(self))]
+        if self.part is not None:
+            k, n = self.part
+            chunks = [c[len(c) * k // n : len(c) * (k + 1) // n] for c in chunks]
         serial = (self.load(epoch, indices) for indices in chunks)
         return _ahead(serial, self.prefetch) if self.prefetch else serial
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from minires.data import DataLoader, LabelledImages
+from minires.distributed import Group
 from minires.engine import no_grad
 from minires.nn import Module
 from minires.nn import functional as F
@@ -47,6 +48,7 @@ def evaluate(
     batch_size: int = 256,
     on_batch: Callable[[int], Any] | None = None,
     compile: bool = True,
+    group: Group | None = None,
 ) -> Evaluation:
     """Run `model` over `dataset` in evaluation mode; its mode is restored afterwards.
 
@@ -64,14 +66,17 @@ def evaluate(
         Use a plan (`minires.compile`) where it pays, for 6,400 images or more in batches of 64
         or more: the same numbers up to rounding, the same bits for any number of threads. Where
         the model cannot be recorded a warning says why, and the model itself is run.
+    group : Group, optional
+        `minires.distributed.world()`: each process takes its share of the images.
 
     Returns
     -------
     Evaluation
     """
     count("batch_size", batch_size)
-    predictor = Predictor(model, len(dataset), at_once=batch_size, compile=compile)
-    return evaluate_with(predictor, dataset, transform, batch_size, on_batch)
+    count_each = len(dataset) // (group.size if group else 1)
+    predictor = Predictor(model, count_each, at_once=batch_size, compile=compile)
+    return evaluate_with(predictor, dataset, transform, batch_size, on_batch, group)
 
 
 def evaluate_with(
@@ -80,8 +85,14 @@ def evaluate_with(
     transform: Callable[..., Any] | None,
     batch_size: int,
     on_batch: Callable[[int], Any] | None,
+    group: Group | None = None,
 ) -> Evaluation:
-    """`evaluate` by a predictor, which may have a plan from the last time."""
+    """`evaluate` by a predictor, which may have a plan from the last time.
+
+    Of several processes each takes every so manieth image, and all know the whole result.
+    """
+    if group is not None and group.size > 1:
+        return _evaluate_together(predictor, dataset, transform, batch_size, on_batch, group)
     device = device_of_model(predictor.model)
     loss, predictions = 0.0, []
     predictor.renew()
@@ -95,3 +106,24 @@ def evaluate_with(
     predicted = np.concatenate(predictions)
     correct = int((predicted == dataset.labels).sum())
     return Evaluation(loss / len(dataset), correct, len(dataset), predicted)
+
+
+def _evaluate_together(
+    predictor: Predictor,
+    dataset: LabelledImages,
+    transform: Callable[..., Any] | None,
+    batch_size: int,
+    on_batch: Callable[[int], Any] | None,
+    group: Group,
+) -> Evaluation:
+    indices = np.arange(group.rank, len(dataset), group.size)
+    longest = -(-len(dataset) // group.size)
+    numbers = np.zeros(2 + longest)  # float64 holds all class numbers
+    if len(indices):
+        own = evaluate_with(predictor, dataset.subset(indices), transform, batch_size, on_batch)
+        numbers[:2] = own.loss * own.count, own.correct
+        numbers[2 : 2 + own.count] = own.predictions
+    every = group.gather(numbers)
+    loss, correct = every[:, :2].sum(axis=0)
+    predicted = every[:, 2:].T.reshape(-1)[: len(dataset)].astype(np.int64)
+    return Evaluation(loss / len(dataset), int(correct), len(dataset), predicted)

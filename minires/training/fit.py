@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ import numpy as np
 
 from minires.checks.in_fit import first_outputs_looked_at, warn_of_structure, whole_checkup
 from minires.data import DataLoader, LabelledImages, split
+from minires.distributed import Group, sync_batch_norm
+from minires.distributed.parallel import enough
 from minires.locks import hold
 from minires.nn import Module
 from minires.optim import SGD, OneCycleLR, Optimizer, Schedule
@@ -41,6 +43,8 @@ def fit(
     progress: bool = True,
     metadata: dict[str, Any] | None = None,
     check: bool | None = None,
+    group: Group | None = None,
+    sync_bn: bool = False,
 ) -> History:
     """Train `model` to classify images.
 
@@ -95,6 +99,11 @@ def fit(
         True: a whole `minires.checkup` first, of up to 10 seconds. By default only what costs next
         to nothing: parameters that the optimizer lacks, a softmax before the loss. What is broken
         is a `minires.checks.CheckWarning`, and the training goes on, to the same bits. False: none.
+    group : Group, optional
+        `minires.distributed.world()`: each process that `mpirun` started takes a stretch of every
+        batch of `batch_size` images. All call `fit` alike; the first alone writes and prints.
+    sync_bn : bool
+        Batch norm by the statistics of the whole batch, not of each process's stretch.
 
     Returns
     -------
@@ -107,6 +116,9 @@ def fit(
         If the images or a loss are not finite, or gradients overflow float16 at any scale.
     Interrupted
         On Ctrl-C, at the end of the step, once the state has been saved.
+    DistributedError
+        If another process has other settings, data, versions or another network. Any other error
+        that one process alone has ends all of them.
     FileError
         If there is nothing to resume, it does not fit, or `out` is another training's just now.
     TypeError, ValueError
@@ -142,6 +154,8 @@ def fit(
         _check_dataset("valid", valid)
     if valid is not None and not len(valid):
         raise ValueError("there are no held-out images: valid is empty; None holds nothing out")
+    group = group or Group()
+    enough(min(batch_size, len(train)), group)
     if transform is None:
         transform = _to_unit_interval
     loader = DataLoader(
@@ -151,6 +165,7 @@ def fit(
         seed=seed,
         transform=transform,
         drop_last=len(train) >= batch_size,
+        part=(group.rank, group.size) if group.size > 1 else None,
     )
     if optimizer is None:
         optimizer = SGD(model.parameters(), lr=0.2, momentum=0.9, weight_decay=5e-4, nesterov=True)
@@ -176,15 +191,23 @@ def fit(
         out=None if out is None else Path(out),
         progress=progress,
         metadata=metadata or {},
+        group=group,
+        sync_bn=sync_bn,
     )
-    with nullcontext() if out is None else hold(out):
+    with ExitStack() as stack:
+        stack.enter_context(group.together())
+        if out is not None and group.rank == 0:
+            stack.enter_context(hold(out))
         run.start(resume)
+        if group.rank > 0:
+            check = False
         if check:
             whole_checkup(run.as_setup, seed)
         elif check is None:
             warn_of_structure(model, optimizer)
-        with first_outputs_looked_at(model) if check is None else nullcontext():
-            run.train()
+            stack.enter_context(first_outputs_looked_at(model))
+        stack.enter_context(sync_batch_norm(group) if sync_bn else nullcontext())
+        run.train()
     return run.history
 
 

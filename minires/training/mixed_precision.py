@@ -19,7 +19,7 @@ everything is converted back and forth, which saves memory and costs time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -99,8 +99,15 @@ class MixedPrecision:
             outputs: Tensor = self.model(images.astype(np.float16))
         return outputs.astype(np.float32)
 
-    def step(self, loss: Tensor) -> bool:
+    def step(self, loss: Tensor, synchronize: Callable[[], object] | None = None) -> bool:
         """Walk back from the scaled loss and let the optimiser step.
+
+        Parameters
+        ----------
+        loss : Tensor
+        synchronize : callable, optional
+            Called when the gradients are there, still scaled: `DataParallel.synchronize`, so that
+            an overflow in one process is one in all.
 
         Returns
         -------
@@ -114,6 +121,8 @@ class MixedPrecision:
         """
         with np.errstate(over="ignore", invalid="ignore"):  # an overflow is seen to below
             (loss * self.scale).backward()
+            if synchronize is not None:
+                synchronize()
         if not self._unscale():
             self.skipped += 1
             self.good_steps = 0

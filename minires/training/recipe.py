@@ -65,6 +65,7 @@ class Recipe:
     device: str
     amp: bool = False
     compile: bool = False  # as in recipes of before
+    sync_batch_norm: bool = False
     weights: str | None = None
     freeze: Freeze = "none"
     replace_head: bool = False

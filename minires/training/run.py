@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from copy import copy, deepcopy
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,13 @@ from unicodedata import normalize
 
 import numpy as np
 
+import minires
 from minires import random
 from minires.checks import Setup
 from minires.data import DataLoader, LabelledImages
 from minires.data.errors import listed
 from minires.data.fingerprint import fingerprint
+from minires.distributed import DataParallel, DistributedError, Group, agreed, sync_batch_norm
 from minires.errors import NonFiniteError
 from minires.files import FileError, remove_parts
 from minires.nn import Module
@@ -41,7 +43,7 @@ from minires.training.weights import save
 
 SAVE_EVERY = 300.0  # seconds between checkpoints within an epoch
 FILES = ("last.npz", "best.npz", "history.csv", "curves.png", "recipe.json")  # of a run's folder
-ADDED = ("classes", "fingerprints")  # to a run's identity: older states lack them
+ADDED = ("classes", "fingerprints", "sync_bn")  # to a run's identity: older states lack them
 STATISTICS = 1024  # images over which batch norm's statistics are measured after an epoch
 
 Transform = Callable[..., Any]
@@ -76,17 +78,23 @@ class Run:
         out: Path | None,
         progress: bool,
         metadata: dict[str, Any],
+        group: Group,
+        sync_bn: bool,
     ) -> None:
+        self.group, self.sync_bn = group, sync_bn
+        self.parallel: DataParallel  # made when the training starts
+        self.folder, first = out, group.rank == 0
         self.model, self.loader, self.valid = model, loader, valid
         self.valid_transform, self.epochs = valid_transform, epochs
         self.optimizer, self.schedule = optimizer, schedule
-        self.label_smoothing, self.out, self.metadata = label_smoothing, out, metadata
+        self.label_smoothing, self.metadata = label_smoothing, metadata
+        self.out = out if first else None  # where this process writes
         self.max_grad_norm, self.precise_bn = max_grad_norm, precise_bn
         self.compile = compile
-        held_out, size = 0 if valid is None else len(valid), loader.batch_size
+        held_out, size = 0 if valid is None else len(valid) // group.size, loader.batch_size
         self.predictor = Predictor(model, held_out, times=epochs, at_once=size, compile=compile)
         self.mixed = MixedPrecision(model, optimizer, max_norm=max_grad_norm) if amp else None
-        self.progress = Progress(progress)
+        self.progress = Progress(progress and first)
         self.device = device_of_model(model)
         self.history = History()
         self.epoch = 0  # the epoch under way, from 0
@@ -95,6 +103,7 @@ class Run:
         self.correct: Any = 0  # likewise; on a GPU it stays there until the epoch ends
         self.lr: float = optimizer.param_groups[0]["lr"]  # of the last step
         self.seconds = 0.0  # spent in this epoch, earlier sittings included
+        self.stopping = self.saving = False  # after this step, as all processes have agreed
 
     # ------------------------------------------------------------------ the loop
 
@@ -130,16 +139,18 @@ class Run:
         steps = len(self.loader)
         self.progress.start_epoch(self.epoch, self.epochs, steps, self.step)
         for images, labels in self.loader.batches(self.epoch, self.step):
-            loss = self._train_step(images, labels)
+            due = self.out is not None and time.perf_counter() - saved > SAVE_EVERY
+            loss = self._train_step(images, labels, interruption.requested, due)
             self.step += 1
-            now = time.perf_counter()
-            self.seconds = before + now - started
+            self.seconds = before + time.perf_counter() - started
             self.progress.step(loss)
-            if interruption.requested:
-                raise Interrupted(self._save_interrupted())
-            if self.out is not None and now - saved > SAVE_EVERY:
+            if self.stopping or (self.group.size == 1 and interruption.requested):
+                raise self._interrupted()
+            if self.saving:
+                self._compare_weights()
                 self.save_state()
                 saved = time.perf_counter()
+        self._compare_weights()
         seen = steps * min(self.loader.batch_size, len(self.loader.dataset))
         valid_loss, valid_accuracy = self._validate()
         ended = Epoch(
@@ -161,48 +172,80 @@ class Run:
             self.save_state()
             self.history.write_csv(self.out / "history.csv")
         self.progress.end_epoch(ended, self.epochs)
-        if interruption.requested and self.epoch < self.epochs:
-            raise Interrupted(self._save_interrupted())
+        (stopping,) = self.parallel.sums(interruption.requested)
+        if stopping and self.epoch < self.epochs:
+            raise self._interrupted()
 
-    def _train_step(self, images: Any, labels: Any) -> float:
+    def _train_step(
+        self, images: Any, labels: Any, stop: bool = False, save: bool = False
+    ) -> float:
         self.lr = self.optimizer.param_groups[0]["lr"]
         self.optimizer.zero_grad()
         logits, loss = self._forward(images, labels)
-        value: float = loss.item()
+        right = (logits.data.argmax(axis=-1) == Tensor(labels).to(self.device).data).sum()
+        # what all must know before any of them changes a weight
+        total, correct, count, stopping, saving = self.parallel.sums(
+            loss.item() * len(labels), right, len(labels), stop, save
+        )
+        value: float = total / count
         if not math.isfinite(value):
-            where = f"the loss is {value} at epoch {self.epoch + 1}, step {self.step + 1}"
-            if not np.isfinite(images).all():
-                where = f"{where}: the images of this batch already hold NaN or infinite values"
-                raise TrainingError(where)
-            raise TrainingError(self._explain(where, lambda: self._forward(images, labels)))
+            raise self._not_finite(value, images, labels)
+        share = len(labels) / count
+        if share != 1:  # of the loss over the whole batch, this is one process's part
+            loss = loss * share
         if self.mixed is None:
             loss.backward()
+            self.parallel.synchronize(share)
             if self.max_grad_norm is not None:
                 clip_grad_norm_(self.model.parameters(), self.max_grad_norm)
             self.optimizer.step()
         else:
-            self._mixed_step(loss)
+            self._mixed_step(loss, share)
         if self.schedule is not None:
             self.schedule.step()
-        self.loss_sum += value * len(labels)
-        right = logits.data.argmax(axis=-1) == Tensor(labels).to(self.device).data
-        self.correct = self.correct + right.sum()
+        self.loss_sum += total
+        self.correct = self.correct + correct
+        self.stopping, self.saving = bool(stopping), bool(saving)
         return value
+
+    def _not_finite(self, value: float, images: Any, labels: Any) -> TrainingError:
+        """The same error in all processes: what the first that has found a cause says."""
+        where = f"the loss is {value} at epoch {self.epoch + 1}, step {self.step + 1}"
+        if not np.isfinite(images).all():
+            text = f"{where}: the images of this batch already hold NaN or infinite values"
+        else:
+            with sync_batch_norm(Group()):  # no messages: each looks for itself
+                text = self._explain(where, lambda: self._forward(images, labels))
+        texts = self.group.exchange(text)
+        rank = next((rank for rank, text in enumerate(texts) if text != where), 0)
+        who = f" (rank {rank} of {self.group.size})" if self.group.size > 1 else ""
+        return agreed(TrainingError(texts[rank] + who))
 
     def _forward(self, images: Any, labels: Any) -> tuple[Tensor, Tensor]:
         # dropout's draws are keyed by the step, so a resumed run draws the same
-        random.manual_seed([self.loader.seed, self.epoch, self.step])
+        rank = [self.group.rank] if self.group.size > 1 else []
+        random.manual_seed([self.loader.seed, self.epoch, self.step, *rank])
         forward = self.model if self.mixed is None else self.mixed.forward
         logits = forward(Tensor(images).to(self.device))
         return logits, F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
 
-    def _mixed_step(self, loss: Tensor) -> None:
+    def _mixed_step(self, loss: Tensor, share: float) -> None:
         assert self.mixed is not None
         try:
-            self.mixed.step(loss)
+            self.mixed.step(loss, partial(self.parallel.synchronize, share))
         except ScaleError as error:
             where = f"{error}, at epoch {self.epoch + 1}, step {self.step + 1}"
-            raise TrainingError(f"{where}. Try a smaller learning rate, or no amp.") from None
+            raise agreed(
+                TrainingError(f"{where}. Try a smaller learning rate, or no amp.")
+            ) from None
+
+    def _compare_weights(self) -> None:
+        """Before anything is written over the last good state."""
+        try:
+            self.parallel.check()
+        except DistributedError as error:
+            where = f"at epoch {self.epoch + 1}, after step {self.step} of {len(self.loader)}"
+            raise agreed(TrainingError(f"{error} ({where}): what is saved is older")) from None
 
     def _validate(self) -> tuple[float, float]:
         """Loss and accuracy on the held-out images, NaN where there are none."""
@@ -214,8 +257,10 @@ class Run:
         result = self._evaluate(self.predictor)
         if not math.isfinite(result.loss):
             where = f"the validation loss is {result.loss} after epoch {self.epoch + 1}"
-            raise TrainingError(
-                self._explain(where, lambda: self._evaluate(Predictor(self.model, 0)))
+            raise agreed(
+                TrainingError(
+                    self._explain(where, lambda: self._evaluate(Predictor(self.model, 0)))
+                )
             )
         return result.loss, result.accuracy
 
@@ -223,11 +268,16 @@ class Run:
         """Batch norm's, for the weights as they are, over at most a quarter of an epoch."""
         count = min(-(-STATISTICS // self.loader.batch_size), -(-len(self.loader) // 4))
         update_bn(islice(self.loader.batches(self.epoch), count), self.model)
+        whole = min(self.loader.batch_size, len(self.loader.dataset))
+        mine, size = self.group.rank, self.group.size
+        share = (whole * (mine + 1) // size - whole * mine // size) / whole
+        self.parallel.average_statistics(share)
 
     def _evaluate(self, predictor: Predictor) -> Evaluation:
         size, told = self.loader.batch_size, self.progress.validated
         assert self.valid is not None
-        return evaluate_with(predictor, self.valid, self.valid_transform, size, told)
+        transform, group = self.valid_transform, self.group
+        return evaluate_with(predictor, self.valid, transform, size, told, group)
 
     def _explain(self, where: str, again: Callable[[], Any]) -> str:
         """How a loss became not finite: compute it again and look at every operation."""
@@ -248,8 +298,10 @@ class Run:
         """The same training as a checkup wants it: our steps, on batches of a loader of its own."""
         plain = self.loader
         loader, kept = copy(plain), copy(self)
-        loader.transform = deepcopy(plain.transform)
+        loader.transform, loader.part = deepcopy(plain.transform), None
         kept.loader, kept.schedule, kept.mixed = loader, None, None
+        kept.group = Group()  # the first process looks for all
+        kept.parallel = DataParallel(self.model, kept.group)
         held_out = None
         if self.valid is not None:
             transform = deepcopy(self.valid_transform)
@@ -268,11 +320,17 @@ class Run:
 
     def start(self, resume: bool) -> None:
         """Go back to the last state, or save the first: a run killed in its first epoch goes on."""
+        if self.group.size > 1:
+            self._compare_settings()
+        self.parallel = DataParallel(self.model, self.group)
         if self.out is not None:
             remove_parts(self.out, FILES)
             self.history.check_plot()
         if resume:
             self.restore()
+            if len({*self.group.exchange(f"{self.epoch} {self.step}")}) > 1:
+                raise agreed(DistributedError(f"the ranks have read different {self.folder}"))
+            self._compare_weights()
             self.progress.resume(self.epoch, self.epochs, self.step, len(self.loader))
         else:
             self.save_state()
@@ -300,10 +358,18 @@ class Run:
 
     def restore(self) -> None:
         """Go back to where `save_state` was called."""
-        assert self.out is not None
-        path = self.out / "last.npz"
+        assert self.folder is not None
+        path = self.folder / "last.npz"
         saved = read_checkpoint(path)
         wanted, found = self._identity(), saved.run
+        ranks, before = wanted.pop("ranks", 1), found.get("ranks", 1)
+        if ranks != before and self.group.rank == 0:
+            warnings.warn(
+                f"the training began on {before} processes and goes on on {ranks}: batches and "
+                "augmentation stay the same, but sums are rounded otherwise"
+                + ("" if self.sync_bn else ", and batch norm sees other stretches of a batch"),
+                stacklevel=4,
+            )
         different = [
             _difference(key, found.get(key), now)
             for key, now in wanted.items()
@@ -339,6 +405,17 @@ class Run:
             "fingerprints": [fingerprint(d) for d in (self.loader.dataset, self.valid) if d],
         }
 
+    def _compare_settings(self) -> None:
+        own = {key: str(value) for key, value in self._identity().items()}
+        own |= {"minires": minires.__version__, "NumPy": np.__version__, "folder": str(self.folder)}
+        every = self.group.exchange(own)
+        for rank, other in enumerate(every):
+            for key in other:
+                if other[key] != every[0].get(key):
+                    what = f"{key} is {other[key]}, there {every[0].get(key)}"
+                    what = "it has other data" if key == "fingerprints" else what
+                    raise agreed(DistributedError(f"rank {rank} differs from rank 0: {what}"))
+
     def _identity(self) -> dict[str, Any]:
         """What must be the same for a resumed run to equal an uninterrupted one."""
         return {
@@ -353,15 +430,19 @@ class Run:
             "precise_bn": self.precise_bn,
             "compile": self.compile,
             "amp": self.mixed is not None,
+            "sync_bn": self.sync_bn,
             "optimizer": f"{type(self.optimizer).__name__}({self.optimizer.defaults})",
             "schedule": _settings(self.schedule),
             **self._data,
+            **({"ranks": self.group.size} if self.group.size > 1 else {}),
         }
 
-    def _save_interrupted(self) -> str:
+    def _interrupted(self) -> Interrupted:
+        self._compare_weights()
         self.save_state()
         where = f"stopped at epoch {self.epoch + 1}, step {self.step} of {len(self.loader)}"
-        return where if self.out is None else f"{where}; saved in {self.out}"
+        saved = "" if self.folder is None else f"; saved in {self.folder}"
+        return agreed(Interrupted(where + saved))
 
 
 def _of_images(transform: Transform) -> Transform:

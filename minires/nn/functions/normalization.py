@@ -11,6 +11,10 @@ from minires.dtypes import widened
 from minires.engine import raw
 from minires.tensors import Tensor
 
+in_training: Any = ops.batch_norm
+"""The operation of a batch norm in training; `distributed.sync_batch_norm` puts one in its place,
+which also saves how many values a channel has in all processes together."""
+
 
 def batch_norm(
     input: Tensor,
@@ -66,8 +70,8 @@ def batch_norm(
     beta: Any = bias if bias is not None else xp_of(raw(input)).zeros(channels, input.dtype)
     out: Tensor
     if training:
-        out, (mean, var) = ops.batch_norm(input, gamma, beta, eps=eps, with_saved=True)
-        count = input.size // channels
+        out, (mean, var, *whole) = in_training(input, gamma, beta, eps=eps, with_saved=True)
+        count = whole[0] if whole else input.size // channels
         if running_mean is not None:
             kernels.track(running_mean.array, mean, momentum)
             writes.note(running_mean.array)
