@@ -14,6 +14,8 @@ from minires.kernels.machinery.channel_rows import Chunk, Rows
 from minires.kernels.machinery.elementwise_kernel import fused
 from minires.kernels.machinery.half_precision import computed_in_float32
 from minires.kernels.machinery.workspace import empty
+from minires.kernels.reduction import mean as mean_over
+from minires.kernels.reduction import total, variance
 
 NEAR_ZERO = 4
 """A mean of at most so many standard deviations is not taken off before squaring: of float32's 24
@@ -52,7 +54,8 @@ def moments(x: Array) -> tuple[Array, Array]:
         raise ValueError(f"an array of shape {x.shape} has no mean: it holds no values")
     if xp is not np:
         x = x.astype(rows.dtype, copy=False)
-        return x.mean(axis=_leading(x)), x.var(axis=_leading(x))
+        about = mean_over(x, axis=_leading(x), keepdims=False)
+        return about, variance(x, axis=_leading(x), ddof=0, keepdims=False)
     values = rows.flat(x)
     mean, var = _moments_about(None, rows, values)
     if not (np.isfinite(var) & (mean * mean <= NEAR_ZERO**2 * var)).all():
@@ -154,7 +157,7 @@ def gradient_sums(g: Array, x: Array, mean: Array, inv_std: Array) -> Array:
         g, x = g.astype(rows.dtype, copy=False), x.astype(rows.dtype, copy=False)
         kernel = fused(xp, "T g, T x, M mean", "T y", "y = g * (x - mean)")
         products = g * (x - mean) if kernel is None else kernel(g, x, mean)
-        sums = xp.stack([g.sum(axis=axes), products.sum(axis=axes) * inv_std])
+        sums = xp.stack([total(g, axes), total(products, axes) * inv_std])
         return sums.astype(mean.dtype, copy=False)
     values, cotangents = rows.flat(x), rows.flat(g)
     near_zero = abs(mean * inv_std).max() <= NEAR_ZERO
@@ -163,11 +166,11 @@ def gradient_sums(g: Array, x: Array, mean: Array, inv_std: Array) -> Array:
     def of_chunk(chunk: Chunk) -> Array:
         return rows.sums(chunk.of(cotangents), chunk.shifted(values, wide_mean))
 
-    total: Array = sum(rows.each(of_chunk))
+    found: Array = sum(rows.each(of_chunk))
     if near_zero:
-        total[1] -= mean * total[0]
-    total[1] *= inv_std
-    return total.astype(mean.dtype)
+        found[1] -= mean * found[0]
+    found[1] *= inv_std
+    return found.astype(mean.dtype)
 
 
 @computed_in_float32(on="cpu and gpu")
