@@ -3,7 +3,7 @@
 Everything here takes and gives NumPy or CuPy arrays, channels last: images (N, H, W, C),
 convolution weights (KH, KW, C/groups, O). To read in this order: `reference`, the definitions as
 plain loops; `elementwise`, `erf`, `reduction`, `pooling`, `batch_norm`; `convolution`, the largest
-part; and `machinery`, what they all stand on.
+part; `cuda`, the same in CUDA C++ for a GPU; and `machinery`, what they all stand on.
 """
 
 from minires.kernels.batch_norm import (
@@ -12,6 +12,7 @@ from minires.kernels.batch_norm import (
     moments,
     normalize,
     scale_shift,
+    statistics,
     track,
 )
 from minires.kernels.convolution.choose import Choice, explain, use_algorithm
@@ -62,6 +63,7 @@ __all__ = [
     "relu_gradient",
     "scale_shift",
     "set_num_threads",
+    "statistics",
     "total",
     "track",
     "use_algorithm",

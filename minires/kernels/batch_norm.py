@@ -7,15 +7,22 @@ once; see `wide_rows`. On a GPU whole arrays are one step each, for there every 
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 
 from minires.backend import Array, xp_of
+from minires.kernels.cuda import fits
+from minires.kernels.cuda import norm as cuda_norm
 from minires.kernels.machinery.channel_rows import Chunk, Rows
 from minires.kernels.machinery.elementwise_kernel import fused
 from minires.kernels.machinery.half_precision import computed_in_float32
 from minires.kernels.machinery.workspace import empty
 from minires.kernels.reduction import mean as mean_over
 from minires.kernels.reduction import total, variance
+
+Running: TypeAlias = tuple[Array | None, Array | None, float]
+"""Running mean and variance, and how far they move towards a batch's."""
 
 NEAR_ZERO = 4
 """A mean of at most so many standard deviations is not taken off before squaring: of float32's 24
@@ -24,6 +31,35 @@ bits a variance loses 4 then, at the worst."""
 
 SMALL = 1 << 17
 """Arrays of so many numbers are scaled row by row: to widen the factors would take longer."""
+
+
+def statistics(x: Array, eps: float, running: Running | None = None) -> tuple[Array, Array, Array]:
+    """What batch norm needs to know of a batch; the running statistics move towards it, in place.
+
+    Parameters
+    ----------
+    x : (..., C) array
+    eps : float
+    running : (mean, var, momentum), optional
+        Two (C,) arrays, either of which may be None. They become ``r + momentum * (batch - r)``,
+        the variance by its unbiased estimate.
+
+    Returns
+    -------
+    mean, var, inv_std : (C,) arrays
+        As of `moments`, and ``1 / sqrt(var + eps)``.
+    """
+    mean_so_far, var_so_far, momentum = running or (None, None, 0.0)
+    if fits(x, *(r for r in (mean_so_far, var_so_far) if r is not None)):
+        found = cuda_norm.statistics(x, eps, mean_so_far, var_so_far, momentum)
+        return found[0], found[1], found[2]
+    mean, var = moments(x)
+    count = x.size // x.shape[-1]
+    if mean_so_far is not None:
+        track(mean_so_far, mean, momentum)
+    if var_so_far is not None:
+        track(var_so_far, var * (count / (count - 1)), momentum)
+    return mean, var, 1 / xp_of(var).sqrt(var + eps)
 
 
 def moments(x: Array) -> tuple[Array, Array]:
@@ -151,6 +187,8 @@ def gradient_sums(g: Array, x: Array, mean: Array, inv_std: Array) -> Array:
         in mean's dtype.
     """
     xp = xp_of(g, x)
+    if fits(g, x, mean, inv_std):
+        return cuda_norm.gradient_sums(g, x, mean, inv_std)
     rows = Rows(xp, x)
     if xp is not np:
         axes = _leading(x)
@@ -195,16 +233,17 @@ def input_gradient(
     xp = xp_of(g, x)
     rows = Rows(xp, x)
     if xp is not np:
-        means = sums / max(rows.count, 1)
+        share = 1 / max(rows.count, 1)
         kernel = fused(
             xp,
-            "T g, T x, G gamma, S m0, S m1, M mean, M s",
+            "T g, T x, G gamma, S sum0, S sum1, M mean, M s, M share",
             "T dx",
-            "dx = (g - (m0 + (x - mean) * (s * m1))) * (gamma * s)",
+            "dx = (g - (sum0 + (x - mean) * (s * sum1)) * share) * (gamma * s)",
         )
         if kernel is not None:
-            result: Array = kernel(g, x, gamma, means[0], means[1], mean, inv_std)
+            result: Array = kernel(g, x, gamma, sums[0], sums[1], mean, inv_std, share)
             return result
+        means = sums * share
         dx = x - mean
         dx *= inv_std * means[1]
         dx += means[0]
