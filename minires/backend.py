@@ -197,6 +197,11 @@ def load_cupy(number: int = 0) -> ModuleType:
     return _working_cupy
 
 
+def compiles_cuda() -> bool:
+    """Whether CuPy is there to compile CUDA C++."""
+    return hasattr(sys.modules.get("cupy"), "RawModule")
+
+
 @cache
 def compiled_cuda(source: str, definitions: tuple[tuple[str, int], ...], name: str) -> Any:
     """A kernel of a file in `minires/kernels/cuda`, compiled for the GPU when first asked for.

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minires.backend import Array, compiled_cuda, xp_of
+from minires.backend import Array, compiled_cuda, compiles_cuda, xp_of
 
 BLOCKS = 528
 """How many thread blocks share a sum: four for each of an H100's 132 multiprocessors."""
@@ -22,9 +22,8 @@ ABSENT = np.uintp(0)
 
 def fits(*arrays: Array) -> bool:
     """Whether arrays are for these kernels: none is empty, all are float32 on a GPU."""
-    return all(a.dtype == np.float32 and a.size for a in arrays) and (
-        getattr(xp_of(*arrays), "RawModule", None) is not None
-    )
+    on_gpu = xp_of(*arrays) is not np
+    return on_gpu and compiles_cuda() and all(a.dtype == np.float32 and a.size for a in arrays)
 
 
 def launch(
