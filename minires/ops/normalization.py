@@ -72,6 +72,9 @@ def batch_norm_vjp(
     return dx, sums[1], sums[0]
 
 
+batch_norm.fresh = True
+
+
 @op
 def _batch_mean(x: Array, *, known: Array) -> Array:
     """The mean per channel, known already; the rule makes it a function of `x` again."""
