@@ -1,7 +1,7 @@
 """Kernels in CUDA C++, for float32 arrays on a GPU; each file stands beside its array code.
 
 `norm.cu` has batch norm's sums over a batch, `convolution.cu` the convolution and its gradients,
-`cross_entropy.cu` that loss and its gradient, `update.cu` the optimisers' updates.
+`pooling.cu` max pooling, `cross_entropy.cu` that loss, `update.cu` the optimisers' updates.
 Of each the `.py` of that name launches them. Array code, which NumPy runs, says what they compute,
 and computes the rest: other dtypes, and whatever runs on Tensors under `create_graph`.
 """
