@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Self, TypeAlias
 
@@ -194,6 +195,40 @@ def load_cupy(number: int = 0) -> ModuleType:
     if number >= count:
         raise DeviceError(f'no device "cuda:{number}": this machine has {count} GPU(s), from 0')
     return _working_cupy
+
+
+def compiles_cuda() -> bool:
+    """Whether CuPy is there to compile CUDA C++."""
+    return hasattr(sys.modules.get("cupy"), "RawModule")
+
+
+@cache
+def compiled_cuda(source: str, definitions: tuple[tuple[str, int], ...], name: str) -> Any:
+    """A kernel of a file in `minires/kernels/cuda`, compiled for the GPU when first asked for.
+
+    Parameters
+    ----------
+    source : str
+        The file's name.
+    definitions : tuple of (str, int)
+        Its macros.
+    name : str
+        The kernel's name.
+    """
+    return _cuda_module(source, definitions).get_function(name)
+
+
+@cache
+def _cuda_module(source: str, definitions: tuple[tuple[str, int], ...]) -> Any:
+    """A whole file: its kernels share one compilation."""
+    text = (Path(__file__).parent / "kernels" / "cuda" / source).read_text(encoding="utf-8")
+    options = ("--std=c++17", *(f"-D{name}={value}" for name, value in definitions))
+    return sys.modules["cupy"].RawModule(code=text, options=options)
+
+
+def stream_of(array: Array) -> tuple[int, int]:
+    """The device of an array on a GPU, and the stream that work on it now goes to."""
+    return int(array.device.id), int(sys.modules["cupy"].cuda.get_current_stream().ptr)
 
 
 _NO_GPU = (

@@ -14,6 +14,7 @@ from minires.engine import GradMode, Node, Variable, make_tensor, raw
 from minires.gradient_hooks import run_hooks
 from minires.kernels import add
 from minires.kernels.machinery.threads import one_blas_thread
+from minires.observers import watching
 from minires.run_rule import run_rule
 from minires.scalars import as_array
 
@@ -62,10 +63,11 @@ def run_backward(
             if node.op is None or not node.op.arithmetic:
                 g = as_array(g)
             if node.hooks:
+                own.discard(node)  # a hook may keep what it sees
                 g = run_hooks(node, g, create_graph)
             if wanted is None:
                 if node.retains_grad:
-                    _accumulate(node, g)
+                    _accumulate(node, g, owned=node in own)
             elif node in wanted:
                 collected[node] = as_array(g)
             needs = tuple([parent in useful for parent in node.parents])
@@ -73,8 +75,12 @@ def run_backward(
                 if node.op and node.kept is None and wanted != collected.keys():
                     raise errors.freed(node)
                 continue
+            fresh = node.op is not None and node.op.fresh and not create_graph
+            fresh = fresh and watching.backward is None  # which may keep what it sees
             for place, grad in enumerate(run_rule(node, g, needs, create_graph)):
                 if grad is not None and (parent := node.parents[place]) is not None:
+                    if fresh and parent not in grads:
+                        own.add(parent)
                     _add(grads, own, parent, grad, create_graph)
             if not retain_graph:
                 node.kept, node.call, node.parents = None, None, ()
@@ -134,10 +140,13 @@ def _add(grads: dict[Node, Any], own: set[Node], node: Node, grad: Any, create_g
         own.add(node)
 
 
-def _accumulate(node: Node, g: Any) -> None:
-    """Add to the `grad` of a leaf, or of a result that `retain_grad` asked for."""
+def _accumulate(node: Node, g: Any, owned: bool) -> None:
+    """Add to the `grad` of a leaf, or of a result that `retain_grad` asked for.
+
+    `owned` says that nobody else holds `g`; a result's goes on to its rule, which may pass it on.
+    """
     if node.grad is None:
-        node.grad = unshared(g)
+        node.grad = make_tensor(g) if owned and node.op is None else unshared(g)
     elif isinstance(g, Variable):
         node.grad = node.grad + g  # type: ignore[operator]
     else:

@@ -147,6 +147,7 @@ class Op:
         self.variadic = any(p.kind == p.VAR_POSITIONAL for p in parameters)
         self.defaults = {p.name: p.default for p in parameters if p.kind == p.KEYWORD_ONLY}
         self.returns_saved = self.wants_needs = False
+        self.fresh = False  # the rule's arrays are new: nobody else holds them
         self.requests: list[str] = []  # what the rule asks for
         self.bilinear = False  # of two arguments, each one's gradient needs the other alone
         self._keep: Callable[[Sequence[Any]], Sequence[Any]] = (

@@ -17,6 +17,7 @@ FLOORS = [
     {"backend", "random", "files", "markup"},
     {"locks", "typed", "cuda"},
     {"kernels.machinery"},
+    {"kernels.cuda"},
     {"kernels.convolution"},
     {"kernels"},
     {"errors", "dtypes", "generators", "observers", "rule_requests", "scalars", "small_calls"}

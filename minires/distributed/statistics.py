@@ -13,6 +13,7 @@ from minires import kernels, ops
 from minires.backend import Array, xp_of
 from minires.distributed.group import Group
 from minires.engine import Variable, op
+from minires.kernels.batch_norm import Running
 from minires.nn.functions import normalization
 
 
@@ -40,7 +41,13 @@ def sync_batch_norm(group: Group) -> Iterator[None]:
 
 @op
 def _batch_norm_of_all(
-    x: Array, gamma: Array, beta: Array, *, group: Group | None = None, eps: float = 1e-5
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    *,
+    group: Group | None = None,
+    eps: float = 1e-5,
+    running: Running | None = None,
 ) -> tuple[Array, tuple[Array, Array, int]]:
     """`ops.batch_norm`, whose batch is the stretches of all processes. Saved: also their size.
 
@@ -56,8 +63,11 @@ def _batch_norm_of_all(
     whole = (counts * means).sum(axis=0) / total
     spread = (counts * (variances + (means - whole) ** 2)).sum(axis=0) / total
     mean, var = xp.asarray(whole, mean.dtype), xp.asarray(spread, var.dtype)
+    size = int(total[0])
+    if running is not None:
+        kernels.track(running, mean, var, size)
     out = kernels.normalize(x, mean, 1 / xp.sqrt(var + eps), gamma, beta)
-    return out, (mean, var, int(total[0]))
+    return out, (mean, var, size)
 
 
 @_batch_norm_of_all.vjp

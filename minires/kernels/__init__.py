@@ -2,8 +2,9 @@
 
 Everything here takes and gives NumPy or CuPy arrays, channels last: images (N, H, W, C),
 convolution weights (KH, KW, C/groups, O). To read in this order: `reference`, the definitions as
-plain loops; `elementwise`, `erf`, `reduction`, `pooling`, `batch_norm`; `convolution`, the largest
-part; and `machinery`, what they all stand on.
+plain loops; `elementwise`, `erf`, `reduction`, `pooling`, `batch_norm`, `cross_entropy`;
+`convolution`, the largest part; `cuda`, the same in CUDA C++ for a GPU; and `machinery`, what they
+all stand on.
 """
 
 from minires.kernels.batch_norm import (
@@ -12,11 +13,13 @@ from minires.kernels.batch_norm import (
     moments,
     normalize,
     scale_shift,
+    statistics,
     track,
 )
 from minires.kernels.convolution.choose import Choice, explain, use_algorithm
 from minires.kernels.convolution.geometry import ConvGeometry
 from minires.kernels.convolution.passes import conv2d, conv2d_dw, conv2d_dx
+from minires.kernels.cross_entropy import cross_entropy, cross_entropy_gradient
 from minires.kernels.elementwise import add, relu, relu_gradient
 from minires.kernels.erf import erf
 from minires.kernels.machinery.matmul import matmul
@@ -42,6 +45,8 @@ __all__ = [
     "conv2d",
     "conv2d_dw",
     "conv2d_dx",
+    "cross_entropy",
+    "cross_entropy_gradient",
     "deviation",
     "erf",
     "explain",
@@ -62,6 +67,7 @@ __all__ = [
     "relu_gradient",
     "scale_shift",
     "set_num_threads",
+    "statistics",
     "total",
     "track",
     "use_algorithm",

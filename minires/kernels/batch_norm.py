@@ -7,13 +7,22 @@ once; see `wide_rows`. On a GPU whole arrays are one step each, for there every 
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 
 from minires.backend import Array, xp_of
+from minires.kernels.cuda import fits
+from minires.kernels.cuda import norm as cuda_norm
 from minires.kernels.machinery.channel_rows import Chunk, Rows
 from minires.kernels.machinery.elementwise_kernel import fused
 from minires.kernels.machinery.half_precision import computed_in_float32
 from minires.kernels.machinery.workspace import empty
+from minires.kernels.reduction import mean as mean_over
+from minires.kernels.reduction import total, variance
+
+Running: TypeAlias = tuple[Array | None, Array | None, float]
+"""Running mean and variance, and how far they move towards a batch's."""
 
 NEAR_ZERO = 4
 """A mean of at most so many standard deviations is not taken off before squaring: of float32's 24
@@ -22,6 +31,32 @@ bits a variance loses 4 then, at the worst."""
 
 SMALL = 1 << 17
 """Arrays of so many numbers are scaled row by row: to widen the factors would take longer."""
+
+
+def statistics(x: Array, eps: float, running: Running | None = None) -> tuple[Array, Array, Array]:
+    """What batch norm needs to know of a batch; the running statistics move towards it, in place.
+
+    Parameters
+    ----------
+    x : (..., C) array
+    eps : float
+    running : (mean, var, momentum), optional
+        Two (C,) arrays, either of which may be None. They become ``r + momentum * (batch - r)``,
+        the variance by its unbiased estimate.
+
+    Returns
+    -------
+    mean, var, inv_std : (C,) arrays
+        As of `moments`, and ``1 / sqrt(var + eps)``.
+    """
+    mean_so_far, var_so_far, momentum = running or (None, None, 0.0)
+    if fits(x, *(r for r in (mean_so_far, var_so_far) if r is not None)):
+        found = cuda_norm.statistics(x, eps, mean_so_far, var_so_far, momentum)
+        return found[0], found[1], found[2]
+    mean, var = moments(x)
+    if running is not None:
+        track(running, mean, var, x.size // x.shape[-1])
+    return mean, var, 1 / xp_of(var).sqrt(var + eps)
 
 
 def moments(x: Array) -> tuple[Array, Array]:
@@ -52,7 +87,8 @@ def moments(x: Array) -> tuple[Array, Array]:
         raise ValueError(f"an array of shape {x.shape} has no mean: it holds no values")
     if xp is not np:
         x = x.astype(rows.dtype, copy=False)
-        return x.mean(axis=_leading(x)), x.var(axis=_leading(x))
+        about = mean_over(x, axis=_leading(x), keepdims=False)
+        return about, variance(x, axis=_leading(x), ddof=0, keepdims=False)
     values = rows.flat(x)
     mean, var = _moments_about(None, rows, values)
     if not (np.isfinite(var) & (mean * mean <= NEAR_ZERO**2 * var)).all():
@@ -124,8 +160,19 @@ def scale_shift(x: Array, scale: Array, shift: Array) -> Array:
     return out
 
 
-def track(running: Array, batch: Array, momentum: float) -> None:
-    """Move a running statistic towards a batch's, in place: ``r += momentum * (b - r)``."""
+def track(running: Running, mean: Array, var: Array, count: int) -> None:
+    """Move running statistics, in place, towards those of a batch of `count` values a channel.
+
+    They become ``r + momentum * (batch - r)``, the variance by its unbiased estimate.
+    """
+    mean_so_far, var_so_far, momentum = running
+    if mean_so_far is not None:
+        _track(mean_so_far, mean, momentum)
+    if var_so_far is not None:
+        _track(var_so_far, var * (count / (count - 1)), momentum)
+
+
+def _track(running: Array, batch: Array, momentum: float) -> None:
     kernel = fused(xp_of(running, batch), "B b, T momentum", "T r", "r += momentum * (b - r)")
     if kernel is not None:
         kernel(batch, momentum, running)
@@ -148,13 +195,15 @@ def gradient_sums(g: Array, x: Array, mean: Array, inv_std: Array) -> Array:
         in mean's dtype.
     """
     xp = xp_of(g, x)
+    if fits(g, x, mean, inv_std):
+        return cuda_norm.gradient_sums(g, x, mean, inv_std)
     rows = Rows(xp, x)
     if xp is not np:
         axes = _leading(x)
         g, x = g.astype(rows.dtype, copy=False), x.astype(rows.dtype, copy=False)
         kernel = fused(xp, "T g, T x, M mean", "T y", "y = g * (x - mean)")
         products = g * (x - mean) if kernel is None else kernel(g, x, mean)
-        sums = xp.stack([g.sum(axis=axes), products.sum(axis=axes) * inv_std])
+        sums = xp.stack([total(g, axes), total(products, axes) * inv_std])
         return sums.astype(mean.dtype, copy=False)
     values, cotangents = rows.flat(x), rows.flat(g)
     near_zero = abs(mean * inv_std).max() <= NEAR_ZERO
@@ -163,11 +212,11 @@ def gradient_sums(g: Array, x: Array, mean: Array, inv_std: Array) -> Array:
     def of_chunk(chunk: Chunk) -> Array:
         return rows.sums(chunk.of(cotangents), chunk.shifted(values, wide_mean))
 
-    total: Array = sum(rows.each(of_chunk))
+    found: Array = sum(rows.each(of_chunk))
     if near_zero:
-        total[1] -= mean * total[0]
-    total[1] *= inv_std
-    return total.astype(mean.dtype)
+        found[1] -= mean * found[0]
+    found[1] *= inv_std
+    return found.astype(mean.dtype)
 
 
 @computed_in_float32(on="cpu and gpu")
@@ -192,16 +241,17 @@ def input_gradient(
     xp = xp_of(g, x)
     rows = Rows(xp, x)
     if xp is not np:
-        means = sums / max(rows.count, 1)
+        share = 1 / max(rows.count, 1)
         kernel = fused(
             xp,
-            "T g, T x, G gamma, S m0, S m1, M mean, M s",
+            "T g, T x, G gamma, S sum0, S sum1, M mean, M s, M share",
             "T dx",
-            "dx = (g - (m0 + (x - mean) * (s * m1))) * (gamma * s)",
+            "dx = (g - (sum0 + (x - mean) * (s * sum1)) * share) * (gamma * s)",
         )
         if kernel is not None:
-            result: Array = kernel(g, x, gamma, means[0], means[1], mean, inv_std)
+            result: Array = kernel(g, x, gamma, sums[0], sums[1], mean, inv_std, share)
             return result
+        means = sums * share
         dx = x - mean
         dx *= inv_std * means[1]
         dx += means[0]

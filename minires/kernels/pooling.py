@@ -14,6 +14,8 @@ import numpy as np
 
 from minires.backend import Array, xp_of
 from minires.kernels.convolution.geometry import ConvGeometry
+from minires.kernels.cuda import fits
+from minires.kernels.cuda import pooling as cuda_pooling
 from minires.kernels.machinery.blocks import Block, Pair, blocks
 from minires.kernels.machinery.epilogue import Epilogue, no_epilogue
 from minires.kernels.machinery.half_precision import computed_in_float32
@@ -53,6 +55,10 @@ def max_pool(
     N, H, W, C = x.shape
     if out is None:
         out = empty(xp, _output_shape(x.shape, kernel_size, stride, padding), x.dtype)
+    if fits(x, out) and out.flags.c_contiguous:
+        cuda_pooling.max_pool(x, out, None, kernel_size, stride, padding)
+        epilogue(slice(None))
+        return out
     lowest = -xp.inf if x.dtype.kind == "f" else xp.iinfo(x.dtype).min
 
     def run(block: Block) -> None:
@@ -110,6 +116,9 @@ def max_pool_places(
     xp = xp_of(x, out)
     N, H, W, C = x.shape
     indices = empty(xp, out.shape, _index_type(xp, kernel_size))
+    if fits(x) and indices.dtype == np.uint8:
+        cuda_pooling.max_pool(x, None, indices, kernel_size, stride, padding)
+        return indices
     kind = indices.dtype.type
     last = kind(kernel_size[0] * kernel_size[1])
 
@@ -190,6 +199,9 @@ def max_pool_scatter(
     xp = xp_of(g, indices)
     N, Ho, Wo, C = g.shape
     dx = empty(xp, (N, *input_size, C), g.dtype)
+    if fits(g, dx) and indices.dtype == np.uint8:
+        cuda_pooling.scatter(g, indices, dx, kernel_size, stride, padding)
+        return dx
     if xp is not np:  # whose `add.at` adds in any order
         dx[...] = 0
         whole = Block(0, N, 0, Ho)

@@ -110,6 +110,9 @@ def conv2d_vjp(
     )
 
 
+conv2d.fresh = True
+
+
 @op
 def conv2d_dx(dy: Array, w: Array, *, input_size: Pair, geometry: ConvGeometry = DEFAULT) -> Array:
     """The gradient of `conv2d` with respect to its images: (N, Ho, Wo, O) to (N, H, W, C).

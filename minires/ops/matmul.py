@@ -50,7 +50,7 @@ def matmul_vjp(
     return dx, dy
 
 
-matmul.bilinear = True
+matmul.bilinear = matmul.fresh = True
 
 
 def _transposed(x: Array) -> Array:

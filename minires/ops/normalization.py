@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from minires import kernels
-from minires.backend import Array, xp_of
+from minires.backend import Array
 from minires.engine import op
+from minires.kernels.batch_norm import Running
 from minires.ops.shape import stack
 
 
@@ -21,8 +22,8 @@ def _leading(x: Array) -> tuple[int, ...]:
 
 @op
 def batch_norm(
-    x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5
-) -> tuple[Array, tuple[Array, Array]]:
+    x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5, running: Running | None = None
+) -> tuple[Array, tuple[Array, Array, Array]]:
     """`gamma * (x - mean) / sqrt(var + eps) + beta` with the batch's own statistics (algorithm 1).
 
     Parameters
@@ -32,11 +33,13 @@ def batch_norm(
     gamma, beta : (C,)
     eps : float
         Keeps the root away from zero.
+    running : (mean, var, momentum), optional
+        Running statistics, (C,) arrays or None, that move towards the batch's, in place.
 
     Returns
     -------
     (..., C)
-        Saved are the mean and the biased variance, each (C,).
+        Saved are the mean, the biased variance and ``1 / sqrt(var + eps)``, each (C,).
 
     Raises
     ------
@@ -49,10 +52,9 @@ def batch_norm(
             f"batch_norm in training wants more than one value per channel, got {count} from shape "
             f"{tuple(x.shape)}: use a larger batch, or eval() to normalise with running statistics"
         )
-    mean, var = kernels.moments(x)
-    inv_std = _inverse_root(var, eps)
+    mean, var, inv_std = kernels.statistics(x, eps, running)
     out = kernels.normalize(x, mean, inv_std, gamma, beta)
-    return out, (mean, var)
+    return out, (mean, var, inv_std)
 
 
 @batch_norm.vjp
@@ -60,19 +62,17 @@ def batch_norm_vjp(
     g: Array,
     x: Array,
     gamma: Array,
-    saved: tuple[Array, Array],
+    saved: tuple[Array, Array, Array],
     needs: Sequence[bool],
-    eps: float,
 ) -> tuple[Array | None, Array, Array]:
     mean = _batch_mean(x, known=saved[0])
-    inv_std = _batch_inv_std(x, known=_inverse_root(saved[1], eps))
+    inv_std = _batch_inv_std(x, known=saved[2])
     sums = _gradient_sums(g, x, mean, inv_std)  # (2, C)
     dx = _input_gradient(g, x, gamma, sums, mean, inv_std) if needs[0] else None
     return dx, sums[1], sums[0]
 
 
-def _inverse_root(var: Array, eps: float) -> Array:
-    return 1 / xp_of(var).sqrt(var + eps)
+batch_norm.fresh = True
 
 
 @op

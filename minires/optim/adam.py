@@ -10,6 +10,7 @@ from minires.kernels.machinery.workspace import scratch
 from minires.optim.optimizer import Optimizer, Parameters, ParamGroup, State
 from minires.optim.options import flag, number, pair
 from minires.optim.pieces import by_pieces
+from minires.optim.together import Item, Remembered
 
 
 class Adam(Optimizer):
@@ -78,6 +79,20 @@ class Adam(Optimizer):
             "weight_decay": number("weight_decay", options["weight_decay"]),
             "amsgrad": flag("amsgrad", options["amsgrad"]),
         }
+
+    kernel: ClassVar[str] = "adam"
+
+    def _described(self, item: Item) -> tuple[Remembered, tuple[float, ...]]:
+        x, _, state, group = item
+        (beta1, beta2), lr, decay = group["betas"], group["lr"], group["weight_decay"]
+        state["step"] = t = state.get("step", 0) + 1
+        largest = self.buffer("max_exp_avg_sq", x, state) if group["amsgrad"] else None
+        arrays = self.buffer("exp_avg", x, state), self.buffer("exp_avg_sq", x, state), largest
+        c = math.sqrt(1 - beta2**t)  # as in `update`
+        weights = (0.0, 1 - lr * decay) if isinstance(self, AdamW) else (decay, 1.0)
+        steps = lr * c / (1 - beta1**t), c * group["eps"]
+        numbers = beta1, 1 - beta1, beta2, 1 - beta2, *steps, *weights
+        return arrays, tuple(map(float, numbers))
 
     def decay(self, x: Array, grad: Array, group: ParamGroup) -> Array:
         """Apply the weight decay, and return the gradient to go on with."""
@@ -156,6 +171,8 @@ class AdamW(Adam):
         amsgrad: bool = False,
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad)
+
+    kernel: ClassVar[str] = "adam"
 
     def decay(self, x: Array, grad: Array, group: ParamGroup) -> Array:
         """Shrink the weights; the gradient stays as it is."""

@@ -10,6 +10,7 @@ from minires.backend import Array, device_of, to_device, xp_of
 from minires.engine import enable_grad
 from minires.from_pytorch import PyTorchsKeywords, no_attribute
 from minires.kernels.machinery.workspace import scratch
+from minires.optim.together import Item, Remembered, in_one_launch
 from minires.tensors import Tensor
 
 ParamGroup: TypeAlias = dict[str, Any]
@@ -127,6 +128,7 @@ class Optimizer(PyTorchsKeywords):
         loss = enable_grad()(closure)() if closure else None
         parameters = list(self._parameters())
         self._follow([parameter for parameter, _ in parameters])
+        work: list[Item] = []
         for position, (parameter, group) in enumerate(parameters):
             if parameter.grad is None:
                 continue
@@ -136,9 +138,21 @@ class Optimizer(PyTorchsKeywords):
                     f"{type(self).__name__}.step: parameter {position} has shape {x.shape}, "
                     f"but its gradient has {grad.shape}"
                 )
-            self.update(x, grad, self.state[position], group)
-            writes.note(x)
+            work.append(Item(x, grad, self.state[position], group))
+        for item in self._together(work):
+            self.update(*item)
+        for item in work:
+            writes.note(item.x)
         return loss
+
+    def _together(self, work: list[Item]) -> list[Item]:
+        """Update at once what a GPU can; the rest is returned. A subclass has rules of its own."""
+        kernel = vars(type(self)).get("kernel")
+        return work if kernel is None else in_one_launch(kernel, work, self._described)
+
+    def _described(self, item: Item) -> tuple[Remembered, tuple[float, ...]] | None:
+        """What `kernel` wants to know of a parameter; see `together`."""
+        return None
 
     def _follow(self, parameters: list[Tensor]) -> None:
         """Let each parameter's state follow it, if groups have been changed by hand."""

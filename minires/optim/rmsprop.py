@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from minires.backend import Array, xp_of
 from minires.kernels.machinery.workspace import scratch
 from minires.optim.optimizer import Optimizer, Parameters, ParamGroup, State
 from minires.optim.options import flag, number
 from minires.optim.pieces import by_pieces
+from minires.optim.together import Item, Remembered
 
 
 class RMSprop(Optimizer):
@@ -85,6 +86,19 @@ class RMSprop(Optimizer):
             "momentum": number("momentum", options["momentum"]),
             "centered": flag("centered", options["centered"]),
         }
+
+    kernel: ClassVar[str] = "rmsprop"
+
+    def _described(self, item: Item) -> tuple[Remembered, tuple[float, ...]]:
+        x, _, state, group = item
+        arrays = (
+            self.buffer("square_avg", x, state),
+            self.buffer("grad_avg", x, state) if group["centered"] else None,
+            self.buffer("momentum_buffer", x, state) if group["momentum"] else None,
+        )
+        alpha = group["alpha"]
+        options = (group[key] for key in ("eps", "weight_decay", "momentum"))
+        return arrays, tuple(map(float, (group["lr"], alpha, 1 - alpha, *options)))
 
     @by_pieces
     def update(self, x: Array, grad: Array, state: State, group: ParamGroup) -> None:

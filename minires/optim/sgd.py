@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from minires.backend import Array, xp_of
 from minires.kernels.machinery.elementwise_kernel import fused
@@ -10,6 +10,7 @@ from minires.kernels.machinery.workspace import scratch
 from minires.optim.optimizer import Optimizer, Parameters, ParamGroup, State
 from minires.optim.options import flag, number
 from minires.optim.pieces import by_pieces
+from minires.optim.together import Item, Remembered
 
 _INPUTS = "G grad, T decay, T momentum, T kept, bool nesterov, T lr"
 _BODY = """
@@ -82,6 +83,17 @@ class SGD(Optimizer):
             "nesterov": nesterov,
         }
         super().__init__(params, options)
+
+    kernel: ClassVar[str] = "sgd"
+
+    def _described(self, item: Item) -> tuple[Remembered, tuple[float, ...]] | None:
+        group, velocity = item.group, item.state.get("momentum_buffer")
+        if group["momentum"] and velocity is None:  # the first step makes it
+            return None
+        velocity = velocity if group["momentum"] else None
+        lr, momentum, decay = (float(group[key]) for key in ("lr", "momentum", "weight_decay"))
+        numbers = lr, momentum, float(1 - group["dampening"]), decay, int(group["nesterov"])
+        return (velocity, None, None), numbers
 
     def check_options(self, options: dict[str, Any]) -> dict[str, Any]:
         checked = {

@@ -110,7 +110,7 @@ class _Normalizing:
     def __init__(self, values: HostArray, dy: HostArray, gamma: float, eps: float) -> None:
         column = Tensor(values[:, None], requires_grad=True)
         scale, shift = Tensor(np.array([gamma])), Tensor(np.zeros(1))
-        y, (mean, var) = ops.batch_norm(column, scale, shift, eps=eps, with_saved=True)
+        y, (mean, var, _) = ops.batch_norm(column, scale, shift, eps=eps, with_saved=True)
         self.values, self.dy, self.gamma, self.eps = values, dy, gamma, eps
         self.mean, self.var = float(mean[0]), float(var[0])
         self.y = y.numpy()[:, 0]

@@ -142,4 +142,5 @@ def test_a_strided_gradient_in_parts_that_an_algorithm_cannot_do():
 def test_names_and_functions_go_together():
     assert set(choose.ALGORITHMS) == {
         "im2col", "rows", "pointwise", "depthwise", "winograd1d", "winograd2", "winograd4",
+        "cuda",
     }  # fmt: skip

@@ -25,17 +25,43 @@ Counts = dict[str, dict[str, int]]
 """By phase, then by what is counted."""
 
 
-def measure(emulated) -> Counts:
+NETWORKS = {"resnet20": (BATCH, SIZE), "resnet18": (8, 224), "resnet50": (4, 224)}
+"""Images and their size: the counts do not grow with them."""
+
+MOST = {"resnet20": 250, "resnet18": 250, "resnet50": 630}
+"""Launches of a whole step at most."""
+
+
+def of_networks(emulated) -> dict[str, dict[str, int]]:
+    """What a whole step of each network takes, with nothing fused by name and no plan."""
+    steps = {}
+    for name, (batch, size) in NETWORKS.items():
+        whole = measure(emulated, name, batch, size)["the whole step"]
+        steps[name] = {key: whole[key] for key in ("launches", "products")}
+    return steps
+
+
+def networks_table(steps: dict[str, dict[str, int]]) -> str:
+    """The same as Markdown."""
+    rows = []
+    for name, counts in steps.items():
+        batch, size = NETWORKS[name]
+        row = {"network": name, "images": f"{batch} of {size}x{size}"}
+        rows.append(row | {COLUMNS[key]: value for key, value in counts.items()})
+    return markdown.table(rows)
+
+
+def measure(emulated, network: str = "resnet20", batch: int = BATCH, size: int = SIZE) -> Counts:
     """Count the second step, with the images uploaded and the loss logged; nothing is computed."""
     from minires import Tensor, models, optim
     from minires.nn import functional as F
 
-    model = models.create("resnet20", 10, 3).to("cuda")
+    model = models.create(network, 10, 3).to("cuda")
     optimizer = optim.SGD(
         model.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4, nesterov=True
     )
-    images = np.zeros((BATCH, SIZE, SIZE, 3), np.float32)
-    labels = np.zeros(BATCH, np.int64)
+    images = np.zeros((batch, size, size, 3), np.float32)
+    labels = np.zeros(batch, np.int64)
     counts: Counts = {}
 
     def phase(name, function):
@@ -83,9 +109,10 @@ def main() -> None:
     sys.path.insert(0, str(Path(__file__).parents[1]))
     from on_cupy import emulation
 
-    table = as_table(measure(emulation.install()))
-    markdown.write(DOCS, {"budget": lambda: table})
-    print(table)
+    emulated = emulation.install()
+    table, networks = as_table(measure(emulated)), networks_table(of_networks(emulated))
+    markdown.write(DOCS, {"budget": lambda: table, "networks": lambda: networks})
+    print(table, networks, sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmarks import markdown
 from on_cupy import budget
 
 RECORD = "python tests/on_cupy/budget.py"
@@ -28,6 +29,15 @@ def test_a_training_step_stays_within_its_budget(measured):
         + "\n  ".join(more)
         + f"\nIf it is worth it, record it with `{RECORD}` and say why in the commit."
     )
+
+
+def test_steps_of_larger_networks_too(emulated):
+    steps = budget.of_networks(emulated.emulation)
+    lines = markdown.block(budget.DOCS.read_text(encoding="utf-8"), "networks").strip()
+    assert lines == budget.networks_table(steps).strip(), f"record it: {RECORD}"
+    for name, counts in steps.items():
+        assert counts["launches"] < budget.MOST[name], name
+        assert counts["products"] <= 5, name
 
 
 def test_only_the_logged_loss_waits_for_the_gpu(measured):

@@ -35,10 +35,13 @@ def test_one_launch_gives_what_the_operators_give(gpu, name):
 
 
 def test_running_statistics_move_in_place(gpu):
-    running, batch = cases.normal(4), cases.normal(4, seed=1)
-    on_gpu = gpu.array(running)
-    kernels.track(on_gpu, gpu.array(batch), 0.1)
-    np.testing.assert_allclose(gpu.cupy.asnumpy(on_gpu), 0.9 * running + 0.1 * batch, rtol=1e-12)
+    before = [cases.normal(4), np.abs(cases.normal(4, seed=2))]
+    mean, var = cases.normal(4, seed=1), np.abs(cases.normal(4, seed=3))
+    on_gpu = [gpu.array(r) for r in before]
+    kernels.track((*on_gpu, 0.1), gpu.array(mean), gpu.array(var), 5)
+    for running, old, batch in zip(on_gpu, before, (mean, var * 5 / 4), strict=True):
+        wanted = 0.9 * old + 0.1 * batch
+        np.testing.assert_allclose(gpu.cupy.asnumpy(running), wanted, rtol=1e-12)
 
 
 @pytest.mark.parametrize(("nesterov", "dampening"), [(False, 0.0), (True, 0.0), (False, 0.3)])

@@ -203,8 +203,7 @@ def _mean_of(x: Any) -> Any:
 
 
 def _inv_std_of(x: Any, *, eps: float) -> Any:
-    known = normalization._inverse_root(kernels.moments(raw(x))[1], eps)
-    return normalization._batch_inv_std(x, known=known)
+    return normalization._batch_inv_std(x, known=kernels.statistics(raw(x), eps)[2])
 
 
 def _sums_of(dy: Any, x: Any, mean: Any, inv_std: Any) -> Any:

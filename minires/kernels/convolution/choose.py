@@ -24,6 +24,7 @@ from minires.kernels.convolution import (
     winograd_1d,
 )
 from minires.kernels.convolution.geometry import ConvGeometry
+from minires.kernels.cuda import convolution as cuda_convolution
 from minires.kernels.machinery.blocks import Pair
 from minires.kernels.machinery.epilogue import Epilogue
 
@@ -106,7 +107,7 @@ def _winograd(m: int) -> Algorithm:
     )
 
 
-ALGORITHMS: dict[str, Algorithm] = {
+ARRAY_CODE: dict[str, Algorithm] = {
     "im2col": Algorithm(im2col.correlate, im2col.weight_gradient, lambda problem: None),
     "rows": Algorithm(gpu_rows.correlate, gpu_rows.weight_gradient, _of_kernel(gpu_rows.why_not)),
     "pointwise": Algorithm(
@@ -123,6 +124,15 @@ ALGORITHMS: dict[str, Algorithm] = {
     "winograd2": _winograd(2),
     "winograd4": _winograd(4),
 }
+"""On NumPy and CuPy alike."""
+
+ALGORITHMS = {
+    **ARRAY_CODE,
+    "cuda": Algorithm(
+        cuda_convolution.correlate, cuda_convolution.weight_gradient, cuda_convolution.why_not
+    ),
+}
+"""And the one for a GPU."""
 
 _forced: ContextVar[str | None] = ContextVar("forced", default=None)
 
@@ -161,6 +171,8 @@ def choose(problem: Problem, task: Pass) -> Choice:
     """
     name = _forced.get()
     if name is None:
+        if cuda_convolution.why_not(problem) is None and not _is_depthwise(problem):
+            return Choice("cuda", "on a GPU in float32: one launch, nothing is laid out in memory")
         return _best(problem, task)
     if task != "dx":  # dx may be several convolutions, each of which is checked
         check(problem, name)
@@ -216,7 +228,7 @@ def _best(problem: Problem, task: Pass) -> Choice:
         single = problem.kernel == (1, 1) and problem.geometry.groups == 1
         name = "pointwise" if single else "im2col"
         return Choice(name, "one product, whose sums are float32: nothing is added up in float16")
-    if depthwise.why_not(problem.channels, problem.filters, problem.geometry) is None:
+    if _is_depthwise(problem):
         return Choice("depthwise", "each group has one channel: there is no sum for a product")
     if problem.geometry.groups > 1:
         return Choice("im2col", "the only one that does groups")
@@ -232,6 +244,10 @@ def _best(problem: Problem, task: Pass) -> Choice:
     if on_gpu and gpu_rows.why_not(problem.kernel, problem.geometry) is None and 8 <= inner <= 32:
         return Choice("rows", "on a GPU, few large launches; lowering as little as they allow")
     return Choice("im2col", "one product with long rows, whatever the stride")
+
+
+def _is_depthwise(problem: Problem) -> bool:
+    return depthwise.why_not(problem.channels, problem.filters, problem.geometry) is None
 
 
 def _winograd_1d_pays(problem: Problem, task: Pass) -> bool:

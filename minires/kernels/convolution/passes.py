@@ -14,6 +14,7 @@ from minires.kernels.convolution import col2im
 from minires.kernels.convolution.choose import ALGORITHMS, Problem, check, choose
 from minires.kernels.convolution.geometry import ConvGeometry
 from minires.kernels.convolution.strided_gradient import phases, swap_channels
+from minires.kernels.cuda import convolution as cuda_convolution
 from minires.kernels.machinery.blocks import Pair
 from minires.kernels.machinery.epilogue import no_epilogue
 from minires.kernels.machinery.half_precision import computed_in_float32
@@ -70,6 +71,10 @@ def conv2d_dx(g: Array, w: Array, *, input_size: Pair, geometry: ConvGeometry) -
         return xp.zeros(shape, g.dtype)
     problem = Problem(len(g), size, Cg * groups, O, (KH, KW), geometry, g.dtype, device_of(g))
     name = choose(problem, "dx").name
+    if name == "cuda":
+        dx = empty(xp, shape, g.dtype)
+        cuda_convolution.input_gradient(g, w, dx, geometry)
+        return dx
     adds_up = name == "im2col" and (down, across) != (1, 1)  # few products for many positions
     if adds_up and groups == 1 and g.dtype != "float16":
         dx = empty(xp, shape, g.dtype)

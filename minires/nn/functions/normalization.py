@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from minires import kernels, ops, writes
+from minires import ops, writes
 from minires.backend import xp_of
 from minires.dtypes import widened
 from minires.engine import raw
 from minires.tensors import Tensor
 
 in_training: Any = ops.batch_norm
-"""The operation of a batch norm in training; `distributed.sync_batch_norm` puts one in its place,
-which also saves how many values a channel has in all processes together."""
+"""The operation of a batch norm in training; `distributed.sync_batch_norm` puts another in its
+place."""
 
 
 def batch_norm(
@@ -70,14 +70,12 @@ def batch_norm(
     beta: Any = bias if bias is not None else xp_of(raw(input)).zeros(channels, input.dtype)
     out: Tensor
     if training:
-        out, (mean, var, *whole) = in_training(input, gamma, beta, eps=eps, with_saved=True)
-        count = whole[0] if whole else input.size // channels
-        if running_mean is not None:
-            kernels.track(running_mean.array, mean, momentum)
-            writes.note(running_mean.array)
-        if running_var is not None:
-            kernels.track(running_var.array, var * (count / (count - 1)), momentum)
-            writes.note(running_var.array)
+        followed = [r.array for r in (running_mean, running_var) if r is not None]
+        running = raw(running_mean), raw(running_var), momentum
+        settings: dict[str, Any] = {"running": running} if followed else {}
+        out = in_training(input, gamma, beta, eps=eps, **settings)
+        for statistic in followed:
+            writes.note(statistic)
     else:
         if running_mean is None or running_var is None:
             raise ValueError("batch_norm outside training wants running_mean and running_var")

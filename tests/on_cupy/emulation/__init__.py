@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 from on_cupy.emulation import build, compiler, runtime
 
@@ -30,6 +30,39 @@ VERSION = "14.2.0"
 _installed: "Emulation | None" = None
 
 
+class Launch(NamedTuple):
+    """A launch of a kernel.
+
+    Attributes
+    ----------
+    kernel : str
+    blocks, threads : int
+        Of the grid, and of each block.
+    meets : bool
+        Whether threads of a block wait for each other, as in every reduction.
+    bytes : int
+        From where the first argument points to the end of that array; 0 if it is no array.
+    """
+
+    kernel: str
+    blocks: int
+    threads: int
+    meets: bool
+    bytes: int
+
+
+class _Launch(ctypes.Structure):
+    """As in driver.cpp."""
+
+    _fields_: ClassVar = [
+        ("kernel", ctypes.c_char_p),
+        ("blocks", ctypes.c_uint),
+        ("threads", ctypes.c_uint),
+        ("meets", ctypes.c_int),
+        ("bytes", ctypes.c_longlong),
+    ]
+
+
 class Emulation:
     """CuPy as a module, and counts of what it asked of the device."""
 
@@ -37,6 +70,9 @@ class Emulation:
         self.cupy = cupy
         self.kernels: compiler.Compiler = parts[1]
         self._driver, self._blas = libraries
+        self._driver.emulated_log.restype = ctypes.POINTER(_Launch)
+        self._driver.emulated_log_size.restype = ctypes.c_longlong
+        self._driver.emulated_overruns.restype = ctypes.c_longlong
         self._runtime: runtime.Runtime = parts[0]
 
     def counts(self) -> dict[str, int]:
@@ -46,6 +82,40 @@ class Emulation:
             "products": ctypes.c_longlong.in_dll(self._blas, "emulated_products").value,
             **self._runtime._counts,
         }
+
+    def overruns(self) -> int:
+        """How many arrays so far had something written before their first or after their last byte.
+
+        Reading there gives NaN.
+        """
+        return int(self._driver.emulated_overruns())
+
+    @contextmanager
+    def backwards(self) -> Iterator[None]:
+        """Run the last block and the last thread first: a race that one order hides shows."""
+        flag = ctypes.c_int.in_dll(self._driver, "emulated_backwards")
+        flag.value = 1
+        try:
+            yield
+        finally:
+            flag.value = 0
+
+    @contextmanager
+    def logging(self) -> Iterator[list[Launch]]:
+        """A list that has every launch of the `with` block once that ends."""
+        flag = ctypes.c_int.in_dll(self._driver, "emulated_logging")
+        launches: list[Launch] = []
+        self._driver.emulated_forget_log()
+        flag.value = 1
+        try:
+            yield launches
+        finally:
+            flag.value = 0
+            log = self._driver.emulated_log()
+            for i in range(self._driver.emulated_log_size()):
+                values = (getattr(log[i], name) for name, _ in _Launch._fields_)
+                name, blocks, threads, meets, size = values
+                launches.append(Launch(name.decode(), blocks, threads, bool(meets), size))
 
     @contextmanager
     def counting_only(self) -> Iterator[None]:

@@ -5,9 +5,10 @@
 //
 // A launch runs the blocks of its grid one after the other. If the kernel synchronises, each thread
 // of a block is a fiber with a stack of its own that is switched at every barrier; if it does not,
-// the threads are plain calls, one after the other. Either way nothing ever runs at the same time,
-// so a race does not show.
+// the threads are plain calls, one after the other. Either way nothing ever runs at the same time;
+// what depends on the order shows where `emulated_backwards` has the last block and thread go first.
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -42,37 +43,80 @@ EXPORT long long emulated_launches;
 long long emulated_launches = 0;
 EXPORT int emulated_launches_only;
 int emulated_launches_only = 0;  // count, but compute nothing
+EXPORT int emulated_backwards;
+int emulated_backwards = 0;  // the last block and the last thread run first
+
+// What is known of a launch.
+struct Launch {
+    const char *kernel;
+    unsigned blocks, threads;
+    int meets;        // whether threads of a block wait for each other, as in a reduction
+    long long bytes;  // from where the first argument points to the end of that memory
+};
+static std::vector<Launch> launches;
+EXPORT int emulated_logging;
+int emulated_logging = 0;
+EXPORT const Launch *emulated_log() { return launches.data(); }
+EXPORT long long emulated_log_size() { return launches.size(); }
+EXPORT void emulated_forget_log() { launches.clear(); }
 
 // ------------------------------------------------------------------ memory
 
 static std::map<char *, size_t> on_device;  // allocations by where they begin
+static const size_t FENCE = 512;            // bytes before and after each that nobody may write
+static long long overruns = 0;              // in memory that has been freed
 
-// Fresh memory is all ones: NaN as floating-point numbers, so that reading it is noticed.
+static bool fences_stand(const char *memory, size_t size) {
+    bool stand = true;
+    for (size_t i = 0; i < FENCE; i++)
+        stand &= memory[-(long)FENCE + (long)i] == (char)0xff && memory[size + i] == (char)0xff;
+    return stand;
+}
+
+// Fresh memory and fences are all ones: NaN as floating-point numbers, so that reading is noticed.
 EXPORT void *emulated_malloc(size_t size, bool for_device) {
     void *memory = nullptr;
     size += size == 0;
-    if (posix_memalign(&memory, 512, size) != 0) return nullptr;
-    if (for_device) on_device[(char *)memory] = size;
-    return memset(memory, 0xff, size);
+    if (posix_memalign(&memory, 512, size + 2 * FENCE) != 0) return nullptr;
+    memset(memory, 0xff, size + 2 * FENCE);
+    char *inner = (char *)memory + FENCE;
+    if (for_device) on_device[inner] = size;
+    return inner;
 }
 
 EXPORT void emulated_free(void *memory) {
-    on_device.erase((char *)memory);
-    free(memory);
+    if (!memory) return;
+    auto found = on_device.find((char *)memory);
+    if (found != on_device.end()) {
+        overruns += !fences_stand(found->first, found->second);
+        on_device.erase(found);
+    }
+    free((char *)memory - FENCE);
 }
 
-EXPORT bool emulated_is_on_device(char *address) {
-    auto after = on_device.upper_bound(address);
-    if (after == on_device.begin()) return false;
-    auto found = std::prev(after);
-    return address < found->first + found->second;
+// How many arrays, freed or not, had something written before their beginning or after their end.
+EXPORT long long emulated_overruns() {
+    long long count = overruns;
+    for (auto &[memory, size] : on_device) count += !fences_stand(memory, size);
+    return count;
 }
+
+// Bytes from an address to the end of the memory that it lies in; 0 if that is not the device's.
+static long long bytes_from(char *address) {
+    auto after = on_device.upper_bound(address);
+    if (after == on_device.begin()) return 0;
+    auto found = std::prev(after);
+    return std::max(0L, (long)(found->first + found->second - address));
+}
+
+EXPORT bool emulated_is_on_device(char *address) { return bytes_from(address) > 0; }
 
 // ------------------------------------------------------------------ the threads of a block
 
 struct Kernel {
     void (*run)(void **arguments);  // one thread; made by device.h's RUNNER
     bool synchronises;
+    const char *name;
 };
 
 static const size_t STACK = 64 * 1024;
@@ -161,7 +205,8 @@ static void release(State barrier, int threads) {
 static void run_block_of_fibers(int threads) {
     prepare_fibers(threads);
     while (true) {
-        for (int i = 0; i < threads; i++) {
+        for (int step = 0; step < threads; step++) {
+            int i = emulated_backwards ? threads - 1 - step : step;
             if (fibers[i].state != READY) continue;
             current = i;
             swapcontext(&scheduler, &fibers[i].context);
@@ -188,20 +233,23 @@ EXPORT int cuLaunchKernel(const Kernel *kernel, unsigned gx, unsigned gy, unsign
                           void **arguments, void **extra) {
     emulated_launches++;
     if (!gx || !gy || !gz || !bx || !by || !bz || bx * by * bz > 1024) return INVALID_VALUE;
+    if (emulated_logging)
+        launches.push_back({kernel->name, gx * gy * gz, bx * by * bz, kernel->synchronises,
+                            bytes_from(*(char **)arguments[0])});
     if (emulated_launches_only) return SUCCESS;
     emulated_gridDim = {gx, gy, gz};
     emulated_blockDim = {bx, by, bz};
     running = kernel;
     running_arguments = arguments;
-    for (unsigned z = 0; z < gz; z++)
-        for (unsigned y = 0; y < gy; y++)
-            for (unsigned x = 0; x < gx; x++) {
-                emulated_blockIdx = {x, y, z};
-                if (kernel->synchronises)
-                    run_block_of_fibers(bx * by * bz);
-                else
-                    run_block_of_calls(arguments);
-            }
+    for (size_t step = 0, count = (size_t)gx * gy * gz; step < count; step++) {
+        size_t block = emulated_backwards ? count - 1 - step : step;
+        emulated_blockIdx = {(unsigned)(block % gx), (unsigned)(block / gx % gy),
+                             (unsigned)(block / ((size_t)gx * gy))};
+        if (kernel->synchronises)
+            run_block_of_fibers(bx * by * bz);
+        else
+            run_block_of_calls(arguments);
+    }
     return SUCCESS;
 }
 
@@ -222,7 +270,7 @@ EXPORT int cuModuleGetFunction(void **function, void *module, const char *name) 
     void *run = dlsym(module, symbol);
     void *synchronises = dlsym(module, "kernel_synchronises");
     if (!run || !synchronises) return NOT_FOUND;
-    *function = new Kernel{(void (*)(void **))run, *(bool *)synchronises};
+    *function = new Kernel{(void (*)(void **))run, *(bool *)synchronises, strdup(name)};
     return SUCCESS;
 }
 
