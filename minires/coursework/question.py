@@ -167,17 +167,19 @@ class Causes:
 class Repaired:
     """Trainings that were repaired, by the arrays of their networks, which the grader runs.
 
-    The driver returns for each set-up of the row the network's arrays before and after the
-    training, and what the student's `evaluate` said of `probe`: see assignment 8 and `repaired`.
+    The driver returns for each set-up of the row the cause, the network's arrays before and after
+    the training, and what the student's `evaluate` said of `probe`: see assignment 8 and
+    `repaired`.
 
     Attributes
     ----------
+    accepted : list of list of str
+        As of `Causes`; a repair counts where its cause has one of these names. Where a healthy
+        set-up does not learn, the row has no points.
     sizes : list of int
         Of the network's layers, the images' pixels first.
     norm : bool
         Whether there is batch norm behind each layer but the last.
-    healthy : list of bool
-        Which set-ups had no fault; where one does not learn, the row has no points.
     images, labels : array (N, pixels) and (N,)
         Of the test.
     probe, probe_labels : array
@@ -187,9 +189,9 @@ class Repaired:
         The largest such share before the training.
     """
 
+    accepted: list[list[str]]
     sizes: list[int]
     norm: bool
-    healthy: list[bool]
     images: np.ndarray[Any, Any]
     labels: np.ndarray[Any, Any]
     probe: np.ndarray[Any, Any]

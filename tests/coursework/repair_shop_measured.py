@@ -31,13 +31,13 @@ def reached(question, given, source):
             )
             if "error" in answer:
                 raise SystemExit(f"{question.name}: {answer['error']}")
+            tests = {k: v for k, v in judged.items() if k != "accepted"}
+            loose = repaired.Tests(**tests | {"at_least": 0.0, "untrained_below": 1.0})
+            wanted = repaired.shapes(loose.sizes, loose.norm)
             for names, told in zip(causes["accepted"], answer["result"][1], strict=True):
-                alone = [judged[k] for k in ("images", "labels", "probe", "probe_labels")]
-                sizes, norm = judged["sizes"], judged["norm"]
-                arrays = dict(zip(repaired.shapes(sizes, norm), told[1], strict=True))
-                scores = repaired.logits(arrays, alone[0], sizes, norm)
-                share = float((scores.argmax(axis=1) == alone[1]).mean())
-                problem = next(repaired._problems(told, sizes, norm, *alone, 0.0, 1.0), "")
+                arrays = dict(zip(wanted, told[2], strict=True))
+                share = repaired._accuracy(arrays, loose.images, loose.labels, loose)
+                problem = next(repaired._problems(told, [told[0]], loose), "")
                 yield " / ".join(names), share, problem
 
 

@@ -7,41 +7,61 @@ computed here, on images that the child never had; nobody's check of a training 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from minires.coursework.answers.compare import Array, Verdict, described, shown
+from minires.coursework.answers.compare import Array, Verdict, as_array, described, shown
 
-TOLD = ("before", "after", "reports")
+TOLD = ("cause", "before", "after", "report")
 """What the driver tells of each set-up, in this order."""
 NOTHING = "nothing"
+
+
+@dataclass(frozen=True)
+class Tests:
+    """What a network of a set-up is tried on; see `question.Repaired`."""
+
+    sizes: list[int]
+    norm: bool
+    images: Array
+    labels: Array
+    probe: Array
+    probe_labels: Array
+    at_least: float
+    untrained_below: float
 
 
 def causes_judged(got: Any, accepted: list[list[str]]) -> Verdict:
     """The share of faults that have one of their names; none where a healthy set-up has a fault."""
     if not isinstance(got, list) or len(got) != len(accepted):
         return Verdict(0.0, f"you returned {described(got)}, wanted are {len(accepted)} causes")
-    right = [type(one) is str and one in names for one, names in zip(got, accepted, strict=True)]
-    healthy = [names == [NOTHING] for names in accepted]
+    pairs = list(zip(got, accepted, strict=True))
     texts = [
         f"set-up {i} is healthy, you found {shown(one)}"
-        if well
-        else f"set-up {i} has a fault, you found {shown(one)}"
-        for i, (one, good, well) in enumerate(zip(got, right, healthy, strict=True), 1)
-        if not good
+        if names == [NOTHING]
+        else f"set-up {i} has a fault, and it is not {shown(one)}"
+        for i, (one, names) in enumerate(pairs, 1)
+        if not is_named(one, names)
     ]
-    return Verdict(share_of_row(right, healthy), "; ".join(texts))
+    return Verdict(share_of_row([is_named(*pair) for pair in pairs], accepted), "; ".join(texts))
 
 
-def share_of_row(good: list[bool], healthy: list[bool]) -> float:
+def is_named(cause: Any, names: list[str]) -> bool:
+    """Whether a cause has one of these names."""
+    return isinstance(cause, str) and cause in names
+
+
+def share_of_row(good: list[bool], accepted: list[list[str]]) -> float:
     """What a row is worth: the share of its broken set-ups that are good, if all healthy ones are.
 
     So nothing is gained by the same answer to all.
     """
-    broken = [one for one, well in zip(good, healthy, strict=True) if not well]
-    unharmed = all(one for one, well in zip(good, healthy, strict=True) if well)
+    pairs = list(zip(good, accepted, strict=True))
+    broken = [one for one, names in pairs if names != [NOTHING]]
+    unharmed = all(one for one, names in pairs if names == [NOTHING])
     return sum(broken) / len(broken) if unharmed and broken else 0.0
 
 
@@ -71,88 +91,66 @@ def logits(arrays: dict[str, Array], images: Array, sizes: list[int], norm: bool
     return x
 
 
-def judged(
-    got: Any,
-    sizes: list[int],
-    norm: bool,
-    healthy: list[bool],
-    images: Array,
-    labels: Array,
-    probe: Array,
-    probe_labels: Array,
-    at_least: float,
-    untrained_below: float,
-) -> Verdict:
+def judged(got: Any, accepted: list[list[str]], **tests: Any) -> Verdict:
     """What a row of repaired trainings is worth: see `question.Repaired`."""
-    if not isinstance(got, list) or len(got) != len(healthy):
-        return Verdict(0.0, f"you returned {described(got)}, wanted are {len(healthy)} trainings")
-    tests = images, labels, probe, probe_labels, at_least, untrained_below
-    problems = [next(_problems(one, sizes, norm, *tests), "") for one in got]
+    if not isinstance(got, list) or len(got) != len(accepted):
+        return Verdict(0.0, f"you returned {described(got)}, wanted are {len(accepted)} trainings")
+    found = [
+        next(_problems(told, names, Tests(**tests)), "")
+        for told, names in zip(got, accepted, strict=True)
+    ]
     texts = [
-        f"set-up {i}{', which was healthy' if well else ''}: {text}"
-        for i, (text, well) in enumerate(zip(problems, healthy, strict=True), 1)
+        f"set-up {i}{', which was healthy' if names == [NOTHING] else ''}: {text}"
+        for i, (text, names) in enumerate(zip(found, accepted, strict=True), 1)
         if text
     ]
-    return Verdict(share_of_row([not text for text in problems], healthy), "; ".join(texts))
+    return Verdict(share_of_row([not text for text in found], accepted), "; ".join(texts))
 
 
-def _problems(
-    told: Any,
-    sizes: list[int],
-    norm: bool,
-    images: Array,
-    labels: Array,
-    probe: Array,
-    probe_labels: Array,
-    at_least: float,
-    untrained_below: float,
-) -> Iterator[str]:
-    """Why a training is not repaired; the first will do."""
-    if isinstance(told, str):
-        yield told
-        return
+def _problems(told: Any, names: list[str], tests: Tests) -> Iterator[str]:
+    """Why a training does not count as repaired; the first will do."""
     if not isinstance(told, list) or len(told) != len(TOLD):
         yield f"it is {described(told)}, no training"
         return
-    wanted = shapes(sizes, norm)
-    before, after, reports = told
-    for values, when in ((before, "before"), (after, "after")):
-        fits = isinstance(values, list) and len(values) == len(wanted)
-        if not fits:
-            yield f"{when} the training the model is {described(values)}, wanted are {len(wanted)}"
+    cause, before, after, report = told
+    wanted = shapes(tests.sizes, tests.norm)
+    for when, values in (("before", before), ("after", after)):
+        for problem in _unfit(values, wanted):
+            yield f"{problem} {when} the training"
             return
-        for (name, shape), value in zip(wanted.items(), values, strict=True):
-            if not isinstance(value, np.ndarray) or value.shape != shape:
-                yield f"{name} is {described(value)} {when} the training, wanted is {shape}"
-                return
-            if value.dtype.kind != "f" or not np.isfinite(value).all():
-                yield f"{name} is not finite {when} the training"
-                return
     old, new = (
         {name: value.astype(np.float64) for name, value in zip(wanted, values, strict=True)}
         for values in (before, after)
     )
-    begun = _accuracy(logits(old, images, sizes, norm), labels)
-    if begun > untrained_below:
-        yield f"before the first step {begun:.0%} of the test images are right: repair, do not train"
+    begun = _accuracy(old, tests.images, tests.labels, tests)
+    if begun > tests.untrained_below:
+        yield f"{begun:.0%} of the test images are right before the first step: do not train"
     still = [name for name in wanted if np.array_equal(old[name], new[name])]
     if still:
         yield f"the training does not change {'; '.join(still[:3])}"
-    reached = _accuracy(logits(new, images, sizes, norm), labels)
-    if reached < at_least:
-        yield f"after its training {reached:.0%} of the test images are right, not {at_least:.0%}"
-    right = _accuracy(logits(new, probe, sizes, norm), probe_labels)
-    if not isinstance(reports, list) or len(reports) != 1:
-        yield f"evaluate returned {described(reports)}"
-    elif not _is_number(reports[0]) or abs(float(reports[0]) - right) > 1e-9:
-        yield f"evaluate says that {shown(reports[0])} of some images are right, it is {right:.6g}"
+    reached = _accuracy(new, tests.images, tests.labels, tests)
+    if reached < tests.at_least:
+        yield f"after its training {reached:.0%} of the test images are right, not enough"
+    right = _accuracy(new, tests.probe, tests.probe_labels, tests)
+    number = as_array(report)
+    if number is None or number.shape != () or not abs(float(number) - right) < 1e-9:
+        yield f"evaluate says that {shown(report)} of some images are right, it is {right:.6g}"
+    if not is_named(cause, names):
+        yield "it learns, but a repair counts where the cause is named right"
 
 
-def _is_number(value: Any) -> bool:
-    if isinstance(value, np.ndarray):
-        return value.shape == () and value.dtype.kind in "biuf"
-    return type(value) in (bool, int, float)
+def _unfit(values: Any, wanted: dict[str, tuple[int, ...]]) -> Iterator[str]:
+    """What cannot be run at all."""
+    if not isinstance(values, list) or len(values) != len(wanted):
+        yield f"the model has {described(values)}, wanted are {len(wanted)} arrays,"
+        return
+    for (name, shape), value in zip(wanted.items(), values, strict=True):
+        if not isinstance(value, np.ndarray) or value.shape != shape:
+            yield f"{name} is {described(value)}, wanted is {shape},"
+        elif value.dtype.kind != "f" or not np.isfinite(value).all():
+            yield f"{name} is not finite"
 
 
-def _accuracy(scores: Array, labels: Array) -> float:
-    return float((scores.argmax(axis=1) == labels).mean())
+def _accuracy(arrays: dict[str, Array], images: Array, labels: Array, tests: Tests) -> float:
+    found = logits(arrays, images, tests.sizes, tests.norm).argmax(axis=1) == labels
+    return float(found.mean())

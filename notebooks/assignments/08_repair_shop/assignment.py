@@ -38,8 +38,8 @@
 # | `"wrong axis"` | the loss's softmax is over the batch |
 # | `"wrong sign"` | the training goes uphill |
 #
-# Half of the points are for the names. The other half is for repairs: the grader puts the first weights
-# back (but not at counter 6), calls your repaired set-up's `step` on batches of 20 for eight epochs and
+# Half of the points are for the names. The other half is for repairs of what was named right: the
+# grader puts the first weights back (but not at counter 6), calls your repaired set-up's `step` on batches of 20 for eight epochs and
 # `evaluate` before each, takes the weights out and computes by itself how many unseen digits they
 # classify right. How you repair is up to you; leave the model's layers with parameters where they
 # are. Set-ups come in rows, in any order, **with healthy ones among them: who finds a fault there, or
@@ -503,7 +503,7 @@ def mend_start(setup):
             if (x <= 0).all():
                 cause = "dead layer"
                 break
-            if np.ptp(x, axis=1).max() == 0:
+            if np.ptp(x, axis=1).max() < 1e-9:
                 cause = "equal units"
                 break
     if cause != "nothing":
@@ -532,7 +532,7 @@ assert mend_start(fresh()) == "nothing"
 #
 # In these set-ups a rate `lr / (1 - momentum)` between 0.05 and 0.5 is healthy, a momentum up to 0.9, and
 # a decay up to 0.01. Faults are far beyond: a rate a tenth of the least or ten times the largest, or more;
-# a momentum from 0.999 on, which forgets nothing; a decay from 1 on, which forgets everything. Only one
+# a momentum from 1 on, which forgets nothing; a decay from 1 on, which forgets everything. Only one
 # of the three is off. Look at the momentum before you compute with it.
 
 
