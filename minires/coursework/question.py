@@ -168,8 +168,8 @@ class Repaired:
     """Trainings that were repaired, by the arrays of their networks, which the grader runs.
 
     The driver returns for each set-up of the row the cause, the network's arrays before and after
-    the training, and what the student's `evaluate` said of `probe`: see assignment 8 and
-    `repaired`.
+    the training, and what the student's `evaluate` said of parts of `probe`: see assignment 8
+    and `repaired`.
 
     Attributes
     ----------

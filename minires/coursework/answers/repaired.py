@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from minires.coursework.answers.compare import Array, Verdict, as_array, described, shown
+from minires.coursework.answers.compare import Array, Verdict, compare, described, shown
 
-TOLD = ("cause", "before", "after", "report")
+TOLD = ("cause", "before", "after", "reports")
 """What the driver tells of each set-up, in this order."""
+REPORTS = 4
+"""So many shares the student's `evaluate` gives, each of a part of the probe: all of one class."""
 NOTHING = "nothing"
 
 
@@ -112,7 +114,7 @@ def _problems(told: Any, names: list[str], tests: Tests) -> Iterator[str]:
     if not isinstance(told, list) or len(told) != len(TOLD):
         yield f"it is {described(told)}, no training"
         return
-    cause, before, after, report = told
+    cause, before, after, reports = told
     wanted = shapes(tests.sizes, tests.norm)
     for when, values in (("before", before), ("after", after)):
         for problem in _unfit(values, wanted):
@@ -131,10 +133,11 @@ def _problems(told: Any, names: list[str], tests: Tests) -> Iterator[str]:
     reached = _accuracy(new, tests.images, tests.labels, tests)
     if reached < tests.at_least:
         yield f"after its training {reached:.0%} of the test images are right, not enough"
-    right = _accuracy(new, tests.probe, tests.probe_labels, tests)
-    number = as_array(report)
-    if number is None or number.shape != () or not abs(float(number) - right) < 1e-9:
-        yield f"evaluate says that {shown(report)} of some images are right, it is {right:.6g}"
+    images, labels = (np.split(whole, REPORTS) for whole in (tests.probe, tests.probe_labels))
+    parts = zip(images, labels, strict=True)
+    right = np.array([_accuracy(new, x, y, tests) for x, y in parts])
+    if compare(reports, right, 1e-9).text:
+        yield f"evaluate gives the shares {shown(reports)}, right are {shown(right.tolist())}"
     if not is_named(cause, names):
         yield "it learns, but a repair counts where the cause is named right"
 
