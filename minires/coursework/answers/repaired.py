@@ -19,6 +19,8 @@ TOLD = ("cause", "before", "after", "reports")
 """What the driver tells of each set-up, in this order."""
 REPORTS = 4
 """So many shares the student's `evaluate` gives, each of a part of the probe: all of one class."""
+LARGEST = 1e6
+"""Of a network's numbers; beyond it a training diverges, even where the largest logit is right."""
 NOTHING = "nothing"
 
 
@@ -152,6 +154,8 @@ def _unfit(values: Any, wanted: dict[str, tuple[int, ...]]) -> Iterator[str]:
             yield f"{name} is {described(value)}, wanted is {shape},"
         elif value.dtype.kind != "f" or not np.isfinite(value).all():
             yield f"{name} is not finite"
+        elif value.size and abs(value).max() > LARGEST:
+            yield f"{name} has run away, to {abs(value).max():.1g},"
 
 
 def _accuracy(arrays: dict[str, Array], images: Array, labels: Array, tests: Tests) -> float:

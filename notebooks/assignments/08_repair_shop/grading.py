@@ -406,7 +406,7 @@ def too_low(draw, start):
 
 
 def too_much_momentum(draw, start):
-    return ["momentum too high"], numbers(lr=0.25, momentum=draw.choice(1.05, 1.2, 1.5))
+    return ["momentum too high"], numbers(lr=0.25, momentum=draw.choice(1.5, 2.0, 3.0))
 
 
 def too_much_decay(draw, start):
