@@ -23,7 +23,16 @@ import numpy as np
 from minires.coursework.answers import mixed
 from minires.coursework.answers.compare import compare
 from minires.coursework.assignment import Assignment, AssignmentError
-from minires.coursework.question import Accuracy, Case, Order, Question, ResNet8, Separate
+from minires.coursework.question import (
+    Accuracy,
+    Case,
+    Causes,
+    Order,
+    Question,
+    Repaired,
+    ResNet8,
+    Separate,
+)
 from minires.coursework.sandbox import child, wire
 from minires.coursework.sandbox.guard import Direct
 from minires.coursework.sandbox.parent import Limits
@@ -277,7 +286,7 @@ def _graded(assignment: Assignment, question: Question, seed: int) -> GradedQues
     given = [cell.source for cell in assignment.given()]
     # what was trained wrongly is recognised by nothing, and takes long
     comparable = not any(
-        isinstance(v, dict) and v.keys() & {"$accuracy", "$resnet8"}
+        isinstance(v, dict) and v.keys() & {"$accuracy", "$repaired", "$resnet8"}
         for case in cases
         for v in case.expected
     )
@@ -337,7 +346,7 @@ def _expected(assignment: Assignment, question: Question, case: Case) -> list[An
 
 
 def _expectation(value: Any) -> Any:
-    if isinstance(value, Accuracy | ResNet8 | Separate | Order):
+    if isinstance(value, Accuracy | Causes | Order | Repaired | ResNet8 | Separate):
         return {f"${type(value).__name__.lower()}": asdict(value)}
     return plain(value)
 

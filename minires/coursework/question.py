@@ -151,6 +151,56 @@ class ResNet8:
 
 
 @dataclass(frozen=True)
+class Causes:
+    """Names of causes, one for each set-up of a row, where several names may be right.
+
+    Attributes
+    ----------
+    accepted : list of list of str
+        For each set-up; `["nothing"]` is a healthy one, and who finds a fault there has no points.
+    """
+
+    accepted: list[list[str]]
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """Trainings that were repaired, by the arrays of their networks, which the grader runs.
+
+    The driver returns for each set-up of the row the cause, the network's arrays before and after
+    the training, and what the student's `evaluate` said of parts of `probe`: see assignment 8
+    and `repaired`.
+
+    Attributes
+    ----------
+    accepted : list of list of str
+        As of `Causes`; a repair counts where its cause has one of these names. Where a healthy
+        set-up does not learn, the row has no points.
+    sizes : list of int
+        Of the network's layers, the images' pixels first.
+    norm : bool
+        Whether there is batch norm behind each layer but the last.
+    images, labels : array (N, pixels) and (N,)
+        Of the test.
+    probe, probe_labels : array
+    at_least : float
+        The share of right predictions from which on a training is repaired.
+    untrained_below : float
+        The largest such share before the training.
+    """
+
+    accepted: list[list[str]]
+    sizes: list[int]
+    norm: bool
+    images: np.ndarray[Any, Any]
+    labels: np.ndarray[Any, Any]
+    probe: np.ndarray[Any, Any]
+    probe_labels: np.ndarray[Any, Any]
+    at_least: float
+    untrained_below: float
+
+
+@dataclass(frozen=True)
 class Separate:
     """Arrays that share no memory, and arguments that are as they were; judged by the grader.
 

@@ -230,8 +230,22 @@ def _compare_resnet8(got: Any, **expected: Any) -> Verdict:
     return judged(got, **expected)
 
 
+def _compare_causes(got: Any, **expected: Any) -> Verdict:
+    from minires.coursework.answers.repaired import causes_judged
+
+    return causes_judged(got, **expected)
+
+
+def _compare_repaired(got: Any, **expected: Any) -> Verdict:
+    from minires.coursework.answers.repaired import judged
+
+    return judged(got, **expected)
+
+
 JUDGES: dict[str, Callable[..., Verdict]] = {
     "$accuracy": _compare_accuracy,
+    "$causes": _compare_causes,
+    "$repaired": _compare_repaired,
     "$resnet8": _compare_resnet8,
     "$separate": _compare_separate,
     "$order": _compare_order,
