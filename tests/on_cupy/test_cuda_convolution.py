@@ -88,9 +88,10 @@ def checked(gpu, case, seed=0):
 
 @pytest.mark.parametrize("cases", [CASES, list(drawn(25))], ids=["chosen", "drawn"])
 def test_float64_agrees_for_every_shape(emulated, cases):
+    before = emulated.emulation.overruns()
     worst = {case: checked(emulated, case)[0] for case in cases}
     assert max(worst.values()) < 3e-6, max(worst, key=worst.get)
-    assert emulated.emulation.overruns() == 0
+    assert emulated.emulation.overruns() == before
 
 
 @pytest.mark.parametrize("case", [CASES[1], CASES[10]])

@@ -42,8 +42,9 @@ def worst(shapes):
 
 
 def test_float64_agrees_for_every_shape(emulated):
+    before = emulated.emulation.overruns()
     assert worst(SHAPES) < 1e-6
-    assert emulated.emulation.overruns() == 0
+    assert emulated.emulation.overruns() == before
 
 
 def test_one_launch_each_way(emulated):

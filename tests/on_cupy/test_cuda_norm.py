@@ -44,9 +44,10 @@ def checked(gpu, shape, offset=0.5, seed=0):
 
 
 def test_float64_agrees_for_every_shape(emulated):
+    before = emulated.emulation.overruns()
     worst = {shape: checked(emulated, shape)[0] for shape in SHAPES}
     assert max(worst.values()) < 1e-6, max(worst, key=worst.get)
-    assert emulated.emulation.overruns() == 0
+    assert emulated.emulation.overruns() == before
 
 
 def test_a_mean_far_from_zero_costs_no_digits(emulated):

@@ -47,10 +47,11 @@ def worst(gpu, name, shapes=SHAPES, between=None):
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_float64_agrees_for_every_size_in_one_launch(emulated, name):
+    before = emulated.emulation.overruns()
     assert worst(emulated, name, between=emulated.start_counting) < 2e-5
     alone = 2 if name.startswith("Adam") else 1  # the first parameter is a step behind
     assert emulated.counted()["launches"] == alone
-    assert emulated.emulation.overruns() == 0
+    assert emulated.emulation.overruns() == before
 
 
 def test_many_parameters_take_a_launch_for_every_eighty(emulated):
