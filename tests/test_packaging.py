@@ -70,7 +70,9 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     plugin = {"pytest_minires.py"}  # which pytest finds by its name, beside the package
     players = {"minires/viz/player.css", "minires/viz/player.js"}
     notebooks = {f"minires/notebooks/{p.name}" for p in (CHECKOUT / "notebooks").glob("*.ipynb")}
-    others = embedded | players | notebooks | {"minires/py.typed"}
+    sources = ("convolution", "cross_entropy", "norm", "pooling", "update")
+    kernels = {f"minires/kernels/cuda/{name}.cu" for name in sources}
+    others = embedded | players | kernels | notebooks | {"minires/py.typed"}
     assert names - plugin == modules | others
 
 
