@@ -116,7 +116,9 @@ def check_places(key: Any) -> None:
 def _kind_of_index(part: Any) -> str:
     if part is None or part is ... or isinstance(part, slice):
         return ":"
-    return "p" if np.ndim(raw(part)) else "i"
+    part = raw(part)
+    places = part.ndim if hasattr(part, "ndim") else isinstance(part, Sequence)
+    return "p" if places else "i"
 
 
 def _is_elsewhere(kinds: str) -> builtins.bool:
