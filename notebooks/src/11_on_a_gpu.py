@@ -120,7 +120,7 @@ if gpu_here("the same four gradients, computed by CuPy"):
 # 4. a minires tensor on the CPU plus one on the GPU
 
 # %%
-if gpu_here("a TypeError, a surprise, a silently wrong answer and a DeviceError"):
+if gpu_here("what each of the four lines does"):
     x = cupy.asarray([1.0, 2.0, 3.0])
     try:
         np.ones(3) + x
@@ -144,8 +144,8 @@ if gpu_here("a TypeError, a surprise, a silently wrong answer and a DeviceError"
 # the bit? If not, to how many digits, and do they drift apart?
 
 # %%
-images = data.fashion_mini().images[:16]
-labels = data.fashion_mini().labels[:16]
+images = data.fashion_mini().images[:8, ::2, ::2]  # 14 x 14 pixels: an emulated GPU is slow
+labels = data.fashion_mini().labels[:8]
 
 
 def train(device, dtype, steps=6):
@@ -166,9 +166,7 @@ def train(device, dtype, steps=6):
 
 here = {dtype: train("cpu", dtype) for dtype in ("float32", "float64")}
 print("losses on the CPU:", here["float32"])
-if gpu_here(
-    "losses that begin alike to seven digits and drift apart, but in float64 hardly at all"
-):
+if gpu_here("how far the losses on the two devices are apart"):
     for dtype in here:
         there = train("cuda", dtype)
         apart = ", ".join(f"{d:.0e}" for d in np.abs(there - here[dtype]))
@@ -178,11 +176,10 @@ if gpu_here(
 # %% [markdown]
 # Not to the bit: sums are taken in another order, and in floating point $(a + b) + c \ne a + (b +
 # c)$. (The weights *began* equal to the bit, since minires draws all random numbers on the host.)
-# In float32 the first losses agree to seven digits, and after a few steps to four. Training
-# magnifies: each step starts from slightly other weights, and sooner or later one of 50,000 ReLUs'
-# inputs is within $10^{-7}$ of zero, and its gradient passes on one device and not on the other. It is a
-# kink (notebook 02), and both are right. In float64 the differences begin at $10^{-16}$ and take
-# far longer to grow.
+# In float32 the first losses agree to about seven digits, and soon perhaps to three only. No sum is so
+# inexact. But sooner or later one of 100,000 ReLUs' inputs is within $10^{-7}$ of zero, and its gradient
+# passes on one device and not on the other: a kink (notebook 02), and both are right. From then on the two
+# train slightly different networks. In float64 inputs so close to zero are rarer by far.
 #
 # > When two runs disagree, repeat them in float64 before you look for a bug. The effect of a bug remains.
 # > That of rounding disappears.
@@ -221,13 +218,13 @@ def count_a_step(name, batch, size=32):
     return table
 
 
-launches, products = 1100, 170  # about what the emulated device counts, where there is none
+launches, products = 245, 3  # what the emulated device counts, where there is none
 if emulated:
     table = count_a_step("resnet20", batch=128)
-    print(f"{'':12} launches  products  uploads  downloads  waits")
+    print(f"{'':12} launches  products  uploads  downloads  synchronisations")
     for phase, n in table.items():
         row = (n["launches"], n["products"], n["to_device"], n["to_host"], n["synchronisations"])
-        print(f"{phase:12} {row[0]:8}  {row[1]:8}  {row[2]:7}  {row[3]:9}  {row[4]:5}")
+        print(f"{phase:12} {row[0]:8}  {row[1]:8}  {row[2]:7}  {row[3]:9}  {row[4]:16}")
     launches = sum(n["launches"] for n in table.values())
     products = sum(n["products"] for n in table.values())
 elif gpu_here("launches and copies by phase; docs/cupy.md has the table"):
@@ -235,12 +232,15 @@ elif gpu_here("launches and copies by phase; docs/cupy.md has the table"):
 print(f"in all {launches} launches, {products} matrix products")
 
 # %% [markdown]
-# Over a thousand. The matrix products that everybody talks about are 170; the rest are copies, sums,
-# masks, square roots: small change, each at the price of a launch.
+# Some 250. With one of CuPy's kernels for each array operation it would be over a thousand, most of them copies,
+# sums and masks; here each convolution, batch norm and the loss are kernels of their own, and the optimiser updates
+# all parameters in one launch (`minires/kernels/cuda`).
 #
-# Now a model of the time. The launches cost $1300 \times 5\,$µs $= 6.5$ ms, for **any** batch. The
-# arithmetic grows with the batch: ResNet-20 does 41 million multiply-adds an image, three times
-# that with the backward. Take a GPU that does $10^{13}$ operations a second, a modest one.
+# Now a model of the time. The launches cost about $250 \times 5\,$µs $= 1.2$ ms, for **any** batch. From Python
+# each call costs more, since the host has to prepare it: when a step was 1,280 calls it took 47 ms and 77 ms on
+# two machines ([docs/cupy.md](../docs/cupy.md)), 37 and 60 µs a call. The
+# arithmetic grows with the batch: ResNet-20 does 41 million multiply-adds per image, three times
+# that with the backward pass. Take a GPU that does $10^{13}$ operations a second, a modest one.
 # **Predict:** up to which batch size is a larger batch free?
 
 # %%
@@ -252,6 +252,7 @@ computing = batches * per_image / 1e13
 
 figure, axes = plt.subplots(figsize=(7, 3.4), layout="constrained")
 axes.loglog(batches, launching * 1e3, label="launches: 5 µs each")
+axes.loglog(batches, 10 * launching * 1e3, ":", label="calls from Python: 50 µs each")
 axes.loglog(batches, computing * 1e3, label=r"arithmetic: $10^{13}$ operations a second")
 axes.loglog(batches, np.maximum(launching, computing) * 1e3, "k--", label="the step, at best")
 if kind == "real":
@@ -272,7 +273,8 @@ axes.legend(fontsize=8)
 plt.show()
 crossing = launching[0] / (per_image / 1e13)
 print(
-    f"{per_image / 1e6:.0f} million operations an image; the lines cross at {crossing:.0f} images"
+    f"{per_image / 1e6:.0f} million operations per image; the arithmetic takes longer than the "
+    f"launches from {crossing:.0f} images on, and than calls at 50 µs from {10 * crossing:.0f} on"
 )
 
 # %% [markdown]
@@ -281,13 +283,13 @@ print(
 # network on a large GPU lives on the left: there *fewer launches* make it faster, not faster
 # arithmetic. (A model, not a measurement: it leaves out memory, which is slower than arithmetic.)
 #
-# ## 5. Do not wait
+# ## 5. Synchronise rarely
 #
-# One more column of the table matters: **waits**. `loss.item()` copies four bytes to the host, and
+# One more column of the table matters: **synchronisations**. `loss.item()` copies four bytes to the host, and
 # to do so the host must wait until the GPU has done *everything* that it was told. As long as the
 # host runs ahead, launches cost the GPU nothing; a wait after every line puts an end to that.
 #
-# **Predict** the waits in ten steps of two loops: one adds up `loss.item()`, the other adds up
+# **Predict** the synchronisations in ten steps of two loops: one adds up `loss.item()`, the other adds up
 # `loss.data`, a number that stays on the GPU, and asks once at the end.
 
 
@@ -308,8 +310,10 @@ if emulated:
         before = emulated.counts()["synchronisations"]
         total = ten_steps(ask)
         waits = emulated.counts()["synchronisations"] - before
-        print(f"{'loss.item()' if ask else 'loss.data  '}: sum {total:.4f}, {waits} waits")
-elif gpu_here("ten waits and one"):
+        print(
+            f"{'loss.item()' if ask else 'loss.data  '}: sum {total:.4f}, {waits} synchronisations"
+        )
+elif gpu_here("how often each of the two synchronises"):
     for ask in (True, False):
         ten_steps(ask)  # the first time compiles kernels
         began = time.perf_counter()
@@ -326,7 +330,7 @@ elif gpu_here("ten waits and one"):
 # GPU, and lays it over arrays of any shape.
 
 # %%
-if gpu_here("two launches for the operations, one for the kernel"):
+if gpu_here("the launches of both"):
     add_relu = cupy.ElementwiseKernel("T x, T y", "T z", "z = x + y > 0 ? x + y : T(0)", "add_relu")
     rng = np.random.default_rng(0)
     x, y = (Tensor(rng.normal(size=(2, 8, 8, 16)).astype(np.float32)).to("cuda") for _ in "xy")
@@ -351,15 +355,15 @@ if gpu_here("two launches for the operations, one for the kernel"):
             print(f"{function.__name__}: {(time.perf_counter() - began) * 1e3:.1f} µs")
 
 # %% [markdown]
-# Such a *fused* kernel also reads and writes memory once instead of twice, and on a GPU memory is what
-# everything waits for. That is the whole idea behind "compiling" a network: fewer, larger kernels.
-# What you give up is the composition: this kernel has no gradient until you write one (exercise 3).
+# Such a *fused* kernel also reads and writes memory once instead of twice, and memory is
+# what limits most operations on a GPU. This is a main idea of "compiling" a network: fewer, larger kernels.
+# The price is that they cannot be combined freely: this kernel has no gradient until you write one (exercise 3).
 #
 # ## What to keep
 #
 # * One function, `xp_of`, and no `np.` in an operation: that is what runs on both.
 # * Kernels cannot raise. Check indices on the host.
-# * Launches set a floor for the time of a step. Under it, a larger batch is free.
+# * Launches set a lower bound for the time of a step. Below it, a larger batch is free.
 # * Never ask the GPU for a number that you do not need now.
 #
 # ## Exercises
@@ -372,5 +376,6 @@ if gpu_here("two launches for the operations, one for the kernel"):
 #    over now, and why is that nearly the same number?
 # 3. **One launch a weight.** Write SGD with momentum and weight decay as *one* `ElementwiseKernel`
 #    on `w`, `g` and `v` (an argument named in the second string may be written to), and train with
-#    it. *You are right if* ten steps equal `optim.SGD`'s to 1e-6 and the optimiser's launches fall
-#    to one for each parameter. Then give `add_relu` a gradient rule with `@op`.
+#    it. *You are right if* ten steps equal `optim.SGD`'s to 1e-6 and your
+#    optimiser launches one kernel for each parameter. The library's launches one for all of them: how
+#    (`minires/kernels/cuda/update.cu`)? Then give `add_relu` a gradient rule with `@op`.
