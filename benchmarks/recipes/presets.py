@@ -30,7 +30,7 @@ class Preset:
     files: Files
 
     def settings(self) -> dict[str, Any]:
-        """The whole recipe, but for the seed, where data are, and how they are divided and evaluated."""
+        """The whole recipe, but for the seed, where data are, and how batches are computed."""
         recipe = asdict(make_recipe(**self.given))
         left_out = ("seed", "data_dir", "download", "compile", "sync_batch_norm")
         return {key: recipe[key] for key in recipe if key not in left_out}
