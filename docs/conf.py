@@ -25,9 +25,10 @@ extensions = [
 ]
 exclude_patterns = ["_build"]
 nitpicky = True
+_INNER = "_\\w+|AnyDataset|Samples|Row|Scene|State|Frame|Batch|Error|Setting"  # types inside
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!minires\.).*"),  # other projects' names: the build asks no network for them
-    (r"py:class", r"minires\..*\b(_\w+|AnyDataset|Samples|Row|Scene|State|Frame)"),  # inner types
+    (r"py:class", rf"minires\..*\b({_INNER})"),
 ]
 
 # Pages and notebooks. Nothing is run: the notebooks are committed with what came out.
