@@ -136,7 +136,7 @@ torch.set_printoptions(precision=3)
 torch.no_grad() and None
 torch.inference_mode() and None
 torch.enable_grad() and None
-torch.set_grad_enabled(True)
+torch.set_grad_enabled(True) and None
 torch.is_grad_enabled()
 torch.autograd.grad(loss, list(net.parameters()))
 torch.autograd.set_detect_anomaly(True)

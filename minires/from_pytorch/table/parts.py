@@ -71,7 +71,7 @@ tensorboard
 ThroughputBenchmark throughput_benchmark backcompat backend_registration benchmark bottleneck \
 cmake_prefix_path collect_env cpp_backtrace cpp_extension deterministic flop_counter \
 generate_methods_for_privateuse1_backend get_cpp_backtrace hooks mobile_optimizer model_zoo \
-rename_privateuse1_backend set_module swap_tensors weak
+rename_privateuse1_backend serialization set_module swap_tensors weak
 """
 
 CUDA_ROWS = """
