@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,13 @@ Batch: TypeAlias = tuple[NDArray[Any], IntArray]
 """Images (B, H, W, C), of the dtype that the transform leaves, and labels int64 (B,)."""
 
 _Item: TypeAlias = Any  # a batch, an error, or None: no more batches
+_Samples = TypeVar("_Samples", bound=Any)
+
+
+def stretch(batch: _Samples, part: int, parts: int) -> _Samples:
+    """One of so many stretches of a batch, as long as the others or longer by one."""
+    mine: _Samples = batch[len(batch) * part // parts : len(batch) * (part + 1) // parts]
+    return mine
 
 
 class DataLoader(PyTorchsKeywords):
@@ -148,8 +155,7 @@ class DataLoader(PyTorchsKeywords):
         size = self.batch_size
         chunks = [order[step * size : (step + 1) * size] for step in range(start, len(self))]
         if self.part is not None:
-            k, n = self.part
-            chunks = [c[len(c) * k // n : len(c) * (k + 1) // n] for c in chunks]
+            chunks = [stretch(chunk, *self.part) for chunk in chunks]
         serial = (self.load(epoch, indices) for indices in chunks)
         return _ahead(serial, self.prefetch) if self.prefetch else serial
 

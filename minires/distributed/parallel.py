@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from minires.backend import Array, to_host, xp_of
+from minires.data.loader import stretch
 from minires.distributed.group import DistributedError, Group, agreed
 from minires.nn import Module
 from minires.tensors import Tensor
@@ -71,10 +72,9 @@ class DataParallel:
         ValueError
             If there are fewer samples than processes.
         """
-        count, rank, size = len(batch), self.group.rank, self.group.size
-        enough(count, self.group)
-        mine = batch[count * rank // size : count * (rank + 1) // size]
-        return mine, len(mine) / count
+        enough(len(batch), self.group)
+        mine = stretch(batch, self.group.rank, self.group.size)
+        return mine, len(mine) / len(batch)
 
     def synchronize(self, share: float | None = None) -> None:
         """Add up all processes' gradients, and average their running statistics, in place.

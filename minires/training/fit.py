@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -206,7 +206,8 @@ def fit(
         elif check is None:
             warn_of_structure(model, optimizer)
             stack.enter_context(first_outputs_looked_at(model))
-        stack.enter_context(sync_batch_norm(group) if sync_bn else nullcontext())
+        if sync_bn:
+            stack.enter_context(sync_batch_norm(group))
         run.train()
     return run.history
 

@@ -1,41 +1,24 @@
 """Commands that write and read files, in a Python that is in this like Windows's."""
 
-import json
 import os
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from other_pythons import said_by
 
 from minires import starting
-
-HERE = Path(__file__).parent
-CHECKOUT = HERE.parents[1]
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     """What such a process says."""
-    environment = os.environ | {
-        "PYTHONPATH": str(CHECKOUT),
+    environment = {
         "PYTHONUTF8": "0",
         "PYTHONIOENCODING": "cp1252",  # strict: what it cannot write is an error
         "PYTHONWARNDEFAULTENCODING": "1",
-        "MPLBACKEND": "agg",
-        "NO_COLOR": "1",
     }
-    done = subprocess.run(
-        [sys.executable, HERE / "like_windows.py"],
-        cwd=tmp_path_factory.mktemp("like_windows"),
-        env=environment,
-        capture_output=True,
-        text=True,
-        encoding="cp1252",
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    folder = tmp_path_factory.mktemp("like_windows")
+    return said_by("like_windows.py", folder, "cp1252", **environment)
 
 
 def test_what_windows_refuses_is_refused(found):

@@ -1,37 +1,14 @@
 """Without what only Linux has, as in a browser: the library imports, trains, checks and shows."""
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
-
-HERE = Path(__file__).parent
-CHECKOUT = HERE.parents[1]
+from other_pythons import said_by
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     """What a process says in which all of that is gone."""
-    environment = os.environ | {
-        "PYTHONPATH": str(CHECKOUT),
-        "MPLBACKEND": "agg",
-        "NO_COLOR": "1",
-        "COLUMNS": "200",
-    }
-    done = subprocess.run(
-        [sys.executable, HERE / "without_linux.py"],
-        cwd=tmp_path_factory.mktemp("without_linux"),
-        env=environment,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    folder = tmp_path_factory.mktemp("without_linux")
+    return said_by("without_linux.py", folder, COLUMNS="200")
 
 
 def test_it_is_all_gone(found):
