@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,9 @@ from minires.nn import functional as F
 from minires.training.history import Epoch, History
 
 
-@pytest.fixture(scope="session")
-def chromium():
-    """One browser for all tests."""
+@contextmanager
+def chromium_started():
+    """A browser of its own, closed with all its pages at the end."""
     programs = shutil.which("chromium"), shutil.which("chromedriver")
     if None in programs:
         message = "these tests need Debian's packages chromium and chromium-driver"
@@ -29,8 +30,17 @@ def chromium():
         options.add_argument(f"--{switch}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options, webdriver.ChromeService(programs[1]))
-    yield driver
-    driver.quit()
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """One browser for all players and pages."""
+    with chromium_started() as driver:
+        yield driver
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 from zipfile import ZipFile
 
 import pytest
+from conftest import chromium_started
 from edition_server import served
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -31,6 +32,13 @@ def folder(site, tmp_path_factory):
     edition.build(folder / "run", None)
     assert edition.link(folder / "run") == len(NAMES)
     return folder
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A browser of its own: what a page of the edition still does at the end touches no other."""
+    with chromium_started() as driver:
+        yield driver
 
 
 @pytest.fixture(scope="module")
@@ -116,4 +124,3 @@ def test_where_python_cannot_be_fetched_the_page_says_so(chromium, address):
         assert wait(chromium, shown(".jp-MarkdownCell"))  # it can be read all the same
     finally:
         chromium.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
-        chromium.get_log("browser")
