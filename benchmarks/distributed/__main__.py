@@ -46,6 +46,7 @@ def main(
                     rows[setup.name].append(turn(one, setup, found["steps a turn"]))
                 print(f"{one.name}: round {number + 1}", flush=True)
             found["rounds"][one.name] = rows
+        found["load after"] = [round(x, 1) for x in os.getloadavg()]
         with atomic_write(out) as file:
             file.write((json.dumps(found, indent=1) + "\n").encode())
         print(pages.speed_table(found))

@@ -83,7 +83,8 @@ def speed_table(found: dict[str, Any]) -> str:
     parts.append(
         f"Medians of {len(turns)} turns of {found['steps a turn']} steps each, on "
         f"{machine['cores']} cores of {machine['processor']}; {found['versions']['MPI']}; load "
-        f"before: {found['load before'][0]}. Ratios below 1 are faster."
+        f"before: {found['load before'][0]}, after: {found['load after'][0]}. "
+        "Ratios below 1 are faster."
     )
     return "\n\n".join(parts)
 
@@ -111,8 +112,8 @@ def speed_figure(found: dict[str, Any]) -> Figure:
             ax.barh(i, part, 0.6, color=ORANGE, label="of it the sum" if i == 0 else None)
         ax.set_yticks(range(len(setups)), list(setups), fontsize=8)
         ax.set(title=work, xlabel="ms")
-        ax.legend(fontsize=8)
     axes[0].invert_yaxis()
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
     return figure
 
 

@@ -44,6 +44,7 @@ def test_a_turn_is_measured(processes, tmp_path):
         "versions": {"MPI": "some MPI"},
         "steps a turn": 2,
         "load before": [0.1],
+        "load after": [0.2],
     }
     assert pages.speed_table(results).count("1.00") == len(names)
     assert len(pages.speed_figure(results).axes) == 1
