@@ -113,7 +113,9 @@ def speed_figure(found: dict[str, Any]) -> Figure:
         ax.set_yticks(range(len(setups)), list(setups), fontsize=8)
         ax.set(title=work, xlabel="ms")
     axes[0].invert_yaxis()
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
+    figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8
+    )
     return figure
 
 
