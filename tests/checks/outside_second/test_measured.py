@@ -46,3 +46,14 @@ def test_nothing_is_wrong_where_the_fault_is_left_out() -> None:
         for run in record["seeds"].values():
             assert "error" not in run["without"], name
             assert run["without"]["finite"], name
+
+
+def test_each_fault_has_a_declared_reach_and_was_read() -> None:
+    score = json.loads(RESULTS.with_name("score.json").read_text())
+    reach, named = (
+        json.loads(RESULTS.with_name(f"{n}.json").read_text()) for n in ("reach", "named")
+    )
+    assert {*reach} == {*named} == {*FAULTS} == {*score["faults"]}
+    assert {*score["healthy"]} == {*HEALTHY}
+    for name, each in named.items():
+        assert {*each["untrue"]} <= {*score["faults"][name]["broken"]}, name
