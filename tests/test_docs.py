@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from minires import data
+from minires import __version__, data
 from minires.cli.commands import app, coursework_app
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -183,3 +183,18 @@ def test_an_operation_in_five_steps(tmp_path):
     assert "passed" in run(
         "pytest", "-q", "-p", "no:cacheprovider", "tests/ops/test_definitions.py", "-k", "softplus"
     )
+
+
+def test_the_readmes_picture_shows_every_step_of_its_player_and_is_small():
+    from PIL import Image
+
+    from tools.build_readme_picture import PICTURE, player
+
+    with Image.open(PICTURE) as picture:
+        assert picture.n_frames == len(player())
+    assert PICTURE.stat().st_size < 1_000_000
+
+
+def test_the_citation_names_this_version():
+    text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {__version__}\n" in text
