@@ -15,7 +15,7 @@ from minires.training import MixedPrecision
 
 
 def kept_bytes(model: models.ResNet, amp: bool, size: int = 14, batch: int = 32) -> int:
-    """Bytes of all results of one forward pass, which the walk back needs."""
+    """Bytes of all results of one forward pass, which the backward pass needs."""
     images = Tensor(NORMALIZE(fashion(batch, size=size).images))
     total = 0
 

@@ -1,4 +1,4 @@
-"""Coursework: assignments, a grader that runs students' code in a jail, and known mistakes.
+"""Coursework: assignments, a grader that runs students' code in a sandbox, and known mistakes.
 
 In which order to read: `question` is how an assignment is written down, `sources` where it is, and
 `bundle` what a grader needs of it. `submissions` finds what a class handed in, `sandbox` runs a

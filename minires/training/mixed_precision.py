@@ -9,7 +9,7 @@ Micikevicius et al. 2018, "Mixed precision training" (arXiv:1710.03740), has the
 - *Master weights*. The optimiser keeps and updates float32: an update of a 2000th of a weight would
   be rounded away in float16. Each step makes the float16 copy anew.
 - *Loss scaling*. Gradients below 6e-8 are zero in float16, so the loss is multiplied by a large
-  number before the walk back, and the float32 gradients divided by it. If it was too large and
+  number before the backward pass, and the float32 gradients divided by it. If it was too large and
   some are infinite or NaN, the step is left out and the number halved; after many good steps it is
   doubled.
 
@@ -100,7 +100,7 @@ class MixedPrecision:
         return outputs.astype(np.float32)
 
     def step(self, loss: Tensor, synchronize: Callable[[], object] | None = None) -> bool:
-        """Walk back from the scaled loss and let the optimiser step.
+        """Run the backward pass from the scaled loss and let the optimiser step.
 
         Parameters
         ----------

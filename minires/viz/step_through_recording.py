@@ -1,4 +1,4 @@
-"""What the engine did: the values of a graph forwards, and one walk back with every share of it.
+"""What the engine did: a graph's values, and one backward pass with every contribution to it.
 
 Nothing is computed here that the engine does not compute: the order and the gradients are those of
 `backward.run_backward`, each share is what the operation's own rule gives.
@@ -74,7 +74,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Trace:
-    """The values of a graph, oldest first, and the order in which the walk back came to them."""
+    """The values of a graph, oldest first, and the order of the backward pass."""
 
     values: list[Value]
     walk: list[int]
@@ -85,7 +85,7 @@ Names = Mapping[str, Any]
 
 
 def record(loss: Tensor, names: Names) -> Trace:
-    """Walk back from `loss` once, keeping the graph and every `.grad` as they are.
+    """Run the backward pass from `loss` once, keeping the graph and every `.grad` as they are.
 
     Raises
     ------

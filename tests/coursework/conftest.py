@@ -29,13 +29,13 @@ def bundle(assignment):
 
 @pytest.fixture(scope="session")
 def sandboxed():
-    """Whether children can be locked in here; the tests of grading itself need no jail."""
+    """Whether children can be locked in here; the tests of grading itself need no sandbox."""
     return isolation_problem() is None
 
 
 @pytest.fixture
-def jailed(sandboxed):
-    """For tests that do what only a jail survives."""
+def needs_isolation(sandboxed):
+    """For tests that do what only a sandbox survives."""
     if not sandboxed:
         pytest.skip(f"no isolation here: {isolation_problem()}")
 

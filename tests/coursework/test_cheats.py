@@ -90,7 +90,7 @@ def test_minires_is_not_there_whichever_way_it_is_asked_for(graded):
     assert text in graded(source).cases[0].text
 
 
-def test_a_student_who_finds_the_package_by_its_path_does_not(jailed, graded):
+def test_a_student_who_finds_the_package_by_its_path_does_not(needs_isolation, graded):
     place = str(Path(minires.__file__).parent.parent)
     source = (
         f"import sys\nsys.path.insert(0, {place!r})\ndef batch_norm_eval(*a):\n"
@@ -126,11 +126,11 @@ def test_a_crash_loses_its_case_only(graded, bundle, right):
     assert "ended before it answered (exit code 3)" in result.cases[0].text
 
 
-# ---------------------------------------------------------------------- what only a jail survives
+# ---------------------------------------------------------------------- only a sandbox survives it
 
 
-@pytest.mark.usefixtures("jailed")
-class TestJail:
+@pytest.mark.usefixtures("needs_isolation")
+class TestIsolation:
     def refused(self, graded, code, error):
         """The code fails inside a call with this error."""
         body = "\n".join(f"    {line}" for line in code.splitlines())

@@ -83,15 +83,15 @@ def test_without_isolation_grading_refuses(monkeypatch):
 
 
 def test_a_kernel_that_denies_namespaces_is_noticed(monkeypatch):
-    """The jail fails loudly, and the probe says why."""
+    """The sandbox fails loudly, and the probe says why."""
     script = "import os,sys;os.write(int(sys.argv[1]), b'failed: unshare: denied\\n'); os._exit(99)"
-    real = sandbox._jailed
+    real = sandbox._isolated
 
     def denied(*arguments):
         command_line, environment, cwd = real(*arguments)
         return [command_line[0], "-c", script], environment, cwd
 
-    monkeypatch.setattr(sandbox, "_jailed", denied)
+    monkeypatch.setattr(sandbox, "_isolated", denied)
     sandbox.isolation_problem.cache_clear()
     try:
         assert sandbox.isolation_problem() == "isolation failed: unshare: denied"

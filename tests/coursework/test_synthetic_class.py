@@ -33,7 +33,7 @@ def test_nobody_and_no_file_is_lost(tmp_path):
     assert not taken_wrongly(tmp_path, expectations(tmp_path), graded, reasons)
 
 
-def test_each_sort_gets_its_points(minires, tmp_path, jailed):
+def test_each_sort_gets_its_points(minires, tmp_path, needs_isolation):
     source = tmp_path / "source"
     write(source / "08_two", grading=GRADING.replace("2.0", "3.0"))  # of which twice is no square
     chosen = {*WORK, *DAMAGED} - SLOW - SEVERAL_QUESTIONS - LARGE

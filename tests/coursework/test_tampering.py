@@ -60,7 +60,7 @@ def test_answers_that_cheat_earn_what_is_right_in_them(name, sandboxed):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-@pytest.mark.usefixtures("jailed")
+@pytest.mark.usefixtures("needs_isolation")
 def test_cheats_gain_nothing_for_an_ordinary_user():
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(
@@ -75,7 +75,7 @@ def test_cheats_gain_nothing_for_an_ordinary_user():
     assert [row for row in told["rows"] if row[2] > row[3]] == []
 
 
-# ---------------------------------------------------------------------- the jail's own channel
+# ---------------------------------------------------------------------- the sandbox's own channel
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_cheats_gain_nothing_for_an_ordinary_user():
         "[write(n, b'out of time\\n') for n in range(60)]; os.kill(os.getpid(), 9)",
     ],
 )
-def test_nobody_but_the_jail_says_how_the_jail_went(lie, sandboxed):
+def test_nobody_but_the_sandbox_says_how_isolation_went(lie, sandboxed):
     source = (
         "import os\ndef write(n, text):\n    try: os.write(n, text)\n    except OSError: pass\n"
         f"def relu_forward(x):\n    {lie}\n"
@@ -104,8 +104,8 @@ def test_nobody_but_the_jail_says_how_the_jail_went(lie, sandboxed):
 # ---------------------------------------------------------------------- memory that no limit counts
 
 
-def in_jail(monkeypatch, code):
-    """What a program prints that runs in the jail in the child's place, without its audit hook."""
+def in_isolation(monkeypatch, code):
+    """What a program prints that runs sandboxed in the child's place, without its audit hook."""
     boot = f"class Main:\n    def main(self):\n{textwrap.indent(code, ' ' * 8)}\n"
     boot += "def parts(folder):\n    return Main()\n"
     monkeypatch.setattr(sandbox, "_parts", lambda: {"boot.py": boot})
@@ -118,7 +118,7 @@ def in_jail(monkeypatch, code):
         return process.log.decode()
 
 
-@pytest.mark.usefixtures("jailed")
+@pytest.mark.usefixtures("needs_isolation")
 @pytest.mark.parametrize(
     "call",
     [
@@ -136,10 +136,10 @@ def test_memory_beyond_the_limit_is_not_to_be_had(monkeypatch, call):
         "import ctypes, os, sys\nlibc = ctypes.CDLL(None, use_errno=True)\n"
         f"print({call}, ctypes.get_errno(), file=sys.stderr)"
     )
-    assert in_jail(monkeypatch, code).split() == ["-1", "1"]  # EPERM
+    assert in_isolation(monkeypatch, code).split() == ["-1", "1"]  # EPERM
 
 
-@pytest.mark.usefixtures("jailed")
+@pytest.mark.usefixtures("needs_isolation")
 def test_nothing_that_a_child_wrote_is_run(monkeypatch):
     """A library of one's own could write to memory as ctypes does."""
     code = (
@@ -147,7 +147,7 @@ def test_nothing_that_a_child_wrote_is_run(monkeypatch):
         "try: mmap.mmap(f.fileno(), 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC)\n"
         "except PermissionError as error: print(error.errno, file=sys.stderr)"
     )
-    assert in_jail(monkeypatch, code).split() == ["1"]
+    assert in_isolation(monkeypatch, code).split() == ["1"]
 
 
 @pytest.mark.parametrize(

@@ -336,7 +336,7 @@ def grade_command(
     source: SourceOption = None,
     unsafe_no_sandbox: UnsafeOption = False,
 ) -> int:
-    """Grade submissions, each question in a locked-in child process.
+    """Grade submissions, each question in a sandboxed child process.
 
     The exit code is 1 if a stored result is damaged, of somebody who was not graded now.
     """

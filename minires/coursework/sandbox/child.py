@@ -216,7 +216,7 @@ def _serve() -> None:
     worker = Worker()
     processes = task["processes"]
     if processes is not None and sys.platform != "win32":  # now, since the thread counts too
-        import resource  # which only systems with a jail need have
+        import resource  # which only systems with a sandbox need have
 
         resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
     module = sys.modules["__main__"] = ModuleType("__main__")  # where dataclasses look

@@ -2,7 +2,7 @@
 
 A student's code runs in a thread of its own, so that no frame of the grader's lies beneath it; an
 audit hook, which nobody can take off, refuses the doors to other frames and to the process's
-memory. Nothing of this is a wall as the jail is: who writes to memory by address can do all that
+memory. Nothing of this is a wall as the sandbox is: who writes to memory by address can do all that
 the child can. Hence the child knows no answers, and judges nothing.
 
 See sys.addaudithook and PEP 578.

@@ -1,4 +1,4 @@
-"""The parent's side of a child: start it in its jail, ask it, kill it when its time is up."""
+"""The parent's side of a child: start it in its sandbox, ask it, kill it when its time is up."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from minires.coursework.temporary import TemporaryFolder
 NOBODY = 65534
 MOST_PRINTED = 4096
 TIMED_OUT = "time-out"
-JAIL = Path(boot.__file__).with_name("jail.py")
+ISOLATION = Path(boot.__file__).with_name("isolation.py")
 """A script that runs on Linux only, so nothing imports it."""
 
 
@@ -95,7 +95,7 @@ class Child:
         self._folder = TemporaryFolder()
         folder = Path(self._folder.name)
         allowed = asdict(limits) | {"cpu": math.ceil(seconds)}
-        command, environment, cwd = (_jailed if sandboxed else _free)(
+        command, environment, cwd = (_isolated if sandboxed else _free)(
             folder, task["modules"], allowed
         )
         if not sandboxed:
@@ -194,7 +194,7 @@ class Child:
         Raises
         ------
         IsolationError
-            If the jail could not be built.
+            If the sandbox could not be built.
         ChildLost
             If there is no answer.
         """
@@ -247,7 +247,7 @@ class Child:
         )
 
     def _told(self) -> list[str]:
-        """What the jail said, which has ended; the child has no such channel."""
+        """What the sandbox said, which has ended; the child has no such channel."""
         os.set_blocking(self._status, False)
         try:
             return os.read(self._status, 4096).decode(errors="replace").splitlines()
@@ -307,7 +307,7 @@ def _packages(modules: Sequence[str]) -> dict[str, str]:
 def _free(
     folder: Path, modules: Sequence[str], limits: dict[str, int]
 ) -> tuple[list[str], dict[str, str], str]:
-    """A command that runs a child without a jail."""
+    """A command that runs a child without a sandbox."""
     (folder / "packages").mkdir()
     for name, path in _packages(modules).items():
         (folder / "packages" / name).symlink_to(path)
@@ -316,10 +316,10 @@ def _free(
     return command, dict(ENVIRONMENT), str(folder / "box")
 
 
-def _jailed(
+def _isolated(
     folder: Path, modules: Sequence[str], limits: dict[str, int]
 ) -> tuple[list[str], dict[str, str], str]:
-    """A command that runs a child in its jail."""
+    """A command that runs a child in its sandbox."""
     (folder / "root").mkdir()
     python = _interpreter()
     config = {
@@ -337,7 +337,7 @@ def _jailed(
         "environment": ENVIRONMENT | {"HOME": "/box", "TMPDIR": "/box"},
     }
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    command = [python, "-I", "-S", "-B", str(JAIL), str(folder / "config.json")]
+    command = [python, "-I", "-S", "-B", str(ISOLATION), str(folder / "config.json")]
     return command, {"LANG": "C.UTF-8", "PATH": ""}, "/"
 
 

@@ -189,7 +189,7 @@ class one_blas_thread(ContextDecorator):
     """`with one_blas_thread():` BLAS is held at one thread until the last who wants it has left.
 
     Also a decorator, for a kernel that multiplies outside `parallel` too. A change takes tens of
-    microseconds, and a thread's outermost block pays for it: modules and the walk back have one
+    microseconds, and a thread's outermost block pays for it: modules and the backward pass have one
     around all that they call.
     """
 

@@ -194,7 +194,7 @@ print(
 
 # %% question="raise_back"
 def raise_back(rows, x_shape, kh, kw, stride, padding):
-    """The gradient by x of `lower`, of shape x_shape, for the gradient `rows` of its output."""
+    """The gradient of `lower` with respect to x, of shape x_shape, for the gradient `rows` of its output."""
     ### BEGIN SOLUTION
     n, height, width, channels = x_shape
     padded = np.zeros((n, height + 2 * padding, width + 2 * padding, channels))
@@ -251,7 +251,7 @@ assert pool_forward(-image, 2, 2).tolist() == [[[[-1], [-3]]]]
 
 # %% question="pool_backward"
 def pool_backward(g, x, size, stride):
-    """The gradient by x of `pool_forward`, for g of the shape of its output."""
+    """The gradient of `pool_forward` with respect to x, for g of the shape of its output."""
     ### BEGIN SOLUTION
     dx = np.zeros(x.shape)
     for n, i, j, c in np.ndindex(g.shape):

@@ -123,7 +123,7 @@ class Head:
 
 
 def cross_entropy(z, y):
-    """The mean loss of logits z for labels y, and its gradient by z."""
+    """The mean loss of logits z for labels y, and its gradient with respect to z."""
     z = z - z.max(axis=1, keepdims=True)
     e = np.exp(z)
     p = e / e.sum(axis=1, keepdims=True)

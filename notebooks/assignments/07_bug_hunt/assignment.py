@@ -4,7 +4,7 @@
 # Residual networks are explained on many blogs, and much of the code there does not run, or runs
 # and is not what the text says. Here are six pieces of such code, rewritten in NumPy, each with the
 # bugs that were found in the wild. For each, say to yourself what it *should* compute, find every
-# way in which it does not, and write the mended version.
+# way in which it does not, and write the corrected version.
 #
 # A bug that raises an exception is a kind one. The others train, print an accuracy, and are wrong.
 #

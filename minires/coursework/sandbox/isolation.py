@@ -4,7 +4,7 @@ It gives the process its own PID, mount, network, IPC and host-name namespaces (
 root, a user namespace), a root folder that holds Python, the allowed packages and one small folder
 to write in, an unprivileged user id, Landlock where the kernel has it, and resource limits. Then it
 runs `boot.py` there. Each step fails loudly: a child that is only half locked in never starts. How
-it went is told on a descriptor of the jail's own, which the child does not inherit.
+it went is told on a descriptor of the sandbox's own, which the child does not inherit.
 
 See unshare(2), mount_namespaces(7), pivot_root(2), landlock(7), setrlimit(2), seccomp(2).
 """
