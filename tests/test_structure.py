@@ -13,14 +13,14 @@ PACKAGE = Path(minires.__file__).resolve().parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 FLOORS = [
-    {"starting", "structures", "text", "bar", "from_pytorch", "in_browser"},
+    {"starting", "structures", "text", "bar", "from_pytorch", "in_browser", "generators"},
     {"backend", "random", "files", "markup"},
     {"locks", "typed", "cuda"},
     {"kernels.machinery"},
     {"kernels.cuda"},
     {"kernels.convolution"},
     {"kernels"},
-    {"errors", "dtypes", "generators", "observers", "rule_requests", "scalars", "small_calls"}
+    {"errors", "dtypes", "grad_mode", "observers", "rule_requests", "scalars", "small_calls"}
     | {"source_lines", "writes"},
     {"engine"},
     {"gradient_hooks", "nonfinite", "overwrites", "profiler", "unbroadcast"},

@@ -31,8 +31,8 @@ from minires.cli.options import (
 from minires.data import Compose, ImageDataset, Normalize
 from minires.data.resizing import Cover
 from minires.distributed import Group, agreed
-from minires.engine import no_grad
 from minires.errors import NonFiniteError
+from minires.grad_mode import no_grad
 from minires.nn import functional as F
 from minires.tensors import Tensor
 from minires.text import bounded

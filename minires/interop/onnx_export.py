@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minires import nn
-from minires.engine import no_grad, raw
+from minires.engine import raw
 from minires.files import atomic_write
+from minires.grad_mode import no_grad
 from minires.interop.libraries import optional
 from minires.interop.onnx_export_graph import TO_FIRST, TO_LAST, Node, graph_type
 from minires.interop.onnx_export_operations import Writer

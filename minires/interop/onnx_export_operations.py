@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from minires.backend import to_host
-from minires.engine import make_tensor, no_grad, raw
+from minires.engine import make_tensor, raw
+from minires.grad_mode import no_grad
 from minires.interop.onnx_export_graph import TO_FIRST, TO_LAST, Graph, Value, graph_type
 from minires.kernels import ConvGeometry
 from minires.model_recording import Leaf, Recorded, Recording, Ref, same

@@ -10,7 +10,7 @@ import numpy as np
 
 import minires
 from minires.backend import to_host
-from minires.engine import enable_grad, no_grad
+from minires.grad_mode import enable_grad, no_grad
 from minires.nn import Conv2d, Identity, Module
 from minires.nn.modes import evaluating
 from minires.tensors import Tensor
