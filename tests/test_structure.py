@@ -58,7 +58,8 @@ NUMPY_IN_OPS_AND_NN = {
     },
     "nn/convolution.py": {"empty", "float32"},  # new parameters
     "nn/linear.py": {"empty", "float32"},
-    "nn/normalization.py": {"zeros", "ones", "float32", "int64"},
+    "nn/batch_norm.py": {"zeros", "ones", "float32", "int64"},
+    "nn/scale_and_shift.py": {"zeros", "ones", "float32"},
     "nn/attention.py": {"empty", "float32", "tri", "zeros"},  # new parameters, masks on the host
     "nn/embedding.py": {"empty", "float32"},
     "nn/module.py": {"dtype", "float16", "float32", "float64"},
