@@ -3,7 +3,7 @@
 import sys
 from typing import TYPE_CHECKING
 
-from minires import starting  # noqa: F401
+from minires import keyboard_interrupt  # noqa: F401
 
 # isort: split
 from numpy import dtype as _dtype

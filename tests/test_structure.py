@@ -13,9 +13,10 @@ PACKAGE = Path(minires.__file__).resolve().parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 FLOORS = [
-    {"starting", "structures", "text", "bar", "from_pytorch", "in_browser", "generators"},
+    {"keyboard_interrupt", "structures", "text", "progress_bar", "from_pytorch", "in_browser"}
+    | {"generators"},
     {"backend", "random", "files", "markup"},
-    {"locks", "typed", "cuda"},
+    {"locks", "typed_json", "cuda"},
     {"kernels.machinery"},
     {"kernels.cuda"},
     {"kernels.convolution"},
