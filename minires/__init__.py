@@ -3,7 +3,7 @@
 import sys
 from typing import TYPE_CHECKING
 
-from minires import starting  # noqa: F401
+from minires import keyboard_interrupt  # noqa: F401
 
 # isort: split
 from numpy import dtype as _dtype
@@ -38,9 +38,9 @@ from minires.creation import (
     zeros,
     zeros_like,
 )
-from minires.engine import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from minires.from_pytorch import module_getattr
 from minires.from_pytorch.imports import find_pytorchs_modules
+from minires.grad_mode import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from minires.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from minires.gradients import grad
 from minires.kernels import get_num_threads, set_num_threads

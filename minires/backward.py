@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
-import numpy as np
-
 from minires import errors
 from minires.backend import xp_of
-from minires.engine import GradMode, Node, Variable, make_tensor, raw
+from minires.engine import Node, Variable, make_tensor, unshared
+from minires.grad_mode import GradMode
 from minires.gradient_hooks import run_hooks
 from minires.kernels import add
 from minires.kernels.machinery.threads import one_blas_thread
@@ -57,8 +56,7 @@ def run_backward(
     with GradMode(create_graph), one_blas_thread():
         while nodes:
             node = nodes.pop()  # the youngest: all that used it have been visited
-            g = grads.pop(node, None)
-            if g is None:
+            if (g := grads.pop(node, None)) is None:
                 continue
             if node.op is None or not node.op.arithmetic:
                 g = as_array(g)
@@ -72,7 +70,7 @@ def run_backward(
                 collected[node] = as_array(g)
             needs = tuple([parent in useful for parent in node.parents])
             if True not in needs:
-                if node.op and node.kept is None and wanted != collected.keys():
+                if node.freed and wanted != collected.keys():
                     raise errors.freed(node)
                 continue
             fresh = node.op is not None and node.op.fresh and not create_graph
@@ -109,8 +107,7 @@ def _leading_to(wanted: set[Node], nodes: Sequence[Node]) -> set[Node]:
     """
     useful: set[Node] = set()
     for node in nodes:
-        freed = node.op is not None and node.kept is None
-        if freed or node in wanted or any(p in useful for p in node.parents if p is not None):
+        if node.freed or node in wanted or not useful.isdisjoint(node.parents):
             useful.add(node)
     return useful
 
@@ -133,7 +130,7 @@ def _add(grads: dict[Node, Any], own: set[Node], node: Node, grad: Any, create_g
     total = grads.get(node)
     if total is None:
         grads[node] = grad
-    elif create_graph or isinstance(total, np.generic):
+    elif create_graph or not total.ndim:  # NumPy's scalars cannot be added to in place
         grads[node] = total + grad
     else:
         grads[node] = add(total, grad, out=total if node in own else None)
@@ -151,8 +148,3 @@ def _accumulate(node: Node, g: Any, owned: bool) -> None:
         node.grad = node.grad + g  # type: ignore[operator]
     else:
         node.grad = make_tensor(xp_of(g).asarray(node.grad.array + g))
-
-
-def unshared(g: Any) -> Variable:
-    """A gradient as a Tensor with an array of its own: `x + y` gives both the same one."""
-    return make_tensor(xp_of(raw(g)).array(raw(g)), g.node if isinstance(g, Variable) else None)

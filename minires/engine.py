@@ -33,9 +33,7 @@ is all there is to second derivatives.
 from __future__ import annotations
 
 import inspect
-import threading
 from collections.abc import Callable, Sequence
-from contextlib import ContextDecorator
 from functools import update_wrapper
 from types import CodeType
 from typing import Any, Literal, TypeVar, overload
@@ -43,9 +41,9 @@ from typing import Any, Literal, TypeVar, overload
 import numpy as np
 
 from minires import errors
-from minires.backend import Array
+from minires.backend import Array, xp_of
 from minires.dtypes import unpromoted
-from minires.generators import each_step_inside
+from minires.grad_mode import modes
 from minires.observers import watching
 from minires.rule_requests import keeper
 from minires.scalars import operand, safe_as_scalars
@@ -54,7 +52,6 @@ from minires.source_lines import calling_line, line_of
 from minires.writes import tick
 
 _V = TypeVar("_V", bound="Variable")
-_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 class Variable:
@@ -89,6 +86,12 @@ def raw(value: Any) -> Any:
     return value.array if isinstance(value, Variable) else value
 
 
+def unshared(value: Any) -> Variable:
+    """`value` as a Tensor with an array of its own: the rule of `x + y` gives both the same one."""
+    array = raw(value)
+    return make_tensor(xp_of(array).array(array), getattr(value, "node", None))
+
+
 class Node:
     """One value in the graph: the operation and parents that made it, or a leaf (op is None)."""
 
@@ -121,6 +124,11 @@ class Node:
     def __repr__(self) -> str:
         name = self.op.name if self.op else "leaf"
         return f"Node({name}, shape={self.shape}, dtype={self.dtype}, made at {self.line()})"
+
+    @property
+    def freed(self) -> bool:
+        """Whether a backward pass has used what the rule asked for."""
+        return self.op is not None and self.kept is None
 
     def line(self) -> str:
         """The forward line that made this node, as `file:line`."""
@@ -222,7 +230,7 @@ class Op:
         if out.dtype is not first.dtype and "dtype" not in constants:
             out = unpromoted(out, arrays)
         node = None
-        if any(parents) and _modes.recording[-1] and out.dtype.kind == "f":
+        if any(parents) and modes.recording[-1] and out.dtype.kind == "f":
             values = (*operands, None, saved, out, constants)  # None: `needs` is not known yet
             kept = self._keep(values) if self.requests else ()
             call = remembered(arrays, constants, out) if out.size <= SMALL else None
@@ -241,83 +249,3 @@ def op(forward: Callable[..., Any]) -> Op:
 def arithmetic_op(forward: Callable[..., Any]) -> Op:
     """`op` where forward and rule do nothing but arithmetic: see `scalars`."""
     return Op(forward, arithmetic=True)
-
-
-class _Modes(threading.local):
-    def __init__(self) -> None:
-        self.recording = [True]  # of each `with` block inside the others; the last one counts
-
-
-_modes = _Modes()
-
-
-class GradMode(ContextDecorator):
-    """Recording on or off, as a `with` block or a decorator, on this thread only."""
-
-    def __init__(self, enabled: bool) -> None:
-        self._enabled = enabled  # nothing else: a decorated function may run on many threads
-
-    def __enter__(self) -> None:
-        _modes.recording.append(self._enabled)
-
-    def __exit__(self, *_: object) -> None:
-        _modes.recording.pop()
-
-    def __call__(self, function: Any) -> Any:
-        steps = inspect.isgeneratorfunction(function)
-        return each_step_inside(self, function) if steps else super().__call__(function)
-
-
-@overload
-def no_grad() -> GradMode: ...
-@overload
-def no_grad(function: _F) -> _F: ...
-def no_grad(function: Any = None) -> Any:
-    """`with no_grad():` operations leave no graph behind. Also a decorator: `@no_grad()`."""
-    return GradMode(False) if function is None else GradMode(False)(function)
-
-
-@overload
-def enable_grad() -> GradMode: ...
-@overload
-def enable_grad(function: _F) -> _F: ...
-def enable_grad(function: Any = None) -> Any:
-    """`with enable_grad():` records again inside a `no_grad` block. Also a decorator."""
-    return GradMode(True) if function is None else GradMode(True)(function)
-
-
-class _FromNowOn(GradMode):
-    """A mode that has begun; as a `with` block or a decorator it is one of those after all."""
-
-    def __init__(self, enabled: bool) -> None:
-        super().__init__(enabled)
-        self._before = is_grad_enabled()
-        _modes.recording[-1] = enabled
-
-    def __enter__(self) -> None:
-        _modes.recording[-1] = self._before
-        super().__enter__()
-
-    def __call__(self, function: Any) -> Any:
-        _modes.recording[-1] = self._before
-        return GradMode(self._enabled)(function)
-
-
-def set_grad_enabled(mode: bool) -> GradMode:
-    """Record operations from now on, or no more; `with set_grad_enabled(mode):` in the block only.
-
-    Parameters
-    ----------
-    mode : bool
-
-    Returns
-    -------
-    GradMode
-        For `with`, and as a decorator.
-    """
-    return _FromNowOn(mode)
-
-
-def is_grad_enabled() -> bool:
-    """Whether operations on this thread are being recorded."""
-    return _modes.recording[-1]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from minires.backend import xp_of
-from minires.backward import run_backward, unshared
-from minires.engine import Variable, make_tensor
+from minires.backward import run_backward
+from minires.engine import Variable, make_tensor, unshared
 from minires.errors import BackwardError
 from minires.from_pytorch import pytorchs_keywords
 

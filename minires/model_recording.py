@@ -13,7 +13,8 @@ import numpy as np  # legacy random state, and comparing buffers
 
 from minires import random, writes
 from minires.backend import Array
-from minires.engine import Op, no_grad, raw
+from minires.engine import Op, raw
+from minires.grad_mode import no_grad
 from minires.nn.module import Module, Parameter, dotted
 from minires.observers import observe
 from minires.reachable import reachable

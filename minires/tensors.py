@@ -10,8 +10,9 @@ import numpy as np  # for dtypes, and for arrays that come from or go to the hos
 from minires import backend, markup, ops, writes
 from minires.backend import Array
 from minires.backward import run_backward
-from minires.engine import Node, Op, Variable, is_grad_enabled, raw, register_tensor
+from minires.engine import Node, Op, Variable, raw, register_tensor
 from minires.from_pytorch import no_attribute, pytorchs_keywords
+from minires.grad_mode import is_grad_enabled
 from minires.gradient_hooks import HookHandle
 from minires.ops.reduction import Axis, normalize_axes
 from minires.scalars import plain

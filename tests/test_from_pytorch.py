@@ -13,6 +13,7 @@ from hint_names import HINTS, here, name_of, run
 
 import minires
 from minires import Tensor, nn, optim
+from minires.from_pytorch import imports
 from minires.from_pytorch.keywords import table as keywords
 from minires.from_pytorch.table import TABLES, Family, find, read
 from minires.nn import functional as F
@@ -175,6 +176,11 @@ IMPORTS = {
     "from minires.nn.modules import Conv2d, Module": None,
     "from minires.nn.modules.batchnorm import _BatchNorm": None,
     "import minires.nn.modules.conv as conv; conv._ConvNd": None,
+    "from minires.nn.modules.activation import MultiheadAttention, ReLU": None,
+    "from minires.nn.modules.dropout import Dropout": None,
+    "from minires.nn.modules.flatten import Flatten": None,
+    "from minires.nn.modules.linear import Identity, Linear": None,
+    "from minires.nn.modules.normalization import GroupNorm, LayerNorm": None,
     "from minires.nn.modules.utils import _pair": None,
     "from minires.nn.utils.clip_grad import clip_grad_norm_": None,
     "from minires.optim.lr_scheduler import _LRScheduler": None,
@@ -196,6 +202,7 @@ IMPORTS = {
     "import minires.backends.cudnn as cudnn": "minires has no `backends`: leave it out",
     "import minires.nn.utils.prune as prune": "minires.nn.utils has no `prune`: write",
     "from minires.nn.modules import ELU": "minires.nn has no `ELU`|cannot import name 'ELU'",
+    "from minires.nn.modules.activation import ELU": "minires.nn has no `ELU`|cannot import name",
     "import minires.nn.modules.nothing": "No module named 'minires.nn.modules.nothing'",
     "from minires import nothing": "cannot import name 'nothing'",
 }
@@ -208,6 +215,11 @@ def test_an_import_is_found_or_says_what_to_write(line):
     else:
         with pytest.raises(ImportError, match=IMPORTS[line]):
             exec(line, {})
+
+
+def test_every_module_of_pytorchs_has_a_home():
+    for name, home in imports.HOMES.items():
+        assert importlib.import_module(name).__doc__ == importlib.import_module(home).__doc__
 
 
 def test_a_module_of_pytorchs_has_the_same_classes():

@@ -70,7 +70,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     plugin = {"pytest_minires.py"}  # which pytest finds by its name, beside the package
     players = {"minires/viz/player.css", "minires/viz/player.js"}
     notebooks = {f"minires/notebooks/{p.name}" for p in (CHECKOUT / "notebooks").glob("*.ipynb")}
-    sources = ("convolution", "cross_entropy", "norm", "pooling", "update")
+    sources = ("batch_norm", "convolution", "cross_entropy", "pooling", "update")
     kernels = {f"minires/kernels/cuda/{name}.cu" for name in sources}
     others = embedded | players | kernels | notebooks | {"minires/py.typed"}
     assert names - plugin == modules | others

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minires import nn
-from minires.engine import no_grad
+from minires.grad_mode import no_grad
 from minires.models import ResNet
 from minires.nn import functional as F
 from minires.tensors import Tensor

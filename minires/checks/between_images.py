@@ -20,7 +20,7 @@ from minires.checks.forward import Seen
 from minires.checks.places import line_of
 from minires.checks.report import Finding, broken, holds, not_checked
 from minires.checks.setup import Array, as_input, host, kept_model, logits
-from minires.engine import enable_grad
+from minires.grad_mode import enable_grad
 from minires.nn import init
 from minires.tensors import Tensor
 

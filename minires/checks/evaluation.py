@@ -27,7 +27,7 @@ from minires.checks.setup import (
     kept_model,
     logits,
 )
-from minires.engine import no_grad
+from minires.grad_mode import no_grad
 
 
 def image_keys(inputs: Any) -> list[bytes]:

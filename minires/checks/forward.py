@@ -16,7 +16,7 @@ import numpy as np
 from minires.checks.places import own_line
 from minires.checks.report import Finding, broken, holds
 from minires.checks.setup import Array, as_input, host, kept_model
-from minires.engine import enable_grad
+from minires.grad_mode import enable_grad
 from minires.tensors import Tensor
 
 

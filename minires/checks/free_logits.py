@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minires.checks.setup import Array, Clock, class_labels, host
-from minires.engine import enable_grad
+from minires.grad_mode import enable_grad
 from minires.tensors import Tensor
 
 DESCENT = 300  # steps of free logits

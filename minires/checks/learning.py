@@ -25,7 +25,7 @@ from minires.checks.setup import (
     sliced,
     textbook_step,
 )
-from minires.engine import no_grad
+from minires.grad_mode import no_grad
 from minires.tensors import Tensor
 
 FEW = 32  # images of the one batch

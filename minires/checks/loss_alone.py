@@ -17,7 +17,7 @@ from minires.checks.free_logits import DESCENT, FreeLogits, log_softmax
 from minires.checks.report import Finding, broken, holds, not_checked
 from minires.checks.setup import Array, host, taken
 from minires.data.arrays import class_counts
-from minires.engine import enable_grad
+from minires.grad_mode import enable_grad
 from minires.tensors import Tensor
 
 NAMES = (

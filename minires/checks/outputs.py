@@ -14,7 +14,7 @@ from minires.checks.forward import Seen
 from minires.checks.free_logits import FreeLogits, is_log_probabilities, is_probabilities
 from minires.checks.report import Finding, broken, holds, not_checked
 from minires.checks.setup import as_input, host, kept_model
-from minires.engine import no_grad
+from minires.grad_mode import no_grad
 
 SMALL = 3e-3  # outputs over those of the last layer
 ROOM = {True: 0.05, False: 0.3}

@@ -13,7 +13,7 @@ from minires.checks.gradients import cosine_of, norm
 from minires.checks.report import Finding, broken, holds, not_checked
 from minires.checks.setup import Array, Setup, as_input, class_labels, host, kept_model
 from minires.checks.trace import Step
-from minires.engine import enable_grad
+from minires.grad_mode import enable_grad
 
 SWALLOWED = 3.0  # a penalty's gradient over the loss's
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from minires import random, writes
 from minires.data import DataLoader
-from minires.engine import no_grad, raw
+from minires.engine import raw
+from minires.grad_mode import no_grad
 from minires.nn import Module
 from minires.optim import Optimizer
 from minires.tensors import Tensor

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from minires import starting
+from minires import keyboard_interrupt
 from minires.cli.streams import all_open, say
 from minires.kernels import get_num_threads
 
@@ -23,7 +23,7 @@ def main() -> None:
         except ValueError as error:
             code, message = 2, str(error)
         finally:
-            starting.leave_at_ctrl_c()
+            keyboard_interrupt.leave_at_ctrl_c()
         if message:
             say(message)
     sys.exit(code)

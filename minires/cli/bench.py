@@ -5,13 +5,13 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Annotated
 
-from minires.bar import bar
 from minires.bench import compare
 from minires.bench.machine import describe
 from minires.bench.measure import OURS, PYTORCH
 from minires.bench.report import TARGETS, Figure, Row, surroundings, table
 from minires.bench.workloads import NETWORKS
 from minires.cli.options import option
+from minires.progress_bar import bar
 
 SHORT = ("resnet20_step", "resnet20_inference", "resnet18_inference_1", "scalars")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from minires import starting
+from minires import keyboard_interrupt
 from minires.backend import DeviceError
 from minires.bench.measure import ContestantError
 from minires.checks.command import checkup_command
@@ -98,7 +98,7 @@ def run(arguments: list[str]) -> tuple[int, str]:
         The exit code, and what is to be said on standard error.
     """
     try:
-        starting.raise_at_ctrl_c()
+        keyboard_interrupt.raise_at_ctrl_c()
         if arguments in GROUPS:
             arguments = [*arguments, "--help"]
         _refuse_empty(arguments)

@@ -12,7 +12,6 @@ import numpy as np
 import typer
 
 from minires import data as datasets
-from minires.bar import bar
 from minires.cli.image_size import with_size
 from minires.cli.metadata import Metadata, fact, metadata_of
 from minires.cli.options import (
@@ -31,9 +30,10 @@ from minires.cli.options import (
 from minires.data import Compose, ImageDataset, Normalize
 from minires.data.resizing import Cover
 from minires.distributed import Group, agreed
-from minires.engine import no_grad
 from minires.errors import NonFiniteError
+from minires.grad_mode import no_grad
 from minires.nn import functional as F
+from minires.progress_bar import bar
 from minires.tensors import Tensor
 from minires.text import bounded
 from minires.training import Evaluation, evaluate

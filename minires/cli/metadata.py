@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minires.files import FileError
-from minires.typed import build
+from minires.typed_json import build
 
 LARGEST_SIDE = 4096  # of images that a file may ask for
 

@@ -16,18 +16,18 @@ import typer
 from minires import data as datasets
 from minires import kernels
 from minires.backend import parse_device
-from minires.bar import progress_bars
+from minires.cli.distributed import among_processes
 from minires.cli.evaluate import measure, numbers
 from minires.cli.images import look_at_images
 from minires.cli.metadata import metadata_of
 from minires.cli.options import CompileOption, DataDirOption, DeviceOption, data_option, option
-from minires.cli.processes import among_processes
 from minires.data.arrays import class_counts
 from minires.distributed import DataParallel, Group, agreed
 from minires.distributed.parallel import enough
 from minires.files import whole
 from minires.locks import hold
 from minires.models import ResNet
+from minires.progress_bar import progress_bars
 from minires.text import bounded
 from minires.training import History, Interrupted, fit
 from minires.training.recipe import (

@@ -9,7 +9,8 @@ from math import prod
 from typing import Any
 
 from minires.backend import Array
-from minires.engine import Op, make_tensor, no_grad, raw
+from minires.engine import Op, make_tensor, raw
+from minires.grad_mode import no_grad
 from minires.model_recording import Leaf, Recording, Ref
 from minires.structures import leaves, mapped
 

@@ -11,7 +11,8 @@ import numpy as np
 from minires.backend import Array, xp_of
 from minires.compile.memory import VIEWS, Memory
 from minires.compile.steps import Program, Step
-from minires.engine import make_tensor, no_grad, raw
+from minires.engine import make_tensor, raw
+from minires.grad_mode import no_grad
 from minires.kernels import ConvGeometry, max_pool
 from minires.kernels.convolution import constant_weights
 from minires.kernels.convolution.choose import Choice

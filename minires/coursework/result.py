@@ -8,7 +8,7 @@ import re
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any, Self, TypeVar
 
-from minires.typed import build
+from minires.typed_json import build
 
 FORMAT = 3
 """Of stored results; those of format 1 said neither this nor what a question's result is of, those

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from minires.bar import bar
 from minires.data.errors import DataError
 from minires.data.folder import ImageFolder
 from minires.data.image import read_image
 from minires.kernels.machinery.threads import parallel
+from minires.progress_bar import bar
 
 _TOGETHER = 32  # images between two looks at the clock
 _NAMED = 3  # of the images that cannot be used

@@ -10,8 +10,8 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from minires.bar import bar
 from minires.data.errors import DataError
+from minires.progress_bar import bar
 
 CHUNK = 1 << 18
 _NETWORK_ERRORS = (URLError, HTTPException, ConnectionError, TimeoutError)

@@ -9,10 +9,10 @@ Processes exchange messages by MPI (``pip install 'minires[mpi]'``). In a script
 ``fit(..., group=world())`` does all of it; `DataParallel` is for a loop of one's own.
 """
 
+from minires.distributed.batch_norm import sync_batch_norm
 from minires.distributed.group import DistributedError, Group, agreed
 from minires.distributed.mpi import MPIGroup, NCCLGroup, launched, world
 from minires.distributed.parallel import DataParallel
-from minires.distributed.statistics import sync_batch_norm
 
 __all__ = [
     "DataParallel",

@@ -17,21 +17,21 @@ HOMES = {
     "minires.nn.parameter": "minires.nn",
     "minires.nn.modules": "minires.nn",
     **{
-        f"minires.nn.modules.{theirs}": f"minires.nn.{ours}"
-        for theirs, ours in {
-            **{name: name for name in ("activation", "container", "linear", "loss", "module")},
-            **{name: name for name in ("normalization", "pooling", "upsampling")},
-            **{"batchnorm": "normalization", "conv": "convolution", "sparse": "embedding"},
-            **{"dropout": "structure", "flatten": "structure", "transformer": "attention"},
-            "utils": "sizes",
-        }.items()
+        f"minires.nn.modules.{name}": "minires.nn"
+        for name in (
+            *("activation", "container", "dropout", "flatten", "linear", "loss", "module"),
+            *("normalization", "pooling", "sparse", "transformer", "upsampling"),
+        )
     },
+    "minires.nn.modules.batchnorm": "minires.nn.batch_norm",  # which has a name with an underscore
+    "minires.nn.modules.conv": "minires.nn.convolution",  # as has this
+    "minires.nn.modules.utils": "minires.nn.sizes",
     "minires.nn.utils.clip_grad": "minires.nn.utils",
 }
 """A module of PyTorch's, and where its names are here."""
 
 NAMES = {"_ConvNd": "_Convolution", "_pair": "pair"}
-"""What scripts take from there although it begins with an underscore."""
+"""What scripts take from there although it begins with an underscore, and its name here."""
 
 NAMESPACES = {
     "minires": "torch",

@@ -12,13 +12,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from minires.bar import bar
 from minires.files import atomic_write
 from minires.gradcheck.cases import LAYERS, OPERATIONS, Case
 from minires.gradcheck.check import Mode, gradcheck
 from minires.gradcheck.own_file import OwnCheck, load_checks, told
 from minires.gradcheck.report import Report
 from minires.markup import aligned
+from minires.progress_bar import bar
 
 
 @dataclass(frozen=True)

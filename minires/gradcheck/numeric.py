@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np  # host arithmetic in float64
 
 from minires.backend import to_host
-from minires.engine import no_grad
+from minires.grad_mode import no_grad
 from minires.gradcheck.subject import HostArray, Problem
 
 STEP = float(np.finfo(np.float64).eps ** (1 / 3))

@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import Any
 
-from minires.bar import bar
+from minires.progress_bar import bar
 
 DELAY = 1.5
 """After how many seconds a bar is shown: most checks are done before."""

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np  # host arithmetic in float64
 
 from minires.backend import device_of, to_device, to_host
-from minires.engine import enable_grad, is_grad_enabled, raw
+from minires.engine import raw
+from minires.grad_mode import enable_grad, is_grad_enabled
 from minires.gradcheck.surroundings import Surroundings, look_around
 from minires.gradients import grad
 from minires.tensors import Tensor

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from minires import nn, ops
 from minires.interop.onnx_import_layers import set_values
-from minires.interop.windows import Padding, Pair, Windows, pooled, windowed
+from minires.interop.padded_windows import Padding, Pair, Windows, pooled, windowed
 from minires.nn.functional import pair
 from minires.tensors import Tensor
 

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minires import nn
-from minires.engine import no_grad, raw
+from minires.engine import raw
 from minires.files import atomic_write
+from minires.grad_mode import no_grad
 from minires.interop.libraries import optional
 from minires.interop.onnx_export_graph import TO_FIRST, TO_LAST, Node, graph_type
 from minires.interop.onnx_export_operations import Writer
@@ -88,7 +89,10 @@ def export_onnx(
             type(model).__name__,
             [helper.make_tensor_value_info("images", number, [batch, channels, height, width])],
             [helper.make_tensor_value_info("logits", helper.np_dtype_to_tensor_dtype(kind), shape)],
-            [onnx.numpy_helper.from_array(a, name) for name, a in graph.weights.items()],
+            initializer=[
+                onnx.numpy_helper.from_array(array, name)
+                for name, array in graph.initializers.items()
+            ],
         ),
         opset_imports=[helper.make_opsetid("", graph.opset)],
         ir_version=helper.find_min_ir_version_for([helper.make_opsetid("", graph.opset)])
@@ -107,7 +111,7 @@ def export_onnx(
 @dataclass
 class _Graph:
     nodes: list[Node]
-    weights: dict[str, NDArray[Any]]  # in ONNX's layout, which is PyTorch's
+    initializers: dict[str, NDArray[Any]]  # weights, in ONNX's layout, which is PyTorch's
     shape: list[Any]  # of what comes out
     dtype: Any = np.float32
     opset: int = OPSET
@@ -132,21 +136,25 @@ class _Graph:
             ):
                 kept.append(node)
                 continue
-            gamma, beta, mean, var = (self.weights[n].astype(np.float64) for n in node.inputs[1:])
+            gamma, beta, mean, var = (
+                self.initializers[n].astype(np.float64) for n in node.inputs[1:]
+            )
             scale = gamma / np.sqrt(var + node.attributes.get("epsilon", 1e-5))
             weight = maker.inputs[1]
             bias = (
                 maker.inputs[2] if len(maker.inputs) > 2 else weight.removesuffix("weight") + "bias"
             )
-            before = self.weights.get(bias, np.zeros(1)).astype(np.float64)
-            filters = self.weights[weight] * scale[:, None, None, None]
-            self.weights[weight] = filters.astype(np.float32)
-            self.weights[bias] = (beta + (before - mean) * scale).astype(np.float32)
+            before = self.initializers.get(bias, np.zeros(1)).astype(np.float64)
+            filters = self.initializers[weight] * scale[:, None, None, None]
+            self.initializers[weight] = filters.astype(np.float32)
+            self.initializers[bias] = (beta + (before - mean) * scale).astype(np.float32)
             maker.inputs[1:] = [weight, bias]
             maker.output = node.output
         self.nodes = kept
         used = {name for node in kept for name in node.inputs}
-        self.weights = {name: array for name, array in self.weights.items() if name in used}
+        self.initializers = {
+            name: array for name, array in self.initializers.items() if name in used
+        }
 
 
 def _recorded(model: nn.Module, input_shape: Sequence[int]) -> _Graph:
@@ -167,7 +175,7 @@ def _recorded(model: nn.Module, input_shape: Sequence[int]) -> _Graph:
     shape: list[Any] = list(out.shape)
     shape[:1] = ["N"] if shape[:1] == [None] else shape[:1]
     shape = [shape[i] for i in TO_FIRST] if out.ndim == 4 else shape
-    return _Graph(writer.nodes, writer.weights, shape, out.dtype)
+    return _Graph(writer.nodes, writer.initializers, shape, out.dtype)
 
 
 def _taken(network: OnnxNetwork, input_shape: Sequence[int]) -> _Graph:

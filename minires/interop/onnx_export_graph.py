@@ -1,4 +1,4 @@
-"""A graph of ONNX as it is written: nodes, weights, and what each value is called.
+"""A graph of ONNX as it is written: nodes, initializers, and what each value is called.
 
 Images are (N, C, H, W) there. A value of four axes may be at hand in that order, in minires's own,
 or in both: what does not care about the order takes what there is, the rest is turned round.
@@ -61,11 +61,11 @@ class Value:
 
 
 class Graph:
-    """Nodes and weights by name, and the values that there are so far."""
+    """Nodes and initializers by name, and the values that there are so far."""
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
-        self.weights: dict[str, NDArray[Any]] = {}
+        self.initializers: dict[str, NDArray[Any]] = {}
         self.values: dict[Ref, Value] = {}
 
     def _value(self, given: Any) -> Value:
@@ -83,22 +83,22 @@ class Graph:
         self.nodes.append(Node(kind, list(inputs), output, attributes))
         return output
 
-    def constant(self, array: Any, name: str = "", dtype: Any = None) -> str:
-        """A weight, or a list of whole numbers, by its name; the same array is kept once."""
+    def initializer(self, array: Any, name: str = "", dtype: Any = None) -> str:
+        """A weight, or a list of whole numbers, by its name; the same array is written once."""
         array = np.asarray(array)
         array = np.require(array, dtype or (np.float32 if array.dtype.kind == "f" else None), "C")
         stem = name = name or "constant"
-        for i in range(1, len(self.weights) + 2):
-            if name not in self.weights:
-                self.weights[name] = array
-            if _equal(self.weights[name], array):
+        for i in range(1, len(self.initializers) + 2):
+            if name not in self.initializers:
+                self.initializers[name] = array
+            if _equal(self.initializers[name], array):
                 break
             name = f"{stem}_{i}"
         return name
 
     def numbers(self, *numbers: int) -> str:
         """A list of whole numbers."""
-        return self.constant(np.array(numbers, np.int64))
+        return self.initializer(np.array(numbers, np.int64))
 
     def name(self, value: Value, order: str = "last", dtype: Any = None, ndim: int = 0) -> str:
         """A value's name in an order of axes, as a type; made if it is not there yet.
@@ -110,7 +110,7 @@ class Graph:
             array = value.array.astype(kind)
             if order == "first" and ndim == 4 and array.ndim:
                 array = array.reshape((1,) * (4 - array.ndim) + array.shape).transpose(TO_FIRST)
-            return self.constant(array, value.leaf)
+            return self.initializer(array, value.leaf)
         if order not in value.names:
             (there,) = value.names
             turned = self.add("Transpose", [value.names[there]], perm=ORDERS[order])

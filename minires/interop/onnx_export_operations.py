@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from minires.backend import to_host
-from minires.engine import make_tensor, no_grad, raw
+from minires.engine import make_tensor, raw
+from minires.grad_mode import no_grad
 from minires.interop.onnx_export_graph import TO_FIRST, TO_LAST, Graph, Value, graph_type
 from minires.kernels import ConvGeometry
 from minires.model_recording import Leaf, Recorded, Recording, Ref, same
@@ -117,7 +118,7 @@ class Writer(Graph):
 
     def _repeated(self, array: Any) -> Value:
         """A constant with the same numbers for each image, such as zeros for new channels."""
-        row = self.constant(to_host(array[:1]))
+        row = self.initializer(to_host(array[:1]))
         name = self.add("Expand", [row, self._dims((None, *array.shape[1:]), array.shape, True)])
         return Value((None, *array.shape[1:]), array.dtype, {"last": name})
 
@@ -149,7 +150,8 @@ class Writer(Graph):
         if name == "clip":
             bounds = (step.constants.get(end) for end in ("low", "high"))
             names += [
-                "" if b is None else self.constant(b, dtype=graph_type(out.dtype)) for b in bounds
+                "" if b is None else self.initializer(b, dtype=graph_type(out.dtype))
+                for b in bounds
             ]
         if SIMPLE[name] == "Identity":
             out.names = {order: names[0]}
@@ -184,7 +186,7 @@ class Writer(Graph):
                 if np.allclose((scale.array, shift.array), wanted, 1e-4, 1e-6):
                     eps, parts = module.eps, own
                     names = [f"{prefix}.{name}".lstrip(".") for name in STATISTICS]
-            given = [self.constant(*pair, np.float32) for pair in zip(parts, names, strict=True)]
+            given = [self.initializer(*pair, np.float32) for pair in zip(parts, names, strict=True)]
             order = "first" if x.ndim == 4 else "last"
             given = [self.name(x, order), *given]
             out.names[order] = self.add("BatchNormalization", given, epsilon=eps)
@@ -216,7 +218,7 @@ class Writer(Graph):
         if w.array is None:
             raise self.refusal(step, "has weights that are computed of the images")
         g = step.constants.get("geometry", ConvGeometry())
-        weight = self.constant(w.array.transpose(3, 2, 0, 1), w.leaf, np.float32)
+        weight = self.initializer(w.array.transpose(3, 2, 0, 1), w.leaf, np.float32)
         out.names["first"] = self.add(
             "Conv",
             [self.name(x, "first"), weight],
@@ -239,7 +241,7 @@ class Writer(Graph):
                 size, x.shape[1:3], g.stride, g.padding, g.dilation, kernel, strict=True
             )
         ]
-        weight = self.constant(w.array.transpose(3, 2, 0, 1), w.leaf, np.float32)
+        weight = self.initializer(w.array.transpose(3, 2, 0, 1), w.leaf, np.float32)
         out.names["first"] = self.add(
             "ConvTranspose",
             [self.name(x, "first"), weight],
@@ -267,7 +269,7 @@ class Writer(Graph):
     def _matmul(self, step: Recorded, inputs: list[Value], out: Value) -> None:
         x, y = inputs
         if x.array is None and y.array is not None and (x.ndim, y.ndim) == (2, 2):
-            weight = self.constant(y.array.T, y.leaf, np.float32)
+            weight = self.initializer(y.array.T, y.leaf, np.float32)
             out.names["last"] = self.add("Gemm", [self.name(x), weight], transB=1)
             return
         names = [self.name(value, dtype=out.dtype) for value in inputs]
@@ -321,7 +323,7 @@ class Writer(Graph):
             if None in lengths:
                 raise self.refusal(step, "computes with the number of images")
             count = int(np.prod(lengths))  # type: ignore[arg-type]
-            made = self.add("Mul", [made, self.constant(np.float32(count / (count - ddof)))])
+            made = self.add("Mul", [made, self.initializer(np.float32(count / (count - ddof)))])
         out.names["last"] = self.add("Sqrt", [made]) if step.op.name == "std" else made
 
     _std = _var
@@ -377,7 +379,7 @@ class Writer(Graph):
         width = _ordered(step.constants["width"], order)
         ends = self.numbers(*(before for before, _ in width), *(after for _, after in width))
         value = step.constants.get("value", 0.0)
-        more = [self.constant(value, dtype=graph_type(out.dtype))] if value else []
+        more = [self.initializer(value, dtype=graph_type(out.dtype))] if value else []
         out.names[order] = self.add("Pad", [self.name(inputs[0], order), ends, *more])
 
     def _take(self, step: Recorded, inputs: list[Value], out: Value) -> None:
@@ -400,7 +402,7 @@ class Writer(Graph):
             at = at.nonzero()[0] if at.dtype.kind == "b" and at.ndim == 1 else at
             if at.dtype.kind not in "iu":
                 raise self.refusal(step, "has a key that is not known here")
-            name = self.add("Gather", [name, self.constant(at, dtype=np.int64)], axis=arrays[0])
+            name = self.add("Gather", [name, self.initializer(at, dtype=np.int64)], axis=arrays[0])
         if any(whole):
             gone = [i for i, part in enumerate(axes) if isinstance(part, int | np.integer)]
             name = self.add("Squeeze", [name, self.numbers(*gone)])

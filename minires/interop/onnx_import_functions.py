@@ -26,7 +26,7 @@ from minires.interop.onnx_values import (
     kept_axis,
     whole,
 )
-from minires.interop.sizes import check_size
+from minires.interop.size_limits import check_size
 from minires.tensors import Tensor
 
 Run = Callable[..., Any]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from minires import nn
 from minires.interop.onnx_nodes import Node
 from minires.interop.onnx_values import graphs, kept, widened
-from minires.interop.windows import Windows, pooled, windowed
+from minires.interop.padded_windows import Windows, pooled, windowed
 from minires.tensors import Tensor
 
 SAME = {"SAME_UPPER": "upper", "SAME_LOWER": "lower"}

@@ -27,7 +27,7 @@ from minires.interop.onnx_values import (
     number,
     whole,
 )
-from minires.interop.sizes import check_size
+from minires.interop.size_limits import check_size
 from minires.tensors import Tensor
 
 

@@ -24,7 +24,7 @@ from minires.interop.onnx_values import (
     kept,
     widened,
 )
-from minires.interop.sizes import LEAST, in_proportion
+from minires.interop.size_limits import LEAST, in_proportion
 from minires.tensors import Tensor
 
 

@@ -11,10 +11,10 @@ from minires.kernels.batch_norm import (
     gradient_sums,
     input_gradient,
     moments,
+    move_running_statistics,
     normalize,
     scale_shift,
     statistics,
-    track,
 )
 from minires.kernels.convolution.choose import Choice, explain, use_algorithm
 from minires.kernels.convolution.geometry import ConvGeometry
@@ -60,6 +60,7 @@ __all__ = [
     "max_pool_scatter",
     "mean",
     "moments",
+    "move_running_statistics",
     "normalize",
     "placed",
     "release_workspace",
@@ -69,7 +70,6 @@ __all__ = [
     "set_num_threads",
     "statistics",
     "total",
-    "track",
     "use_algorithm",
     "variance",
 ]

@@ -12,8 +12,8 @@ from typing import TypeAlias
 import numpy as np
 
 from minires.backend import Array, xp_of
+from minires.kernels.cuda import batch_norm as in_cuda
 from minires.kernels.cuda import fits
-from minires.kernels.cuda import norm as cuda_norm
 from minires.kernels.machinery.channel_rows import Chunk, Rows
 from minires.kernels.machinery.elementwise_kernel import fused
 from minires.kernels.machinery.half_precision import computed_in_float32
@@ -51,11 +51,11 @@ def statistics(x: Array, eps: float, running: Running | None = None) -> tuple[Ar
     """
     mean_so_far, var_so_far, momentum = running or (None, None, 0.0)
     if fits(x, *(r for r in (mean_so_far, var_so_far) if r is not None)):
-        found = cuda_norm.statistics(x, eps, mean_so_far, var_so_far, momentum)
+        found = in_cuda.statistics(x, eps, mean_so_far, var_so_far, momentum)
         return found[0], found[1], found[2]
     mean, var = moments(x)
     if running is not None:
-        track(running, mean, var, x.size // x.shape[-1])
+        move_running_statistics(running, mean, var, x.size // x.shape[-1])
     return mean, var, 1 / xp_of(var).sqrt(var + eps)
 
 
@@ -160,19 +160,19 @@ def scale_shift(x: Array, scale: Array, shift: Array) -> Array:
     return out
 
 
-def track(running: Running, mean: Array, var: Array, count: int) -> None:
+def move_running_statistics(running: Running, mean: Array, var: Array, count: int) -> None:
     """Move running statistics, in place, towards those of a batch of `count` values a channel.
 
     They become ``r + momentum * (batch - r)``, the variance by its unbiased estimate.
     """
     mean_so_far, var_so_far, momentum = running
     if mean_so_far is not None:
-        _track(mean_so_far, mean, momentum)
+        _move(mean_so_far, mean, momentum)
     if var_so_far is not None:
-        _track(var_so_far, var * (count / (count - 1)), momentum)
+        _move(var_so_far, var * (count / (count - 1)), momentum)
 
 
-def _track(running: Array, batch: Array, momentum: float) -> None:
+def _move(running: Array, batch: Array, momentum: float) -> None:
     kernel = fused(xp_of(running, batch), "B b, T momentum", "T r", "r += momentum * (b - r)")
     if kernel is not None:
         kernel(batch, momentum, running)
@@ -196,7 +196,7 @@ def gradient_sums(g: Array, x: Array, mean: Array, inv_std: Array) -> Array:
     """
     xp = xp_of(g, x)
     if fits(g, x, mean, inv_std):
-        return cuda_norm.gradient_sums(g, x, mean, inv_std)
+        return in_cuda.gradient_sums(g, x, mean, inv_std)
     rows = Rows(xp, x)
     if xp is not np:
         axes = _leading(x)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minires import nn, random
-from minires.engine import no_grad
+from minires.grad_mode import no_grad
 from minires.nn.modes import evaluating
 from minires.tensors import Tensor
 

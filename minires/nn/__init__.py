@@ -6,11 +6,14 @@ from minires.from_pytorch import module_getattr
 from minires.nn import functional, init, utils
 from minires.nn.activation import GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Tanh
 from minires.nn.attention import MultiheadAttention
+from minires.nn.batch_norm import BatchNorm1d, BatchNorm2d
 from minires.nn.container import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from minires.nn.convolution import Conv2d, ConvTranspose2d
 from minires.nn.dropout import Dropout, Dropout2d, StochasticDepth
 from minires.nn.embedding import Embedding
 from minires.nn.flatten import Flatten, Identity
+from minires.nn.group_norm import GroupNorm
+from minires.nn.layer_norm import LayerNorm
 from minires.nn.linear import Linear
 from minires.nn.loss import (
     BCELoss,
@@ -23,7 +26,6 @@ from minires.nn.loss import (
     SmoothL1Loss,
 )
 from minires.nn.module import KeyMismatch, Module, Parameter
-from minires.nn.normalization import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from minires.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d, MinPool2d
 from minires.nn.residual_add import Add
 from minires.nn.squeeze_excitation import SqueezeExcitation

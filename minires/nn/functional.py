@@ -18,6 +18,9 @@ from minires.engine import raw
 from minires.from_pytorch import all_with_pytorchs_keywords, module_getattr
 from minires.in_place import becomes
 from minires.kernels import ConvGeometry
+from minires.nn.functions.batch_norm import batch_norm as batch_norm
+from minires.nn.functions.group_norm import group_norm as group_norm
+from minires.nn.functions.layer_norm import layer_norm as layer_norm
 from minires.nn.functions.losses import binary_cross_entropy as binary_cross_entropy
 from minires.nn.functions.losses import (
     binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
@@ -29,9 +32,6 @@ from minires.nn.functions.losses import mse_loss as mse_loss
 from minires.nn.functions.losses import nll_loss as nll_loss
 from minires.nn.functions.losses import one_hot as one_hot
 from minires.nn.functions.losses import smooth_l1_loss as smooth_l1_loss
-from minires.nn.functions.normalization import batch_norm as batch_norm
-from minires.nn.functions.normalization import group_norm as group_norm
-from minires.nn.functions.normalization import layer_norm as layer_norm
 from minires.nn.functions.pooling import avg_pool2d as avg_pool2d
 from minires.nn.functions.pooling import max_pool2d as max_pool2d
 from minires.nn.functions.pooling import min_pool2d as min_pool2d

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np  # for the input of zeros
 
-from minires.engine import no_grad
+from minires.grad_mode import no_grad
 from minires.markup import aligned
 from minires.nn.modes import evaluating
 from minires.tensors import Tensor

@@ -32,6 +32,7 @@ from minires.ops.arithmetic import (
     subtract,
     where,
 )
+from minires.ops.batch_norm import batch_norm, scale_shift
 from minires.ops.comparison import (
     argmax,
     argmin,
@@ -48,7 +49,6 @@ from minires.ops.comparison import (
 from minires.ops.convolution import conv2d, conv2d_dw, conv2d_dx
 from minires.ops.loss import binary_cross_entropy, cross_entropy
 from minires.ops.matmul import matmul
-from minires.ops.normalization import batch_norm, scale_shift
 from minires.ops.pooling import avg_pool2d, max_pool2d
 from minires.ops.reduction import (
     broadcast_to,

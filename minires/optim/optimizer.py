@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
 from minires import writes
 from minires.backend import Array, device_of, to_device, xp_of
-from minires.engine import enable_grad
 from minires.from_pytorch import PyTorchsKeywords, no_attribute
+from minires.grad_mode import enable_grad
 from minires.kernels.machinery.workspace import scratch
-from minires.optim.together import Item, Remembered, in_one_launch
+from minires.optim.one_launch import Item, Remembered, in_one_launch
 from minires.tensors import Tensor
 
 ParamGroup: TypeAlias = dict[str, Any]

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 from minires.backend import Array, xp_of
 from minires.kernels.machinery.elementwise_kernel import fused
 from minires.kernels.machinery.workspace import scratch
+from minires.optim.one_launch import Item, Remembered
 from minires.optim.optimizer import Optimizer, Parameters, ParamGroup, State
 from minires.optim.options import flag, number
 from minires.optim.pieces import by_pieces
-from minires.optim.together import Item, Remembered
 
 _INPUTS = "G grad, T decay, T momentum, T kept, bool nesterov, T lr"
 _BODY = """

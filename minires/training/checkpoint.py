@@ -9,7 +9,7 @@ from typing import Any
 from minires.files import FileError
 from minires.training.archive import read_archive, write_archive
 from minires.training.history import Epoch
-from minires.typed import build
+from minires.typed_json import build
 
 
 @dataclass(frozen=True)

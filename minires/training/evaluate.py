@@ -10,7 +10,7 @@ import numpy as np
 
 from minires.data import DataLoader, LabelledImages
 from minires.distributed import Group
-from minires.engine import no_grad
+from minires.grad_mode import no_grad
 from minires.nn import Module
 from minires.nn import functional as F
 from minires.nn.modes import evaluating

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from minires.engine import no_grad
+from minires.grad_mode import no_grad
 from minires.nn import BatchNorm1d, BatchNorm2d, Module
 from minires.nn.modes import evaluating
 from minires.tensors import Tensor

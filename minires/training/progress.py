@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any
 
-from minires.bar import bar, write
+from minires.progress_bar import bar, write
 from minires.training.history import Epoch
 
 

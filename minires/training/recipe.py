@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from minires import data, models, optim, random, typed
+from minires import data, models, optim, random, typed_json
 from minires.data import Compose, DataError, ImageFolder, LabelledImages
 from minires.files import FileError, atomic_write
 from minires.nn import Module
@@ -88,7 +88,7 @@ class Recipe:
             If the file is missing, damaged or incomplete.
         """
         try:
-            return typed.build(cls, typed.read_json(path)).checked()
+            return typed_json.build(cls, typed_json.read_json(path)).checked()
         except (FileNotFoundError, NotADirectoryError):
             raise FileError(f"no training to resume: {path} does not exist") from None
         except OSError as error:

@@ -14,7 +14,7 @@ from minires.from_pytorch import pytorchs_keywords
 from minires.nn import Module, init
 from minires.tensors import Tensor
 from minires.training.archive import read_archive, write_archive
-from minires.typed import build
+from minires.typed_json import build
 
 
 def save(model: Module | Mapping[str, Any], path: str | Path, **metadata: Any) -> None:

@@ -3,8 +3,9 @@
 from minires.viz.batch_norm_player import batch_norm
 from minires.viz.confusion import confusion_matrix
 from minires.viz.convolution_player import convolution
+from minires.viz.feature_maps import feature_maps, filters
+from minires.viz.grad_cam import grad_cam
 from minires.viz.gradient_flow_player import gradient_flow
-from minires.viz.inside import feature_maps, filters, grad_cam
 from minires.viz.network import graph
 from minires.viz.optimizer_path_player import loss_landscape, optimizer_path
 from minires.viz.picture import Picture

@@ -11,7 +11,7 @@ import numpy as np  # host arithmetic
 
 import minires
 from minires.backend import to_host
-from minires.engine import enable_grad
+from minires.grad_mode import enable_grad
 from minires.nn import Module, ReLU
 from minires.nn import functional as F
 from minires.tensors import Tensor

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np  # for an input of zeros
 
 from minires.backward import topological_order
-from minires.engine import Node, enable_grad
+from minires.engine import Node
+from minires.grad_mode import enable_grad
 from minires.nn import Module
 from minires.nn.modes import evaluating
 from minires.tensors import Tensor

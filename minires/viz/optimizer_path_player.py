@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minires.bar import bar
-from minires.engine import no_grad
+from minires.grad_mode import no_grad
 from minires.nn import Module
 from minires.nn import functional as F
 from minires.optim.optimizer import Optimizer
+from minires.progress_bar import bar
 from minires.tensors import Tensor
 from minires.training.evaluate import device_of_model
 from minires.viz.colours import HEIGHT

@@ -12,9 +12,9 @@ import numpy as np  # host arithmetic
 
 from minires.tensors import Tensor
 from minires.viz.folding import Unit, fold
+from minires.viz.formulas import forward_formula, local_formula, whole_formula
 from minires.viz.layout import layered
 from minires.viz.player import Frame, Player
-from minires.viz.rules import forward_formula, local_formula, whole_formula
 from minires.viz.scene import Box, Curve, Label, Scene, text_width
 from minires.viz.step_through_recording import Trace, Value, record
 from minires.viz.text import (

@@ -15,6 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ruled_class import CLASS, FULL, HEADS, NAMES, STUDENTS, known, result
 
+from minires.coursework.dates_and_times import instant, read_moment
 from minires.coursework.grading.store import Store
 from minires.coursework.marks.adjusted_points import marked, undated
 from minires.coursework.marks.late import Penalty, units_late
@@ -22,7 +23,6 @@ from minires.coursework.marks.outputs import grades_csv, gradescope
 from minires.coursework.marks.page import page
 from minires.coursework.marks.rules import Known, read_rules
 from minires.coursework.marks.show import feedback
-from minires.coursework.moments import instant, read_moment
 from minires.coursework.submissions.people import People
 from minires.files import FileError
 

@@ -8,7 +8,7 @@ from helpers import close, leaf
 
 import minires
 from minires import Tensor
-from minires.engine import is_grad_enabled
+from minires.grad_mode import is_grad_enabled
 
 
 def recorded(x):

@@ -6,7 +6,7 @@ import sys
 import pytest
 from other_pythons import said_by
 
-from minires import starting
+from minires import keyboard_interrupt
 
 
 @pytest.fixture(scope="module")
@@ -55,4 +55,4 @@ def test_tables_have_no_empty_lines(found):
 def test_the_command_is_known_by_windows_paths(monkeypatch, program, is_ours):
     monkeypatch.setattr(os, "sep", "\\")
     monkeypatch.setattr(sys, "argv", [program])
-    assert starting._is_command() is is_ours
+    assert keyboard_interrupt._is_command() is is_ours

@@ -11,7 +11,7 @@ from fractions import Fraction
 import numpy as np
 
 from minires import Tensor, grad
-from minires.engine import no_grad
+from minires.grad_mode import no_grad
 from minires.gradcheck.subject import Subject
 
 STEP = 1e-6

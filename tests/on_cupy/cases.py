@@ -13,7 +13,8 @@ from minires import kernels, ops
 from minires.backend import device_of, to_device
 from minires.engine import raw
 from minires.kernels import ConvGeometry
-from minires.ops import activation, normalization, pooling
+from minires.ops import activation, pooling
+from minires.ops.batch_norm import _batch_inv_std, _batch_mean, _gradient_sums, _input_gradient
 
 
 class Case(NamedTuple):
@@ -66,12 +67,12 @@ INDICES = np.array([[1], [3], [0]])
 ROWS = np.array([2, 0, 2])
 
 
-def _batch_mean(x: Any) -> Any:
-    return normalization._batch_mean(x, known=raw(x).mean(axis=(0, 1, 2)))
+def _mean_of(x: Any) -> Any:
+    return _batch_mean(x, known=raw(x).mean(axis=(0, 1, 2)))
 
 
-def _batch_inv_std(x: Any) -> Any:
-    return normalization._batch_inv_std(x, known=raw(x).var(axis=(0, 1, 2)) ** -0.5)
+def _inv_std_of(x: Any) -> Any:
+    return _batch_inv_std(x, known=raw(x).var(axis=(0, 1, 2)) ** -0.5)
 
 
 STATISTICS = [normal(4, seed=4), positive(4)]
@@ -157,17 +158,17 @@ CASES = [
         [X],
     ),
     Case("shape.move", lambda x: x.to("cpu").to(device_of(raw(x))), [X]),
-    Case("normalization.batch_norm", ops.batch_norm, [IMAGES, *STATISTICS], second=True),
-    Case("normalization._batch_mean", _batch_mean, [IMAGES]),
-    Case("normalization._batch_inv_std", _batch_inv_std, [IMAGES]),
+    Case("batch_norm.batch_norm", ops.batch_norm, [IMAGES, *STATISTICS], second=True),
+    Case("batch_norm._batch_mean", _mean_of, [IMAGES]),
+    Case("batch_norm._batch_inv_std", _inv_std_of, [IMAGES]),
     Case(
-        "normalization._gradient_sums",
-        normalization._gradient_sums,
+        "batch_norm._gradient_sums",
+        _gradient_sums,
         [normal(2, 7, 6, 4, seed=5), IMAGES, *STATISTICS],
     ),
     Case(
-        "normalization._input_gradient",
-        normalization._input_gradient,
+        "batch_norm._input_gradient",
+        _input_gradient,
         [normal(2, 7, 6, 4, seed=5), IMAGES, positive(4), normal(2, 4), *STATISTICS],
     ),
     Case(
@@ -175,7 +176,7 @@ CASES = [
         activation.relu_gradient,
         [normal(2, 7, 6, 4, seed=5), IMAGES],
     ),
-    Case("normalization.scale_shift", ops.scale_shift, [IMAGES, *STATISTICS]),
+    Case("batch_norm.scale_shift", ops.scale_shift, [IMAGES, *STATISTICS]),
     Case("pooling.max_pool2d", lambda x: ops.max_pool2d(x, **WINDOWS), [IMAGES]),
     Case(
         "pooling.max_pool2d_scatter",

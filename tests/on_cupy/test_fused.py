@@ -38,7 +38,7 @@ def test_running_statistics_move_in_place(gpu):
     before = [cases.normal(4), np.abs(cases.normal(4, seed=2))]
     mean, var = cases.normal(4, seed=1), np.abs(cases.normal(4, seed=3))
     on_gpu = [gpu.array(r) for r in before]
-    kernels.track((*on_gpu, 0.1), gpu.array(mean), gpu.array(var), 5)
+    kernels.move_running_statistics((*on_gpu, 0.1), gpu.array(mean), gpu.array(var), 5)
     for running, old, batch in zip(on_gpu, before, (mean, var * 5 / 4), strict=True):
         wanted = 0.9 * old + 0.1 * batch
         np.testing.assert_allclose(gpu.cupy.asnumpy(running), wanted, rtol=1e-12)

@@ -15,7 +15,7 @@ from minires.backward import topological_order
 from minires.engine import Op, op
 from minires.errors import BackwardError
 from minires.nn import functional as F
-from minires.viz.rules import RULES, forward_formula
+from minires.viz.formulas import RULES, forward_formula
 
 
 def expression():

@@ -15,7 +15,7 @@ import numpy as np
 
 from minires import ops
 from minires.coursework.answers.compare import Array, Verdict, compare, described
-from minires.engine import no_grad
+from minires.grad_mode import no_grad
 from minires.nn.functional import conv2d, relu
 from minires.tensors import Tensor
 

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from minires.bar import bar
 from minires.coursework.assignment import (
     AssignmentError,
     find_assignments,
@@ -46,6 +45,7 @@ from minires.coursework.trials import kill_matrix, run_trials, summary
 from minires.files import whole
 from minires.kernels.machinery.threads import processors
 from minires.locks import hold
+from minires.progress_bar import bar
 
 SourceOption = Annotated[
     Path | None,

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from minires.bar import bar
 from minires.coursework.build import handed_out
 from minires.coursework.cells import SubmissionError, read_submission
 from minires.coursework.commands.build_and_grade import (
@@ -41,6 +40,7 @@ from minires.coursework.statistics.outputs import (
 from minires.coursework.statistics.questions import readable, statistics
 from minires.coursework.submissions.collect import Submission
 from minires.coursework.temporary import TemporaryFolder
+from minires.progress_bar import bar
 
 
 def statistics_command(

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 
+from minires.coursework.dates_and_times import instant, later, told
 from minires.coursework.marks.late import duration, units_late
 from minires.coursework.marks.rules import TIMES, Rules
-from minires.coursework.moments import instant, later, told
 from minires.coursework.result import ADJUSTMENT, PENALTY, Change, QuestionResult, Result
 
 

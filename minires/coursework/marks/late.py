@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Self
 
-from minires.coursework.moments import instant
+from minires.coursework.dates_and_times import instant
 from minires.text import shown
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)

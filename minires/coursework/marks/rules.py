@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from minires.coursework.dates_and_times import changed_clock, instant, read_moment
 from minires.coursework.marks import slips
 from minires.coursework.marks.late import Penalty
-from minires.coursework.moments import changed_clock, instant, read_moment
 from minires.coursework.result import ADJUSTMENT, Change
 from minires.coursework.submissions.people import HEADINGS, People
 from minires.coursework.tables import Row, plain_name, read_table

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
 from difflib import get_close_matches
 
-from minires.coursework.moments import instant, told
+from minires.coursework.dates_and_times import instant, told
 from minires.coursework.result import Change, Result
 from minires.coursework.tables import Row
 from minires.text import shown

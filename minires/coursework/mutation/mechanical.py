@@ -20,7 +20,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from threading import Event, Lock
 
-from minires.bar import bar
 from minires.coursework.assignment import find_assignments, load_assignment
 from minires.coursework.bundle import make_bundle
 from minires.coursework.mutation.judging import PASSES, Judge, Judgement
@@ -37,6 +36,7 @@ from minires.coursework.mutation.survivors import page as page_of
 from minires.coursework.question import Draws
 from minires.coursework.sandbox.parent import ENVIRONMENT
 from minires.files import atomic_write, read_small, refuse_pipe
+from minires.progress_bar import bar
 
 LARGEST = 1 << 26
 """Bytes of a file with results."""

@@ -22,7 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from minires.coursework.moments import read_moment
+from minires.coursework.dates_and_times import read_moment
 from minires.coursework.submissions.entries import Entry
 from minires.files import FileError, read_small
 

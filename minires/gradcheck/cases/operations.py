@@ -25,7 +25,8 @@ from minires.gradcheck.cases.case import (
 )
 from minires.kernels import ConvGeometry
 from minires.kernels.convolution.choose import ALGORITHMS
-from minires.ops import activation, normalization, pooling, shape
+from minires.ops import activation, pooling, shape
+from minires.ops.batch_norm import _batch_inv_std, _batch_mean, _gradient_sums, _input_gradient
 
 Options = dict[str, Any]
 
@@ -199,15 +200,15 @@ def _places(x: Any, **windows: Any) -> Any:
 
 def _mean_of(x: Any) -> Any:
     """`_batch_mean` is told the mean, and differentiates as if it had computed it."""
-    return normalization._batch_mean(x, known=kernels.moments(raw(x))[0])
+    return _batch_mean(x, known=kernels.moments(raw(x))[0])
 
 
 def _inv_std_of(x: Any, *, eps: float) -> Any:
-    return normalization._batch_inv_std(x, known=kernels.statistics(raw(x), eps)[2])
+    return _batch_inv_std(x, known=kernels.statistics(raw(x), eps)[2])
 
 
 def _sums_of(dy: Any, x: Any, mean: Any, inv_std: Any) -> Any:
-    return normalization._gradient_sums(dy, x, mean, inv_std)
+    return _gradient_sums(dy, x, mean, inv_std)
 
 
 OPERATIONS: dict[str, list[Case]] = {
@@ -234,7 +235,7 @@ OPERATIONS: dict[str, list[Case]] = {
     ],
     "_input_gradient": [
         case(
-            normalization._input_gradient,
+            _input_gradient,
             normal(*s),
             normal(*s, seed=1),
             normal(s[-1]),

@@ -1,9 +1,9 @@
 """Kernels in CUDA C++, for float32 arrays on a GPU; each file stands beside its array code.
 
-`norm.cu` has batch norm's sums over a batch, `convolution.cu` the convolution and its gradients,
-`pooling.cu` max pooling, `cross_entropy.cu` that loss, `update.cu` the optimisers' updates.
-Of each the `.py` of that name launches them. Array code, which NumPy runs, says what they compute,
-and computes the rest: other dtypes, and whatever runs on Tensors under `create_graph`.
+`batch_norm.cu` has batch norm's sums over a batch, `convolution.cu` the convolution and its
+gradients, `pooling.cu` max pooling, `cross_entropy.cu` that loss, `update.cu` the optimisers'
+updates. Of each the `.py` of that name launches them. Array code, which NumPy runs, says what they
+compute, and computes the rest: other dtypes, and whatever runs on Tensors under `create_graph`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def launch(
     Parameters
     ----------
     source : str
-        The file of this folder, such as "norm.cu".
+        The file of this folder, such as "batch_norm.cu".
     name : str
         The kernel's.
     grid : tuple of int

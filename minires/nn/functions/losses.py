@@ -9,7 +9,8 @@ import numpy as np  # for labels, which are looked at on the host
 from minires import ops
 from minires.backend import Array, device_of, to_device, xp_of
 from minires.dtypes import widened
-from minires.engine import is_grad_enabled, raw
+from minires.engine import raw
+from minires.grad_mode import is_grad_enabled
 from minires.tensors import Tensor
 
 

@@ -34,7 +34,8 @@ def batch_norm(
     eps : float
         Keeps the root away from zero.
     running : (mean, var, momentum), optional
-        Running statistics, (C,) arrays or None, that move towards the batch's, in place.
+        Running statistics, (C,) arrays or None, that move towards the batch's, in place. They do
+        so here since on a GPU it takes no launch beside that which finds the batch's.
 
     Returns
     -------

@@ -15,7 +15,7 @@ import numpy as np
 
 from minires import nn, ops
 from minires.engine import raw
-from minires.interop.sizes import check_size
+from minires.interop.size_limits import check_size
 from minires.nn import functional as F
 from minires.tensors import Tensor
 

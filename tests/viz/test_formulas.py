@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minires import ops
-from minires.viz.rules import forward_formula, local_formula, whole_formula
+from minires.viz.formulas import forward_formula, local_formula, whole_formula
 
 X, Y, Z = np.array([0.7, 1.9, 2.3]), np.array([1.1, 0.6, 3.2]), np.array([-0.4, 0.8, 1.5])
 W = np.array([0.3, -4.1, 0.9])

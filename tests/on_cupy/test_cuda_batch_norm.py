@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minires import Tensor, kernels, nn
-from minires.kernels.cuda import norm
+from minires.kernels.cuda import batch_norm
 from on_cupy.cuda_shapes import changed, error
 
 SHAPES = [  # channels around the 32 threads of a row; rows for one block and for several
@@ -23,9 +23,9 @@ def checked(gpu, shape, offset=0.5, seed=0):
     mean, var = wide.mean(axes), wide.var(axes)
     inv_std = 1 / np.sqrt(var + 1e-5)
     moved = gpu.array(running[0]), gpu.array(running[1])
-    found = norm.statistics(gpu.array(x), 1e-5, *moved, 0.3)
+    found = batch_norm.statistics(gpu.array(x), 1e-5, *moved, 0.3)
     on_gpu = gpu.array(mean, np.float32), gpu.array(inv_std, np.float32)
-    sums = norm.gradient_sums(gpu.array(g), gpu.array(x), *on_gpu)
+    sums = batch_norm.gradient_sums(gpu.array(g), gpu.array(x), *on_gpu)
     centred = (wide - mean.astype(np.float32)) * inv_std
     pairs = [
         (found[0], mean),
@@ -66,7 +66,7 @@ def test_the_order_of_blocks_and_threads_changes_no_bit(emulated, shape):
 def test_not_a_number_stays(emulated):
     x = emulated.cupy.ones((4, 3), np.float32)
     x[2, 1] = np.nan
-    assert np.isnan(norm.statistics(x, 1e-5, None, None, 0.1).get()[:, 1]).all()
+    assert np.isnan(batch_norm.statistics(x, 1e-5, None, None, 0.1).get()[:, 1]).all()
 
 
 def test_a_layer_takes_two_launches_each_way(emulated):
@@ -117,8 +117,8 @@ MUTANTS = {  # what is wrong: text, and what stands there instead
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_mutants_are_seen(emulated, name):
-    with changed("norm.cu", *MUTANTS[name]):
-        norm._arrived.cache_clear()
+    with changed("batch_norm.cu", *MUTANTS[name]):
+        batch_norm._arrived.cache_clear()
         before = emulated.emulation.overruns()
         wrong = []
         for shape in ((300, 33), (33, 5), (300, 33)):
@@ -128,5 +128,5 @@ def test_mutants_are_seen(emulated, name):
             same = all(map(np.array_equal, forwards, backwards))
             wrong.append(max(off, off_too) > 1e-6 or not same)
         overran = emulated.emulation.overruns() > before
-    norm._arrived.cache_clear()
+    batch_norm._arrived.cache_clear()
     assert any(wrong) or overran

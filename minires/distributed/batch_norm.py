@@ -14,7 +14,7 @@ from minires.backend import Array, xp_of
 from minires.distributed.group import Group
 from minires.engine import Variable, op
 from minires.kernels.batch_norm import Running
-from minires.nn.functions import normalization
+from minires.nn.functions import batch_norm
 
 
 @contextmanager
@@ -30,13 +30,13 @@ def sync_batch_norm(group: Group) -> Iterator[None]:
     group : Group
         Of one process: by its own, also inside another such block.
     """
-    before = normalization.in_training
+    before = batch_norm.in_training
     several = partial(_batch_norm_of_all, group=group)
-    normalization.in_training = several if group.size > 1 else ops.batch_norm
+    batch_norm.in_training = several if group.size > 1 else ops.batch_norm
     try:
         yield
     finally:
-        normalization.in_training = before
+        batch_norm.in_training = before
 
 
 @op
@@ -65,7 +65,7 @@ def _batch_norm_of_all(
     mean, var = xp.asarray(whole, mean.dtype), xp.asarray(spread, var.dtype)
     size = int(total[0])
     if running is not None:
-        kernels.track(running, mean, var, size)
+        kernels.move_running_statistics(running, mean, var, size)
     out = kernels.normalize(x, mean, 1 / xp.sqrt(var + eps), gamma, beta)
     return out, (mean, var, size)
 

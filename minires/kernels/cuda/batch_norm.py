@@ -1,4 +1,4 @@
-"""Launches `norm.cu`: batch norm's sums over a batch, which fill the GPU."""
+"""Launches `batch_norm.cu`: batch norm's sums over a batch, which fill the GPU."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from minires.backend import Array, stream_of, xp_of
 from minires.kernels.cuda import BLOCKS, blocks_for, launch
 
-THREADS = 256  # as in norm.cu
+SOURCE, THREADS = "batch_norm.cu", 256  # as many as there
 
 
 def statistics(
@@ -25,9 +25,8 @@ def statistics(
     grid, *shares = _shares(x)
     found: Array = xp.empty((3, x.shape[-1]), np.float32)
     running = running_mean, running_var, np.float32(momentum)
-    launch(
-        "norm.cu", "norm_statistics", grid, THREADS, x, *shares, found, np.float64(eps), *running
-    )
+    arguments = x, *shares, found, np.float64(eps), *running
+    launch(SOURCE, "norm_statistics", grid, THREADS, *arguments)
     return found
 
 
@@ -38,7 +37,7 @@ def gradient_sums(g: Array, x: Array, mean: Array, inv_std: Array) -> Array:
     mean, inv_std = xp.ascontiguousarray(mean), xp.ascontiguousarray(inv_std)
     grid, *shares = _shares(x)
     sums: Array = xp.empty((2, x.shape[-1]), np.float32)
-    launch("norm.cu", "norm_gradient_sums", grid, THREADS, g, x, mean, inv_std, *shares, sums)
+    launch(SOURCE, "norm_gradient_sums", grid, THREADS, g, x, mean, inv_std, *shares, sums)
     return sums
 
 
