@@ -37,7 +37,7 @@ class MPIGroup(Group):
             raise ValueError(f"unknown sum {sum!r}: one of {', '.join(get_args(Sum))}")
         self.comm, self.rank, self.size = comm, comm.Get_rank(), comm.Get_size()
         self.how, self.device = sum, device
-        self._incoming: dict[Any, Array] = {}  # kept: new memory costs more than a message
+        self._incoming = np.empty((0, 0))  # kept: new memory costs more than a message
 
     def sum(self, numbers: Array) -> None:
         mine = to_host(numbers)
@@ -45,13 +45,11 @@ class MPIGroup(Group):
             self.comm.Allreduce(_mpi().IN_PLACE, mine)
         else:
             parts = mine.reshape(self.size, -1)
-            key = parts.shape, parts.dtype
-            if key not in self._incoming:
-                self._incoming[key] = np.empty_like(parts)
-            incoming = self._incoming[key]
-            self.comm.Alltoall(parts, incoming)
-            total = incoming[0]
-            for part in incoming[1:]:
+            if self._incoming.shape != parts.shape or self._incoming.dtype != parts.dtype:
+                self._incoming = np.empty_like(parts)
+            self.comm.Alltoall(parts, self._incoming)
+            total = self._incoming[0]
+            for part in self._incoming[1:]:
                 total += part
             self.comm.Allgather(total, parts)
         if mine is not numbers:

@@ -18,7 +18,12 @@ Batch = TypeVar("Batch", bound=Any)
 
 
 def enough(count: int, group: Group) -> None:
-    """Raise a ValueError if a batch of so many samples leaves some process without any."""
+    """Raise a ValueError if a batch of so many samples leaves some process without any.
+
+    Also a TypeError if what should be a group is none: an MPI communicator has a size, too.
+    """
+    if not isinstance(group, Group):
+        raise TypeError(f"group must be distributed.world(), got {type(group).__name__}")
     if 0 < count < group.size:
         raise ValueError(f"a batch of {count} is too small for {group.size} processes")
 
@@ -36,6 +41,8 @@ class DataParallel:
     ------
     DistributedError
         If another process has another network.
+    TypeError
+        If it is no module, or no group.
 
     Examples
     --------
@@ -48,6 +55,9 @@ class DataParallel:
     """
 
     def __init__(self, model: Module, group: Group) -> None:
+        if not isinstance(model, Module):
+            raise TypeError(f"model must be a Module, got {type(model).__name__}")
+        enough(0, group)
         self.model, self.group = model, group
         self._flat: Array | None = None
         tensors = dict(model.named_parameters()) | dict(model.named_buffers())
@@ -72,6 +82,8 @@ class DataParallel:
         ValueError
             If there are fewer samples than processes.
         """
+        if not len(batch):
+            raise ValueError("the batch is empty")
         enough(len(batch), self.group)
         mine = stretch(batch, self.group.rank, self.group.size)
         return mine, len(mine) / len(batch)
@@ -81,67 +93,79 @@ class DataParallel:
 
         The gradients are to be those of this process's part of the loss over the whole batch: of
         the mean over its own samples, times its share. A parameter that has a gradient in one
-        process has one in all of them afterwards. All goes in one message.
+        process has one in all of them afterwards. All goes in one message, after a short one about
+        which parameters have a gradient.
 
         Parameters
         ----------
         share : float, optional
             This process's share of the batch; by default all are equal.
+
+        Raises
+        ------
+        ValueError
+            In every process, if the shares do not add up to 1.
+        DistributedError
+            In every process, if a parameter learns in some processes and is frozen in others.
         """
         if self.group.size == 1:
             return
-        share = 1 / self.group.size if share is None else share
-        parameters = [p for p in self.model.parameters() if p.requires_grad]
-        running = [b for b in self.model.buffers() if b.dtype.kind == "f"]
-        flat, places = self._buffer([*parameters, *running], len(parameters))
-        has_gradient = places.pop()
-        has_gradient[...] = xp_of(flat).asarray([p.grad is not None for p in parameters])
-        for parameter, place in zip(parameters, places, strict=False):
-            place[...] = 0 if parameter.grad is None else parameter.grad.data
-        for buffer, place in zip(running, places[len(parameters) :], strict=True):
-            place[...] = buffer.data
-            place *= share
-        self.group.sum(flat)
-        somewhere = to_host(has_gradient) > 0
-        for parameter, place, wanted in zip(parameters, places, somewhere, strict=False):
-            if parameter.grad is not None:
-                parameter.grad.data[...] = place
-            elif wanted:
-                parameter.grad = Tensor(place.astype(parameter.dtype))
-        for buffer, place in zip(running, places[len(parameters) :], strict=True):
-            buffer.data[...] = place
+        share = 1 / self.group.size if share is None else float(share)
+        named = dict(self.model.named_parameters())
+        state = [2 * p.requires_grad + (p.grad is not None) for p in named.values()]
+        every = self.group.gather(np.array([share, *state]))
+        whole, states = every[:, 0].sum(), every[:, 1:]
+        if not abs(whole - 1) < 1e-6:
+            raise agreed(ValueError(f"the processes' shares of the batch add up to {whole:g}"))
+        for name, column in zip(named, states.T >= 2, strict=True):
+            if column.any() != column.all():
+                where = ", ".join(map(str, np.flatnonzero(~column)))
+                raise agreed(DistributedError(f"{name} is frozen in rank {where} only"))
+        wanted = (states == 3).any(axis=0)
+        self._add_up([p for p, here in zip(named.values(), wanted, strict=True) if here], share)
 
-    def _buffer(self, tensors: list[Tensor], flags: int) -> tuple[Array, list[Array]]:
-        """Room for all of them and some flags, the same in every step, and each one's place."""
-        sizes = [*(t.size for t in tensors), flags]
-        length = -(-sum(sizes) // self.group.size) * self.group.size
+    def average_statistics(self, share: float) -> None:
+        """Average the running statistics alone, by the processes' shares."""
+        if self.group.size > 1:
+            self._add_up([], share)
+
+    def _add_up(self, parameters: list[Any], share: float) -> None:
+        """Their gradients and all running statistics, in one message."""
+        running = [b for b in self.model.buffers() if b.dtype.kind == "f"]
+        tensors = [*parameters, *running]
+        if not tensors:
+            return
+        length = -(-sum(t.size for t in tensors) // self.group.size) * self.group.size
         dtype = np.result_type(np.float32, *(t.dtype for t in tensors))
         if self._flat is None or self._flat.size != length or self._flat.dtype != dtype:
             self._flat = xp_of(*(t.data for t in tensors)).zeros(length, dtype)
-        starts = np.cumsum([0, *sizes])
-        shapes = [*(t.shape for t in tensors), (flags,)]
+        starts = np.cumsum([0, *(t.size for t in tensors)])
         places = [
-            self._flat[start : start + size].reshape(shape)
-            for start, size, shape in zip(starts, sizes, shapes, strict=False)
+            self._flat[start : start + t.size].reshape(t.shape)
+            for t, start in zip(tensors, starts, strict=False)
         ]
-        return self._flat, places
+        of_running = places[len(parameters) :]
+        for parameter, place in zip(parameters, places, strict=False):
+            place[...] = 0 if parameter.grad is None else parameter.grad.data
+        for buffer, place in zip(running, of_running, strict=True):
+            place[...] = buffer.data
+            place *= share
+        self.group.sum(self._flat)
+        for parameter, place in zip(parameters, places, strict=False):
+            if parameter.grad is None:
+                parameter.grad = Tensor(place.astype(parameter.dtype))
+            else:
+                parameter.grad.data[...] = place
+        for buffer, place in zip(running, of_running, strict=True):
+            buffer.data[...] = place
 
     def sums(self, *numbers: Any) -> list[Any]:
         """The sums over all processes of a few numbers, in float64; of one, the numbers."""
         if self.group.size == 1:
             return list(numbers)
         every = self.group.gather(np.array([float(number) for number in numbers]))
-        total = every[0]
-        for one in every[1:]:
-            total = total + one
-        return [float(number) for number in total]
-
-    def average_statistics(self, share: float) -> None:
-        """Average the running statistics alone, by the processes' shares."""
-        for buffer in self.model.buffers():
-            if self.group.size > 1 and buffer.dtype.kind == "f":
-                every = self.group.gather(buffer.data * buffer.dtype.type(share))
-                buffer.data[...] = xp_of(buffer.data).asarray(sum(every[1:], start=every[0]))
+        total: list[Any] = every.sum(axis=0).tolist()
+        return total
 
     def check(self) -> None:
         """Compare checksums of all weights and statistics.

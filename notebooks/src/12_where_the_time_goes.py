@@ -10,7 +10,8 @@
 # * write a convolution as loops, as nine products, as one product (im2col), as three products of
 #   rows, and by Winograd's trick, which beats a speed limit;
 # * say what each pays in memory, in accuracy, in conditions;
-# * find out where a whole training step spends its time, and what there is to gain.
+# * find out where a whole training step spends its time, and what there is to gain;
+# * share a batch among several machines, and say which layer notices.
 #
 # About 25 minutes. You need notebook 03 (convolution by hand). Every figure is measured on the
 # machine that runs this, as it runs: yours will differ, the order hardly.
@@ -23,7 +24,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 import minires
-from minires import Tensor, kernels, models, optim
+from minires import Tensor, data, kernels, models, nn, optim
 from minires.kernels import reference
 from minires.kernels.convolution.choose import ALGORITHMS
 from minires.nn import functional as F
@@ -376,6 +377,85 @@ print(
 # memory, not operations.** Batch norm and ReLU joined to the convolution before them, as
 # `minires.compile` does (notebook 15), are not cleverer mathematics. They are one pass instead of
 # three.
+
+# %% [markdown]
+# ## 10. Two machines
+#
+# When one machine has nothing left to give, take several. In *data parallelism* each has the whole
+# network and a stretch of every batch, and what they send each other are gradients. Two such **ranks** fit
+# into one process: all we need is that neither sees the other's images.
+#
+# The loss of a batch is a mean over its $N$ images. With the mean $L_r$ over the $n_r$ images of rank $r$,
+#
+# $$ L = \sum_r \frac{n_r}{N} L_r, \qquad\text{so}\qquad
+#    \nabla L = \sum_r \frac{n_r}{N} \nabla L_r : $$
+#
+# a gradient of a sum is the sum of the gradients. **Predict** for 12 and 20 of 32 images: is the sum of the
+# two weighted gradients the gradient of the whole batch to the bit? And what if both are given equal
+# weight, as one might at first?
+
+# %%
+digits = data.digits()
+batch = (digits.images[:32] / 255).astype(np.float32), digits.labels[:32]
+stretches = slice(0, 12), slice(12, 32)  # of rank 0 and of rank 1
+
+
+def network(normalisation, dtype):
+    """Small, and the same weights each time."""
+    minires.manual_seed(0)
+    layers = nn.Conv2d(1, 8, 3, padding=1, bias=False), normalisation, nn.ReLU(), nn.Flatten()
+    return nn.Sequential(*layers, nn.Linear(8 * 8 * 8, 10)).to(dtype)
+
+
+def gradients(model, images, labels, weight=1.0):
+    """Of the mean loss over these images, times a weight."""
+    model.zero_grad()
+    images = Tensor(images.astype(next(model.parameters()).dtype))
+    (F.cross_entropy(model(images), labels) * weight).backward()
+    return [p.grad.numpy().copy() for p in model.parameters()]
+
+
+def compare(name, normalisation, dtype, weights):
+    """Two ranks' gradients, added in rank order, with one process's for the whole batch."""
+    model, (images, labels) = network(normalisation, dtype), batch
+    whole = gradients(model, images, labels)
+    pairs = zip(stretches, weights, strict=True)
+    ranks = [gradients(model, images[s], labels[s], weight) for s, weight in pairs]
+    added = [first + second for first, second in zip(*ranks, strict=True)]
+    both = [*zip(added, whole, strict=True)]
+    worst = max(np.abs(a - w).max() / np.abs(w).max() for a, w in both)
+    equal = np.mean(np.concatenate([(a == w).ravel() for a, w in both]))
+    print(f"{name:34} largest difference {worst:.0e}, {equal:.0%} equal to the bit")
+
+
+shares = 12 / 32, 20 / 32
+compare("weighted by shares, float32", nn.Identity(), np.float32, shares)
+compare("weighted by shares, float64", nn.Identity(), np.float64, shares)
+compare("half each, float64", nn.Identity(), np.float64, (1 / 2, 1 / 2))
+
+# %% [markdown]
+# To rounding, and not to the bit: mathematics does not care where the sum is cut in two, floating point
+# does. Float64 says that it is rounding, since the difference shrinks with the precision. (About half of the
+# numbers are equal all the same, among them zeros: pixels that no digit reaches, units that no image switches
+# on.) Half each is simply another gradient: an image of the short stretch counts for more than one of the long.
+#
+# All that is needed for it is that an image's loss depends on that image alone. **Predict** which layer of a
+# ResNet breaks that, and by how much: by rounding, by a percent, by more?
+
+# %%
+compare("batch norm, float64", nn.BatchNorm2d(8), np.float64, shares)
+compare("group norm, float64", nn.GroupNorm(2, 8), np.float64, shares)
+
+# %% [markdown]
+# **Batch norm** normalises by the mean and the variance of the images that it is given, so that each image's
+# loss depends on its whole batch, and 12 images have other statistics than 32. Some percent of the largest
+# number in an array is no rounding, and float64 does not help. Group norm looks at one image at a time and stays equal. The sum is still a gradient
+# worth following: that of batch norm with smaller batches. Who wants the other one lets the ranks exchange
+# counts, means and variances in each batch norm (exercise 4).
+#
+# With real processes it is `mpirun -n 2 minires train --distributed`, and `--sync-batch-norm` does what
+# exercise 4 does. What a step gains by it follows Amdahl's law once more: the gradients have to
+# travel, and that is the part which more machines do not make shorter. ([Many machines](../docs/distributed.md).)
 #
 # ## What to keep
 #
@@ -384,6 +464,8 @@ print(
 # * Lowering buys large products with copies; blocks keep the copies in the cache.
 # * Winograd trades multiplications for additions, and half a digit.
 # * The time of a layer is its passes over memory or its products, whichever is longer.
+# * Gradients of stretches of a batch, weighted by their shares, add up to the batch's, to rounding;
+#   not through batch norm, which looks at the whole stretch.
 #
 # ## Exercises
 #
@@ -398,3 +480,7 @@ print(
 # 3. **The other gradient.** Write $\partial L / \partial w$ of a 3 × 3 convolution by the rows of
 #    section 5: `buffer` once, then three products with the gradient. *You are right if* it equals
 #    `kernels.conv2d_dw` to 1e-3 and takes less than twice the time of `three_products`.
+# 4. **Batch norm over two ranks.** From each stretch's count, means and variances by channel, and nothing
+#    else, compute the mean and the variance of the whole batch (of `batch[0]` after the first convolution of
+#    `network`). *You are right if* both agree with those of all 32 images to 1e-5 of their size. What is
+#    wrong about the mean of the two variances, even for equal stretches?

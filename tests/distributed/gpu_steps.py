@@ -1,10 +1,12 @@
 """Steps of training on emulated GPUs, one for each process; NCCL is a stand-in that goes over MPI.
 
-It reads and writes where the pointers that it gets point to: an emulated GPU has its memory here.
+With the argument `real`, on real GPUs with NCCL itself. The stand-in reads and writes where the
+pointers that it gets point to: an emulated GPU has its memory here.
 """
 
 import ctypes
 import json
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -70,7 +72,8 @@ def steps(group, device):
 
 
 if __name__ == "__main__":
-    emulation.install().cupy.cuda.nccl = NCCL
+    if sys.argv[1:] != ["real"]:
+        emulation.install().cupy.cuda.nccl = NCCL
     group = world(device="cuda")
     got = steps(group, group.device)
     wanted = steps(Group(), "cpu")

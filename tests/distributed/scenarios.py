@@ -4,6 +4,7 @@ As a script it is one of several processes; it runs those that are named and wri
 """
 
 import json
+import math
 import os
 import signal
 import sys
@@ -151,10 +152,30 @@ def second_derivative(group):
     return message(BackwardError, lambda: minires.grad((out**3).sum(), x, create_graph=True))
 
 
-def loop_of_the_page(group):
-    """The one that docs/distributed.md shows."""
+def code_of_the_page(before):
+    """What docs/distributed.md shows after a line."""
     page = (Path(__file__).parents[2] / "docs" / "distributed.md").read_text(encoding="utf-8")
-    code = page.partition("## A loop of your own\n\n```py\n")[2].partition("```")[0]
+    return page.partition(f"{before}\n\n```py\n")[2].partition("```")[0]
+
+
+def script_of_the_page(group):
+    """The one that calls `fit`, on small images: how many epochs its history has."""
+    code = code_of_the_page("does the same:")
+    for shown, small in (
+        ('"cifar10", train=True, root="DIR"', '"digits", train=True'),
+        ("resnet20()", "resnet8(10, 1)"),
+        ('out="run"', "epochs=1, progress=False"),
+    ):
+        assert shown in code
+        code = code.replace(shown, small)
+    names = {}
+    exec(code, names)
+    return len(names["history"])
+
+
+def loop_of_the_page(group):
+    """The one of one's own that docs/distributed.md shows."""
+    code = code_of_the_page("## A loop of your own")
     model, optimizer = build("small")
     before, some = checksum(model), images(60)
     names = {"model": model, "optimizer": optimizer, "epochs": 2, "size": 24, "np": np, "F": F}
@@ -257,6 +278,24 @@ def other_weights(group):
     return [text, saved["epoch"]]
 
 
+def wrong_use(group):
+    """Each is refused in all ranks at one place, so that what comes after works."""
+    model, _ = build("small")
+    parallel = DataParallel(model, group)
+    said = [
+        message(ValueError, lambda: parallel.synchronize(0.5)),
+        message(ValueError, lambda: parallel.synchronize(math.nan)),
+        message(ValueError, lambda: parallel.part([])),
+        message(TypeError, lambda: DataParallel(group, model)),
+        message(TypeError, lambda: train(group.comm)),
+    ]
+    model[4].weight.requires_grad = group.rank != 1
+    said.append(message(DistributedError, parallel.synchronize))
+    model[4].weight.requires_grad = True
+    parallel.synchronize()
+    return said
+
+
 def too_small(group):
     return message(ValueError, lambda: train(group, batch_size=2))
 
@@ -308,6 +347,14 @@ def fails_outside(group):
     if group.rank == 1:
         raise RuntimeError("not in fit")
     group.exchange("waiting")
+
+
+def exits(group):
+    """No error, so that it ends the others only where it is said to."""
+    with group.together():
+        if group.rank == 1:
+            sys.exit(5)
+        group.exchange("waiting")
 
 
 def dies(group):

@@ -20,7 +20,11 @@ FEW_STEPS = ("--distributed", "--batch-size", 256)
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("fails", "the disk of rank 1 is gone"), ("fails_outside", "not in fit")],
+    [
+        ("fails", "the disk of rank 1 is gone"),
+        ("fails_outside", "not in fit"),
+        ("exits", "SystemExit: 5"),
+    ],
 )
 def test_an_error_of_one_rank_ends_all(processes, name, message):
     code, _, err = processes(3, scenarios.__file__, name).end(SECONDS)

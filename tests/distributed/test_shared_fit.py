@@ -72,7 +72,8 @@ def of_three(tmp_path_factory):
     """What three ranks give for all that none of them dies of."""
     names = """resnet loop_of_the_page measured_statistics amp amp_overflow sync_bn sync_bn_fit
     second_derivative nan nan_in_a_layer other_setting other_data other_network other_weights
-    too_small ctrl_c save_after_every_step nan_sync_bn few_held_out threads"""
+    too_small ctrl_c save_after_every_step nan_sync_bn few_held_out threads wrong_use
+    script_of_the_page"""
     found = reports_of(3, tmp_path_factory.mktemp("three"), scenarios.__file__, *names.split())
     for rank in found[1:]:
         assert rank == found[0]  # all see the same: losses, messages, weights
@@ -92,6 +93,10 @@ def test_the_loop_of_ones_own_in_the_documentation(of_three):
     _, trained, lines = of_three["loop_of_the_page"]
     assert trained
     assert lines <= 13  # with imports
+
+
+def test_the_script_in_the_documentation(of_three):
+    assert of_three["script_of_the_page"] == 1
 
 
 def test_saving_within_an_epoch_changes_nothing(of_three):
@@ -136,6 +141,17 @@ def test_synchronised_batch_norm_says_that_it_has_no_second_derivative(of_three)
 )
 def test_all_end_with_one_message(of_three, name, message):
     assert re.search(message, of_three[name])
+
+
+def test_wrong_use_is_refused_in_all_ranks(of_three):
+    assert of_three["wrong_use"] == [
+        "ValueError: the processes' shares of the batch add up to 1.5",
+        "ValueError: the processes' shares of the batch add up to nan",
+        "ValueError: the batch is empty",
+        "TypeError: model must be a Module, got MPIGroup",
+        "TypeError: group must be distributed.world(), got Intracomm",
+        "DistributedError: 4.weight is frozen in rank 1 only",
+    ]
 
 
 def test_weights_that_differ_are_not_saved(of_three):

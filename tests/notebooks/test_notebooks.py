@@ -64,16 +64,14 @@ def test_notebooks_show_something_and_are_small(notebook, source):
     assert cells.built(source).stat().st_size < 2_500_000
 
 
-def test_each_opens_with_what_one_will_be_able_to_do_and_ends_with_three_exercises(notebook):
+def test_each_opens_with_what_one_will_be_able_to_do_and_ends_with_exercises(notebook):
     first, last = notebook.cells[0], notebook.cells[-1]
     assert first.source.startswith("# ")
     assert "you will be able to" in first.source
     assert "## Exercises" in last.source
-    assert [line[:2] for line in last.source.splitlines() if line[:1].isdigit()] == [
-        "1.",
-        "2.",
-        "3.",
-    ]
+    numbers = [line[:2] for line in last.source.splitlines() if line[:1].isdigit()]
+    assert len(numbers) >= 3
+    assert numbers == [f"{k}." for k in range(1, len(numbers) + 1)]
 
 
 def test_all_together_are_small():
