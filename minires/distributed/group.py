@@ -29,13 +29,6 @@ def agreed(error: Error) -> Error:
     return error
 
 
-def _code(error: BaseException) -> int:
-    """What a process ends with that such an error ends; of an early `sys.exit()` also not 0."""
-    if isinstance(error, KeyboardInterrupt):
-        return 130
-    return error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
-
-
 class Group:
     """One process by itself. `world()` gives those that `mpirun` started.
 
@@ -85,13 +78,10 @@ class Group:
     ) -> Iterator[None]:
         """Inside, an error that is not `agreed` ends all processes: the others would wait for ever.
 
-        So does `sys.exit`, whose code the job gets.
-
         Parameters
         ----------
         tell : callable
-            Says what happened, and returns the exit code. None: 130 after Ctrl-C, the code of a
-            `sys.exit`, otherwise 1.
+            Says what happened, and returns the exit code. None: 130 after Ctrl-C, otherwise 1.
         """
         if self.size == 1 or self._inside:
             yield
@@ -103,7 +93,7 @@ class Group:
             if not hasattr(error, "agreed"):
                 if self.rank > 0:  # where all have the same, the first one says it for all
                     time.sleep(0.5)
-                self.abort(tell(error) or _code(error) or 1)
+                self.abort(tell(error) or (130 if isinstance(error, KeyboardInterrupt) else 1))
             raise
         finally:
             self._inside = False

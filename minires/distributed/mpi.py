@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from minires.backend import Array, load_cupy, parse_device, to_device, to_host, xp_of
 from minires.distributed.group import DistributedError, Group
+from minires.distributed.leaving import Calls, abort
 from minires.kernels import set_num_threads
 
 Sum = Literal["ordered", "allreduce"]
@@ -37,9 +39,15 @@ class MPIGroup(Group):
             raise ValueError(f"unknown sum {sum!r}: one of {', '.join(get_args(Sum))}")
         self.comm, self.rank, self.size = comm, comm.Get_rank(), comm.Get_size()
         self.how, self.device = sum, device
+        self.calls: Calls | None = None  # of all processes, which must have equally many
         self._incoming = np.empty((0, 0))  # kept: new memory costs more than a message
 
+    def _join(self) -> None:
+        if self.calls is not None:
+            self.calls.count()
+
     def sum(self, numbers: Array) -> None:
+        self._join()
         mine = to_host(numbers)
         if self.how == "allreduce":
             self.comm.Allreduce(_mpi().IN_PLACE, mine)
@@ -56,21 +64,20 @@ class MPIGroup(Group):
             numbers[...] = to_device(mine, self.device)
 
     def gather(self, numbers: Array) -> Array:
+        self._join()
         mine = np.ascontiguousarray(to_host(numbers))
         every = np.empty((self.size, *mine.shape), mine.dtype)
         self.comm.Allgather(mine, every)
         return every
 
     def broadcast(self, numbers: Array) -> None:
+        self._join()
         mine = np.array(to_host(numbers), order="C")
         self.comm.Bcast(mine)
         numbers[...] = to_device(mine, self.device)
 
     def abort(self, code: int) -> NoReturn:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-        self.comm.Abort(code)
-        raise SystemExit(code)
+        abort(self.comm, code)
 
 
 class NCCLGroup(MPIGroup):
@@ -95,6 +102,7 @@ class NCCLGroup(MPIGroup):
         xp = xp_of(numbers)
         if xp is np:
             return super().sum(numbers)
+        self._join()
         kind = {"f": self.nccl.NCCL_FLOAT32, "d": self.nccl.NCCL_FLOAT64}[numbers.dtype.char]
         place, stream = numbers.data.ptr, xp.cuda.get_current_stream().ptr
         self.ring.allReduce(place, place, numbers.size, kind, self.nccl.NCCL_SUM, stream)
@@ -118,8 +126,8 @@ def world(sum: Sum = "ordered", device: str = "cpu") -> Group:
     """All processes that `mpirun` started; one by itself if nothing did.
 
     Each gets the threads that are its own: the cores that it may use, shared with the others on its
-    machine that may use them too, unless `MINIRES_NUM_THREADS` says how many. From here on an error
-    that nobody catches ends all processes, since the others would wait for this one.
+    machine that may use them too, unless `MINIRES_NUM_THREADS` says how many. From here on a
+    process that ends while others wait for it ends all, be it by an error that nobody catches.
 
     Parameters
     ----------
@@ -147,15 +155,13 @@ def world(sum: Sum = "ordered", device: str = "cpu") -> Group:
     if "MINIRES_NUM_THREADS" not in os.environ:
         set_num_threads(_threads(group))
     if group.size > 1:
-        usual = sys.excepthook
-
-        def end_all(kind: Any, error: BaseException, trace: Any) -> None:
-            usual(kind, error, trace)
-            if not hasattr(error, "agreed"):
-                group.abort(1)
-
-        sys.excepthook = end_all
+        group.calls = _calls()
     return group
+
+
+@cache  # one for the whole process, however many groups there are
+def _calls() -> Calls:
+    return Calls(_mpi().COMM_WORLD, _mpi().Win)
 
 
 def _tell_in_a_line(error: BaseException) -> None:
