@@ -29,11 +29,17 @@ START = """\
 %pip install -q numpy matplotlib
 %pip install -q --no-deps minires tqdm threadpoolctl"""
 
-NOT_HERE = {
+LARGE = (
+    "*The experiments of this notebook are as large here as on a computer, and a browser is ten to "
+    "twenty times slower: a cell that trains may take many minutes, and the page has to be loaded "
+    "anew to end it. Here you can read it, with the outputs that it was built with, and run the "
+    "smaller cells.*"
+)
+NOT_HERE = dict.fromkeys(("09", "10", "12", "13", "14", "15", "16"), LARGE) | {
     "11": "*This notebook wants a GPU with CuPy, which a browser has not. Here you can read it, "
     "with the outputs that it was built with, and run the cells that need NumPy alone.*",
 }
-"""By a notebook's number, what it says at the top of what does not run."""
+"""By a notebook's number, what it says at the top of what does not run, or not soon enough."""
 
 
 def wheels(folder: Path) -> list[Path]:

@@ -81,6 +81,8 @@ def test_notebooks_start_without_edits_and_keep_what_they_showed(folder):
         assert ["".join(c["source"]) for c in code[1:]] == ["".join(c["source"]) for c in old]
         assert [len(c["outputs"]) for c in code[1:]] == [len(c["outputs"]) for c in old]
         assert all(cell["metadata"]["trusted"] for cell in code)
+        first = built["cells"][1]
+        assert (first["id"] == "not-here") == (name >= "09")  # 01 to 08 are small enough
     eleventh = json.loads((folder / "run" / "files" / NAMES[10]).read_text("utf-8"))
     assert "a browser has not" in "".join(eleventh["cells"][1]["source"])
 
