@@ -29,11 +29,17 @@ START = """\
 %pip install -q numpy matplotlib
 %pip install -q --no-deps minires tqdm threadpoolctl"""
 
-NOT_HERE = {
+LARGE = (
+    "*The experiments of this notebook are as large here as on a computer, and a browser is ten to "
+    "twenty times slower: a cell that trains may take many minutes, and the page has to be loaded "
+    "anew to end it. Here you can read it, with the outputs that it was built with, and run the "
+    "smaller cells.*"
+)
+NOT_HERE = dict.fromkeys(("09", "10", "12", "13", "14", "15", "16"), LARGE) | {
     "11": "*This notebook wants a GPU with CuPy, which a browser has not. Here you can read it, "
     "with the outputs that it was built with, and run the cells that need NumPy alone.*",
 }
-"""By a notebook's number, what it says at the top of what does not run."""
+"""By a notebook's number, what it says at the top of what does not run, or not soon enough."""
 
 
 def wheels(folder: Path) -> list[Path]:
@@ -78,6 +84,24 @@ def notice(out: Path) -> None:
         page = out / app / "index.html"
         html = page.read_text(encoding="utf-8")
         page.write_text(html.replace("</body>", f"{script}</body>"), encoding="utf-8")
+
+
+def check_version(beside: Path) -> None:
+    """Refuse a Pyodide that JupyterLite's kernel would not start with, which nobody would be told.
+
+    Raises
+    ------
+    SystemExit
+        If the folder holds none, or one of another version.
+    """
+    from jupyterlite_pyodide_kernel.constants import PYODIDE_VERSION
+
+    lock = beside / "pyodide-lock.json"
+    if not lock.is_file():
+        sys.exit("there is no pyodide-lock.json in what --pyodide names")
+    version = json.loads(lock.read_text(encoding="utf-8"))["info"]["version"]
+    if version != PYODIDE_VERSION:
+        sys.exit(f"this is Pyodide {version}, and JupyterLite's kernel wants {PYODIDE_VERSION}")
 
 
 def for_browser(path: Path) -> dict[str, Any]:
@@ -140,11 +164,12 @@ def build(out: Path, pyodide: str | None) -> None:
         for wheel in wheels(work / "wheels"):
             command += ["--piplite-wheels", str(wheel)]
         if pyodide is not None:
-            there = "://" in pyodide or not Path(pyodide).exists()
-            command += ["--pyodide", pyodide if there else str(Path(pyodide).resolve())]
+            command += ["--pyodide", pyodide if "://" in pyodide else str(Path(pyodide).resolve())]
         done = subprocess.run(command, cwd=work, capture_output=True, text=True, encoding="utf-8")
         if done.returncode:
             sys.exit(f"jupyter lite build failed:\n{done.stdout}{done.stderr}")
+    if pyodide is not None:
+        check_version(out / "static" / "pyodide")
     notice(out)
 
 
@@ -173,6 +198,11 @@ def main() -> None:
         "the site; the version is that which jupyterlite-pyodide-kernel names",
     )
     arguments = parser.parse_args()
+    given = arguments.pyodide
+    if given is not None and "://" not in given and not Path(given).is_file():
+        parser.error(
+            f"--pyodide {given}: no such file (a release's archive is wanted, not a folder)"
+        )
     build(arguments.out, arguments.pyodide)
     index = json.loads((arguments.out / "api" / "contents" / "all.json").read_text("utf-8"))
     count = link(arguments.out.resolve())

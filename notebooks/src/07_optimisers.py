@@ -18,6 +18,7 @@ import numpy as np
 
 import minires
 from minires import Tensor, data, models, nn, optim, viz
+from minires.in_browser import sized
 from minires.nn import functional as F
 
 rng = np.random.default_rng(0)
@@ -391,14 +392,15 @@ plt.show()
 #
 # A ResNet-8, the library's residual network of 8 layers, on 1,437 handwritten digits. An *epoch* is one
 # pass through all images, in batches of 64 that a `DataLoader` hands out, each time in another order. Six
-# epochs are 132 steps (`drop_last` leaves out the last 29 images of each, which fill no batch). The
+# epochs are 132 steps (`drop_last` leaves out the last 29 images of each, which fill no batch); in a
+# browser, which is slower, we run two, 44 steps. The
 # pixels are shifted and scaled to mean 0 and standard deviation 1. All optimisers start from the same
 # weights and see the same batches, each with a learning rate that suits it. **Predict** the order.
 
 # %%
 train, test = data.digits(), data.digits(train=False)
 normalize = data.Normalize(*data.dataset_statistics(train.images))
-EPOCHS = 6
+EPOCHS = sized(6, in_browser=2)
 
 
 def race(make_optimizer, make_schedule=None):
@@ -441,7 +443,7 @@ axes.legend(fontsize=8)
 plt.show()
 
 # %% [markdown]
-# **What to see.** Plain SGD stays behind. The other four cross again and again: who leads at step 30
+# **What to see.** Plain SGD stays behind. Of the other four, lines cross: who leads at step 30
 # need not lead at the end, and with other weights to begin with it would be another. On 360 test
 # digits one image is 0.28%, so differences of a point in the legend may be chance. Benchmarks of many
 # optimisers on many tasks find no clear winner either (Schmidt et al., 2021). The schedule pays in longer trainings, where the

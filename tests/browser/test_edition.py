@@ -81,8 +81,20 @@ def test_notebooks_start_without_edits_and_keep_what_they_showed(folder):
         assert ["".join(c["source"]) for c in code[1:]] == ["".join(c["source"]) for c in old]
         assert [len(c["outputs"]) for c in code[1:]] == [len(c["outputs"]) for c in old]
         assert all(cell["metadata"]["trusted"] for cell in code)
+        first = built["cells"][1]
+        assert (first["id"] == "not-here") == (name >= "09")  # 01 to 08 are small enough
     eleventh = json.loads((folder / "run" / "files" / NAMES[10]).read_text("utf-8"))
     assert "a browser has not" in "".join(eleventh["cells"][1]["source"])
+
+
+@pytest.mark.parametrize("lock", [None, '{"info": {"version": "0.1.0"}}'])
+def test_another_pyodide_is_refused_in_one_line(tmp_path, lock):
+    if lock is not None:
+        (tmp_path / "pyodide-lock.json").write_text(lock, encoding="utf-8")
+    with pytest.raises(SystemExit) as caught:
+        edition.check_version(tmp_path)
+    assert ("0.1.0" if lock else "no pyodide-lock.json") in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_the_list_shows_the_notebooks(chromium, address):

@@ -445,7 +445,7 @@ def test_assigning_into_a_tensor_in_a_graph():
 
 def test_only_floating_tensors_have_gradients():
     with pytest.raises(TypeError, match="int64"):
-        Tensor(np.arange(3), requires_grad=True)
+        Tensor(np.arange(3, dtype=np.int64), requires_grad=True)
     with pytest.raises(TypeError, match="bool"):
         Tensor([True]).requires_grad_()
 

@@ -198,7 +198,7 @@ def test_repr_shows_values_dtype_and_how_it_was_made():
     assert repr(leaf([1.0])) == "Tensor([1.], dtype=float64, requires_grad=True)"
     assert repr(leaf([1.0]).exp()) == "Tensor([2.71828183], dtype=float64, op=exp)"
     assert "..." in repr(Tensor(np.zeros(1000)))
-    assert repr(Tensor(np.arange(4).reshape(2, 2))) == (
+    assert repr(Tensor(np.arange(4, dtype=np.int64).reshape(2, 2))) == (
         "Tensor([[0, 1],\n        [2, 3]], dtype=int64)"
     )
 

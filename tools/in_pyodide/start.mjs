@@ -2,7 +2,7 @@
 //
 //     node tools/in_pyodide/start.mjs PYODIDE LIBRARIES script.py arguments...
 //
-// PYODIDE is a folder with Pyodide and its packages NumPy and matplotlib; LIBRARIES one into which
+// PYODIDE is a folder with Pyodide and its packages NumPy, matplotlib and Pillow; LIBRARIES one into which
 // the other libraries, all of pure Python, have been unpacked: typer, tqdm and, for tests, pytest.
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -12,7 +12,7 @@ const checkout = resolve(import.meta.dirname, '..', '..');
 const folder = resolve(pyodide) + '/';
 const { loadPyodide } = await import(pathToFileURL(folder + 'pyodide.mjs'));
 const python = await loadPyodide({ indexURL: folder, packageBaseUrl: folder });
-const packages = ['numpy', 'matplotlib', 'threadpoolctl', 'packaging', 'ipython'];
+const packages = ['numpy', 'matplotlib', 'threadpoolctl', 'packaging', 'ipython', 'pillow'];
 await python.loadPackage(packages, { messageCallback: () => {} });
 for (const [place, root] of [['/checkout', checkout], ['/libraries', resolve(libraries)]]) {
   python.FS.mkdir(place);
