@@ -89,6 +89,7 @@ view.dtype | | x.numpy().view("int32")
 view.size reshape.shape | | x.reshape(2, -1) | by position
 permute.dims | | a.permute(2, 0, 1) | by position
 transpose.dim0 transpose.dim1 swapaxes.axis0 swapaxes.axis1 | | a.swapaxes(0, 1) | by position
+reshape.order | C K A | x.T.reshape(-1) | values in the order of the axes reversed
 expand.size | | v.expand(3, 4) | by position
 dim | | minires.concatenate([x, y], axis=1)
 force | * | x.numpy()
