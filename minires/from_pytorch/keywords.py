@@ -47,7 +47,7 @@ destination keep_vars | None False | dict(net.named_parameters())
 memo remove_duplicate | None True | list(net.named_modules()) | each once
 
 # Data and files
-batch_sampler worker_init_fn multiprocessing_context prefetch_factor in_order timeout \
+worker_init_fn multiprocessing_context prefetch_factor in_order timeout \
 pin_memory_device persistent_workers | * | data.DataLoader(data.fashion_mini(), 64) | no workers
 random_split.generator DataLoader.generator | None | data.DataLoader(data.fashion_mini(), 64, \
 shuffle=True, seed=1) | orders are functions of the seed
