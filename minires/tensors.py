@@ -437,8 +437,11 @@ class Tensor(TorchMethods, Variable, called_often=True):
         picked: Tensor = ops.getitem(self, key)
         return picked
 
+    def __contains__(self, value: Any) -> bool:
+        return bool(ops.equal(self, value).any())
+
     def __setitem__(self, key: Any, value: Any) -> None:
-        if self.node is not None:
+        if self.node is not None and (is_grad_enabled() or not self.is_leaf):
             raise ValueError(
                 "this tensor is in a graph, and an assignment would overwrite what backward needs: "
                 "use minires.where, or write to .data under no_grad if you know that it is safe"

@@ -246,7 +246,7 @@ class TorchMethods(PyTorchsKeywords, called_often=True):
     __rshift__, __rrshift__ = _numpys(">>", np.right_shift)
 
     def __format__(self: Any, spec: str) -> str:
-        if spec and self.size == 1:
+        if self.size == 1 and (spec or not self.ndim):
             return format(self.item(), spec)
         try:
             return format(str(self), spec)

@@ -193,7 +193,7 @@ IMPORTS = {
     "from minires.utils.data.dataset import Dataset, Subset": None,
     "from minires.utils.data.dataloader import DataLoader, default_collate": None,
     "from minires.utils.data.sampler import SubsetRandomSampler": None,
-    "from minires.utils.data.distributed import DistributedSampler": "no `DistributedSampler`: write",
+    "from minires.utils.data.distributed import DistributedSampler": "DistributedSampler`: write",
     "from minires.utils.checkpoint import checkpoint": r"no `checkpoint`: write net\(x\)",
     "from minires.utils.tensorboard import SummaryWriter": "without logs of other tools .*tensorbo",
     "import minires.utils.nothing": "No module named 'minires.utils.nothing'",
