@@ -437,9 +437,6 @@ class Tensor(TorchMethods, Variable, called_often=True):
         picked: Tensor = ops.getitem(self, key)
         return picked
 
-    def __contains__(self, value: Any) -> bool:
-        return bool(ops.equal(self, value).any())
-
     def __setitem__(self, key: Any, value: Any) -> None:
         if self.node is not None and (is_grad_enabled() or not self.is_leaf):
             raise ValueError(

@@ -256,6 +256,9 @@ class TorchMethods(PyTorchsKeywords, called_often=True):
                 "which each has, or np.round(x, 2)"
             ) from None
 
+    def __contains__(self: Any, value: Any) -> builtins.bool:
+        return builtins.bool((self == value).any())
+
     def __index__(self: Any) -> builtins.int:
         if self.dtype.kind not in "iub":
             raise TypeError(f"only whole numbers are an index, this tensor is {self.dtype}")
