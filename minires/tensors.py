@@ -14,6 +14,7 @@ from minires.engine import Node, Op, Variable, raw, register_tensor
 from minires.from_pytorch import no_attribute, pytorchs_keywords
 from minires.grad_mode import is_grad_enabled
 from minires.gradient_hooks import HookHandle
+from minires.numpy_functions import ForNumPy
 from minires.ops.reduction import Axis, normalize_axes
 from minires.scalars import plain
 from minires.torch_methods import (
@@ -115,7 +116,7 @@ class Tensor(TorchMethods, Variable, called_often=True):
     """
 
     __slots__ = ("_leaf",)
-    __array_ufunc__ = None  # so that ndarray * Tensor comes to Tensor.__rmul__
+    __array_ufunc__ = ForNumPy()
 
     _leaf: Node | None  # while no gradient is wanted: the node to go on with if one is again
 
@@ -437,7 +438,7 @@ class Tensor(TorchMethods, Variable, called_often=True):
         return picked
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        if self.node is not None:
+        if self.node is not None and (is_grad_enabled() or not self.is_leaf):
             raise ValueError(
                 "this tensor is in a graph, and an assignment would overwrite what backward needs: "
                 "use minires.where, or write to .data under no_grad if you know that it is safe"
@@ -457,6 +458,7 @@ class Tensor(TorchMethods, Variable, called_often=True):
     @pytorchs_keywords
     def transpose(self, *axes: Any) -> Tensor:
         """The axes in another order, by default reversed: `x.transpose(0, 2, 1)`."""
+        axes = () if axes == (None,) else axes  # np.transpose(x)
         check_transpose(axes, self.ndim)
         return ops.transpose(self, axes=_unpacked(axes) or None)
 

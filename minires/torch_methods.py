@@ -12,12 +12,13 @@ import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-import numpy as np  # for dtypes
+import numpy as np  # for dtypes, and for functions that have no gradient
 
 from minires import ops
 from minires.backend import xp_of
 from minires.engine import Variable, make_tensor, raw
 from minires.from_pytorch import PyTorchsKeywords, pytorchs_keywords
+from minires.numpy_functions import numpys_function
 
 if TYPE_CHECKING:
     from minires.engine import Op
@@ -75,13 +76,16 @@ def _comparison(operation: Op) -> Any:
     return compare
 
 
-def _no_operator(symbol: str, name: str) -> Any:
-    def refuse(self: Tensor, other: Any) -> Any:
-        from minires.from_pytorch.table import find
+def _numpys(symbol: str, function: Any) -> tuple[Any, Any]:
+    """An operator and its reflection that have no gradient: NumPy's function, of values alone."""
 
-        raise TypeError(f"Tensor has no `{symbol}`: {find('Tensor', name)}")
+    def forward(self: Tensor, other: Any) -> Any:
+        return numpys_function(function, "__call__", self, other, called=symbol)
 
-    return refuse
+    def reflected(self: Tensor, other: Any) -> Any:
+        return numpys_function(function, "__call__", other, self, called=symbol)
+
+    return forward, reflected
 
 
 def check_transpose(axes: tuple[Any, ...], ndim: builtins.int) -> None:
@@ -235,14 +239,14 @@ class TorchMethods(PyTorchsKeywords, called_often=True):
     gt, ge = map(_named, (ops.greater, ops.greater_equal))
     maximum, minimum = map(_named, (ops.maximum, ops.minimum))
     __eq__, __ne__ = map(_comparison, (ops.equal, ops.not_equal))
-    __floordiv__ = __rfloordiv__ = _no_operator("//", "floor_divide")
-    __mod__ = __rmod__ = _no_operator("%", "remainder")
-    __xor__ = __rxor__ = _no_operator("^", "logical_xor")
-    __lshift__ = __rlshift__ = _no_operator("<<", "bitwise_left_shift")
-    __rshift__ = __rrshift__ = _no_operator(">>", "bitwise_right_shift")
+    __floordiv__, __rfloordiv__ = _numpys("//", np.floor_divide)
+    __mod__, __rmod__ = _numpys("%", np.remainder)
+    __xor__, __rxor__ = _numpys("^", np.bitwise_xor)
+    __lshift__, __rlshift__ = _numpys("<<", np.left_shift)
+    __rshift__, __rrshift__ = _numpys(">>", np.right_shift)
 
     def __format__(self: Any, spec: str) -> str:
-        if spec and self.size == 1:
+        if self.size == 1 and (spec or not self.ndim):
             return format(self.item(), spec)
         try:
             return format(str(self), spec)
@@ -251,6 +255,9 @@ class TorchMethods(PyTorchsKeywords, called_often=True):
                 f"a tensor of shape {self.shape} has no format {spec!r}: write x.tolist(), of "
                 "which each has, or np.round(x, 2)"
             ) from None
+
+    def __contains__(self: Any, value: Any) -> builtins.bool:
+        return builtins.bool((self == value).any())
 
     def __index__(self: Any) -> builtins.int:
         if self.dtype.kind not in "iub":

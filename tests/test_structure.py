@@ -29,6 +29,7 @@ FLOORS = [
     {"backward"},
     {"gradients"},
     {"ops"},
+    {"numpy_functions"},
     {"torch_methods"},
     {"tensors"},
     {"gradcheck", "creation", "in_place", "torch_functions"},

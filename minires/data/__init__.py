@@ -15,6 +15,14 @@ from minires.data.image import read_image
 from minires.data.loader import Batch, DataLoader
 from minires.data.registry import DATASET_NAMES, default_root, load_dataset
 from minires.data.resizing import RandomResizedCrop, Resize
+from minires.data.samplers import (
+    BatchSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
 from minires.data.samples import (
     ConcatDataset,
     Dataset,
@@ -44,6 +52,7 @@ __all__ = [
     "CIFAR100",
     "DATASET_NAMES",
     "Batch",
+    "BatchSampler",
     "CenterCrop",
     "Compose",
     "ConcatDataset",
@@ -59,10 +68,15 @@ __all__ = [
     "RandomCrop",
     "RandomHorizontalFlip",
     "RandomResizedCrop",
+    "RandomSampler",
     "Resize",
+    "Sampler",
+    "SequentialSampler",
     "Subset",
+    "SubsetRandomSampler",
     "TensorDataset",
     "Transform",
+    "WeightedRandomSampler",
     "dataset_statistics",
     "default_collate",
     "default_root",

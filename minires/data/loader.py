@@ -66,6 +66,9 @@ class DataLoader(PyTorchsKeywords):
         Accepted, since many scripts have them, and not needed: the thread works ahead.
     sampler : sized iterable of int, optional
         The indices of an epoch's samples in their order, in the place of `shuffle`.
+    batch_sampler : sized iterable of sequences of int, optional
+        The indices of each batch, in the place of `batch_size`, `shuffle`, `drop_last` and
+        `sampler`.
     collate_fn : callable, optional
         Called with the list of a batch's samples; `default_collate` if nothing is said.
 
@@ -95,11 +98,23 @@ class DataLoader(PyTorchsKeywords):
         num_workers: int = 0,
         pin_memory: bool = False,
         sampler: Any = None,
+        batch_sampler: Any = None,
         collate_fn: Callable[[list[Any]], Any] | None = None,
     ) -> None:
-        count = len(dataset if sampler is None else sampler)
+        own = batch_sampler if batch_sampler is not None else sampler
+        count = len(dataset if own is None else own)
         if count == 0:
-            raise DataError(f"DataLoader: the {'sampler' if sampler else 'dataset'} is empty")
+            raise DataError(f"DataLoader: the {'dataset' if own is None else 'sampler'} is empty")
+        if batch_size is None:
+            raise DataError(
+                "DataLoader: batch_size=None gives samples one by one in PyTorch: write "
+                "`for sample in dataset`"
+            )
+        if batch_sampler is not None and (batch_size != 1 or shuffle or drop_last or sampler):
+            raise DataError(
+                "DataLoader: a batch_sampler has batches of its own: leave batch_size, shuffle, "
+                "sampler and drop_last out"
+            )
         batch_size = whole(batch_size, "DataLoader: batch_size", 1)
         prefetch = whole(prefetch, "DataLoader: prefetch", 0)
         if drop_last and count < batch_size:
@@ -109,7 +124,7 @@ class DataLoader(PyTorchsKeywords):
             )
         if sampler is not None and shuffle:
             raise DataError("DataLoader: a sampler has an order of its own: leave shuffle out")
-        if collate_fn is None and not hasattr(dataset, "take"):
+        if collate_fn is None and (isinstance(dataset, np.ndarray) or not hasattr(dataset, "take")):
             collate_fn = default_collate
         if transform is not None and collate_fn is not None:
             raise DataError(
@@ -125,11 +140,14 @@ class DataLoader(PyTorchsKeywords):
         self.part = part
         self.prefetch = 0 if collate_fn else prefetch
         self.sampler = sampler
+        self.batch_sampler = batch_sampler
         self.collate_fn = collate_fn
         self.epoch = 0
 
     def __len__(self) -> int:
         """How many batches an epoch has."""
+        if self.batch_sampler is not None:
+            return len(self.batch_sampler)
         count = len(self.dataset if self.sampler is None else self.sampler)
         whole, rest = divmod(count, self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
@@ -151,9 +169,13 @@ class DataLoader(PyTorchsKeywords):
         """
         if not 0 <= start <= len(self):
             raise DataError(f"DataLoader: start must be 0 to {len(self)} batches, got {start}")
-        order = self.order(epoch)
         size = self.batch_size
-        chunks = [order[step * size : (step + 1) * size] for step in range(start, len(self))]
+        if self.batch_sampler is not None:
+            own = [np.array([int(i) for i in batch], np.intp) for batch in self.batch_sampler]
+            chunks = own[start:]
+        else:
+            order = self.order(epoch)
+            chunks = [order[step * size : (step + 1) * size] for step in range(start, len(self))]
         if self.part is not None:
             chunks = [stretch(chunk, *self.part) for chunk in chunks]
         serial = (self.load(epoch, indices) for indices in chunks)

@@ -111,6 +111,18 @@ def _takes_names(function: Any) -> bool:
     return named and not code.co_flags & CO_VARKEYWORDS
 
 
+class KnownKeys(dict[str, Any]):
+    """A dict whose KeyError says what to write for a key that only PyTorch's has."""
+
+    whose = ""
+
+    def __missing__(self, key: Any) -> Any:
+        from minires.from_pytorch.keywords import table
+
+        hint = table().get(f"{self.whose}.{key}")
+        raise KeyError(f"no {key!r} here: {hint}" if hint else key)
+
+
 def all_with_pytorchs_keywords(names: dict[str, Any], package: str) -> None:
     """Let the public functions of a module or package, among these names, know those keywords."""
     for name, value in names.items():

@@ -19,12 +19,13 @@ HOMES = {
     **{
         f"minires.nn.modules.{name}": "minires.nn"
         for name in (
-            *("activation", "container", "dropout", "flatten", "linear", "loss", "module"),
+            *("activation", "container", "dropout", "flatten", "linear", "module"),
             *("normalization", "pooling", "sparse", "transformer", "upsampling"),
         )
     },
     "minires.nn.modules.batchnorm": "minires.nn.batch_norm",  # which has a name with an underscore
     "minires.nn.modules.conv": "minires.nn.convolution",  # as has this
+    "minires.nn.modules.loss": "minires.nn.loss",
     "minires.nn.modules.utils": "minires.nn.sizes",
     "minires.nn.utils.clip_grad": "minires.nn.utils",
 }

@@ -47,10 +47,14 @@ destination keep_vars | None False | dict(net.named_parameters())
 memo remove_duplicate | None True | list(net.named_modules()) | each once
 
 # Data and files
-batch_sampler worker_init_fn multiprocessing_context prefetch_factor in_order timeout \
+worker_init_fn multiprocessing_context prefetch_factor in_order timeout \
 pin_memory_device persistent_workers | * | data.DataLoader(data.fashion_mini(), 64) | no workers
 random_split.generator DataLoader.generator | None | data.DataLoader(data.fashion_mini(), 64, \
 shuffle=True, seed=1) | orders are functions of the seed
+load.state_dict load.model_state_dict load.model load.net load.weights load.model_state \
+load.epoch load.optimizer load.optimizer_state_dict load.best_acc load.loss load.scheduler | | \
+net.load_state_dict(net.state_dict()) | what load gave is the state itself; what is saved beside \
+it, minires.save(net, path, epoch=1), is in minires.load(path, net).metadata
 map_location weights_only mmap pickle_module | * | net.load_state_dict(net.state_dict())
 
 # Optimisers and schedules
@@ -58,6 +62,8 @@ foreach fused capturable | * | optim.SGD(net.parameters(), lr=0.1) | there is on
 maximize | False | (-net(x).sum()).backward()
 differentiable | False | minires.grad(net(x).sum(), p, create_graph=True)
 decoupled_weight_decay | False | optim.AdamW(net.parameters())
+param_groups.initial_lr | | schedule.base_lrs[0]
+param_groups.max_lr | | max(schedule.base_lrs)
 last_epoch | -1 | schedule.load_state_dict(schedule.state_dict()) | which goes on from there
 Schedule.__init__() | | optim.LambdaLR(optimizer, lambda n: 1 / (n + 1)) | one of your own calls \
 super().__init__(optimizer) and defines lr_at(self, step, base_lr)
@@ -89,6 +95,7 @@ view.dtype | | x.numpy().view("int32")
 view.size reshape.shape | | x.reshape(2, -1) | by position
 permute.dims | | a.permute(2, 0, 1) | by position
 transpose.dim0 transpose.dim1 swapaxes.axis0 swapaxes.axis1 | | a.swapaxes(0, 1) | by position
+reshape.order | C K A | x.T.reshape(-1) | values in the order of the axes reversed
 expand.size | | v.expand(3, 4) | by position
 dim | | minires.concatenate([x, y], axis=1)
 force | * | x.numpy()

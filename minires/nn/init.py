@@ -31,6 +31,9 @@ def fans(tensor: Tensor) -> tuple[int, int]:
     return window * tensor.shape[-2], window * tensor.shape[-1]
 
 
+_calculate_fan_in_and_fan_out = fans  # so scripts take it from PyTorch
+
+
 def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
     """The factor that keeps a signal's variance through a nonlinearity (He et al. 2015, eq. 15)."""
     gains = {

@@ -9,6 +9,14 @@ from minires.nn.module import Module
 from minires.tensors import Tensor
 
 
+class _Loss(Module):
+    """What losses have in common."""
+
+    def __init__(self, reduction: str = "mean") -> None:
+        super().__init__()
+        self.reduction = reduction
+
+
 class _Weighted(Module):
     """A loss whose weights are buffers, which move and are saved with it."""
 
@@ -135,7 +143,7 @@ class BCELoss(_Weighted):
         return F.binary_cross_entropy(input, target, self.weight, self.reduction)
 
 
-class KLDivLoss(Module):
+class KLDivLoss(_Loss):
     """The Kullback-Leibler divergence of log-probabilities from probabilities.
 
     Parameters
@@ -150,15 +158,15 @@ class KLDivLoss(Module):
     """
 
     def __init__(self, reduction: str = "mean", log_target: bool = False) -> None:
-        super().__init__()
-        self.reduction, self.log_target = reduction, log_target
+        super().__init__(reduction)
+        self.log_target = log_target
 
     def forward(self, input: Tensor, target: Any) -> Tensor:
         """Log-probabilities and probabilities of one shape to the loss."""
         return F.kl_div(input, target, self.reduction, self.log_target)
 
 
-class MSELoss(Module):
+class MSELoss(_Loss):
     """The squared difference of two tensors of one shape, averaged by default.
 
     Parameters
@@ -166,16 +174,12 @@ class MSELoss(Module):
     reduction : {"mean", "sum", "none"}
     """
 
-    def __init__(self, reduction: str = "mean") -> None:
-        super().__init__()
-        self.reduction = reduction
-
     def forward(self, input: Tensor, target: Any) -> Tensor:
         """Two tensors of one shape to the loss."""
         return F.mse_loss(input, target, self.reduction)
 
 
-class L1Loss(Module):
+class L1Loss(_Loss):
     """The absolute difference of two tensors of one shape, averaged by default.
 
     Parameters
@@ -183,16 +187,12 @@ class L1Loss(Module):
     reduction : {"mean", "sum", "none"}
     """
 
-    def __init__(self, reduction: str = "mean") -> None:
-        super().__init__()
-        self.reduction = reduction
-
     def forward(self, input: Tensor, target: Any) -> Tensor:
         """Two tensors of one shape to the loss."""
         return F.l1_loss(input, target, self.reduction)
 
 
-class SmoothL1Loss(Module):
+class SmoothL1Loss(_Loss):
     """The squared difference where it is small, else the absolute one, averaged by default.
 
     Parameters
@@ -203,8 +203,8 @@ class SmoothL1Loss(Module):
     """
 
     def __init__(self, reduction: str = "mean", beta: float = 1.0) -> None:
-        super().__init__()
-        self.reduction, self.beta = reduction, beta
+        super().__init__(reduction)
+        self.beta = beta
 
     def forward(self, input: Tensor, target: Any) -> Tensor:
         """Two tensors of one shape to the loss."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
 from minires import writes
 from minires.backend import Array, device_of, to_device, xp_of
-from minires.from_pytorch import PyTorchsKeywords, no_attribute
+from minires.from_pytorch import KnownKeys, PyTorchsKeywords, no_attribute
 from minires.grad_mode import enable_grad
 from minires.kernels.machinery.workspace import scratch
 from minires.optim.one_launch import Item, Remembered, in_one_launch
@@ -36,6 +36,10 @@ class _States(list[State]):
         """Forget all, in its place."""
         for state in self:
             state.clear()
+
+
+class _Group(KnownKeys):
+    whose = "param_groups"
 
 
 class Optimizer(PyTorchsKeywords):
@@ -196,7 +200,9 @@ class Optimizer(PyTorchsKeywords):
         options = self.check_options(self.defaults | options)
 
         seen = {id(parameter): i for i, (parameter, _) in enumerate(self._parameters())}
-        parameters = _as_list(group["params"], 'a group\'s "params"')
+        parameters = group["params"]
+        parameters = [parameters] if isinstance(parameters, Tensor) else parameters
+        parameters = _as_list(parameters, 'a group\'s "params"')
         for position, parameter in enumerate(parameters, start=len(seen)):
             _check_parameter(parameter, position, name)
             if id(parameter) in seen:
@@ -206,7 +212,7 @@ class Optimizer(PyTorchsKeywords):
                 )
             seen[id(parameter)] = position
 
-        self.param_groups.append({"params": parameters, **options})
+        self.param_groups.append(_Group(params=parameters, **options))
         self._follow([parameter for parameter, _ in self._parameters()])
 
     def state_dict(self) -> dict[str, Any]:

@@ -31,7 +31,9 @@ def number(name: str, value: Any, interval: str = "[0, inf)") -> float:
         If it is NaN or out of the interval.
     """
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a number, got {value!r} of type {type(value).__name__}")
+        hint = ": write lr.item()" if hasattr(value, "item") else ""
+        said = f"{value!r} of type {type(value).__name__}{hint.replace('lr', name)}"
+        raise TypeError(f"{name} must be a number, got {said}")
     converted = float(value)
     low, high = (float(end) for end in interval[1:-1].split(","))
     above = converted >= low if interval[0] == "[" else converted > low
@@ -51,6 +53,8 @@ def count(name: str, value: Any, least: int = 1) -> int:
     ValueError
         If it is too small.
     """
+    if isinstance(value, float) and value.is_integer():
+        return count(name, int(value), least)
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be an integer, got {value!r} of type {type(value).__name__}")
     if value < least:

@@ -10,11 +10,15 @@ from typing import Any
 
 from minires import models
 from minires.files import FileError
-from minires.from_pytorch import pytorchs_keywords
+from minires.from_pytorch import KnownKeys, pytorchs_keywords
 from minires.nn import Module, init
 from minires.tensors import Tensor
 from minires.training.archive import read_archive, write_archive
 from minires.typed_json import build
+
+
+class _State(KnownKeys):
+    whose = "load"
 
 
 def save(model: Module | Mapping[str, Any], path: str | Path, **metadata: Any) -> None:
@@ -46,7 +50,8 @@ def save(model: Module | Mapping[str, Any], path: str | Path, **metadata: Any) -
             raise TypeError(
                 "save wants a network or its state_dict(), got a dict "
                 + (f"with {odd[0]!r}, which is no tensor" if odd else "of nothing")
-                + ': write minires.save(net, "net.npz", epoch=1)'
+                + ': write minires.save(net, "net.npz", epoch=1), which '
+                'minires.load("net.npz", net).metadata has'
             )
     elif isinstance(model, Module):
         state = model.state_dict()
@@ -118,7 +123,7 @@ def load(path: str | Path, model: Module | str | None = None, *, head: bool = Tr
         if model is None:
             raise FileError(
                 f"{path} does not say which network its weights are of: "
-                'name it, load(path, "resnet50"), or --model on the command line'
+                'name it, load(path, "resnet50") or load(path, net), or --model on the command line'
             )
         network = interop.load_weights(path, model, head=head)
         network.metadata = said or getattr(network, "metadata", {})
@@ -133,7 +138,7 @@ def load(path: str | Path, model: Module | str | None = None, *, head: bool = Tr
             model = None
         if model is None:
             if found.architecture == {}:
-                return {name: Tensor(array) for name, array in found.state.items()}
+                return _State({name: Tensor(array) for name, array in found.state.items()})
             if not found.architecture:
                 raise FileError(
                     f"{path} holds weights of a network that is not from minires.models: build it "

@@ -340,7 +340,7 @@ BAD_PARAMETERS = [
     ([{"params": []}], ValueError, "SGD got no parameters"),
     (x, TypeError, r"params must be a list.*got Tensor.*put it in a list"),
     ({"params": [x]}, TypeError, "params must be a list.*got a dict; put it in a list"),
-    ([{"params": x}], TypeError, r"group's \"params\" must be a list"),
+    ([{"params": {x}}], TypeError, r"group's \"params\" must be a list"),
     ({x, y}, TypeError, "ordered"),
     ("weights", TypeError, "got 'weights' of type str"),
     (3, TypeError, "got 3 of type int"),

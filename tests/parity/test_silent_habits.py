@@ -6,6 +6,7 @@ Each does here what it does in PyTorch, is an error, or is on the list in docs/c
 import inspect
 import random
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -410,6 +411,7 @@ def test_rows_of_the_list_that_are_no_expressions():
         "nn.init",
     }
     tested |= {"LambdaLR", "CosineAnnealingLR", "nn.MaxPool2d", "Tensor(3)", "y = x", "g = w.grad"}
+    tested |= {"np.round", "np.nonzero", "np.isnan"}
     others = [row for row in rows[1:] if not row.startswith("`x")]
     assert len(others) == len(tested)
     assert all(any(row.lstrip("`").startswith(start) for row in others) for start in tested)
@@ -428,6 +430,18 @@ def test_rows_of_the_list_that_are_no_expressions():
     assert abs(F.cross_entropy(Tensor(logits), labels).item() - there.item()) > 1e-3
     turned = F.cross_entropy(Tensor(logits.transpose(0, 2, 1).copy()), labels)
     np.testing.assert_allclose(turned.item(), there.item(), 1e-5)
+
+    kinds = []
+    with warnings.catch_warnings(action="ignore"):  # of PyTorch's __array_wrap__
+        for tensor in (minires.tensor, torch.tensor):
+            x = tensor([[1.0, 0.0], [0.0, 2.0], [3.0, 0.0]])
+            found = [np.round(x, 1), np.cumsum(x), np.argsort(x), np.exp(x)]
+            kinds.append([isinstance(each, type(x)) for each in found])
+            kinds[-1] += [np.shape(np.nonzero(x)), np.asarray(np.isnan(x)).dtype.name]
+    assert kinds == [
+        [False, False, False, True, (2, 3), "bool"],
+        [True, True, True, True, (3, 2), "uint8"],
+    ]
 
     places = np.array([1, 0, 1], np.uint8)
     assert minires.arange(3)[places].tolist() == [1, 0, 1]

@@ -94,12 +94,7 @@ LongTensor || Tensor(np.array([1, 2]), device="cpu") | or "cuda"
 
 DATA_ROWS = """
 # Samplers: orders of indices, which `sampler=` takes
-SubsetRandomSampler || data.DataLoader(data.Subset(data.fashion_mini(), [3, 1, 4]), shuffle=True)
-RandomSampler || data.DataLoader(data.fashion_mini(), 64, shuffle=True) | or any numbers as sampler=
-WeightedRandomSampler || data.DataLoader(data.TensorDataset(x, y), \
-sampler=minires.random.generator().choice(3, 10, p=[0.2, 0.3, 0.5])) | drawn once, not each epoch
-SequentialSampler Sampler sampler || data.DataLoader(data.fashion_mini(), sampler=range(10))
-BatchSampler || data.DataLoader(data.fashion_mini(), batch_size=64, drop_last=True)
+sampler || data.SequentialSampler(range(10))
 DistributedSampler distributed || data.DataLoader(data.fashion_mini(), 64) | there is one process
 
 # Datasets: what has a length and samples

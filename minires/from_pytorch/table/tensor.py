@@ -255,7 +255,8 @@ relu_ || x = x.relu()
 sigmoid_ || x = x.sigmoid()
 tanh_ || x = x.tanh()
 fill_diagonal_ || x.data[np.arange(3), np.arange(3)] = 0
-index_put_ index_copy_ index_fill_ masked_fill_ scatter_ put_ || x[mask] = 0.0 | of a tensor \
+scatter_ || x[np.arange(3), labels] = 1.0 | along axis 1; or F.one_hot(labels, 4)
+index_put_ index_copy_ index_fill_ masked_fill_ put_ || x[mask] = 0.0 | of a tensor \
 outside graphs
 uniform_ || nn.init.uniform_(x, 0, 1)
 normal_ || nn.init.normal_(x, 0, 1)
