@@ -387,14 +387,19 @@ print(
 #
 # ## Exercises
 #
-# 1. **Few channels.** Time `one_product` against `three_products` for 4, 8, 16, 32, 64 and 128
+# (Difficulty from 1, a few lines, to 3, an idea of your own; the minutes are without training times.)
+#
+# 1. **Few channels.** *(difficulty 1, 30 min)* Time `one_product` against `three_products` for 4, 8, 16, 32,
+#    64 and 128
 #    channels ($C = O$) and plot the ratio over the channels. *You are right if* rows gain most at a
 #    few dozen channels or less and little at 128. `kernels.explain` changes its mind somewhere above:
 #    at which number, from what to what?
-# 2. **Block it.** Let `one_product` work through the images one at a time, then through 14, 7, 4, 2
+# 2. **Block it.** *(difficulty 2, 40 min)* Let `one_product` work through the images one at a time, then
+#    through 14, 7, 4, 2
 #    and 1 rows, into one `out` array. *You are right if* an image at a time costs about the same
 #    with an eighth of the memory, and a row at a time about twice as much. Why does the library cut
 #    blocks all the same? (Think of its threads.)
-# 3. **The other gradient.** Write $\partial L / \partial w$ of a 3 × 3 convolution by the rows of
+# 3. **The other gradient.** *(difficulty 3, 45 min)* Write $\partial L / \partial w$ of a 3 × 3 convolution by
+#    the rows of
 #    section 5: `buffer` once, then three products with the gradient. *You are right if* it equals
 #    `kernels.conv2d_dw` to 1e-3 and takes less than twice the time of `three_products`.
