@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jupytext
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
@@ -72,7 +73,38 @@ def test_no_instructors_file_in_what_students_get(tmp_path):
     for path in handed_out:
         content = path.read_bytes()
         packed = content.startswith(b"\x1f\x8b")
-        text = (gzip.decompress(content) if packed else content).decode()
+        text = (gzip.decompress(content) if packed else content).decode(errors="replace")
         if path.suffix == ".ipynb":
             text = "\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
         assert not [line for line in lines if line in text], path.name
+
+
+@pytest.mark.parametrize("exam", sorted((CHECKOUT / "instructor" / "exams").glob("*.md")))
+def test_answers_of_quizzes_and_exam_hold(exam):
+    text = exam.read_text(encoding="utf-8")
+    space = {}
+    for block in re.findall(r"(?ms)^```python\n(.*?)^```", text):
+        assert "assert" in block
+        exec(block, space)
+    points = [int(n) for n in re.findall(r"(?m)^\*\*\d.*?\((\d+) points\)", text)]
+    assert points
+    assert sum(points) == int(re.search(r"minutes, (\d+) points", text)[1])
+
+
+def test_the_syllabus_counts_words_lines_and_minutes_as_they_are():
+    page = (CHECKOUT / "docs" / "syllabus.md").read_text(encoding="utf-8")
+    assert not list((CHECKOUT / "docs").rglob("quiz*"))
+    for source in NOTEBOOKS:
+        cells = jupytext.read(source, fmt="py:percent").cells
+        prose = " ".join(cell.source for cell in cells if cell.cell_type == "markdown")
+        plain = re.sub(r"\$[^$]*\$", " X ", prose)
+        words = len(re.findall(r"[A-Za-zÀ-ÿ'-]+|\d[\d,.]*", plain))
+        lines = sum(c.source.count("\n") + 1 for c in cells if c.cell_type == "code")
+        reading = words / 150 + lines / 10 + 2 * prose.count("**Predict")
+        own = sum(map(int, re.findall(r"difficulty \d, (\d+) min", prose)))
+        row = re.search(rf"(?m)^\| {source.name[:2]} \| (.*) \|$", page)[1].replace(",", "")
+        told = [int(n) for n in row.split(" | ")]
+        assert abs(told[0] / words - 1) < 0.1
+        assert abs(told[1] / lines - 1) < 0.1
+        assert abs(told[2] - reading) < 8
+        assert told[3] == own
