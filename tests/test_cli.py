@@ -369,6 +369,31 @@ def test_notebooks_are_copied_once_and_ones_own_changes_stay(run, tmp_path):
     assert first.read_text() == "mine"
 
 
+def test_notebooks_are_copied_without_outputs(run, tmp_path):
+    folder = tmp_path / "mine"
+    code, out, err = run("notebooks", folder, "--clear", "--no-open")
+    wanted = sorted((CHECKOUT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    assert (code, err) == (0, "")
+    assert out == f"{folder}: {len(wanted)} notebooks copied\n"
+    for source in wanted:
+        full, copy = (
+            json.loads(path.read_text(encoding="utf-8")) for path in (source, folder / source.name)
+        )
+        code_cells = [cell for cell in copy["cells"] if cell["cell_type"] == "code"]
+        assert {(len(c["outputs"]), c["execution_count"]) for c in code_cells} == {(0, None)}
+        assert any(cell.get("outputs") for cell in full["cells"])
+        for cell in full["cells"]:
+            cell |= {"outputs": [], "execution_count": None} if "outputs" in cell else {}
+        assert copy == full  # all else stays
+    (folder / wanted[0].name).write_bytes(wanted[0].read_bytes())  # with outputs: it stays
+    code, out, err = run("notebooks", folder, "--clear", "--no-open")
+    assert out.splitlines() == [
+        f"{folder}: all notebooks are there",
+        f"kept, as they have changes or outputs: {wanted[0].name}",
+    ]
+    assert (folder / wanted[0].name).read_bytes() == wanted[0].read_bytes()
+
+
 def test_notebooks_without_jupyterlab_are_copied_and_the_way_on_is_told(run, monkeypatch, tmp_path):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     code, out, err = run("notebooks")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -32,8 +33,23 @@ def notebooks() -> list[Path]:
     raise FileNotFoundError(2, "this installation came without notebooks", PACKAGE / "notebooks")
 
 
-def copy_out(folder: Path) -> tuple[list[Path], list[Path]]:
+def cleared(content: bytes) -> bytes:
+    """A notebook without its outputs, so that predictions are made before results are seen."""
+    notebook = json.loads(content)
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            cell["outputs"], cell["execution_count"] = [], None
+    return (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def copy_out(folder: Path, clear: bool = False) -> tuple[list[Path], list[Path]]:
     """Copy the notebooks into `folder`; what is there under their names stays.
+
+    Parameters
+    ----------
+    folder : Path
+    clear : bool
+        Leave out the outputs.
 
     Returns
     -------
@@ -43,6 +59,8 @@ def copy_out(folder: Path) -> tuple[list[Path], list[Path]]:
     new, kept = [], []
     for source in notebooks():
         copy, content = folder / source.name, source.read_bytes()
+        if clear:
+            content = cleared(content)
         if not copy.exists():
             with atomic_write(copy) as file:
                 file.write(content)
@@ -62,16 +80,21 @@ def notebooks_command(
     folder: Annotated[
         Path, typer.Argument(metavar="[DIR]", help="Where to put the copies.")
     ] = Path("minires-notebooks"),
+    clear: Annotated[
+        bool,
+        typer.Option("--clear", help="Copy them without outputs, to predict before you run."),
+    ] = False,
     open: Annotated[
         bool, typer.Option("--open/--no-open", help="Open JupyterLab there, or only copy.")
     ] = True,
 ) -> int:
     """Copy the step-through notebooks to a folder of your own and open them in JupyterLab."""
-    new, kept = copy_out(folder)
+    new, kept = copy_out(folder, clear)
     print(f"{folder}: {len(new)} notebooks copied" if new else f"{folder}: all notebooks are there")
     if kept:
         names = ", ".join(path.name for path in kept)
-        print(f"kept, as you have changed them: {names}")
+        why = "they have changes or outputs" if clear else "you have changed them"
+        print(f"kept, as {why}: {names}")
     if not open:
         return 0
     if importlib.util.find_spec("jupyterlab") is None:

@@ -504,14 +504,22 @@ print(f"{accuracy:.1%} of the {len(test)} test digits are right")
 # %% [markdown]
 # ## Exercises
 #
-# 1. **A new operation.** Give `Tensor` a method `tanh`. Its slope is $1 - \tanh^2 x$; keep the output,
+# (Difficulty from 1, a few lines, to 3, an idea of your own; the minutes are without training times.)
+#
+# 1. **A new operation.** *(difficulty 1, 20 min)* Give `Tensor` a method `tanh`. Its slope is $1 - \tanh^2 x$;
+#    keep the output,
 #    as `exp` does, so that nothing is computed twice. Check it with `nudged`. Then replace `relu` in
 #    the network: does it still learn?
-# 2. **Forget as you go.** Every rule keeps the arrays it needs alive until the graph is gone. Change
+#    *You are right if* `nudged` agrees to 7 digits and the network still reaches four fifths of the test
+#    digits.
+# 2. **Forget as you go.** *(difficulty 2, 30 min)* Every rule keeps the arrays it needs alive until the graph
+#    is gone. Change
 #    `backward` so that each tensor drops its rule and its parents once it has been used, and let a
 #    second `backward` through the same graph fail with a clear sentence (beware: without a rule it
 #    looks like a leaf). What is the first thing that breaks if you drop the rule *before* calling it?
-# 3. **Derivatives of derivatives.** Let the rules compute with Tensors instead of arrays
+#    *You are right if* the first backward pass gives the same gradients as before and the second raises.
+# 3. **Derivatives of derivatives.** *(difficulty 3, 60 min)* Let the rules compute with Tensors instead of arrays
 #    (`lambda g: (g * other, g * self)`). Then a gradient is itself a tensor that remembers, and can be
 #    differentiated again. Show that the second derivative of $x^3$ at 2 is 12. `summed_to` needs
 #    thought. (`minires.grad(y, x, create_graph=True)` does it this way.)
+#    *You are right if* the second derivative of $x^3$ at 2 is 12 to the last digit.

@@ -359,15 +359,22 @@ for gamma in (1.0, 1.7):
 # %% [markdown]
 # ## Exercises
 #
-# 1. **The best step, measured.** Draw the first figure again for $f(x) = \sin(100 x)$. Its third
+# (Difficulty from 1, a few lines, to 3, an idea of your own; the minutes are without training times.)
+#
+# 1. **The best step, measured.** *(difficulty 2, 30 min)* Draw the first figure again for $f(x) = \sin(100
+#    x)$. Its third
 #    derivative is a million times larger. Where is the bottom of the V now, and does
 #    $h \approx (\varepsilon |f / f'''|)^{1/3}$ predict it?
 #    (The argument $100 x$ is rounded as well, by up to $100 |x| \varepsilon$, and $f$ changes by as much: use
 #    that in place of $\varepsilon |f|$.) You are right if both are near $2 \cdot 10^{-7}$ for $x$ near 1.
-# 2. **Choose the tolerance.** Multiply the right rule of `normalise` by $1 + \delta$ and find the
+# 2. **Choose the tolerance.** *(difficulty 1, 20 min)* Multiply the right rule of `normalise` by $1 + \delta$
+#    and find the
 #    smallest $\delta$ that `error` still notices at a tolerance of $10^{-6}$. Do the same with all
 #    arrays in float32 and $h = 5 \cdot 10^{-3}$. How large a mistake would a float32 check have to
 #    forgive?
-# 3. **Fool it.** Write a layer whose rule is wrong and that nevertheless passes
+#    *You are right if* in float64 a $\delta$ of about $10^{-6}$ is noticed, and in float32 the right rule
+#    itself is off by more than $10^{-6}$.
+# 3. **Fool it.** *(difficulty 2, 20 min)* Write a layer whose rule is wrong and that nevertheless passes
 #    `minires.gradcheck` at one point in full mode (no peeking at random states, no check of who is
 #    calling). Then change the point so that it is caught. *Hint: branches, maxima, empty corners.*
+#    *You are right if* the report passes at your first point and fails at your second.

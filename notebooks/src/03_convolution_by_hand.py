@@ -382,15 +382,22 @@ print("largest error of a weight:", np.abs(snapshots[400] - secret[:, :, 0, 0]).
 # %% [markdown]
 # ## Exercises
 #
-# 1. **Dilation.** Let neighbouring weights of the filter lie $d$ pixels apart on the image. Change one
+# (Difficulty from 1, a few lines, to 3, an idea of your own; the minutes are without training times.)
+#
+# 1. **Dilation.** *(difficulty 1, 20 min)* Let neighbouring weights of the filter lie $d$ pixels apart on the
+#    image. Change one
 #    line of `meetings`, and `output_size` (a filter of $K$ weights now covers $d(K-1)+1$ pixels). All
 #    three loops then have it. Compare with `F.conv2d(..., dilation=2)`.
-# 2. **Backwards as a layer.** `loops_dx` takes a small array to a large one: used as a layer it is
+#    *You are right if* output and both gradients agree with the library's to 1e-12.
+# 2. **Backwards as a layer.** *(difficulty 2, 30 min)* `loops_dx` takes a small array to a large one: used as
+#    a layer it is
 #    called a *transposed convolution*. It is linear in `g`. What is its gradient with respect to `g`,
 #    and with respect to `w`? (You have both functions.) Check with `numeric` from notebook 02.
-# 3. **Fewer products than there are.** Two outputs of a 1-D filter $w$ of length 3 on inputs
+#    *You are right if* both gradients agree with `numeric` to 1e-8, and one of them is `loops`.
+# 3. **Fewer products than there are.** *(difficulty 2, 30 min)* Two outputs of a 1-D filter $w$ of length 3 on inputs
 #    $d_0 \dots d_3$ take six products, or four: with $m_1 = (d_0 - d_2) w_0$,
 #    $m_2 = (d_1 + d_2)\frac{w_0 + w_1 + w_2}{2}$, $m_3 = (d_2 - d_1)\frac{w_0 - w_1 + w_2}{2}$ and
 #    $m_4 = (d_1 - d_3) w_2$ they are $m_1 + m_2 + m_3$ and $m_2 - m_3 - m_4$. Verify it, extend it to a
 #    long signal, and count. In two dimensions it saves a factor of 2.25; this is Winograd's trick, and
 #    `minires/kernels/convolution/winograd.py` uses a larger version.
+#    *You are right if* you get what `np.correlate` gives, with two thirds of the products.

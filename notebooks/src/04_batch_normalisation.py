@@ -318,12 +318,20 @@ print(minires.gradcheck(layer, [x[:2]], order=2))
 # %% [markdown]
 # ## Exercises
 #
-# 1. **A batch of two.** Normalise the two values $a$ and $b$ by hand, with $\epsilon = 0$. What comes
+# (Difficulty from 1, a few lines, to 3, an idea of your own; the minutes are without training times.)
+#
+# 1. **A batch of two.** *(difficulty 1, 15 min)* Normalise the two values $a$ and $b$ by hand, with $\epsilon
+#    = 0$. What comes
 #    out, for any $a \neq b$? What must the gradient be? Confirm with `batch_norm_backward`, and say why
 #    a batch norm cannot learn from batches of two.
-# 2. **Fold it away.** In evaluation mode a batch norm multiplies each channel by a constant and adds
+#    *You are right if* every output is 1 or -1, and every gradient 0 but for rounding.
+# 2. **Fold it away.** *(difficulty 2, 40 min)* In evaluation mode a batch norm multiplies each channel by a
+#    constant and adds
 #    another. So does a linear layer. Fold each batch norm of `net` into the `Linear` before it, so that
 #    the network has none left, and show that its predictions are unchanged to seven digits.
-# 3. **Another axis.** *Layer normalisation* takes mean and variance over the features of one image, not
+#    *You are right if* no batch norm is left and no logit changes by more than 1e-5 of the largest.
+# 3. **Another axis.** *(difficulty 2, 60 min)* *Layer normalisation* takes mean and variance over the features
+#    of one image, not
 #    over the batch. Change `normalise` so, and draw the first figure again; derive the gradient (nearly
 #    nothing changes); train at the same learning rates. Which of the two modes of batch norm does it need?
+#    *You are right if* your gradient agrees with `numeric` from notebook 02 to 1e-7.

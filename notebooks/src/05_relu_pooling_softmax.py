@@ -373,15 +373,25 @@ print(
 # %% [markdown]
 # ## Exercises
 #
-# 1. **Label smoothing.** Instead of 1 for the right class and 0 for the others, ask for $1 - \alpha$ plus
+# (Difficulty from 1, a few lines, to 3, an idea of your own; the minutes are without training times.)
+#
+# 1. **Label smoothing.** *(difficulty 1, 15 min)* Instead of 1 for the right class and 0 for the others, ask
+#    for $1 - \alpha$ plus
 #    $\alpha / K$, and $\alpha / K$. What is the gradient with respect to the scores now? (Change one line.) Compare with
 #    `F.cross_entropy(..., label_smoothing=0.1)`.
-# 2. **How sure is sure?** Divide the test scores of `net` by a temperature $T$ before the softmax, and draw
+#    *You are right if* loss and gradient agree with the library's to 1e-12.
+# 2. **How sure is sure?** *(difficulty 1, 30 min)* Divide the test scores of `net` by a temperature $T$ before
+#    the softmax, and draw
 #    the mean loss against $T$. The accuracy cannot change; why does the loss? What does a best $T$ above 1
 #    say about the network?
-# 3. **Convexity.** Show that the matrix of second derivatives of cross-entropy with respect to the scores is
+#    *You are right if* the loss has its minimum inside the range of $T$ that you drew, and no prediction
+#    changes.
+# 3. **Convexity.** *(difficulty 3, 45 min)* Show that the matrix of second derivatives of cross-entropy with
+#    respect to the scores is
 #    $\operatorname{diag}(p) - p\,p^\top$, and compare with `minires.grad(..., create_graph=True)`. Prove that
 #    the loss curves upwards in every direction $u$ of the scores:
 #    $u^\top (\operatorname{diag}(p) - p\,p^\top) u$ is the variance of $u$ under $p$,
 #    $\sum_k p_k u_k^2 - (\sum_k p_k u_k)^2$. Such a loss is *convex* and has no valley but the lowest. Why is
 #    the loss all the same not convex in the network's weights?
+#    *You are right if* your matrix agrees with the library's to 1e-12 and $u^\top H u$ is never below 0 but
+#    for rounding.

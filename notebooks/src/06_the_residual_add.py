@@ -356,14 +356,25 @@ viz.graph(BasicBlock(16, 32, stride=2, shortcut="B"), (28, 28, 16))
 # %% [markdown]
 # ## Exercises
 #
-# 1. **Where does the ReLU go?** In `Block` it comes after the addition, so the shortcut is not a clean copy.
+# (Difficulty from 1, a few lines, to 3, an idea of your own; the minutes are without training times.)
+#
+# 1. **Where does the ReLU go?** *(difficulty 2, 60 min)* In `Block` it comes after the addition, so the
+#    shortcut is not a clean copy.
 #    Move it: batch norm and ReLU *before* each convolution, nothing after the `+` (He et al., 2016, call it
 #    pre-activation). Train 44 layers of it. What must be added after the last block, and why?
-# 2. **Start as nothing.** Set the weight $\gamma$ of each block's last batch norm to 0 before training.
+#    *You are right if* the sum that leaves the last block has negative entries and a variance well above
+#    the stem's.
+# 2. **Start as nothing.** *(difficulty 2, 40 min)* Set the weight $\gamma$ of each block's last batch norm to
+#    0 before training.
 #    What does the network compute at the first step? Which parameters get a gradient at that step and which
 #    do not? Train 44 layers with it.
-# 3. **Count the paths.** A path that goes through the layers of $k$ of $n$ blocks: how many are there? Let
+#    *You are right if* at the first step the logits equal those of stem and head alone, and only the last
+#    batch norms of the branches have a gradient other than 0.
+# 3. **Count the paths.** *(difficulty 3, 60 min)* A path that goes through the layers of $k$ of $n$ blocks:
+#    how many are there? Let
 #    the gradient of each block's branch be multiplied by $a$ (write $F$ as
 #    `a * out + (1 - a) * out.detach()`; `detach` gives the same values without a graph behind them), so that
 #    a path counts $a^k$, and find from the gradient's norm at
 #    $a = 0.5, 1, 2$ which lengths of path carry most of it in `trained[44, True]`. Are they long?
+#    *You are right if* the growth of the norm between two values of $a$ fits paths shorter than half the
+#    blocks.

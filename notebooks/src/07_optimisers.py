@@ -459,13 +459,18 @@ plt.show()
 #
 # ## Exercises
 #
-# 1. **Momentum stretches the limit.** On the parabola with $\lambda = 10$, find by bisection the
+# (Difficulty from 1, a few lines, to 3, an idea of your own; the minutes are without training times.)
+#
+# 1. **Momentum stretches the limit.** *(difficulty 2, 30 min)* On the parabola with $\lambda = 10$, find by
+#    bisection the
 #    largest learning rate that converges with $\mu = 0.9$. *You are right if* it is
 #    $2(1+\mu)/\lambda$ to three digits. Why does a heavy ball bear a larger step?
-# 2. **RMSprop** came before Adam: no mean of the gradients ($g$ itself is divided), no corrections, and
+# 2. **RMSprop** *(difficulty 1, 20 min)* came before Adam: no mean of the gradients ($g$ itself is divided),
+#    no corrections, and
 #    0.99 in place of $\beta_2$. Write it in the manner of `adam_step` and compare it with `optim.RMSprop`
 #    on `gradients`. *You are right if* they differ by less than 1e-13.
-# 3. **The effective rate.** Show with the 2,000 weights of section 6 that SGD with momentum $\mu$ and
+# 3. **The effective rate.** *(difficulty 3, 60 min)* Show with the 2,000 weights of section 6 that SGD with
+#    momentum $\mu$ and
 #    rate $\eta$ has about the noise floor of plain SGD with $\eta/(1-\mu)$, for small
 #    $\eta\lambda$. Then train with plain SGD in `race` and plot $\lVert w\rVert$ of ResNet-8's
 #    `conv1.weight` by step, with and without weight decay. *You are right if* one of the two never

@@ -412,14 +412,18 @@ print(f"the first test image: {loaded.metadata['classes'][guess]}")
 #
 # ## Exercises
 #
-# 1. **Is the shortcut worth it?** Replace `ResNet8` by `models.create("plain14", 10, 1)` and by
+# (Difficulty from 1, a few lines, to 3, an idea of your own; the minutes are without training times.)
+#
+# 1. **Is the shortcut worth it?** *(difficulty 1, 40 min)* Replace `ResNet8` by `models.create("plain14", 10,
+#    1)` and by
 #    `resnet14`, and train each for two epochs, with two seeds. *You are right if* you can say by
 #    how much the shortcuts lower the training loss, and whether that is more than the seeds differ.
-# 2. **How sure is "99%"?** Sort the test images by `sure` into ten bins, and plot for each bin the
+# 2. **How sure is "99%"?** *(difficulty 2, 45 min)* Sort the test images by `sure` into ten bins, and plot for
+#    each bin the
 #    accuracy over the mean confidence. Then divide all logits by one temperature $T$, chosen so
 #    that the *validation* loss is lowest (Guo et al., 2017). *You are right if* the validation loss
 #    falls and not one prediction changes. Was the network too sure ($T > 1$) or not sure enough?
-# 3. **Fewer labels.** Train on 10, 50, 100 and all images of a class, for the same number of
+# 3. **Fewer labels.** *(difficulty 2, 60 min)* Train on 10, 50, 100 and all images of a class, for the same number of
 #    *steps* (why not epochs?), and plot the test error over the number of images, both axes
 #    logarithmic. *You are right if* the points lie near a straight line. What does its slope say
 #    about how many images a halved error costs?

@@ -383,15 +383,18 @@ plt.show()
 #
 # ## Exercises
 #
-# 1. **Quiet channels.** With a hook on each of the network's blocks (their outputs have passed a ReLU),
+# (Difficulty from 1, a few lines, to 3, an idea of your own; the minutes are without training times.)
+#
+# 1. **Quiet channels.** *(difficulty 1, 30 min)* With a hook on each of the network's blocks (their outputs
+#    have passed a ReLU),
 #    find for each channel on what fraction of the 1,000 test images it is zero everywhere. *You are right
 #    if* no channel of the first block is zero on all images. In which block are channels quiet most often, and
 #    why would a classifier want that?
-# 2. **A sanity check.** Draw `viz.grad_cam` for the boot with `fc.weight` replaced by random
+# 2. **A sanity check.** *(difficulty 2, 30 min)* Draw `viz.grad_cam` for the boot with `fc.weight` replaced by random
 #    numbers of the same standard deviation, then with the weights of `layer3` as well, and put the originals
 #    back. *You are right if* the map changes. For a method where it did not, what would the map be
 #    showing?
-# 3. **The second sharpest.** Repeat the power iteration, but take out of `v` its part along
+# 3. **The second sharpest.** *(difficulty 3, 60 min)* Repeat the power iteration, but take out of `v` its part along
 #    `sharpest` after every product. Then the third. *You are right if* every pair of directions has
 #    a dot product below 0.01. How many eigenvalues stand apart from the rest: fewer than the ten
 #    classes, or more? Then measure the largest one with `model.train()`: by what factor does it

@@ -378,13 +378,18 @@ plt.show()
 #
 # ## Exercises
 #
-# 1. **Wide and grouped.** Extend `count` to `wide_resnet50_2` (the 3 × 3s twice as wide) and to
+# (Difficulty from 1, a few lines, to 3, an idea of your own; the minutes are without training times.)
+#
+# 1. **Wide and grouped.** *(difficulty 2, 30 min)* Extend `count` to `wide_resnet50_2` (the 3 × 3s twice as
+#    wide) and to
 #    `resnext50_32x4d` (32 groups: a kernel sees $C/32$ channels), and check against
 #    `models.create(name)`. *You are right if* you get 68,883,240 and 25,028,904. And ResNet-152?
-# 2. **A sixth way.** Find another change of the state dict, or of the images, that raises no error
+# 2. **A sixth way.** *(difficulty 1, 20 min)* Find another change of the state dict, or of the images, that
+#    raises no error
 #    and costs less than 10 points. *You are right if* a colleague does not find it within five
 #    minutes.
-# 3. **Unfreeze it.** Replace `model.fc` by a new `nn.Linear` and train *all* layers on the few images
+# 3. **Unfreeze it.** *(difficulty 3, 60 min)* Replace `model.fc` by a new `nn.Linear` and train *all* layers
+#    on the few images
 #    for 60 steps, with a learning rate ten times smaller for the old layers (`param_groups`). Draw it into
 #    the figure. *You are right if* at 2 images of each class it hardly differs from the frozen
 #    features. From how many on does it pay to unfreeze, and how many steps does it take to beat the

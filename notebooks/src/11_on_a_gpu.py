@@ -368,13 +368,17 @@ if gpu_here("the launches of both"):
 #
 # ## Exercises
 #
-# 1. **Make it run.** `def standardize(x): return np.where(x > 0, (x - x.mean()) / x.std(),
+# (Difficulty from 1, a few lines, to 3, an idea of your own; the minutes are without training times.)
+#
+# 1. **Make it run.** *(difficulty 1, 15 min)* `def standardize(x): return np.where(x > 0, (x - x.mean()) / x.std(),
 #    np.zeros(1))` works on NumPy. Name the line's two mistakes, correct them, and run it on both. *You are
 #    right if* `type(standardize(cupy.arange(3.0)))` is CuPy's and nothing was copied to the host.
-# 2. **Deeper.** Predict from the table of section 4 the launches of a ResNet-56 step, and check
+# 2. **Deeper.** *(difficulty 1, 20 min)* Predict from the table of section 4 the launches of a ResNet-56 step,
+#    and check
 #    with `count_a_step`. *You are right if* you are within 5%. At which batch does arithmetic take
 #    over now, and why is that nearly the same number?
-# 3. **One launch a weight.** Write SGD with momentum and weight decay as *one* `ElementwiseKernel`
+# 3. **One launch a weight.** *(difficulty 3, 60 min)* Write SGD with momentum and weight decay as *one*
+#    `ElementwiseKernel`
 #    on `w`, `g` and `v` (an argument named in the second string may be written to), and train with
 #    it. *You are right if* ten steps equal `optim.SGD`'s to 1e-6 and your
 #    optimiser launches one kernel for each parameter. The library's launches one for all of them: how

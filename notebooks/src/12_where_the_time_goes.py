@@ -449,8 +449,8 @@ compare("group norm, float64", nn.GroupNorm(2, 8), np.float64, shares)
 # %% [markdown]
 # **Batch norm** normalises by the mean and the variance of the images that it is given, so that each image's
 # loss depends on its whole batch, and 12 images have other statistics than 32. Some percent of the largest
-# number in an array is no rounding, and float64 does not help. Group norm looks at one image at a time and stays equal. The sum is still a gradient
-# worth following: that of batch norm with smaller batches. Who wants the other one lets the ranks exchange
+# number in an array is no rounding, and float64 does not help. Group norm looks at one image at a time and
+# stays equal. The sum is still a gradient worth following: that of batch norm with smaller batches. Who wants the other one lets the ranks exchange
 # counts, means and variances in each batch norm (exercise 4).
 #
 # With real processes it is `mpirun -n 2 minires train --distributed`, and `--sync-batch-norm` does what
@@ -469,18 +469,23 @@ compare("group norm, float64", nn.GroupNorm(2, 8), np.float64, shares)
 #
 # ## Exercises
 #
-# 1. **Few channels.** Time `one_product` against `three_products` for 4, 8, 16, 32, 64 and 128
+# (Difficulty from 1, a few lines, to 3, an idea of your own; the minutes are without training times.)
+#
+# 1. **Few channels.** *(difficulty 1, 30 min)* Time `one_product` against `three_products` for 4, 8, 16, 32,
+#    64 and 128
 #    channels ($C = O$) and plot the ratio over the channels. *You are right if* rows gain most at a
 #    few dozen channels or less and little at 128. `kernels.explain` changes its mind somewhere above:
 #    at which number, from what to what?
-# 2. **Block it.** Let `one_product` work through the images one at a time, then through 14, 7, 4, 2
+# 2. **Block it.** *(difficulty 2, 40 min)* Let `one_product` work through the images one at a time, then
+#    through 14, 7, 4, 2
 #    and 1 rows, into one `out` array. *You are right if* an image at a time costs about the same
 #    with an eighth of the memory, and a row at a time about twice as much. Why does the library cut
 #    blocks all the same? (Think of its threads.)
-# 3. **The other gradient.** Write $\partial L / \partial w$ of a 3 × 3 convolution by the rows of
+# 3. **The other gradient.** *(difficulty 3, 45 min)* Write $\partial L / \partial w$ of a 3 × 3 convolution by
+#    the rows of
 #    section 5: `buffer` once, then three products with the gradient. *You are right if* it equals
 #    `kernels.conv2d_dw` to 1e-3 and takes less than twice the time of `three_products`.
-# 4. **Batch norm over two ranks.** From each stretch's count, means and variances by channel, and nothing
+# 4. **Batch norm over two ranks.** *(difficulty 2, 25 min)* From each stretch's count, means and variances by channel, and nothing
 #    else, compute the mean and the variance of the whole batch (of `batch[0]` after the first convolution of
 #    `network`). *You are right if* both agree with those of all 32 images to 1e-5 of their size. What is
 #    wrong about the mean of the two variances, even for equal stretches?

@@ -250,10 +250,16 @@ assert changed == 0
 #
 # ## Exercises
 #
-# 1. Write a block with the ReLU *before* the sum, as in the second article's formula. Which outputs can it
+# (Difficulty from 1, a few lines, to 3, an idea of your own; the minutes are without training times.)
+#
+# 1. *(difficulty 1, 20 min)* Write a block with the ReLU *before* the sum, as in the second article's formula.
+#    Which outputs can it
 #    never give, and what does that do to the map after 20 such blocks? *You are right if* no output is below
 #    its shortcut, and the map's mean only grows.
-# 2. Do section 1 with a network of two convolutions and batch norms, and maps of 8x8 to the end. Is the loss of
-#    accuracy larger or smaller, and why? (Over how many numbers does each batch norm average?)
-# 3. Take a projection shortcut with a stride of 1 where the block has 2. What error do you get? For which sizes of the map
+# 2. *(difficulty 2, 40 min)* Do section 1 with a network of two convolutions and batch norms, and maps of 8 x 8 to the end,
+#    once with a linear layer that reads all numbers of the maps, once with one that reads each channel's mean. Is the loss
+#    of accuracy larger or smaller than ResNet-8's, and why? (Over how many numbers does each batch norm average, and what
+#    does it take away?) *You are right if* one of the two loses less than ResNet-8 and the other more.
+# 3. *(difficulty 2, 25 min)* Take a projection shortcut with a stride of 1 where the block has 2. What error
+#    do you get? For which sizes of the map
 #    would a library that broadcasts have added the two without an error? *You are right if* you find only one.

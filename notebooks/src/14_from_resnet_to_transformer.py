@@ -560,14 +560,21 @@ for name, options in (("resnet8", {}), ("convnext_micro", {"layer_scale": 1.0}))
 #
 # ## Exercises
 #
-# 1. **Without positions.** Set `model.positions.weight.data[:] = 0` in a fresh `CharTransformer` and keep
+# (Difficulty from 1, a few lines, to 3, an idea of your own; the minutes are without training times.)
+#
+# 1. **Without positions.** *(difficulty 2, 30 min)* Set `model.positions.weight.data[:] = 0` in a fresh
+#    `CharTransformer` and keep
 #    its gradient out (`requires_grad_(False)`). Swap the first two characters of a text. What happens to
 #    the output at the last position, with one block, and why not with two? *You are right if* the
 #    difference is nothing but rounding in one case, and visible in the other.
-# 2. **Scaled or not.** Leave out the $\sqrt d$ in `attention`. With $d = 4, 64, 1024$ and random $Q$ and
+# 2. **Scaled or not.** *(difficulty 2, 40 min)* Leave out the $\sqrt d$ in `attention`. With $d = 4, 64, 1024$
+#    and random $Q$ and
 #    $K$: how large is the largest share of a row, in the mean, and how large the gradient of $Q$? What
 #    does the rule of softmax give where one share is nearly 1?
-# 3. **Write one character at a time.** `generate` computes all 32 positions anew for each character, though
+#    *You are right if* the largest share hardly depends on $d$ with the root and is above 0.9 for $d =
+#    1024$ without, where the gradient is more than ten times smaller.
+# 3. **Write one character at a time.** *(difficulty 3, 45 min)* `generate` computes all 32 positions anew for
+#    each character, though
 #    the keys and values of earlier positions do not change. Write `attention` for one new query that keeps
 #    $K$ and $V$ (a *cache*). *You are right if* its results are the rows of `attention(Q, K, V)`. How many
 #    multiplications does the hundredth character cost, with and without? Which of the two normalisations of

@@ -395,12 +395,17 @@ assert error < 1e-5
 #
 # ## Exercises
 #
-# 1. **Join a bias.** `network.fc` is a `matmul` and an `add` of a constant vector. Write a rewrite that makes
+# (Difficulty from 1, a few lines, to 3, an idea of your own; the minutes are without training times.)
+#
+# 1. **Join a bias.** *(difficulty 2, 30 min)* `network.fc` is a `matmul` and an `add` of a constant vector.
+#    Write a rewrite that makes
 #    the vector the product's `bias`. *You are right if* the list is one step shorter and the results are the
 #    same bits.
-# 2. **Pool first.** ResNet-18 begins with a convolution, a ReLU and a max pooling. Why may the ReLU come after
+# 2. **Pool first.** *(difficulty 2, 30 min)* ResNet-18 begins with a convolution, a ReLU and a max pooling.
+#    Why may the ReLU come after
 #    the pooling instead, and by what factor do its numbers shrink? Write the rewrite. *You are right if*
 #    `run` gives the same bits for `models.resnet18(num_classes=10)` in evaluation, on one image of 64 × 64.
-# 3. **Refuse.** Make `record` notice the branch in `moody`, without changing the engine: record twice, on two
+# 3. **Refuse.** *(difficulty 2, 30 min)* Make `record` notice the branch in `moody`, without changing the
+#    engine: record twice, on two
 #    inputs, and compare the lists. *You are right if* `moody` raises and `network` does not. Which models slip
 #    through even so?

@@ -874,15 +874,20 @@ assert abs(reached["batch norm, softmax"] - reached["batch norm"]) < 0.06
 #
 # ## Exercises
 #
-# 1. **A false alarm.** In the textbook's step, write `model.zero_grad()` for `optimizer.zero_grad()`; in another script,
+# (Difficulty from 1, a few lines, to 3, an idea of your own; the minutes are without training times.)
+#
+# 1. **A false alarm.** *(difficulty 2, 40 min)* In the textbook's step, write `model.zero_grad()` for
+#    `optimizer.zero_grad()`; in another script,
 #    a loop that sets each `p.grad` to None. Both train as before. What does `check_order` say? Write one that looks at
 #    the gradients before each backward pass and each update, and not at who is called. *You are right if* it holds
 #    for both and for the healthy training, and is broken for D and for the order `backward zero_grad step`.
-# 2. **In any company.** A loss that is a mean over images gives each image's logits a gradient that does not depend on
+# 2. **In any company.** *(difficulty 2, 30 min)* A loss that is a mean over images gives each image's logits a
+#    gradient that does not depend on
 #    the other images. Write a check of that: the gradient for the first 32 images of a batch, once with the other 32
 #    as they are and once with other logits in their place. *You are right if* it holds for `nn.CrossEntropyLoss()`,
 #    for `nn.CrossEntropyLoss(label_smoothing=0.1)` and for a mean squared error, and is broken for script C, without
 #    asking for $\ln 10$.
-# 3. **A ninth fault.** Write a script that runs, is none of those above, loses more than 10 points of accuracy, and of
+# 3. **A ninth fault.** *(difficulty 3, 60 min)* Write a script that runs, is none of those above, loses more
+#    than 10 points of accuracy, and of
 #    which none of our first seven checks says *broken*. *You are right if* its row of `verdicts` is white but for the
 #    last square. Then write the check that sees it, try it on all scripts, and see what `minires.checkup` says.

@@ -74,6 +74,13 @@ def test_each_opens_with_what_one_will_be_able_to_do_and_ends_with_exercises(not
     assert numbers == [f"{k}." for k in range(1, len(numbers) + 1)]
 
 
+def test_each_exercise_has_a_difficulty_a_time_and_a_way_to_know(notebook):
+    _, *exercises = re.split(r"(?m)^\d\. ", notebook.cells[-1].source)
+    for exercise in exercises:
+        assert re.match(r"(\*\*.+?\*\* )?\*\(difficulty [123], \d\d min\)\*", exercise), exercise
+        assert re.search(r"\*You\s+are\s+right\s+if\*|You\s+are\s+right\s+if", exercise), exercise
+
+
 def test_all_together_are_small():
     assert sum(cells.built(path).stat().st_size for path in SOURCES) < cells.MOST_BYTES
 
