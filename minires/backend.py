@@ -221,9 +221,16 @@ def compiled_cuda(source: str, definitions: tuple[tuple[str, int], ...], name: s
 @cache
 def _cuda_module(source: str, definitions: tuple[tuple[str, int], ...]) -> Any:
     """A whole file: its kernels share one compilation."""
-    text = (Path(__file__).parent / "kernels" / "cuda" / source).read_text(encoding="utf-8")
-    options = ("--std=c++17", *(f"-D{name}={value}" for name, value in definitions))
+    text, options = cuda_source(source, definitions)
     return sys.modules["cupy"].RawModule(code=text, options=options)
+
+
+def cuda_source(
+    source: str, definitions: tuple[tuple[str, int], ...]
+) -> tuple[str, tuple[str, ...]]:
+    """The text of a file in `minires/kernels/cuda`, and the compiler's options for these macros."""
+    text = (Path(__file__).parent / "kernels" / "cuda" / source).read_text(encoding="utf-8")
+    return text, ("--std=c++17", *(f"-D{name}={value}" for name, value in definitions))
 
 
 def stream_of(array: Array) -> tuple[int, int]:

@@ -31,8 +31,8 @@ def changed(source: str, before: str, after: str) -> Iterator[None]:
     def module(name: str, definitions: Sequence[tuple[str, int]]) -> Any:
         import cupy
 
-        options = ("--std=c++17", *(f"-D{key}={value}" for key, value in definitions))
-        code = text.replace(before, after) if name == source else (FOLDER / name).read_text()
+        code, options = backend.cuda_source(name, definitions)
+        code = code.replace(before, after) if name == source else code
         return cupy.RawModule(code=code, options=options)
 
     backend._cuda_module = module

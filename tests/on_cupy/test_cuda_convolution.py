@@ -133,7 +133,7 @@ MUTANTS = {  # what is wrong, by no more than a fence catches: text, and what st
     ),
     "no barrier in the loop": (LOOP, LOOP.replace("\n            __syncthreads();", "")),
     "one buffer used twice": ("now ^ 1", "now"),
-    "a tap off by one": ("w = r.w + tap % p.KW * p.dw", "w = r.w + (tap + 1) % p.KW * p.dw"),
+    "a tap off by one": ("tap % p.KW * p.dw}", "(tap + 1) % p.KW * p.dw}"),
     "a term too few": ("return k < rows ?", "return k < rows - 1 ?"),
     "terms beyond the last": ("return k < rows ?", "return k <= rows ?"),
     "a row beyond the last written": ("count = m < positions ?", "count = m <= positions ?"),

@@ -25,6 +25,10 @@
 #endif
 #define THREADS (BM * BN / (TM * TN))
 
+// As many blocks a multiprocessor must have room for, which leaves each thread enough registers: left
+// to itself (0) the compiler spills some of wide tiles' for one block more.
+#define AT_ONCE (BN > 64 ? 1 : BN > 32 ? 2 : 0)
+
 struct Problem {  // N images of H x W, C and O per group
     int N, H, W, C, Ho, Wo, O, KH, KW, sh, sw, ph, pw, dh, dw, groups;
 };
@@ -55,23 +59,27 @@ struct Windows {
     int group, rows, columns;
 
     struct Row { const float *image; int h, w; };
+    struct Column { int c, h, w; };  // a channel, and how far its tap is from the window's first
     __device__ Row row(int m) const {
         int n = m / (p.Ho * p.Wo), i = m / p.Wo % p.Ho, j = m % p.Wo;
         const float *image = x + ((size_t)n * p.H * p.W * p.groups + group) * p.C;
         return Row{m < rows ? image : nullptr, i * p.sh - p.ph, j * p.sw - p.pw};
     }
-    __device__ float one(const Row &r, int k) const {
-        int c = k % p.C, tap = k / p.C, h = r.h + tap / p.KW * p.dh, w = r.w + tap % p.KW * p.dw;
-        bool inside = r.image && k < columns && (unsigned)h < p.H && (unsigned)w < p.W;
-        return inside ? r.image[((size_t)h * p.W + w) * p.groups * p.C + c] : 0;
+    __device__ Column column(int k) const {
+        int tap = k / p.C;
+        return Column{k < columns ? k % p.C : -1, tap / p.KW * p.dh, tap % p.KW * p.dw};
+    }
+    template <class T> __device__ T at(const Row &r, const Column &tap) const {
+        int h = r.h + tap.h, w = r.w + tap.w;
+        bool inside = r.image && tap.c >= 0 && (unsigned)h < p.H && (unsigned)w < p.W;
+        return inside ? *(const T *)(r.image + ((size_t)h * p.W + w) * p.groups * p.C + tap.c) : T();
     }
     __device__ Four fetch(const Row &r, int k) const {
 #if VEC
-        int c = k % p.C, tap = k / p.C, h = r.h + tap / p.KW * p.dh, w = r.w + tap % p.KW * p.dw;
-        bool inside = r.image && k < columns && (unsigned)h < p.H && (unsigned)w < p.W;
-        return inside ? *(const Four *)(r.image + ((size_t)h * p.W + w) * p.groups * p.C + c) : zeros();
+        return at<Four>(r, column(k));
 #else
-        return Four{{one(r, k), one(r, k + 1), one(r, k + 2), one(r, k + 3)}};
+        return Four{{at<float>(r, column(k)), at<float>(r, column(k + 1)),
+                     at<float>(r, column(k + 2)), at<float>(r, column(k + 3))}};
 #endif
     }
 };
@@ -173,17 +181,35 @@ struct Backwards {
 // A matrix as it lies in memory: fetch gives columns n to n+3 of row k.
 struct Matrix {
     const float *data;
-    size_t pitch;
-    int rows, columns;
-    __device__ Four fetch(int k, int n) const {
-        return k < rows ? read(data + k * pitch + n, columns - n) : zeros();
+    int pitch, rows, columns;
+
+    typedef int Columns;
+    __device__ Columns at(int n) const { return n; }
+    __device__ Four fetch(int k, Columns n) const {
+        return k < rows ? read(data + (size_t)k * pitch + n, columns - n) : zeros();
     }
 };
 
 // Windows read the other way: columns m to m+3, m = (kh, kw, c), of position k.
 struct WindowsAcross {
     Windows windows;
-    __device__ Four fetch(int k, int m) const { return windows.fetch(windows.row(k), m); }
+
+    struct Columns { Windows::Column of[VEC ? 1 : 4]; };
+    __device__ Columns at(int m) const {
+        Columns columns;
+        for (int e = 0; e < (VEC ? 1 : 4); e++) columns.of[e] = windows.column(m + e);
+        return columns;
+    }
+    __device__ Four fetch(int k, const Columns &columns) const {
+        Windows::Row row = windows.row(k);
+#if VEC
+        return windows.at<Four>(row, columns.of[0]);
+#else
+        Four four;
+        for (int e = 0; e < 4; e++) four.v[e] = windows.at<float>(row, columns.of[e]);
+        return four;
+#endif
+    }
 };
 
 // ------------------------------------------------------------------ tiles in shared memory
@@ -215,15 +241,17 @@ template <class Source, int SIZE> struct Turned {
 // A tile whose source gives four columns of one term k.
 template <class Source, int SIZE> struct Straight {
     static const int COUNT = (SIZE * BK / 4 + THREADS - 1) / THREADS;
+    static_assert(THREADS % (SIZE / 4) == 0, "a thread stays with its columns");
     const Source &source;
-    int first;
+    typename Source::Columns columns;
     Four next[COUNT];
-    __device__ Straight(const Source &s, int first) : source(s), first(first) {}
+    __device__ Straight(const Source &s, int first)
+        : source(s), columns(s.at(first + threadIdx.x % (SIZE / 4) * 4)) {}
     __device__ void fetch(int k) {
 #pragma unroll
         for (int l = 0; l < COUNT; l++) {
             int at = threadIdx.x + l * THREADS;
-            if (at < SIZE * BK / 4) next[l] = source.fetch(k + at / (SIZE / 4), first + at % (SIZE / 4) * 4);
+            if (at < SIZE * BK / 4) next[l] = source.fetch(k + at / (SIZE / 4), columns);
         }
     }
     __device__ void put(float (*tile)[SIZE + 4]) const {
@@ -310,18 +338,18 @@ __device__ inline void write(float *to, const Four &four, int count) {
 
 // Grid: (tiles of positions, tiles of filters, groups). At its end, each where it is given: a factor
 // and a term for each filter, a residual to add, ReLU.
-extern "C" __global__ void __launch_bounds__(THREADS) conv_forward(
+extern "C" __global__ void __launch_bounds__(THREADS, AT_ONCE) conv_forward(
     const float *x, const float *w, float *out, const Problem p,
     const float *scale, const float *shift, const float *residual, int relu) {
     int group = blockIdx.z, positions = p.N * p.Ho * p.Wo, terms = p.KH * p.KW * p.C;
-    size_t pitch = (size_t)p.groups * p.O;
+    int pitch = p.groups * p.O;
     Windows windows{x, p, group, positions, terms};
     Matrix weights{w + group * p.O, pitch, terms, p.O};
     Turned<Windows, BM> left(windows, blockIdx.x * BM);
     Straight<Matrix, BN> right(weights, blockIdx.y * BN);
     auto finish = [&](int i, int j, Four four) {
         int m = blockIdx.x * BM + i, o = blockIdx.y * BN + j, count = m < positions ? p.O - o : 0;
-        size_t at = m * pitch + group * p.O + o;
+        size_t at = (size_t)m * pitch + group * p.O + o;
         for (int e = 0; e < 4; e++)
             if (e < count) {
                 int filter = group * p.O + o + e;
@@ -337,7 +365,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) conv_forward(
 }
 
 // Grid: (tiles of pixels, tiles of channels, groups * phases). Every number of dx is written.
-extern "C" __global__ void __launch_bounds__(THREADS) conv_dx(
+extern "C" __global__ void __launch_bounds__(THREADS, AT_ONCE) conv_dx(
     const float *g, const float *w, float *dx, const Problem p) {
     int group = blockIdx.z % p.groups;
     Phase f = phase_of(p, blockIdx.z / p.groups);
@@ -359,12 +387,12 @@ extern "C" __global__ void __launch_bounds__(THREADS) conv_dx(
 
 // Grid: (tiles of weights, tiles of filters, groups * shares): each share of the positions makes a
 // partial sum of its own, which `add_shares` adds up, always in the same order.
-extern "C" __global__ void __launch_bounds__(THREADS) conv_dw(
+extern "C" __global__ void __launch_bounds__(THREADS, AT_ONCE) conv_dw(
     const float *x, const float *g, float *partial, const Problem p, int shares, int share) {
     int group = blockIdx.z % p.groups, number = blockIdx.z / p.groups;
     int positions = p.N * p.Ho * p.Wo, taps = p.KH * p.KW * p.C;
     int first = number * share, last = min(positions, first + share);
-    size_t pitch = (size_t)p.groups * p.O;
+    int pitch = p.groups * p.O;
     WindowsAcross windows{Windows{x, p, group, last, taps}};
     Matrix gradient{g + group * p.O, pitch, last, p.O};
     Straight<WindowsAcross, BM> left(windows, blockIdx.x * BM);

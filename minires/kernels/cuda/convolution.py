@@ -155,5 +155,13 @@ def _tile(problem: Any, columns: str, rows: int, *arrays: Array) -> tuple[int, i
     _, BN, _, TM, TN = tile
     fours = int(problem["C"]) % 4 == 0 and int(problem["O"]) % 4 == 0
     vector = fours and all(a.data.ptr % 16 == 0 for a in arrays)
-    macros = dict(zip(("BM", "BN", "BK", "TM", "TN"), tile, strict=True))
-    return BN, BM * BN // (TM * TN), {**macros, "VEC": int(vector)}
+    return BN, BM * BN // (TM * TN), _macros(tile, vector)
+
+
+def _macros(tile: tuple[int, ...], vector: bool) -> dict[str, int]:
+    return dict(zip(("BM", "BN", "BK", "TM", "TN"), tile, strict=True)) | {"VEC": int(vector)}
+
+
+def variants() -> list[dict[str, int]]:
+    """Every set of macros that convolution.cu is ever compiled with."""
+    return [_macros(tile, vector) for tile in TILES.values() for vector in (True, False)]

@@ -42,6 +42,9 @@ class Launch(NamedTuple):
         Whether threads of a block wait for each other, as in every reduction.
     bytes : int
         From where the first argument points to the end of that array; 0 if it is no array.
+    moved : int
+        The same of all arguments together: an array that is read and written counts twice if it is
+        two arguments.
     """
 
     kernel: str
@@ -49,6 +52,7 @@ class Launch(NamedTuple):
     threads: int
     meets: bool
     bytes: int
+    moved: int
 
 
 class _Launch(ctypes.Structure):
@@ -60,6 +64,7 @@ class _Launch(ctypes.Structure):
         ("threads", ctypes.c_uint),
         ("meets", ctypes.c_int),
         ("bytes", ctypes.c_longlong),
+        ("moved", ctypes.c_longlong),
     ]
 
 
@@ -114,8 +119,8 @@ class Emulation:
             log = self._driver.emulated_log()
             for i in range(self._driver.emulated_log_size()):
                 values = (getattr(log[i], name) for name, _ in _Launch._fields_)
-                name, blocks, threads, meets, size = values
-                launches.append(Launch(name.decode(), blocks, threads, bool(meets), size))
+                name, blocks, threads, meets, *bytes_ = values
+                launches.append(Launch(name.decode(), blocks, threads, bool(meets), *bytes_))
 
     @contextmanager
     def counting_only(self) -> Iterator[None]:

@@ -57,7 +57,8 @@ static const int warpSize = 32;
 inline void __threadfence() {}
 inline void __threadfence_block() {}
 
-// RUNNER(f) makes run_f, which calls kernel f for one thread with its arguments from an array.
+// RUNNER(f) makes run_f, which calls kernel f for one thread with its arguments from an array, and
+// sizes_f, which says how many bytes each of them has, with 0 at the end.
 namespace emulated {
 template <class... A, size_t... I>
 inline void run_thread(void (*kernel)(A...), void **arguments, std::index_sequence<I...>) {
@@ -66,9 +67,14 @@ inline void run_thread(void (*kernel)(A...), void **arguments, std::index_sequen
 template <class... A> inline void run_thread(void (*kernel)(A...), void **arguments) {
     run_thread(kernel, arguments, std::index_sequence_for<A...>());
 }
+template <class... A> inline const int *sizes_of(void (*)(A...)) {
+    static const int sizes[] = {sizeof(typename std::decay<A>::type)..., 0};
+    return sizes;
+}
 }  // namespace emulated
-#define RUNNER(kernel) \
-    extern "C" void run_##kernel(void **arguments) { emulated::run_thread(&kernel, arguments); }
+#define RUNNER(kernel)                                                                        \
+    extern "C" void run_##kernel(void **arguments) { emulated::run_thread(&kernel, arguments); } \
+    extern "C" const int *sizes_##kernel() { return emulated::sizes_of(&kernel); }
 
 // ------------------------------------------------------------------ warps
 

@@ -52,6 +52,7 @@ struct Launch {
     unsigned blocks, threads;
     int meets;        // whether threads of a block wait for each other, as in a reduction
     long long bytes;  // from where the first argument points to the end of that memory
+    long long moved;  // the same of all arguments: what the kernel reads and writes, each once
 };
 static std::vector<Launch> launches;
 EXPORT int emulated_logging;
@@ -106,7 +107,8 @@ static long long bytes_from(char *address) {
     auto after = on_device.upper_bound(address);
     if (after == on_device.begin()) return 0;
     auto found = std::prev(after);
-    return std::max(0L, (long)(found->first + found->second - address));
+    char *end = found->first + found->second;
+    return address < end ? end - address : 0;
 }
 
 EXPORT bool emulated_is_on_device(char *address) { return bytes_from(address) > 0; }
@@ -117,7 +119,16 @@ struct Kernel {
     void (*run)(void **arguments);  // one thread; made by device.h's RUNNER
     bool synchronises;
     const char *name;
+    const int *sizes;  // of its arguments in bytes, then 0
 };
+
+// An argument is a pointer, or begins with one as CuPy's arrays do; others point to no memory here.
+static long long bytes_of_all(const Kernel *kernel, void **arguments) {
+    long long sum = 0;
+    for (int i = 0; kernel->sizes[i]; i++)
+        if (kernel->sizes[i] >= (int)sizeof(char *)) sum += bytes_from(*(char **)arguments[i]);
+    return sum;
+}
 
 static const size_t STACK = 64 * 1024;
 static const int WARP = 32;
@@ -235,7 +246,7 @@ EXPORT int cuLaunchKernel(const Kernel *kernel, unsigned gx, unsigned gy, unsign
     if (!gx || !gy || !gz || !bx || !by || !bz || bx * by * bz > 1024) return INVALID_VALUE;
     if (emulated_logging)
         launches.push_back({kernel->name, gx * gy * gz, bx * by * bz, kernel->synchronises,
-                            bytes_from(*(char **)arguments[0])});
+                            bytes_from(*(char **)arguments[0]), bytes_of_all(kernel, arguments)});
     if (emulated_launches_only) return SUCCESS;
     emulated_gridDim = {gx, gy, gz};
     emulated_blockDim = {bx, by, bz};
@@ -268,9 +279,12 @@ EXPORT int cuModuleGetFunction(void **function, void *module, const char *name) 
     char symbol[1024];
     snprintf(symbol, sizeof symbol, "run_%s", name);
     void *run = dlsym(module, symbol);
+    snprintf(symbol, sizeof symbol, "sizes_%s", name);
+    void *sizes = dlsym(module, symbol);
     void *synchronises = dlsym(module, "kernel_synchronises");
-    if (!run || !synchronises) return NOT_FOUND;
-    *function = new Kernel{(void (*)(void **))run, *(bool *)synchronises, strdup(name)};
+    if (!run || !sizes || !synchronises) return NOT_FOUND;
+    *function = new Kernel{(void (*)(void **))run, *(bool *)synchronises, strdup(name),
+                           ((const int *(*)())sizes)()};
     return SUCCESS;
 }
 

@@ -1,0 +1,1 @@
+"""The GPU: its kernels compiled, a model of its time, and what a real one takes."""
