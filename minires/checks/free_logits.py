@@ -66,10 +66,11 @@ class FreeLogits:
         zero = np.zeros(self.shape)
         return value.item(), zero if gradient is None else host(gradient).astype(np.float64)
 
-    def value(self, values: Array) -> float:
+    def value(self, values: Array, labels: Any = None) -> float:
         """The loss at these outputs."""
+        labels = self.labels if labels is None else labels
         with np.errstate(all="ignore"):
-            return float(host(self.loss(Tensor(values.astype(np.float32)), self.labels)))
+            return float(host(self.loss(Tensor(values.astype(np.float32)), labels)))
 
     @property
     def along(self) -> Array:
