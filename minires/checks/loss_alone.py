@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from minires.checks.free_logits import DESCENT, FreeLogits, log_softmax
+from minires.checks.free_logits import DESCENT, FreeLogits, log_softmax, mixes_samples
 from minires.checks.report import Finding, broken, holds, not_checked
 from minires.checks.setup import Array, host, taken
 from minires.data.arrays import class_counts
@@ -41,7 +41,7 @@ def check_loss(free: FreeLogits, own_step: bool = False) -> list[Finding]:
         return found
     for name, check in zip(NAMES[1:], (least, finite, corrects, weighs), strict=True):
         try:
-            if name == NAMES[1] and (said := _mixes_samples(free)):
+            if name == NAMES[1] and (said := mixes_samples(free)):
                 found.append(broken(name, said, "give outputs and labels one shape; softmax of -1"))
             elif free.classes is None and check is not finite:
                 found.append(not_checked(name, "the labels are no class numbers"))
@@ -54,39 +54,6 @@ def check_loss(free: FreeLogits, own_step: bool = False) -> list[Finding]:
         if name == NAMES[1] and found[-1].verdict == "broken":
             break  # the rest would say the same in other words
     return found
-
-
-def _mixes_samples(free: FreeLogits) -> str:
-    """That a sample's output is not held against its own label, or "".
-
-    A loss that takes samples one by one changes when the labels change places, and when all logits
-    of a class rise alike.
-    """
-    values = free.made(free.normal(1.0))
-    rows, value = len(values), free.value(values)
-    size = 1e-5 * (abs(value) + 1e-9)
-    orders = [np.roll(np.arange(rows), n) for n in (1, rows // 2)]
-    if rows > 3 and all(
-        abs(free.value(values, taken(free.labels, order)) - value) < size for order in orders
-    ):
-        one = taken(
-            free.labels, np.full(rows, int(host(free.labels).reshape(rows, -1)[:, 0].argmax()))
-        )
-        if abs(free.value(values, one) - value) > 100 * size:
-            return (
-                f"the loss stays {value:.4g} when the labels change places: outputs of shape "
-                f"{free.shape} and labels {host(free.labels).shape} are held each against all"
-            )
-    if free.classes is not None and values.ndim == 2 and values.shape[1] > 2:
-        rises = free.draw.normal(0, 3, (2, *values.shape[1:], 1))
-        column = free.value(values + rises[0].T)
-        row = free.value(values + free.draw.normal(0, 3, (rows, 1)))
-        if abs(column - value) < size < 1e-2 * abs(row - value):
-            return (
-                "the loss stays the same when all logits of a class rise alike, and not when all "
-                "of an image do: its softmax runs over the batch"
-            )
-    return ""
 
 
 def has_gradient(free: FreeLogits, own_step: bool) -> Finding:
