@@ -163,19 +163,20 @@ def mixes_samples(free: FreeLogits) -> str:
     of a class rise alike.
     """
     values = free.made(free.normal(1.0))
+    targets = host(free.labels)
+    if free.classes is None and not (free.probabilities or free.log_probabilities):
+        values = values * float(targets.std()) + float(targets.mean())  # so that they cross
     rows, value = len(values), free.value(values)
     size = 1e-5 * (abs(value) + 1e-9)
     orders = [np.roll(np.arange(rows), n) for n in (1, rows // 2)]
     if rows > 3 and all(
         abs(free.value(values, taken(free.labels, order)) - value) < size for order in orders
     ):
-        one = taken(
-            free.labels, np.full(rows, int(host(free.labels).reshape(rows, -1)[:, 0].argmax()))
-        )
+        one = taken(free.labels, np.full(rows, int(targets.reshape(rows, -1)[:, 0].argmax())))
         if abs(free.value(values, one) - value) > 100 * size:
             return (
                 f"the loss stays {value:.4g} when the labels change places: outputs of shape "
-                f"{free.shape} and labels {host(free.labels).shape} are held each against all"
+                f"{free.shape} and labels {targets.shape} are held each against all"
             )
     if free.classes is not None and values.ndim == 2 and values.shape[1] > 2:
         rises = free.draw.normal(0, 3, (2, *values.shape[1:], 1))
