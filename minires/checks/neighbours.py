@@ -89,7 +89,9 @@ class Neighbours:
             reason = "the training labels do not fit their images"
             return [labels, not_checked(LABELS[1], reason)]
         possible = (1 - our_control) / max(1 - control, 1e-9)  # of a few classes chance knows more
-        if gain < 0.75 * their_gain * possible and strong and not self.scaled and t.repeats:
+        easier = len(np.unique(v.y)) < 0.8 * len(np.unique(t.y))  # to tell fewer classes apart
+        comparable = strong and not easier and not self.scaled and t.repeats
+        if gain < 0.75 * their_gain * possible and comparable:
             labels = broken(
                 LABELS[0],
                 f"many training labels contradict the nearest image, far more than in validation: "
