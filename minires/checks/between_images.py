@@ -119,9 +119,9 @@ def one_number(model: Any, inputs: Any, outputs: Array) -> Finding:
         return holds(check, "outputs vary in more than one direction", {"second": second})
     return broken(
         check,
-        f"the {out.shape[1]} outputs of all images lie on one line: they come of 1 number, and "
-        "what is before it has pooled all else away",
-        "pool over the image axes (1, 2) only, and keep the channels",
+        f"the {out.shape[1]} outputs of all images lie on one line: they come of 1 number",
+        "let no layer have one unit, or units that are all alike; pool over the image axes (1, 2) "
+        "only, and keep the channels",
         line_of(model),
         {"second": second},
     )

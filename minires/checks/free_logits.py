@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minires.checks.setup import Array, Clock, class_labels, host
+from minires.checks.setup import Array, Clock, class_labels, host, taken
 from minires.grad_mode import enable_grad
 from minires.tensors import Tensor
 
@@ -66,10 +66,11 @@ class FreeLogits:
         zero = np.zeros(self.shape)
         return value.item(), zero if gradient is None else host(gradient).astype(np.float64)
 
-    def value(self, values: Array) -> float:
+    def value(self, values: Array, labels: Any = None) -> float:
         """The loss at these outputs."""
+        labels = self.labels if labels is None else labels
         with np.errstate(all="ignore"):
-            return float(host(self.loss(Tensor(values.astype(np.float32)), self.labels)))
+            return float(host(self.loss(Tensor(values.astype(np.float32)), labels)))
 
     @property
     def along(self) -> Array:
@@ -153,3 +154,37 @@ def log_softmax(values: Array) -> Array:
     values = values - values.max(-1, keepdims=True)
     result: Array = values - np.log(np.exp(values).sum(-1, keepdims=True))
     return result
+
+
+def mixes_samples(free: FreeLogits) -> str:
+    """That a sample's output is not held against its own label, or "".
+
+    A loss that takes samples one by one changes when the labels change places, and when all logits
+    of a class rise alike.
+    """
+    values = free.made(free.normal(1.0))
+    targets = host(free.labels)
+    if free.classes is None and not (free.probabilities or free.log_probabilities):
+        values = values * float(targets.std()) + float(targets.mean())  # so that they cross
+    rows, value = len(values), free.value(values)
+    size = 1e-5 * (abs(value) + 1e-9)
+    orders = [np.roll(np.arange(rows), n) for n in (1, rows // 2)]
+    if rows > 3 and all(
+        abs(free.value(values, taken(free.labels, order)) - value) < size for order in orders
+    ):
+        one = taken(free.labels, np.full(rows, int(targets.reshape(rows, -1)[:, 0].argmax())))
+        if abs(free.value(values, one) - value) > 100 * size:
+            return (
+                f"the loss stays {value:.4g} when the labels change places: outputs of shape "
+                f"{free.shape} and labels {targets.shape} are held each against all"
+            )
+    if free.classes is not None and values.ndim == 2 and values.shape[1] > 2:
+        rises = free.draw.normal(0, 3, (2, *values.shape[1:], 1))
+        column = free.value(values + rises[0].T)
+        row = free.value(values + free.draw.normal(0, 3, (rows, 1)))
+        if abs(column - value) < size < 1e-2 * abs(row - value):
+            return (
+                "the loss stays the same when all logits of a class rise alike, and not when all "
+                "of an image do: its softmax runs over the batch"
+            )
+    return ""

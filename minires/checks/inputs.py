@@ -12,6 +12,7 @@ changed.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -169,6 +170,9 @@ def new_images(t: Sample, v: Sample | None) -> Finding:
     found = np.array([key in known for key in keys(v)]) & varied
     share, seen = float(found.mean()), f"{len(v.x):,} validation and {len(t.x):,} training images"
     numbers = {"share": share, "validation": len(v.x), "training": len(t.x)}
+    if share > LEAK and _coincide(t, v):
+        text = f"{share:.0%} of {seen} are the same, as images within the sets are"
+        return holds(check, f"{text}: they have few different values", numbers)
     if share > LEAK:
         return broken(
             check,
@@ -177,6 +181,22 @@ def new_images(t: Sample, v: Sample | None) -> Finding:
             numbers=numbers,
         )
     return holds(check, f"{int(found.sum())} of {seen} are the same", numbers)
+
+
+def _coincide(t: Sample, v: Sample) -> bool:
+    """Whether images of the two sets are no more often the same than those within the sets.
+
+    Pairs are counted. Training may draw an image several times; validation then has no such pairs.
+    """
+    ours, theirs = Counter(keys(t)), Counter(keys(v))
+    across = sum(count * ours[key] for key, count in theirs.items())
+    within = [sum(n * (n - 1) / 2 for n in counts.values()) for counts in (ours, theirs)]
+    every = [len(part.x) * (len(part.x) - 1) / 2 for part in (t, v)]
+    rate = within[0] / max(every[0], 1)
+    if within[1] < rate * every[1] - 3 * math.sqrt(rate * every[1]):
+        rate = within[1] / every[1]
+    expected = rate * len(t.x) * len(v.x)
+    return across < 2 * expected + 3 * math.sqrt(expected)
 
 
 def different(t: Sample) -> Finding:

@@ -32,7 +32,8 @@ FEW = 32  # images of the one batch
 STEPS = 120  # at most, on one batch
 ENOUGH = 40  # steps before anything is called not learnt
 LEARNT = 0.9
-LEARNS = "training gets better than guessing"
+LEARNS, BY_HEART = "training gets better than guessing", "learns one batch"
+SYMPTOMS = {LEARNS, BY_HEART}
 
 
 @dataclass
@@ -167,7 +168,7 @@ def learns_one_batch(course: Course, labels: Any, elsewhere: bool = False) -> Fi
     A rate that is right for changing batches may be too much for one that stays: what learns over
     the training data (`elsewhere`) is not called broken for that.
     """
-    check = "learns one batch"
+    check = BY_HEART
     steps = len(course.losses)
     if not steps:
         return broken(check, f"the step raises {course.raised}", "read it")

@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from minires.checks.free_logits import DESCENT, FreeLogits, log_softmax
+from minires.checks.free_logits import DESCENT, FreeLogits, log_softmax, mixes_samples
 from minires.checks.report import Finding, broken, holds, not_checked
 from minires.checks.setup import Array, host, taken
 from minires.data.arrays import class_counts
@@ -41,7 +41,9 @@ def check_loss(free: FreeLogits, own_step: bool = False) -> list[Finding]:
         return found
     for name, check in zip(NAMES[1:], (least, finite, corrects, weighs), strict=True):
         try:
-            if free.classes is None and check is not finite:
+            if name == NAMES[1] and (said := mixes_samples(free)):
+                found.append(broken(name, said, "give outputs and labels one shape; softmax of -1"))
+            elif free.classes is None and check is not finite:
                 found.append(not_checked(name, "the labels are no class numbers"))
             else:
                 found.append(check(free))
@@ -89,6 +91,9 @@ def least(free: FreeLogits) -> Finding:
     went, classes = free.descended, free.classes
     assert classes is not None
     share = float(went.live.mean())
+    if not share:
+        said = f"the loss is {went.start:.3g} without a gradient for logits that hardly differ"
+        return broken(check, f"{said}: it is content with a guess", advice)
     if share < FEW_ROWS and len(classes) >= 16 and _stays(free, went.live):
         return broken(
             check,

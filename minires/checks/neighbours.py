@@ -25,7 +25,7 @@ class Neighbours:
 
     def __init__(self, t: Sample, v: Sample | None, clock: Clock, seed: int, scaled: bool) -> None:
         self.contradicted = contradicted(t)
-        self.t, self.v = telling(t), v and telling(v)
+        self.t, self.v = telling(t, v), v and telling(v, v)
         self.clock, self.scaled = clock, scaled
         self.draw = np.random.default_rng(seed)
 
@@ -88,7 +88,10 @@ class Neighbours:
             )
             reason = "the training labels do not fit their images"
             return [labels, not_checked(LABELS[1], reason)]
-        if gain < 0.75 * their_gain and strong and not self.scaled and t.repeats:
+        possible = (1 - our_control) / max(1 - control, 1e-9)  # of a few classes chance knows more
+        easier = len(np.unique(v.y)) < 0.8 * len(np.unique(t.y))  # to tell fewer classes apart
+        comparable = strong and not easier and not self.scaled and t.repeats
+        if gain < 0.75 * their_gain * possible and comparable:
             labels = broken(
                 LABELS[0],
                 f"many training labels contradict the nearest image, far more than in validation: "
@@ -167,6 +170,8 @@ class Neighbours:
                 "use one list of classes for both sets",
                 numbers=numbers,
             )
+        if renamed > 0.85 * least and not one_to_one:
+            return not_checked(check, f"{text}: some of its classes are one in training")
         if least > across[1] + 0.5 and across[0] < across[1] + 0.4 * (least - across[1]):
             return broken(
                 check,
@@ -190,11 +195,17 @@ def contradicted(part: Sample) -> float:
     return float(np.mean([len(labels[key]) > 1 for key in known] & varied))
 
 
-def telling(part: Sample) -> Sample:
-    """Without what fills batches up: images that are one value, or there already."""
+def telling(part: Sample, valid: Sample | None) -> Sample:
+    """Without what fills batches up, or says that a label is unknown.
+
+    Images that are one value, or there already; labels below 0, or beyond validation's by more
+    than numbering from 1 takes them.
+    """
     flat, known = part.flat, keys(part)
     first = {key: place for place, key in reversed([*enumerate(known)])}
     chosen = [i for i, key in enumerate(known) if first[key] == i and np.ptp(flat[i]) > 0]
+    if part.y is not None and valid is not None and valid.y is not None:
+        chosen = [i for i in chosen if 0 <= part.y[i] <= valid.y.max() + 1]
     classes = None if part.y is None else part.y[chosen]
     return replace(part, x=part.x[chosen], y=classes)
 

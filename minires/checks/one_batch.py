@@ -6,6 +6,8 @@ The time of the first forward says how many images there is time for.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -19,12 +21,14 @@ from minires.checks.between_images import (
 from minires.checks.forward import NoTensorError, Seen, finite, look
 from minires.checks.free_logits import FreeLogits
 from minires.checks.layers import normalised, units_alive
+from minires.checks.learning import epochs
 from minires.checks.loss_alone import check_loss
 from minires.checks.outputs import outputs_fit_loss
 from minires.checks.report import Finding, not_checked
-from minires.checks.setup import Clock, Setup, host, sliced
+from minires.checks.setup import Clock, Setup, host, sliced, textbook_step
 
 IMAGES, FEWEST = 64, 8
+STEPS = 12  # of one's own, before a network is called linear or of one number
 FORWARDS = 30  # about as many as all of these checks take
 
 
@@ -54,6 +58,28 @@ def check_one_batch(
         for name, check in _of_forward(model, inputs, free, seen):
             yield from [not_checked(name, clock.over)] if clock.left <= 0 else check()
     yield from check_loss(free, setup.step is not None)
+    if first.verdict != "broken":
+        yield from _of_steps(setup, inputs, seen, clock, seed)
+
+
+def _of_steps(setup: Setup, inputs: Any, seen: Seen, clock: Clock, seed: int) -> Iterator[Finding]:
+    """What starts at zero and hides the rest may do so before the first steps only."""
+    model = setup.model
+    checks: dict[str, Callable[[], Finding]] = {
+        "width": lambda: one_number(model, inputs, seen.outputs),
+        "network is not linear": lambda: nonlinear(model, inputs),
+    }
+    step, took = textbook_step(setup), False
+    for name, check in checks.items():
+        found = not_checked(name, clock.over) if clock.left <= 0 else check()
+        if found.verdict == "broken" and not took:
+            took = True
+            with suppress(Exception):  # some steps need what this set-up lacks
+                for batch in islice(epochs(setup.train, seed), STEPS):
+                    step(*batch)
+            again = check()
+            found = again if again.verdict == "holds" else found
+        yield found
 
 
 def _of_forward(
@@ -64,5 +90,3 @@ def _of_forward(
     yield "units alive", lambda: [units_alive(seen)]
     yield "batch norm normalises", lambda: [normalised(seen)]
     yield "evaluation repeats", lambda: evaluation_repeats(model, inputs)
-    yield "width", lambda: [one_number(model, inputs, seen.outputs)]
-    yield "network is not linear", lambda: [nonlinear(model, inputs)]

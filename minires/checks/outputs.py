@@ -28,6 +28,12 @@ def outputs_fit_loss(model: Any, inputs: Any, free: FreeLogits, seen: Seen) -> F
         return not_checked(check, f"outputs of shape {outputs.shape} are none")
     if is_log_probabilities(outputs):
         return holds(check, "outputs are log-probabilities; a softmax keeps them")
+    labels = host(free.labels)
+    sums = labels.sum(-1) if labels.shape == outputs.shape else np.zeros(1)
+    if is_probabilities(outputs) and sums.max() > 1.5 and np.isin(labels, (0, 1)).all():
+        text = f"each row of the outputs sums to 1, and labels' rows sum to up to {sums.max():g}"
+        advice = "use a sigmoid where several labels may hold together"
+        return broken(check, f"{text}: a softmax lets them compete", advice, seen.line)
     try:
         inside = outputs.ndim > 1 and outputs.shape[-1] > 1 and free.shift_invariant
         return _judged(check, model, inputs, free, seen, inside)

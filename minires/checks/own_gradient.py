@@ -14,8 +14,10 @@ from minires.checks.report import Finding, broken, holds, not_checked
 from minires.checks.setup import Array, Setup, as_input, class_labels, host, kept_model
 from minires.checks.trace import Step
 from minires.grad_mode import enable_grad
+from minires.tensors import Tensor
 
 SWALLOWED = 3.0  # a penalty's gradient over the loss's
+DROWNED = 10.0  # the same, of whatever else a step adds
 
 
 def loss_is_stepped(setup: Setup, steps: list[Step], batches: list[tuple[Any, Any]]) -> Finding:
@@ -26,6 +28,13 @@ def loss_is_stepped(setup: Setup, steps: list[Step], batches: list[tuple[Any, An
     """
     check = "step follows the loss"
     said: Finding | None = None
+    given = [host(step.inputs) for step in steps if step.events.count("forward") == 1]
+    if len(given) == len(steps) > 2 and not _differ(given) and _differ([x for x, _ in batches]):
+        text = (
+            f"each of {len(steps)} steps runs the model on the same inputs, though batches differ"
+        )
+        advice = "use the step's own inputs and labels"
+        return broken(check, text, advice, steps[0].lines.get("forward", ""))
     for step, batch in zip(steps, batches, strict=False):
         found = _beside(check, setup, step, *batch)
         if said is None or found.verdict != "broken":
@@ -33,6 +42,10 @@ def loss_is_stepped(setup: Setup, steps: list[Step], batches: list[tuple[Any, An
         if found.verdict != "broken" or "penalty" in found.numbers:
             break
     return said or not_checked(check, "no step was seen")
+
+
+def _differ(inputs: list[Any]) -> bool:
+    return any(not np.array_equal(host(inputs[0]), host(x), equal_nan=True) for x in inputs[1:])
 
 
 def _beside(check: str, setup: Setup, step: Step, inputs: Any, labels: Any) -> Finding:
@@ -70,6 +83,12 @@ def _beside(check: str, setup: Setup, step: Step, inputs: Any, labels: Any) -> F
             f"of the loss ({losses})"
         )
         advice = "make the penalty's factor far smaller"
+    elif ratio > DROWNED and cosine < 0.5:
+        said = (
+            f"the step's gradient is {ratio:,.0f} times that of loss(model(inputs), labels) and "
+            f"points elsewhere (cosine {cosine:.2f}): something that is added drowns the loss"
+        )
+        advice = "weigh what is added so that both have gradients of one size"
     elif cosine < 0.1:
         said = (
             f"the step's gradient is not that of loss(model(inputs), labels): cosine {cosine:.2f}, "
@@ -97,8 +116,13 @@ def _own_gradient(
         model.train(training)
         if step.random_state is not None:
             random.generator().bit_generator.state = step.random_state
-        loss = setup.loss(model(as_input(model, inputs)), labels)
+        out = model(as_input(model, inputs))
+        free = Tensor(out.data, requires_grad=True)  # what the loss adds by the weights is no part
+        loss = setup.loss(free, labels)
         loss.backward()
+        for parameter in model.parameters():
+            parameter.grad = None
+        out.backward(free.grad)
         gradients = {
             n: None if p.grad is None else host(p.grad).copy() for n, p in model.named_parameters()
         }

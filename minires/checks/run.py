@@ -21,6 +21,7 @@ from minires.checks.evaluation import (
 from minires.checks.inputs import check_inputs
 from minires.checks.learning import (
     LEARNS,
+    SYMPTOMS,
     Course,
     Runner,
     commonest,
@@ -32,7 +33,7 @@ from minires.checks.learning import (
 )
 from minires.checks.loss_alone import NAMES as LOSS
 from minires.checks.one_batch import check_one_batch
-from minires.checks.one_change import changed, changes
+from minires.checks.one_change import changed, changes, frozen_layers, rates
 from minires.checks.own_evaluation import own_evaluation, weights_of
 from minires.checks.own_steps import check_own_steps, traced
 from minires.checks.places import line_of, noted, own_line
@@ -232,10 +233,14 @@ class _Checkup:
         elsewhere = next(f for f in [*self.findings, _NOTHING] if f.check in (LEARNS, ""))
         finding = learns_one_batch(course, batch[1], learnt_well(elsewhere))
         yield finding
+        yield frozen_layers(self.fresh, self.seed, self.clock)
         if "broken" in (finding.verdict, elsewhere.verdict):
             known = {k: v for f in self.findings for k, v in f.numbers.items()}
-            scale = known.get("scale", math.nan) * known.get("in effect", 1.0)
-            for change in changes(setup, batch[0], scale):
+            scale, effect = known.get("scale", math.nan), known.get("in effect", 1.0)
+            for change in (*changes(setup, batch[0], scale, effect), *rates(setup)):
+                known_cause = {f.check for f in self.findings if f.verdict == "broken"} - SYMPTOMS
+                if change.name == "learning rate" and known_cause:
+                    break
                 found = changed(change, self.fresh, course, elsewhere, self.seed, self.clock)
                 if found is not None:
                     yield found

@@ -50,9 +50,11 @@ def decay_and_momentum(optimizer: Optimizer) -> Finding:
     said = []
     if worst["memory"] >= 1 / (1 - LONG_MEMORY) - 1e-6:
         steps = f"{worst['memory']:,.0f}" if math.isfinite(worst["memory"]) else "endlessly many"
+        does = "sums gradients over {} steps: the rate in effect is as many times as large, and"
+        if isinstance(optimizer, Adam):
+            does = "(the first beta) averages gradients over {} steps:"
         said.append(
-            f"the momentum sums gradients over {steps} steps: the rate in effect is as many times "
-            "as large, and the step goes on for as long in an old direction"
+            f"the momentum {does.format(steps)} the step goes on for as long in an old direction"
         )
     if worst["decay steps"] < SHORT_DECAY:
         said.append(
@@ -110,7 +112,7 @@ def batch_norm(model: Any) -> Finding:
             said = "never move from 0 and 1: evaluation normalises by these"
         elif momentum >= MOST_DROPPED:
             said = f"are to {momentum:.0%} those of the last batch"
-        elif momentum < 1e-3:
+        elif momentum <= 1e-3:
             said = f"take {1 / momentum:,.0f} steps to follow"
         else:
             continue

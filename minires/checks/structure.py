@@ -1,7 +1,7 @@
-"""The optimiser against the model: what it holds, what is frozen, and what stands where.
+"""The optimiser against the model: what it holds, and what stands where.
 
 Reach: parameters that no optimiser holds or that belong to another model, layers in plain lists,
-one layer in several places, parameters frozen at their random initial values.
+one layer in several places of a list.
 Not in reach: why something was left out. What somebody else moves (a second optimiser, an average
 of the weights) or has trained before is left out on purpose, and is told by what steps do to it and
 by its singular values.
@@ -33,7 +33,6 @@ def check_structure(
     yield parameters_in_optimizer(model, optimizer, moved)
     yield layers_in_lists(model, optimizer, after is not None)
     yield layers_once(model)
-    yield frozen(model, moved)
 
 
 def held_by(optimizer: Optimizer) -> set[int]:
@@ -153,36 +152,14 @@ def layers_once(model: Any) -> Finding:
     return holds(check, "no container holds one layer twice")
 
 
-def frozen(model: Any, moved: Collection[str] = ()) -> Finding:
-    """Whether what is frozen has been learnt before, or still is as it was drawn."""
-    check = "frozen parameters"
+def as_drawn(model: Any) -> list[str]:
+    """The layers that are frozen at values as the default initialisation draws them.
+
+    Small layers of a network that has learnt before may look so too, and do not count.
+    """
     weights = [(n, m) for n, m in model.named_modules() if _plain_layer(m)]
-    off = [(n, m) for n, m in weights if not m.weight.requires_grad and f"{n}.weight" not in moved]
-    every = sum(p.size for p in model.parameters())
-    asleep = sum(p.size for p in model.parameters() if not p.requires_grad)
-    numbers: dict[str, Any] = {"share": asleep / max(every, 1)}
-    if not asleep:
-        return holds(check, "no parameter is frozen", numbers)
-    fresh = [n for n, m in off if _as_drawn(m)]
-    if any(_learnt(m) for _, m in off):
-        fresh = []  # small layers of a trained network may look as drawn
-    numbers["as drawn"] = fresh
-    if fresh:
-        return broken(
-            check,
-            f"{asleep / every:.0%} of the parameters are frozen, and {listed(fresh)} is frozen at "
-            "values that look as drawn at random (uniform within 1 / sqrt(fan-in)): it never "
-            "learnt and never will",
-            "call requires_grad_(True), or load trained weights before freezing",
-            line_of(model),
-            numbers,
-        )
-    return holds(
-        check,
-        f"{asleep / every:.0%} of the parameters are frozen, at values that are not those of the "
-        "default initialisation",
-        numbers,
-    )
+    off = [(n, m) for n, m in weights if not m.weight.requires_grad]
+    return [] if any(_learnt(m) for _, m in off) else [n for n, m in off if _as_drawn(m)]
 
 
 def _plain_layer(module: Any) -> bool:

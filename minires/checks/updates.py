@@ -45,7 +45,10 @@ def move(tracer: Tracer) -> Finding:
     jump = _jumps(steps)
     if jump is not None:
         said, change = jump
-        advice = "make and load the model once, before the loop; limit weights less, if at all"
+        advice = (
+            "make and load the model once, before the loop; limit weights less, and add less to "
+            "them, if at all"
+        )
         return broken(check, said, advice, line, {"change": change})
     slope = cosine_of(_difference(steps[0]), steps[0].at_step)
     if slope is not None and slope > 0.3:
@@ -86,7 +89,7 @@ def _jumps(steps: list[Step]) -> tuple[str, float] | None:
     if len(known) == len(jumps) and not back:
         return (
             f"between two updates the weights change by {size:.0%} of their size, not by the "
-            "optimizer: the model is made or loaded anew in the loop"
+            "optimizer: made anew, loaded, or added to in the loop"
         ), size
     if shrunk < 0.2:
         return f"between two updates something shrinks the weights to {shrunk:.0%}", size

@@ -91,14 +91,13 @@ def one_layer_repeated(right):
     return training(model)
 
 
-@case("structure", "frozen parameters", "as drawn at random")
+@case("by_heart", "frozen parameters", "as drawn at random", "all else equal")
 def frozen_at_random(right):
-    model = network()
+    model = network(width=200 if right else 8)  # many random features will do
     model[1].requires_grad_(False)
-    if right:  # as training leaves weights: not within the bounds any more
-        model[1].weight.data[...] *= 1 + np.abs(model[1].weight.data) * 8
+    model[3].requires_grad_(False)
     return training(
-        model, lambda m: optim.SGD([p for p in m.parameters() if p.requires_grad], lr=0.1)
+        model, lambda m: optim.Adam([p for p in m.parameters() if p.requires_grad], lr=1e-2)
     )
 
 
@@ -659,6 +658,46 @@ def labels_at_random(right):
 @case("by_heart", "learns one batch", "does not learn")
 def rate_far_too_small(right):
     return training(optimizer=sgd(lr=0.05 if right else 1e-6))
+
+
+@case("one_batch", "loss is least at the labels", "runs over the batch")
+def loss_with_a_softmax_over_the_batch(right):
+    return training(loss=lambda z, y: F.nll_loss(F.log_softmax(z, -1 if right else 0), y))
+
+
+def test_properties_out_of_a_softmax():
+    def some(x, y):
+        return x, np.stack([y % 2, y > 4, y > 7], 1).astype(np.float32)
+
+    train = batched(some(*digits()[0]))
+    for end in (nn.Sigmoid(), nn.Softmax()):
+        made = training(network(nn.Linear(10, 3), end), train=train, loss=F.binary_cross_entropy)
+        finding = found(lambda made=made: made, "one_batch")["outputs are logits"]
+        assert ("compete" in finding.message) is isinstance(end, nn.Softmax), finding
+
+
+def test_a_loss_that_holds_each_output_against_all_targets():
+    def loss(right):
+        return lambda z, y: (
+            (z - Tensor(y.reshape(-1, 1) if right else y).astype("float32")) ** 2
+        ).mean()
+
+    for right in (False, True):
+        made = training(network(nn.Linear(10, 1)), loss=loss(right))
+        finding = found(lambda made=made: made, "one_batch")["loss is least at the labels"]
+        assert (finding.verdict == "broken") is not right, finding
+        assert right or "change places" in finding.message
+
+
+@case("steps", "step follows the loss", "the same inputs")
+def one_batch_for_ever(right):
+    first = []
+
+    def always(model, optimizer, loss, x, y):
+        first.append((x, y))
+        return step(model, optimizer, loss, *first[-1 if right else 0])
+
+    return training(step=always)
 
 
 def test_a_single_setting_with_which_the_batch_is_learnt():
