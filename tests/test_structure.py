@@ -73,7 +73,8 @@ NUMPY_IN_OPS_AND_NN = {
     "nn/summary.py": {"zeros", "float32"},  # the input of zeros
     "nn/init.py": {"random", "ndarray", "minimum", "nextafter"},  # draws on the host
     "nn/hooks.py": {"zeros", "float32"},  # a number that nobody reads
-    "nn/functions/losses.py": {"arange", "asarray", "float32", "int64"},  # labels, on the host
+    "nn/functions/cross_entropy.py": {"float32"},
+    "nn/functions/targets.py": {"arange", "asarray", "float32", "int64"},  # labels, on the host
     "nn/functional.py": {
         "float32",  # dropout's draws
         "dtype",

@@ -13,7 +13,7 @@ from minires import kernels, ops
 from minires.backend import Array, xp_of
 from minires.distributed.group import Group
 from minires.engine import Variable, op
-from minires.kernels.batch_norm import Running
+from minires.kernels.running_statistics import Running
 from minires.nn.functions import batch_norm
 
 

@@ -11,7 +11,6 @@ from minires.kernels.batch_norm import (
     gradient_sums,
     input_gradient,
     moments,
-    move_running_statistics,
     normalize,
     scale_shift,
     statistics,
@@ -35,6 +34,7 @@ from minires.kernels.pooling import (
     max_pool_scatter,
 )
 from minires.kernels.reduction import deviation, mean, total, variance
+from minires.kernels.running_statistics import move_running_statistics
 
 __all__ = [
     "Choice",

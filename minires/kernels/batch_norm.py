@@ -7,8 +7,6 @@ once; see `wide_rows`. On a GPU whole arrays are one step each, for there every 
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 import numpy as np
 
 from minires.backend import Array, xp_of
@@ -20,9 +18,7 @@ from minires.kernels.machinery.half_precision import computed_in_float32
 from minires.kernels.machinery.workspace import empty
 from minires.kernels.reduction import mean as mean_over
 from minires.kernels.reduction import total, variance
-
-Running: TypeAlias = tuple[Array | None, Array | None, float]
-"""Running mean and variance, and how far they move towards a batch's."""
+from minires.kernels.running_statistics import Running, move_running_statistics
 
 NEAR_ZERO = 4
 """A mean of at most so many standard deviations is not taken off before squaring: of float32's 24
@@ -158,26 +154,6 @@ def scale_shift(x: Array, scale: Array, shift: Array) -> Array:
 
     rows.each(run)
     return out
-
-
-def move_running_statistics(running: Running, mean: Array, var: Array, count: int) -> None:
-    """Move running statistics, in place, towards those of a batch of `count` values a channel.
-
-    They become ``r + momentum * (batch - r)``, the variance by its unbiased estimate.
-    """
-    mean_so_far, var_so_far, momentum = running
-    if mean_so_far is not None:
-        _move(mean_so_far, mean, momentum)
-    if var_so_far is not None:
-        _move(var_so_far, var * (count / (count - 1)), momentum)
-
-
-def _move(running: Array, batch: Array, momentum: float) -> None:
-    kernel = fused(xp_of(running, batch), "B b, T momentum", "T r", "r += momentum * (b - r)")
-    if kernel is not None:
-        kernel(batch, momentum, running)
-    else:
-        running += momentum * (batch - running)
 
 
 def gradient_sums(g: Array, x: Array, mean: Array, inv_std: Array) -> Array:

@@ -19,24 +19,24 @@ from minires.from_pytorch import all_with_pytorchs_keywords, module_getattr
 from minires.in_place import becomes
 from minires.kernels import ConvGeometry
 from minires.nn.functions.batch_norm import batch_norm as batch_norm
-from minires.nn.functions.group_norm import group_norm as group_norm
-from minires.nn.functions.layer_norm import layer_norm as layer_norm
-from minires.nn.functions.losses import binary_cross_entropy as binary_cross_entropy
-from minires.nn.functions.losses import (
+from minires.nn.functions.cross_entropy import binary_cross_entropy as binary_cross_entropy
+from minires.nn.functions.cross_entropy import (
     binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
 )
-from minires.nn.functions.losses import cross_entropy as cross_entropy
-from minires.nn.functions.losses import kl_div as kl_div
-from minires.nn.functions.losses import l1_loss as l1_loss
-from minires.nn.functions.losses import mse_loss as mse_loss
-from minires.nn.functions.losses import nll_loss as nll_loss
-from minires.nn.functions.losses import one_hot as one_hot
-from minires.nn.functions.losses import smooth_l1_loss as smooth_l1_loss
+from minires.nn.functions.cross_entropy import cross_entropy as cross_entropy
+from minires.nn.functions.cross_entropy import kl_div as kl_div
+from minires.nn.functions.cross_entropy import nll_loss as nll_loss
+from minires.nn.functions.group_norm import group_norm as group_norm
+from minires.nn.functions.layer_norm import layer_norm as layer_norm
 from minires.nn.functions.pooling import avg_pool2d as avg_pool2d
 from minires.nn.functions.pooling import max_pool2d as max_pool2d
 from minires.nn.functions.pooling import min_pool2d as min_pool2d
+from minires.nn.functions.regression_losses import l1_loss as l1_loss
+from minires.nn.functions.regression_losses import mse_loss as mse_loss
+from minires.nn.functions.regression_losses import smooth_l1_loss as smooth_l1_loss
 from minires.nn.functions.resizing import conv_transpose2d as conv_transpose2d
 from minires.nn.functions.resizing import interpolate as interpolate
+from minires.nn.functions.targets import one_hot as one_hot
 from minires.nn.sizes import Size as Size
 from minires.nn.sizes import pair as pair
 from minires.nn.sizes import same

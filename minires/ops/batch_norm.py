@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from minires import kernels
 from minires.backend import Array
 from minires.engine import op
-from minires.kernels.batch_norm import Running
+from minires.kernels.running_statistics import Running
 from minires.ops.shape import stack
 
 
