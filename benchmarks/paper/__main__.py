@@ -16,8 +16,9 @@ from benchmarks.paper.training import Settings
 from benchmarks.paper.weights import measure_weights
 
 app = typer.Typer(
-    help="The experiments of He et al. 2015 in small. Each can be stopped with Ctrl-C and goes on "
-    "with the same command; results go to benchmarks/results/paper as soon as they are there.",
+    help="The experiments of He et al. 2015 on a small scale. Each can be stopped with Ctrl-C and "
+    "goes on with the same command; results go to benchmarks/results/paper as soon as they are "
+    "there.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -163,7 +163,7 @@ def one_batch(setup: Setup, batch: tuple[Any, Any], clock: Clock, most: int = ST
 
 
 def learns_one_batch(course: Course, labels: Any, elsewhere: bool = False) -> Finding:
-    """Whether a few images can be learnt by heart.
+    """Whether a few images can be memorised.
 
     A rate that is right for changing batches may be too much for one that stays: what learns over
     the training data (`elsewhere`) is not called broken for that.

@@ -12,7 +12,7 @@ HostArray = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Comparison:
-    """One output's gradient by one input, for the cotangent where it came out worst.
+    """One output's gradient with respect to one input, for the cotangent where it came out worst.
 
     Attributes
     ----------

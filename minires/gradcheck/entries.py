@@ -62,7 +62,10 @@ class Check:
 
 
 class Entries:
-    """Entries of the gradient by one input (or slopes along directions), for all rows at once."""
+    """Entries of the gradient with respect to one input, or slopes along directions.
+
+    They are computed for all rows at once.
+    """
 
     def __init__(
         self,

@@ -20,7 +20,7 @@ def exchanged(a: HostArray, others: Known, alike: Alike) -> str | None:
     """What belongs to another input."""
     for name, numeric in others.items():
         if numeric.shape == a.shape and numeric.any() and alike(a, numeric):
-            return f"it is what the numeric gradient by {name} is: exchanged?"
+            return f"it is what the numeric gradient with respect to {name} is: exchanged?"
     return None
 
 
@@ -31,8 +31,8 @@ def exchanged_sums(a: HostArray, others: Known) -> str | None:
         size = abs(its).max(initial=0)
         if mine.shape == its.shape and size and abs(mine - its).max() <= 1e-6 * size:
             return (
-                f"it adds up, over broadcast axes, to what the numeric gradient by {name} does: "
-                "exchanged?"
+                "it adds up, over broadcast axes, to what the numeric gradient with respect to "
+                f"{name} does: exchanged?"
             )
     return None
 

@@ -199,7 +199,7 @@ def gradient_sums(g: Array, x: Array, mean: Array, inv_std: Array) -> Array:
 def input_gradient(
     g: Array, x: Array, gamma: Array, sums: Array, mean: Array, inv_std: Array
 ) -> Array:
-    """The gradient by x: ``gamma*inv_std * (g - (sums[0] + normal*sums[1]) / M)``.
+    """The gradient with respect to x: ``gamma*inv_std * (g - (sums[0] + normal*sums[1]) / M)``.
 
     Parameters
     ----------

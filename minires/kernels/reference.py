@@ -72,7 +72,9 @@ def batch_norm(x: Floats, gamma: Floats, beta: Floats, eps: float = 1e-5) -> Flo
 def batch_norm_backward(
     g: Floats, x: Floats, gamma: Floats, eps: float = 1e-5
 ) -> tuple[Floats, Floats, Floats]:
-    """The gradients by x, gamma and beta, where mean and variance depend on every x of a channel.
+    """The gradients with respect to x, gamma and beta.
+
+    Mean and variance depend on every x of a channel.
 
     With ``n_i = (x_i - mean) / std``: ``d n_i / d x_j = ([i = j] - 1/M - n_i n_j / M) / std``.
     """

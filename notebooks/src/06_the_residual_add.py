@@ -197,10 +197,10 @@ viz.gradient_flow(pair, (images[:64].astype(np.float32), digits.labels[:64]))
 # on: the first convolution of a block, which reads the sum at the end of the block before. In the third row
 # there is nothing to see: not one channel is dead.*
 #
-# ## Figure 6 in small
+# ## Figure 6, small-scale
 #
 # Their figure 6 shows the training of plain and residual networks on CIFAR-10 (50,000 small photographs of ten
-# kinds of things), from 20 to 110 layers, for 64,000 steps. We do the same in small: handwritten digits, 8 to
+# kinds of things), from 20 to 110 layers, for 64,000 steps. We do the same on a small scale: handwritten digits, 8 to
 # 44 layers of 8 channels, 160 steps (60 in a browser, which is slower). (The momentum and the weight decay are theirs; theirs, too, is a learning
 # rate that falls. Notebook 07 explains all three.) At the end we count how many of the training images each
 # network still gets wrong.

@@ -143,12 +143,12 @@ claim(r"off by a factor.*?analytic = (\S+) \* numeric")(
     lambda k, factor: k.same(k.a, float(Fraction(factor)) * k.n) and k.wrong.any()
 )
 claim("passed on unchanged")(lambda k: np.allclose(k.gradient(k.v), k.v))
-claim(r"numeric gradient by (\S+) is: exchanged")(
+claim(r"numeric gradient with respect to (\S+) is: exchanged")(
     lambda k, name: np.allclose(k.gradient(k.v), k.other(name), atol=1e-5)
 )
 
 
-@claim(r"adds up, over broadcast axes, to what the numeric gradient by (\S+) does")
+@claim(r"adds up, over broadcast axes, to what the numeric gradient with respect to (\S+) does")
 def exchanged_sums(k, name):
     """Where two inputs are broadcast against each other, what is left are the axes of both."""
     a, n = k.gradient(k.v), k.other(name)

@@ -220,7 +220,7 @@ def test_gradients_exchanged():
     text = hints_of(
         lambda x, y: x * y, lambda g, x, y: (g * x, g * y), normal(3, 4), normal(3, 4, seed=1)
     )
-    assert "it is what the numeric gradient by y is: exchanged?" in text
+    assert "it is what the numeric gradient with respect to y is: exchanged?" in text
 
 
 def test_gradients_exchanged_before_they_are_summed():
@@ -228,7 +228,7 @@ def test_gradients_exchanged_before_they_are_summed():
         return (g * x).sum(0, keepdims=True), (g * y).sum(1, keepdims=True)
 
     text = hints_of(lambda x, y: x * y, rule, normal(1, 4), normal(3, 1))
-    assert "adds up, over broadcast axes, to what the numeric gradient by y does" in text
+    assert "adds up, over broadcast axes, to what the numeric gradient with respect to y" in text
 
 
 def test_another_factor_for_each_channel():

@@ -2,9 +2,9 @@
 
 It has CuPy's names and parameters (`cupy_api.json`, from the real wheel) and no others, and refuses
 what CuPy refuses, a little more strictly: where CuPy lets a NumPy array slip through (`cupy.sum`
-of one, `numpy.exp` of a CuPy array), it raises too, for then the seam leaks. It counts what would
-cross between host and device, and what would wait. A test holds its refusals against the real
-CuPy's.
+of one, `numpy.exp` of a CuPy array), it raises too, for then NumPy is called past the backend. It
+counts what would cross between host and device, and what would wait. A test compares its
+refusals with the real CuPy's.
 
 It has two devices, so that arrays on different ones can be mixed, which is refused.
 """
