@@ -38,9 +38,11 @@ def find_torch() -> tuple[Any, str | None]:
     """PyTorch, if it is there and has a GPU; otherwise why not."""
     try:
         import torch
-    except ImportError as error:
+
+        found = torch.cuda.is_available()
+    except (ImportError, AttributeError) as error:
         return None, str(error)
-    return (torch, None) if torch.cuda.is_available() else (None, "it finds no GPU")
+    return (torch, None) if found else (None, "it finds no GPU")
 
 
 class Bench:

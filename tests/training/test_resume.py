@@ -165,9 +165,14 @@ def test_in_another_thread_where_no_signal_arrives(tmp_path, uninterrupted):
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_signal_from_outside(tmp_path, uninterrupted, name):
     number = getattr(signal, name)
-    process = start(
-        tmp_path, "adam", "save-always", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    before = signal.signal(number, signal.SIG_DFL)  # under nohup it is ignored, by children too
+    try:
+        process = start(
+            tmp_path, "adam", "save-always",
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    finally:
+        signal.signal(number, before)
     for line in process.stdout:
         if line == "1 2\n":
             process.send_signal(number)
