@@ -56,7 +56,8 @@ def main(seeds):
                     found[name, causes][i].append(share)
                     if i:
                         found[name, causes][2].append(problem)
-    print("| counter | fault | repaired: least | median | not repaired: most | otherwise noticed |")
+    repaired = "repaired: minimum | median | not repaired: maximum"
+    print(f"| counter | fault | {repaired} | detected otherwise |")
     print("| --- | --- | --: | --: | --: | --: |")
     for (name, causes), (right, idle, problems) in found.items():
         noticed = sum(map(bool, problems)) / len(problems)
