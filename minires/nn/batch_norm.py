@@ -113,6 +113,7 @@ class BatchNorm2d(_BatchNorm):
     See Also
     --------
     minires.nn.functional.batch_norm : what is computed, and the paper.
+    minires.kernels.move_running_statistics : how a batch in training moves them.
     """
 
     ranks = (4,)
