@@ -307,7 +307,7 @@ def _with_weights_of(path: str, recipe: Recipe, task: Task) -> models.ResNet:
 
 
 def build_optimizer(recipe: Recipe, model: Module) -> optim.Optimizer:
-    """The optimiser; SGD has momentum 0.9 and Nesterov. Biases and batch norm decay like the rest."""
+    """The optimiser; SGD has momentum 0.9 and Nesterov. Weight decay is on all parameters."""
     options: dict[str, Any] = {"lr": recipe.lr, "weight_decay": recipe.weight_decay}
     parameters = [p for p in model.parameters() if p.requires_grad]
     if recipe.optimizer == "sgd":

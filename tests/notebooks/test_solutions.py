@@ -30,6 +30,7 @@ def test_every_exercise_has_a_solution(notebook):
     assert all(re.search(r"(?m)^\s*(assert|with pytest\.raises)\b", part) for part in parts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solution", sorted(SOLUTIONS.glob("*.py")), ids=lambda path: path.stem)
 def test_solutions_hold(solution, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
