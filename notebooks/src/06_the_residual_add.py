@@ -324,11 +324,11 @@ plt.show()
 # %% [markdown]
 # *What to see: the dashed lines are the accuracy of the complete networks, the bars the accuracy without one
 # block. Whichever block is removed, the plain network falls to about the level of guessing, since every layer
-# depends on the output of exactly the layer before it. The residual network needs its first blocks, each of
-# them less than the one before, and loses almost nothing without one of its last four. Removing a block removes
-# half of the $2^9$ paths, and the others still carry information about the image.* (Veit, Wilber and Belongie,
-# [*Residual Networks Behave Like Ensembles of Relatively Shallow Networks*](https://arxiv.org/abs/1605.06431),
-# 2016.)
+# depends on the output of exactly the layer before it. The residual network needs its first blocks most: the
+# loss of accuracy shrinks from block to block. It loses almost nothing without one of its last four. Removing a
+# block removes half of the $2^9$ paths, and the others still carry information about the image.* (Veit, Wilber
+# and Belongie, [*Residual Networks Behave Like Ensembles of Relatively Shallow
+# Networks*](https://arxiv.org/abs/1605.06431), 2016.)
 #
 # ## Where the shapes change
 #
@@ -373,7 +373,7 @@ viz.graph(BasicBlock(16, 32, stride=2, shortcut="B"), (28, 28, 16))
 # 2. **Start as the identity.** *(difficulty 2, 40 min)* Set the weight $\gamma$ of each block's last batch norm
 #    to 0 before training. What does the network compute at the first step? Which parameters get a gradient
 #    other than zero at that step, and which do not? Train 44 layers from this start. *You are right if* at the
-#    first step the logits equal those of stem and head alone, and only the last batch norms of the branches
+#    first step the logits equal those of stem and head alone, and inside the branches only the last batch norms
 #    have a gradient other than 0.
 # 3. **Count the paths.** *(difficulty 3, 60 min)* How many paths go through the layers of exactly $k$ of $n$
 #    blocks? Let the gradient of each block's branch be multiplied by $a$ (write $F$ as `a * out + (1 - a) *
