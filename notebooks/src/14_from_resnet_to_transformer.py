@@ -415,8 +415,8 @@ plt.show()
 # texts each, which takes about a minute or less.
 #
 # **Predict** its loss, on text that it has not seen. Guessing with no knowledge costs $\ln 73 = 4.29$ nats per
-# character, knowing the frequencies costs 3.06, and knowing how often each pair of characters occurs costs
-# about 2.4.
+# character, knowing the frequencies costs 3.06, and knowing how often each pair of adjacent characters occurs
+# costs about 2.4.
 
 # %%
 minires.manual_seed(0)
@@ -554,15 +554,15 @@ for name, options in (("resnet8", {}), ("convnext_micro", {"layer_scale": 1.0}))
 #
 # | | ResNet (2015) | Transformer, pre-norm (2017, 2020) | ConvNeXt (2022) |
 # |---|---|---|---|
-# | the `+` | yes | yes, twice a block | yes |
-# | a clean stream | no: a ReLU after the `+` | yes | yes |
-# | mixes places by | 3 × 3 convolution | attention | 7 × 7 convolution, each channel by itself |
+# | the `+` | yes | yes, twice per block | yes |
+# | only additions in the stream | no: a ReLU after the `+` | yes | yes |
+# | mixes positions by | 3 × 3 convolution | attention | 7 × 7 convolution, each channel by itself |
 # | mixes features by | the same convolution | two linear layers | two linear layers |
 # | normalises over | the batch | the features of one position | the features of one position |
-# | between the layers | ReLU | GELU, once a block | GELU, once a block |
+# | activation | ReLU | GELU, once per block | GELU, once per block |
 # | shapes change | between stages, by a projection | never | between stages, outside the blocks |
 #
-# Only the first line has the same answer in all columns.
+# Only the first row has a *yes* in all columns.
 #
 # ## Exercises
 #
