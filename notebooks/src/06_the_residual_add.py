@@ -29,10 +29,10 @@ from minires.nn import functional as F
 # error*, should fall or stay the same. It should never rise.
 #
 # But it does rise. If only the *test error* rose, on images that the network has not seen, we would say that it
-# memorises its training images (*overfitting*). But it is the training error. Vanishing gradients are not the
-# cause either, since batch norm (notebook 04) keeps the gradients from vanishing. He et al. suspect that
-# copying is hard to learn for a stack of convolutions, batch norms and ReLUs, and harder the more of them there
-# are.
+# memorises its training images (*overfitting*). But it is the training error. Vanishing gradients are hardly
+# the cause either, since at the start of training batch norm (notebook 04) keeps the gradients from vanishing.
+# He et al. suspect that copying is hard to learn for a stack of convolutions, batch norms and ReLUs, and harder
+# the more of them there are.
 #
 # Their solution is to make copying the starting point. Let the layers compute what is to be *added*:
 #

@@ -390,7 +390,7 @@ print(
 # Then
 #
 # $$ L = \sum_r \frac{n_r}{N} L_r, \qquad\text{so}\qquad
-#    \nabla L = \sum_r \frac{n_r}{N} \nabla L_r : $$
+#    \nabla L = \sum_r \frac{n_r}{N} \nabla L_r, $$
 #
 # since the gradient of a sum is the sum of the gradients. **Predict**, for 12 and 20 of 32 images: is the sum
 # of the two weighted gradients bit for bit equal to the gradient of the whole batch? And what happens if both
@@ -442,7 +442,7 @@ compare("half each, float64", nn.Identity(), np.float64, (1 / 2, 1 / 2))
 # in every digit and units that no image activates.) With half the weight each, the result is a different
 # gradient: an image of the shorter part counts for more than one of the longer part.
 #
-# The equality requires only that the loss of an image depends on no other image. **Predict** which layer of a
+# This equality requires only that the loss of an image depends on no other image. **Predict** which layer of a
 # ResNet breaks this, and how large the difference is: rounding, one percent, or more?
 
 # %%

@@ -280,11 +280,12 @@ separate, joined = compare_times(apart, together)
 print(f"three passes after it {separate:.2f} ms, in its blocks {joined:.2f} ms")
 
 # %% [markdown]
+# How much this saves depends on the machine, and it may be little.
+#
 # ## 5. Prepare
 #
-# (How much this gains depends on the machine, and it may be little.) Winograd's algorithm (notebook 12)
-# transforms the weights before it multiplies. In training they change at every step; here they never do. So
-# they can be transformed once, when the list is made:
+# Winograd's algorithm (notebook 12) transforms the weights before it multiplies. In training they change at
+# every step; here they never do. So they can be transformed once, when the list is made:
 
 # %%
 w = rng.normal(size=(3, 3, 256, 256)).astype(np.float32) / 48
