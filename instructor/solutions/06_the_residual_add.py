@@ -67,7 +67,7 @@ print(f"{DEPTH} layers, pre-activation: loss {losses[0]:.2f} to {np.mean(losses[
 assert np.mean(losses[-4:]) < losses[0] - 0.05
 
 # %% [markdown]
-# ## Exercise 2: start as nothing
+# ## Exercise 2: start as the identity
 #
 # With $\gamma = 0$ in the last batch norm (its $\beta$ starts at 0), each branch adds 0. A block computes
 # relu($x$), and $x$ has passed a ReLU already: the identity. The network is the stem and the head. At this step

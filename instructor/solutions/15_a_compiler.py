@@ -15,7 +15,7 @@ record, run, maker, replace, moody = from_notebook(
 rng = np.random.default_rng(0)
 
 # %% [markdown]
-# ## Exercise 1: join a bias
+# ## Exercise 1: fuse a bias
 #
 # An `add` of which one input is made by a `matmul` with one reader, and the other is a constant: the constant
 # becomes the product's bias. `execute` adds a bias right after the operation, the same addition of the same

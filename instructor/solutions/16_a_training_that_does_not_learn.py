@@ -112,7 +112,7 @@ assert not check_order(stepping(model_zero_grad))[0]  # the false alarms
 assert not check_order(stepping(set_to_none))[0]
 
 # %% [markdown]
-# ## Exercise 2: in any company
+# ## Exercise 2: independent images
 #
 # Ask for the gradient of the first 32 rows twice, with other rows after them. Script C's softmax
 # runs over the batch, so every row's gradient depends on all others. No value of the loss is asked for, so label
@@ -149,7 +149,7 @@ for name, loss, holds in (
 assert not check_company(script_c())[0]
 
 # %% [markdown]
-# ## Exercise 3: a ninth fault
+# ## Exercise 3: a ninth mistake
 #
 # One of many: the weights are started all equal. The hidden units of a layer then compute the same, get the
 # same gradient, and stay the same: 32 units are one. Loss, order, optimizer, labels and evaluation are

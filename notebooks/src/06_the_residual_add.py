@@ -3,8 +3,8 @@
 #
 # After this notebook you will be able to
 #
-# * write a residual block, forwards and backwards; it is one `+`;
-# * show that a deeper plain network has a larger *training* error, and that the `+` mends it;
+# * write a residual block, with its forward and its backward pass; it is one `+`;
+# * show that a deeper plain network has a larger *training* error, and that the `+` corrects this;
 # * read a network's gradients layer by layer, and say what the shortcut does to them;
 # * remove a layer from a trained network and predict what happens.
 #
@@ -24,26 +24,27 @@ from minires.nn import functional as F
 # %% [markdown]
 # ## A puzzle
 #
-# Take a network that works, and add layers. The larger network can do all that the small one can: its
-# new layers need only copy their input. So with more layers the error on the images that it is trained on,
-# the *training error*, should fall or stay, never rise.
+# Take a network that works, and add layers. The larger network can do everything that the small one can: its
+# new layers need only copy their input. So with more layers the error on the training images, the *training
+# error*, should fall or stay the same. It should never rise.
 #
-# It rises. If only the *test error* rose, on images that the network has not seen, we would say that it
-# learns its training images by heart (*overfitting*). But it is the training error. And not for want of
-# gradients either, since batch norm (notebook 04) keeps those alive. Copying is simply hard to learn for a
-# stack of convolutions, batch norms and ReLUs, and the more of them, the harder.
+# But it does rise. If only the *test error* rose, on images that the network has not seen, we would say that it
+# memorises its training images (*overfitting*). But it is the training error. Vanishing gradients are hardly
+# the cause either, since at the start of training batch norm (notebook 04) keeps the gradients from vanishing.
+# He et al. suspect that copying is hard to learn for a stack of convolutions, batch norms and ReLUs, and harder
+# the more of them there are.
 #
-# The answer of He et al. is to make copying the starting point. Let the layers compute what is to be
-# *added*:
+# Their solution is to make copying the starting point. Let the layers compute what is to be *added*:
 #
 # $$y = F(x) + x$$
 #
-# If nothing is to be added, $F$ has to become zero, which is easy. The way of the $x$ around the layers is
-# called the *shortcut*, layers and shortcut together a residual *block*.
+# If nothing is to be added, $F$ has to become zero, which is easy. The path of $x$ around the layers is called
+# the *shortcut*. The layers and the shortcut together are a residual *block*.
 #
-# As a layer of our own: a class whose `forward` says what to compute. `nn.Module` keeps track of the layers
-# and weights inside, and gives all of them by name in a `state_dict`. The library's block gets the same
-# weights below, so it must give the same result. (`bias=False`, since batch norm would subtract a bias again.)
+# We write it as a layer of our own: a class whose `forward` says what to compute. `nn.Module` keeps track of
+# the layers and weights inside, and `state_dict` returns all of them by name. Below, the library's block is
+# given the same weights, so it must give the same result. (The convolutions have `bias=False`, since batch norm
+# would subtract a bias again.)
 
 
 # %%
@@ -73,18 +74,19 @@ print("equal to the library's:", np.array_equal(ours(x).numpy(), theirs(x).numpy
 print(minires.gradcheck(Block(3, residual=True), [x.numpy()[:, :3, :4, :3]]).summary)
 
 # %% [markdown]
-# ## Backwards: a copy
+# ## The backward pass: a copy
 #
-# Adding has the simplest rule there is: both summands get the gradient as it is. What the layers make of $g$
-# can be written as one product, too. Collect the slopes of all outputs of $F$ by all its inputs in a matrix,
-# its *Jacobian* $J_F$, with $\partial F_i / \partial x_j$ in row $i$ and column $j$. Then input $j$ gets
-# $\sum_i g_i \, \partial F_i / \partial x_j$, which is entry $j$ of $J_F^\top g$. (Every gradient rule computes
-# such a vector-Jacobian product, nearly always without ever writing down the matrix.) So, with $g$ from above,
+# Addition has the simplest gradient rule: both summands get the upstream gradient $g$ unchanged. The backward
+# pass through the layers can be written as one product, too. Collect the derivatives of all outputs of $F$ with
+# respect to all its inputs in a matrix, its *Jacobian* $J_F$, with $\partial F_i / \partial x_j$ in row $i$ and
+# column $j$. Then input $j$ gets $\sum_i g_i \, \partial F_i / \partial x_j$, which is entry $j$ of $J_F^\top
+# g$. (Every gradient rule computes such a vector-Jacobian product, nearly always without forming the matrix.)
+# So
 #
 # $$\frac{\partial L}{\partial x} = g + J_F^\top g,$$
 #
-# one share through the shortcut, untouched, and one through the layers. In code it is a `+=`, the one
-# from notebook 01: `x` was used twice.
+# where the first term comes through the shortcut, unchanged, and the second through the layers. In code it is a
+# `+=`, the one from notebook 01, because `x` was used twice.
 #
 # **Predict** the gradient of `x` below, where $F(x) = 0.1\,x$, before you step to the end. What would it be
 # without the shortcut?
@@ -102,21 +104,22 @@ viz.step_through(loss)
 #
 # ## Products and sums
 #
-# Through $n$ plain layers the gradient is multiplied by $n$ matrices; through $n$ blocks, by $n$ matrices
-# of the form $I + J_i$ (where $I$, the identity matrix, leaves a vector as it is):
+# Through $n$ plain layers the gradient is multiplied by $n$ matrices; through $n$ blocks, by $n$ matrices of
+# the form $I + J_i$ (where the identity matrix $I$ leaves a vector unchanged):
 #
 # $$\text{plain: } J_1^\top J_2^\top \cdots J_n^\top g \qquad\qquad
 # \text{residual: } (I + J_1^\top)(I + J_2^\top) \cdots (I + J_n^\top)\, g$$
 #
-# Multiply out the right one: $2^n$ paths, one for each choice of shortcut or layers at every block. One of
-# them, the identity, brings $g$ to the first layer as it was. (That is the graph of notebook 01, on which
-# visiting every path was hopeless, and visiting every value once was enough.)
+# Expand the product on the right: it has $2^n$ terms, one for each choice of shortcut or layers at every block.
+# Each term is a path. One of them, the identity, brings $g$ to the first layer unchanged. (This is the graph of
+# notebook 01, on which visiting every path was impossible, and visiting every value once was enough.)
 #
-# What does that do to a gradient? Take two images that are nearly the same, and compare the gradients of the
-# loss by their pixels. A gradient that says something should be nearly the same too. As a measure take the
-# *correlation*: 1 if the two have the same pattern, 0 if they have nothing to do with each other. The layers
-# have random weights of spread $\sqrt{2/n}$ (notebook 04; `kaiming_normal_` makes them) and batch norm, and
-# no training. **Predict**: how alike are the two gradients behind 50 plain layers?
+# What effect does this have on a gradient? Take two images that are nearly the same, and compare the gradients
+# of the loss with respect to their pixels. If a gradient is to be useful, the two should be nearly the same as
+# well. As a measure take the *correlation*: 1 if the two have the same pattern, 0 if they are unrelated. The
+# networks have random weights with standard deviation $\sqrt{2/n}$ (notebook 04; `kaiming_normal_` makes them)
+# and batch norm, and are not trained. **Predict**: what is the correlation of the two gradients for 50 plain
+# layers?
 
 # %%
 digits = minires.data.digits()
@@ -168,16 +171,16 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# *What to see: 1 means that both gradients point the same way. Behind many plain layers a hardly visible
-# change of the image gives a gradient that has little to do with the first: as a guide for learning it is
-# noise, however large it may be. With shortcuts the gradients stay alike for much longer.* (Balduzzi et
-# al., [*The Shattered Gradients Problem*](https://arxiv.org/abs/1702.08591), 2017.)
+# *What to see: 1 means that both gradients point in the same direction. With many plain layers, a hardly
+# visible change of the image gives a gradient that is almost unrelated to the first: it is noise, and little
+# use for learning, however large it may be. With shortcuts the correlation stays far higher.* (Balduzzi et al.,
+# [*The Shattered Gradients Problem*](https://arxiv.org/abs/1702.08591), 2017.)
 #
-# Now their sizes. The player shows two networks of the library, `plain20` and `resnet20`, layer by layer:
-# forwards the activations, backwards the gradients (RMS, as in notebook 04), and at the end the channels that
-# are dead (notebook 05). A network of 20 layers has three *stages*; where one ends and the next begins, the
-# image is halved and the channels are doubled. **Predict**: in which of the two does the gradient *grow* on
-# its way back?
+# Now the sizes of the gradients. The player shows two networks of the library, `plain20` and `resnet20`, layer
+# by layer: the activations in the forward pass, the gradients in the backward pass (RMS, as in notebook 04),
+# and at the end the channels that are dead (notebook 05). A network of 20 layers has three *stages*. Where one
+# ends and the next begins, the height and width of the image are halved and the number of channels is doubled.
+# **Predict**: in which of the two does the gradient *grow* in the backward pass?
 
 # %%
 minires.manual_seed(0)
@@ -189,23 +192,23 @@ viz.gradient_flow(pair, (images[:64].astype(np.float32), digits.labels[:64]))
 
 # %% [markdown]
 # *What to see, at the last step, in the second row, from right to left (the first convolution and the last
-# layer, which gives the scores, stand apart): in the plain network the gradient grows by some 15% from layer
-# to layer on its way back, a straight slope on the logarithmic axis, with a jump at each border of a stage.
-# Nothing vanishes, thanks to batch norm; but $1.15^{100}$ is a million, and one learning rate cannot be right
-# for the first and the last of 100 layers. In the residual network there is hardly a slope, only a zigzag:
-# inside and at the end of each block. In the first row, every second activation there is larger from layer 4
-# on: the first convolution of a block, which reads the sum at the end of the block before. In the third row
-# there is nothing to see: not one channel is dead.*
+# layer, which gives the scores, stand apart): in the plain network the gradient grows by some 15% from layer to
+# layer, a straight line on the logarithmic axis, with a jump at each boundary between stages. Nothing vanishes,
+# thanks to batch norm; but $1.15^{100}$ is about a million, and one learning rate cannot suit both the first
+# and the last of 100 layers. In the residual network there is hardly a slope, only a zigzag between the inside
+# and the end of each block. In the first row, from layer 4 on, every second activation of the residual network
+# is larger. It belongs to the first convolution of a block, whose input is the sum at the end of the previous
+# block. The third row is empty: no channel is dead.*
 #
 # ## Figure 6, small-scale
 #
-# Their figure 6 shows the training of plain and residual networks on CIFAR-10 (50,000 small photographs of ten
-# kinds of things), from 20 to 110 layers, for 64,000 steps. We do the same on a small scale: handwritten digits, 8 to
-# 44 layers of 8 channels, 160 steps (60 in a browser, which is slower). (The momentum and the weight decay are theirs; theirs, too, is a learning
-# rate that falls. Notebook 07 explains all three.) At the end we count how many of the training images each
-# network still gets wrong.
+# Figure 6 of the paper shows the training of plain and residual networks on CIFAR-10 (50,000 small training
+# photographs of ten classes), from 20 to 110 layers, for 64,000 steps. We do the same on a small scale:
+# handwritten digits, 8 to 44 layers of 8 channels, 160 steps (60 in a browser, which is slower). (The momentum
+# and the weight decay are those of the paper, which also lowers the learning rate during training. Notebook 07
+# explains all three.) At the end we count how many of the training images each network still misclassifies.
 #
-# **Predict** the share of images that 8 plain layers, 44 plain layers and 44 residual layers get wrong.
+# **Predict** the fraction of images that 8 plain layers, 44 plain layers and 44 residual layers misclassify.
 
 
 # %%
@@ -262,15 +265,15 @@ axes[0].set_ylabel("training loss (nats), mean of 16 steps")
 plt.show()
 
 # %% [markdown]
-# *What to see: left, the order is upside down: 44 plain layers are worse than 20, and 20 worse than 8, on
-# the very images they are trained on. Right, the same layers with the `+`: all three learn most of the images
-# (of 160 steps, nearly all), and depth costs nothing any more.* Does it pay? Not here: digits are easy, and
-# these steps are few; which of the three on the right ends lowest is luck, and changes with the seed. (With
-# the 64,000 steps of
-# the paper, on CIFAR-10, the deeper ones win: 20 layers have 8.75% of the test images wrong, 110 have 6.43%.)
+# *What to see: on the left, the order is the reverse of what one would expect: 44 plain layers are worse than
+# 20, and 20 are worse than 8, on the very images on which they are trained. On the right are the same layers
+# with the `+`: all three learn most of the images (nearly all in 160 steps), and depth no longer does harm.*
+# Does depth help? Not here: digits are easy, and the steps are few. Which of the three on the right ends lowest
+# is chance, and changes with the seed. (With the 64,000 steps of the paper, on CIFAR-10, the deeper networks
+# win: the test error is 8.75% with 20 layers and 6.43% with 110.)
 #
-# The two networks of one depth have exactly the same weights, in number and in their initial values. The
-# shortcut has no parameters and costs one addition.
+# The two networks of the same depth have the same number of weights with the same initial values. The shortcut
+# has no parameters and costs one addition.
 
 # %%
 for depth in (8, 20, 44):
@@ -278,15 +281,16 @@ for depth in (8, 20, 44):
     print(f"{depth} layers: {counts[0]:,} parameters plain, {counts[1]:,} residual")
 
 # %% [markdown]
-# ## Take a block out
+# ## Remove a block
 #
-# One last experiment. Take the trained residual network of 20 layers, remove one of its blocks (let its
-# input pass unchanged), and test. Then put it back and remove the next. Do the same with the plain one.
+# One last experiment. Take the trained residual network of 20 layers, remove one of its blocks (pass its input
+# on unchanged), and test the network. Then put the block back and remove the next one. Do the same with the
+# plain network.
 #
-# Removing takes one line: a *hook* is a function that a block calls with what went in and what came out, and
-# what it returns takes the output's place.
+# Removing takes one line: a *hook* is a function that a block calls with its inputs and its output, and
+# whatever the hook returns replaces the output.
 #
-# **Predict** the accuracy after removing one block of nine, in each of them.
+# **Predict** the accuracy of each network after removing one of its nine blocks.
 
 # %%
 test = minires.data.digits(train=False)
@@ -318,24 +322,26 @@ ax.legend(loc="upper center", ncols=3)
 plt.show()
 
 # %% [markdown]
-# *What to see: the dashed lines are the whole networks, the bars what is left without one block. Without
-# any one of its blocks the plain network is ruined, since every layer expects exactly what the one before
-# it makes. The residual network needs its first two or three, and hardly notices the others: removing a block
-# removes half of the $2^9$ paths, and the rest still carry the image through.* (Veit, Wilber and Belongie,
-# [*Residual Networks Behave Like Ensembles of Relatively Shallow
+# *What to see: the dashed lines are the accuracy of the complete networks, the bars the accuracy without one
+# block. Whichever block is removed, the plain network falls to about the level of guessing, since every layer
+# depends on the output of exactly the layer before it. The residual network needs its first blocks most: the
+# loss of accuracy shrinks from block to block. It loses almost nothing without one of its last four. Removing a
+# block removes half of the $2^9$ paths, and the others still carry information about the image.* (Veit, Wilber
+# and Belongie, [*Residual Networks Behave Like Ensembles of Relatively Shallow
 # Networks*](https://arxiv.org/abs/1605.06431), 2016.)
 #
 # ## Where the shapes change
 #
-# $F(x) + x$ needs both to have the same shape. Between its stages a ResNet halves the image and doubles
-# the channels, so the shortcut must do the same. He et al. tried three ways:
+# $F(x) + x$ needs both to have the same shape. Between its stages a ResNet halves the height and width of the
+# image and doubles the number of channels, so the shortcut must do the same. He et al. tried three ways:
 #
 # * **A**: take every second pixel, and fill the new channels with zeros. No parameters.
-# * **B**: a 1 × 1 convolution with stride 2, where shapes change. (The layer with the holes of notebook 03.)
+# * **B**: a 1 × 1 convolution with stride 2, where shapes change. (Its gradient has the holes that notebook 03
+#   shows for a stride.)
 # * **C**: a 1 × 1 convolution on every shortcut.
 #
-# B and C are slightly better than A, and C costs most for least, so B is what one finds in libraries. For
-# CIFAR the paper uses A, so that plain and residual networks have the same weights, as ours above.
+# B and C are slightly better than A. C costs most and gains little over B, so libraries use B. For CIFAR the
+# paper uses A, so that plain and residual networks have the same number of weights, like ours above.
 
 # %%
 for option in ("A", "B", "C"):
@@ -346,12 +352,12 @@ for option in ("A", "B", "C"):
 viz.graph(BasicBlock(16, 32, stride=2, shortcut="B"), (28, 28, 16))
 
 # %% [markdown]
-# *What to see: one block between two stages, with option B. The input goes two ways, through two
-# convolutions and through one of 1 × 1 (`downsample`); both halve the image and double the channels, as the
-# shapes beside the arrows say, and `add` joins them.*
+# *What to see: one block between two stages, with option B. The input takes two paths, one through two
+# convolutions and one through a 1 × 1 convolution (`downsample`); both halve the image and double the channels,
+# as the shapes beside the arrows say, and `add` joins them.*
 #
-# You have now built every part of it: the engine, the convolution, batch norm, ReLU, pooling, the loss, and
-# the plus sign. What is missing is the art of walking downhill: notebook 07.
+# You have now built every part of a ResNet: the engine, the convolution, batch norm, ReLU, pooling, the loss,
+# and the residual add. What is missing is a good way to minimise the loss: notebook 07.
 
 # %% [markdown]
 # ## Exercises
@@ -364,17 +370,14 @@ viz.graph(BasicBlock(16, 32, stride=2, shortcut="B"), (28, 28, 16))
 #    pre-activation). Train 44 layers of it. What must be added after the last block, and why?
 #    *You are right if* the sum that leaves the last block has negative entries and a variance well above
 #    the stem's.
-# 2. **Start as nothing.** *(difficulty 2, 40 min)* Set the weight $\gamma$ of each block's last batch norm to
-#    0 before training.
-#    What does the network compute at the first step? Which parameters get a gradient at that step and which
-#    do not? Train 44 layers with it.
-#    *You are right if* at the first step the logits equal those of stem and head alone, and only the last
-#    batch norms of the branches have a gradient other than 0.
-# 3. **Count the paths.** *(difficulty 3, 60 min)* A path that goes through the layers of $k$ of $n$ blocks:
-#    how many are there? Let
-#    the gradient of each block's branch be multiplied by $a$ (write $F$ as
-#    `a * out + (1 - a) * out.detach()`; `detach` gives the same values without a graph behind them), so that
-#    a path counts $a^k$, and find from the gradient's norm at
-#    $a = 0.5, 1, 2$ which lengths of path carry most of it in `trained[44, True]`. Are they long?
-#    *You are right if* the growth of the norm between two values of $a$ fits paths shorter than half the
-#    blocks.
+# 2. **Start as the identity.** *(difficulty 2, 40 min)* Set the weight $\gamma$ of each block's last batch norm
+#    to 0 before training. What does the network compute at the first step? Which parameters get a gradient
+#    other than zero at that step, and which do not? Train 44 layers from this start. *You are right if* at the
+#    first step the logits equal those of stem and head alone, and inside the branches only the last batch norms
+#    have a gradient other than 0.
+# 3. **Count the paths.** *(difficulty 3, 60 min)* How many paths go through the layers of exactly $k$ of $n$
+#    blocks? Let the gradient of each block's branch be multiplied by $a$ (write $F$ as `a * out + (1 - a) *
+#    out.detach()`; `detach` gives the same values with no graph attached). The gradient along a path of length
+#    $k$ is then multiplied by $a^k$. From the norm of the gradient at $a = 0.5, 1, 2$ find which path lengths
+#    carry most of it in `trained[44, True]`. Are these paths long? *You are right if* the growth of the norm
+#    between two values of $a$ fits paths shorter than half the blocks.

@@ -1,20 +1,21 @@
 # %% [markdown]
 # # 12 · Where the time goes
 #
-# One convolution, written five times by hand and taken five times from the library. Little changes
-# but the order of the work, and the last is nearly a hundred thousand times as fast as the first.
+# One convolution, computed in ten ways: by seven loops, by four versions that we write here, and by five
+# algorithms of the library. Little changes except the order of the work, and the fastest is tens of thousands
+# of times as fast as the loops.
 #
-# When you are through, you will be able to
+# After this notebook you will be able to
 #
 # * measure honestly, and say how fast your machine *could* be;
-# * write a convolution as loops, as nine products, as one product (im2col), as three products of
-#   rows, and by Winograd's trick, which beats a speed limit;
-# * say what each pays in memory, in accuracy, in conditions;
-# * find out where a whole training step spends its time, and what there is to gain;
-# * share a batch among several machines, and say which layer notices.
+# * write a convolution as loops, as nine products, as one product (im2col), as three products of rows, and by
+#   Winograd's algorithm, which needs fewer multiplications;
+# * say what each costs in memory and accuracy, and under which conditions it can be used;
+# * find out where a whole training step spends its time, and how much can be gained;
+# * divide a batch among several machines, and say which layer gives different results then.
 #
-# About 25 minutes. You need notebook 03 (convolution by hand). Every figure is measured on the
-# machine that runs this, as it runs: yours will differ, the order hardly.
+# About 25 minutes. You need notebook 03 (convolution by hand). Every time is measured on the machine that runs
+# the notebook. Yours will differ from those shown, but the order should be much the same.
 
 # %%
 import time
@@ -44,14 +45,14 @@ def median_time(function, repeats=11):
 
 
 # %% [markdown]
-# The **median**, because other programs make some runs slow and none fast; the mean would measure
-# them as well. The **first call does not count**: it fetches memory and wakes threads.
+# We take the **median**, because other programs slow some runs down and speed none up; the mean would measure
+# those programs as well. The **first call does not count**: it allocates memory and starts threads.
 #
 # ## 1. How fast could it be?
 #
-# Most of a convolution is multiplications and additions. How many a second can this machine do? (A
-# billion of them is 1 Gop/s.) A large matrix product does little else, so it shows the limit, near
-# enough.
+# Most of the work of a convolution is multiplications and additions. How many of them can this machine do per
+# second? (A billion per second is 1 Gop/s.) A large matrix product does little else, so its speed is close to
+# the limit.
 
 # %%
 a, b = (rng.normal(size=(1024, 1024)).astype(np.float32) for _ in "ab")
@@ -93,8 +94,8 @@ def measure(name, function, repeats=11):
 #
 # $$ y_{n,i,j,o} = \sum_{k,l,c} x_{n,\,i+k-1,\,j+l-1,\,c}\; w_{k,l,c,o} $$
 #
-# `kernels.reference` has it so. **Predict** how long Python takes for our layer. (We run a corner
-# of it, one image of 6 × 6 with 8 channels, and scale up. You may guess in minutes.)
+# `kernels.reference` computes it in this way. **Predict** how many minutes Python takes for our layer. (We run
+# a small part of it, one image of 6 × 6 with 8 channels, and scale up.)
 
 # %%
 corner, small = x[:1, :6, :6, :8], w[:, :, :8, :8]
@@ -104,14 +105,14 @@ print(f"{speeds['seven loops'] / 1e6:.1f} million operations a second,")
 print(f"so the whole layer would take {work / speeds['seven loops'] / 60:.1f} minutes")
 
 # %% [markdown]
-# Each of those multiplications costs some hundreds of nanoseconds, of which the multiplication is a
-# quarter of *one*. The rest is Python finding out, again and again, what `*` means for these two
+# Each of those operations takes some hundreds of nanoseconds, of which the multiplication itself takes a
+# quarter of *one*. In the rest of the time Python finds out, again and again, what `*` means for these two
 # objects.
 #
 # ## 3. Nine products
 #
-# So hand NumPy more at a time. Turn the loops inside out: for each of the nine places $(k, l)$ of
-# the window, *every* pixel times the same (128, 128) matrix. That is a matrix product.
+# So give NumPy more work per call. Reverse the order of the loops: for each of the nine positions $(k, l)$ of
+# the window, multiply *every* pixel by the same (128, 128) matrix. That is a matrix product.
 
 
 # %%
@@ -127,15 +128,14 @@ def nine_products(x, w):
 measure("nine products", lambda: nine_products(x, w))
 
 # %% [markdown]
-# Six lines, and tens of thousands of times faster. What is still slow? `out += …` goes through the
-# output nine times, and each of the nine is, inside, many small products, one for each image row.
+# Six lines, and more than ten thousand times as fast. What is still slow? `out += …` reads and writes the
+# output nine times, and NumPy computes each of the nine products as many small ones, one for each image row.
 #
 # ## 4. One product: im2col
 #
-# Lay every window out as a row, 1152 numbers long. Then the whole layer is a single (6272, 1152)
-# times (1152, 128) product. `as_strided` makes the windows *without copying*, by telling NumPy to
-# step through the same memory twice; the copy comes with `reshape`, and makes the input **nine
-# times** as large.
+# Write every window as one row of 1152 numbers. Then the whole layer is a single product of a (6272, 1152) and
+# a (1152, 128) matrix. `as_strided` makes the windows *without copying*, as a view in which overlapping windows
+# use the same memory. The copy is made by `reshape`, and is **nine times** as large as the input.
 
 
 # %%
@@ -159,16 +159,16 @@ copying = median_time(lambda: windows(padded, 3, 3).reshape(-1, 9 * C))
 print(f"  of which copying {copying * 1e3:.2f} ms, {windows(padded, 3, 3).nbytes / 1e6:.0f} MB")
 
 # %% [markdown]
-# One large product is the fastest thing that the machine can do, so even nine times the memory can
-# pay: with 128 channels each copied number is used 128 times. With 8 channels it would be used 8
-# times, and the copy would be most of the work.
+# The machine does nothing faster than one large product, so even nine times the memory can be worth it: with
+# 128 output channels each copied number is used 128 times. With 8 channels it would be used 8 times, and most
+# of the time would go into the copy.
 #
 # ## 5. Three products: rows
 #
-# In (N, H, W, C) the three pixels of a window's row lie **side by side in memory**: 384 numbers. So
-# copy along the width only, three times the data instead of nine, and let three products do the
-# height: rows $i-1$, $i$ and $i+1$ are three overlapping pieces of *one* buffer. **Predict:**
-# faster or slower than im2col?
+# In (N, H, W, C) the three pixels of a window's row lie **side by side in memory**: 384 numbers. So copy along
+# the width only, which is three times the data instead of nine, and use three products for the height: rows
+# $i-1$, $i$ and $i+1$ are three overlapping pieces of *one* buffer. **Predict:** is this faster or slower than
+# im2col?
 
 
 # %%
@@ -187,27 +187,27 @@ def three_products(x, w):
 measure("three products (rows)", lambda: three_products(x, w))
 
 # %% [markdown]
-# A third of the copying, and two more passes over the output: about even here, ahead where channels
-# are few and copying is most of the time (exercise 1). There is no best algorithm, only a best one
-# **for a shape**. Section 8 comes back to that.
+# It copies a third as much, and makes two more passes over the output. Here the two are about equally fast.
+# With few channels, where copying takes most of the time, the rows are faster (exercise 1). There is no best
+# algorithm, only a best one **for a given shape**. Section 8 returns to this.
 #
 # ## 6. Fewer multiplications: Winograd
 #
-# All versions so far do the same multiplications. Is there a way around? Take one dimension, a
-# filter of 3, and two neighbouring outputs:
+# All versions so far do the same multiplications. Can we do with fewer? Take one dimension, a filter of 3, and
+# two neighbouring outputs:
 #
 # $$ y_0 = d_0 g_0 + d_1 g_1 + d_2 g_2, \qquad y_1 = d_1 g_0 + d_2 g_1 + d_3 g_2 . $$
 #
-# Six multiplications. Shmuel Winograd does it in four:
+# These are six multiplications. Shmuel Winograd's algorithm needs four:
 #
 # $$ m_1 = (d_0 - d_2)\, g_0, \quad m_2 = (d_1 + d_2)\tfrac{g_0+g_1+g_2}{2}, \quad
 #    m_3 = (d_2 - d_1)\tfrac{g_0-g_1+g_2}{2}, \quad m_4 = (d_1 - d_3)\, g_2, $$
 #
 # $$ y_0 = m_1 + m_2 + m_3, \qquad y_1 = m_2 - m_3 - m_4 . $$
 #
-# The factors with $g$ belong to the filter and are computed once for all pixels. As matrices:
-# $y = A^\top\big[(G g) \odot (B^\top d)\big]$. In two dimensions use each matrix on both sides, and
-# a 2 × 2 tile of outputs takes $4 \times 4 = 16$ multiplications instead of 36.
+# The factors with $g$ belong to the filter and are computed once for all pixels. As matrices: $y =
+# A^\top\big[(G g) \odot (B^\top d)\big]$. In two dimensions each matrix is applied on both sides, and a 2 × 2
+# tile of outputs takes $4 \times 4 = 16$ multiplications instead of 36.
 
 # %%
 BT = np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]], np.float32)
@@ -233,18 +233,19 @@ def winograd(x, w):
 measure("Winograd 2 x 2", lambda: winograd(x, w))
 
 # %% [markdown]
-# Right, and about as fast as the best so far, although every step of it is a copy through the whole
-# memory: the products that it saves pay for them.
+# The result is correct, and about as fast as the best so far, although every step copies all the data: the
+# multiplications that it saves make up for the copies.
 #
 # ## 7. What the library adds
 #
-# Nothing new in mathematics. **Blocks**: do a few rows at a time, so that the copies stay in the
-# *cache* (the small and fast memory beside the processor) and never see the main memory. **Threads**:
-# NumPy releases Python's lock inside a product, so plain threads share the blocks. And larger tiles for
-# Winograd: 4 × 4 takes 36 multiplications instead of 144, and `winograd1d` takes four outputs along
-# the height alone, 72, but copies nothing into tiles.
+# No new mathematics. **Blocks**: it processes a few rows at a time, so that the copies stay in the *cache* (the
+# small and fast memory in the processor) and need no main memory. **Threads**: NumPy releases Python's global
+# lock inside a product, so ordinary threads can process the blocks in parallel. **Larger tiles** for Winograd:
+# 4 × 4 outputs take 36 multiplications instead of 144. `winograd1d` computes four outputs along the height
+# only. For the same outputs that takes 72 multiplications, but needs no copies into tiles.
 #
-# `kernels.use_algorithm` forces each. **Predict:** can any of them exceed the limit of section 1?
+# `kernels.use_algorithm` forces the use of one of them. **Predict:** can any of them exceed the limit of
+# section 1?
 
 
 # %%
@@ -285,27 +286,28 @@ axes.legend(fontsize=8, loc="upper center")
 plt.show()
 
 # %% [markdown]
-# **What to see.** Five powers of ten, and the numbers are times the speed of the loops. Most of the
-# way is NumPy; the rest is moving less and sharing. Winograd with 4 × 4 tiles passes the red line
-# (on most machines), faster than the machine can multiply: it is counted by the definition's
-# operations, and does a quarter of them.
+# **What to see.** The speeds span almost five powers of ten; the numbers in the bars are multiples of the speed
+# of the loops. Most of this comes from NumPy, and the rest from moving less data and from threads. Winograd
+# with 4 × 4 tiles is to the right of the red line (on most machines), as if it were faster than the machine can
+# multiply. The reason is that the speed is computed from the number of operations in the definition, and
+# Winograd does a quarter of these multiplications.
 #
-# Is it too good to be free? It pays in **accuracy**: the transforms make large numbers and subtract
-# them.
+# Its price is **accuracy**: the transforms produce large numbers and subtract them from each other.
 
 # %%
 for name in ("one product (im2col)", *(f"library: winograd{kind}" for kind in ("1d", 2, 4))):
     print(f"{name:24} largest error {errors[name]:.1e}")
 
 # %% [markdown]
-# Half a digit of seven. For training that is nothing, next to the noise of a batch. For a gradient
-# check it is not nothing, so in float64 the library never chooses it.
+# With the largest tiles that is more than half of a decimal digit, out of seven. For training this does not
+# matter, compared with the noise of a batch. For a gradient check it does, so in float64 the library never
+# chooses Winograd.
 #
 # ## 8. The best one for a shape
 #
-# The library chooses by shape alone, from measurements made beforehand: never by timing at run
-# time, or two runs of one program would differ in their last bits. **Predict** what it takes for a
-# 1 × 1, a 7 × 7 with stride 2, and a 3 × 3 on 16 channels.
+# The library chooses by shape alone, from measurements made in advance. It never chooses by timing at run time,
+# because then two runs of the same program could differ in their last bits. **Predict** what it chooses for a 1
+# × 1 kernel, for a 7 × 7 kernel with stride 2, and for a 3 × 3 kernel on 16 channels.
 
 # %%
 layers = {
@@ -326,9 +328,9 @@ for name, (x_shape, w_shape, stride, padding) in layers.items():
 # %% [markdown]
 # ## 9. A whole step
 #
-# Convolution is where the arithmetic is. Is it where the *time* is? `minires.profile()` puts a
-# stopwatch on every operation. **Predict** the share of the convolutions in a training step of
-# ResNet-20.
+# Most of the arithmetic is in the convolutions. Is most of the *time* spent there, too? `minires.profile()`
+# measures the time of every operation. **Predict** what fraction of a training step of ResNet-20 is spent in
+# convolutions.
 
 # %%
 model = models.resnet20()
@@ -358,9 +360,9 @@ print(f"convolutions: {share:.0%} of the time, at {gflops:.0f} Gop/s")
 print(f"if they took no time at all, a step would be {1 / (1 - share):.1f} times as fast")
 
 # %% [markdown]
-# That last line is **Amdahl's law**: what you speed up can save no more than its share. The rest,
-# batch norm, ReLU, the residual add, is hardly any arithmetic. But each reads and writes every
-# number of a map, and memory has a speed limit of its own:
+# That last line is **Amdahl's law**: speeding up one part can save no more than the fraction of time that this
+# part takes. The other parts, batch norm, ReLU and the residual add, do hardly any arithmetic. But each reads
+# and writes every number of a feature map, and memory has a speed limit of its own:
 
 # %%
 activations = rng.normal(size=(64, 32, 32, 16)).astype(np.float32)
@@ -372,27 +374,27 @@ print(
 )
 
 # %% [markdown]
-# A pass over memory uses a percent or two of the machine's arithmetic; the rest of it waits. Hence
-# the rule behind everything in `minires.kernels`, and in every framework: **count passes over
-# memory, not operations.** Batch norm and ReLU joined to the convolution before them, as
-# `minires.compile` does (notebook 15), are not cleverer mathematics. They are one pass instead of
-# three.
+# During a pass over memory the machine does only a few percent of the arithmetic that it could do; the
+# arithmetic units wait for data. This gives the rule that `minires.kernels` and every framework follow: **count
+# passes over memory, not operations.** When `minires.compile` fuses batch norm and ReLU with the convolution
+# before them (notebook 15), the mathematics stays the same. There is one pass instead of three.
 
 # %% [markdown]
 # ## 10. Two machines
 #
-# When one machine has nothing left to give, take several. In *data parallelism* each has the whole
-# network and a stretch of every batch, and what they send each other are gradients. Two such **ranks** fit
-# into one process: all we need is that neither sees the other's images.
+# When one machine cannot be made faster, use several. In *data parallelism* each machine, called a **rank**,
+# has the whole network and processes a part of every batch, and the ranks send each other gradients. We can
+# imitate two ranks in one process, as long as neither uses the other's images.
 #
-# The loss of a batch is a mean over its $N$ images. With the mean $L_r$ over the $n_r$ images of rank $r$,
+# The loss of a batch is a mean over its $N$ images. Let $L_r$ be the mean over the $n_r$ images of rank $r$.
+# Then
 #
 # $$ L = \sum_r \frac{n_r}{N} L_r, \qquad\text{so}\qquad
-#    \nabla L = \sum_r \frac{n_r}{N} \nabla L_r : $$
+#    \nabla L = \sum_r \frac{n_r}{N} \nabla L_r, $$
 #
-# a gradient of a sum is the sum of the gradients. **Predict** for 12 and 20 of 32 images: is the sum of the
-# two weighted gradients the gradient of the whole batch to the bit? And what if both are given equal
-# weight, as one might at first?
+# since the gradient of a sum is the sum of the gradients. **Predict**, for 12 and 20 of 32 images: is the sum
+# of the two weighted gradients bit for bit equal to the gradient of the whole batch? And what happens if both
+# get the same weight, as one might do at first?
 
 # %%
 digits = data.digits()
@@ -434,58 +436,57 @@ compare("weighted by shares, float64", nn.Identity(), np.float64, shares)
 compare("half each, float64", nn.Identity(), np.float64, (1 / 2, 1 / 2))
 
 # %% [markdown]
-# To rounding, and not to the bit: mathematics does not care where the sum is cut in two, floating point
-# does. Float64 says that it is rounding, since the difference shrinks with the precision. (About half of the
-# numbers are equal all the same, among them zeros: pixels that no digit reaches, units that no image switches
-# on.) Half each is simply another gradient: an image of the short stretch counts for more than one of the long.
+# They are equal up to rounding, but not bit for bit: in mathematics it does not matter where a sum is split, in
+# floating point it does. Float64 shows that the cause is rounding, since the difference shrinks with the
+# precision. (About half of the numbers are equal all the same. Among them are zeros, from pixels that are blank
+# in every digit and units that no image activates.) With half the weight each, the result is a different
+# gradient: an image of the shorter part counts for more than one of the longer part.
 #
-# All that is needed for it is that an image's loss depends on that image alone. **Predict** which layer of a
-# ResNet breaks that, and by how much: by rounding, by a percent, by more?
+# This equality requires only that the loss of an image depends on no other image. **Predict** which layer of a
+# ResNet breaks this, and how large the difference is: rounding, one percent, or more?
 
 # %%
 compare("batch norm, float64", nn.BatchNorm2d(8), np.float64, shares)
 compare("group norm, float64", nn.GroupNorm(2, 8), np.float64, shares)
 
 # %% [markdown]
-# **Batch norm** normalises by the mean and the variance of the images that it is given, so that each image's
-# loss depends on its whole batch, and 12 images have other statistics than 32. Some percent of the largest
-# number in an array is no rounding, and float64 does not help. Group norm looks at one image at a time and
-# stays equal. The sum is still a gradient worth following: that of batch norm with smaller batches. Who wants the other one lets the ranks exchange
-# counts, means and variances in each batch norm (exercise 4).
+# **Batch norm** normalises with the mean and the variance of the images that it is given. So the loss of each
+# image depends on its whole batch, and the statistics of 12 images differ from those of 32. A difference of
+# several percent of the largest number in an array is not rounding, and float64 does not reduce it. Group norm
+# uses one image at a time, and its gradients stay equal up to rounding. With batch norm the sum is still a
+# useful gradient: that of batch norm with smaller batches. To get the gradient of the whole batch, the ranks
+# must exchange counts, means and variances in each batch norm (exercise 4).
 #
-# With real processes it is `mpirun -n 2 minires train --distributed`, and `--sync-batch-norm` does what
-# exercise 4 does. What a step gains by it follows Amdahl's law once more: the gradients have to
-# travel, and that is the part which more machines do not make shorter. ([Many machines](../docs/distributed.md).)
+# With real processes the command is `mpirun -n 2 minires train --distributed`, and `--sync-batch-norm` does
+# what exercise 4 does. How much a step gains follows Amdahl's law once more: the gradients have to be sent, and
+# more machines do not make this part shorter. ([Many machines](../docs/distributed.md).)
 #
 # ## What to keep
 #
-# * Medians; a first call that does not count; a limit to compare with.
-# * Python costs a thousand multiplications a call. Give it large pieces.
-# * Lowering buys large products with copies; blocks keep the copies in the cache.
-# * Winograd trades multiplications for additions, and half a digit.
+# * Report medians, do not count the first call, and compare with a limit.
+# * A call in Python costs as much as a thousand multiplications. Give it large pieces of work.
+# * Lowering (im2col) makes copies in order to have large products; blocks keep the copies in the cache.
+# * Winograd replaces multiplications by additions, and loses some accuracy.
 # * The time of a layer is its passes over memory or its products, whichever is longer.
-# * Gradients of stretches of a batch, weighted by their shares, add up to the batch's, to rounding;
-#   not through batch norm, which looks at the whole stretch.
+# * The gradients of the parts of a batch, weighted by their fractions of the images, add up to the gradient of
+#   the whole batch, up to rounding. This does not hold with batch norm, which uses the statistics of each part.
 #
 # ## Exercises
 #
 # (Difficulty from 1, a few lines, to 3, an idea of your own; the minutes are without training times.)
 #
-# 1. **Few channels.** *(difficulty 1, 30 min)* Time `one_product` against `three_products` for 4, 8, 16, 32,
-#    64 and 128
-#    channels ($C = O$) and plot the ratio over the channels. *You are right if* rows gain most at a
-#    few dozen channels or less and little at 128. `kernels.explain` changes its mind somewhere above:
-#    at which number, from what to what?
-# 2. **Block it.** *(difficulty 2, 40 min)* Let `one_product` work through the images one at a time, then
-#    through 14, 7, 4, 2
-#    and 1 rows, into one `out` array. *You are right if* an image at a time costs about the same
-#    with an eighth of the memory, and a row at a time about twice as much. Why does the library cut
-#    blocks all the same? (Think of its threads.)
-# 3. **The other gradient.** *(difficulty 3, 45 min)* Write $\partial L / \partial w$ of a 3 × 3 convolution by
-#    the rows of
-#    section 5: `buffer` once, then three products with the gradient. *You are right if* it equals
-#    `kernels.conv2d_dw` to 1e-3 and takes less than twice the time of `three_products`.
-# 4. **Batch norm over two ranks.** *(difficulty 2, 25 min)* From each stretch's count, means and variances by channel, and nothing
-#    else, compute the mean and the variance of the whole batch (of `batch[0]` after the first convolution of
-#    `network`). *You are right if* both agree with those of all 32 images to 1e-5 of their size. What is
-#    wrong about the mean of the two variances, even for equal stretches?
+# 1. **Few channels.** *(difficulty 1, 30 min)* Time `one_product` against `three_products` for 4, 8, 16, 32, 64
+#    and 128 channels ($C = O$) and plot the ratio against the number of channels. *You are right if* rows gain
+#    most at a few dozen channels or less and little at 128. Above that, the choice of `kernels.explain`
+#    changes: at which number of channels, and from what to what?
+# 2. **Block it.** *(difficulty 2, 40 min)* Let `one_product` process one image at a time, then 14, 7, 4, 2 and
+#    1 rows at a time, and write the results into one `out` array. *You are right if* one image at a time takes
+#    about the same time with an eighth of the memory, and one row at a time takes about twice as long. Why does
+#    the library use blocks nevertheless? (Think of its threads.)
+# 3. **The other gradient.** *(difficulty 3, 45 min)* Write $\partial L / \partial w$ of a 3 × 3 convolution
+#    with the rows of section 5: make `buffer` once, then compute three products with the gradient. *You are
+#    right if* it equals `kernels.conv2d_dw` to 1e-3 and takes less than twice the time of `three_products`.
+# 4. **Batch norm over two ranks.** *(difficulty 2, 25 min)* Use only the count, and the means and variances per
+#    channel, of each part. From them compute the mean and the variance of the whole batch (of `batch[0]` after
+#    the first convolution of `network`). *You are right if* both agree with those of all 32 images to a
+#    relative error of 1e-5. Why is the mean of the two variances incorrect, even for parts of equal size?

@@ -2,14 +2,13 @@
 # # 14 · From ResNet to Transformer
 #
 # Two years after the residual network came the Transformer (Vaswani et al., [*Attention Is All You
-# Need*](https://arxiv.org/abs/1706.03762), 2017), which today reads, writes and translates. It has no
-# convolution and no batch norm. What it kept is the `+`.
-# When you are through, you will be able to
+# Need*](https://arxiv.org/abs/1706.03762), 2017), which today reads, writes and translates texts. It has no
+# convolution and no batch norm, but it kept the `+`. After this notebook you will be able to
 #
-# * read a network as a *stream* that every block adds something to, and take the sum apart again;
-# * say why a Transformer normalises each position by itself, and not over the batch;
-# * write attention, forwards and backwards, and check the gradient;
-# * show what becomes of twelve blocks without the shortcut, and where the normalisation has to stand;
+# * read a network as a *stream* to which every block adds something, and find the terms of this sum;
+# * say why a Transformer normalises each position separately, and not over the batch;
+# * write attention with its forward and backward pass, and check the gradient;
+# * show what happens to twelve blocks without the shortcut, and compare two places for the normalisation;
 # * train a small Transformer on a novel until it writes words.
 #
 # About 20 minutes. You need notebooks 04 (batch norm), 05 (softmax) and 06 (the residual add).
@@ -28,8 +27,9 @@ minires.manual_seed(0)
 # %% [markdown]
 # ## 1. A text instead of an image
 #
-# The network shall read a text and say at each place what comes next. The text is the first volume of
-# Jane Austen's *Pride and Prejudice* (1813), which comes with the library. Each character gets a number.
+# The network is to read a text and predict at each position which character comes next. The text is the first
+# volume of Jane Austen's *Pride and Prejudice* (1813), which comes with the library. Each character gets a
+# number.
 
 # %%
 text = minires.data.pride_and_prejudice()
@@ -40,12 +40,12 @@ print(f"{len(text):,} characters, {len(alphabet)} different ones")
 print(text[10:127], "->", codes[10:20], "...")
 
 # %% [markdown]
-# A number is only a name: `b` is not between `a` and `c` in any way that matters. So the first layer is a
-# table with a row of features for each character, and looking a row up is all that it does. Such a table is
-# called an *embedding*; its rows are weights and are learnt. Backwards, the gradient of each row is the
-# sum of the gradients at all places where the row was read: notebook 01, once more.
+# The numbers are only names: that `b` comes between `a` and `c` has no meaning here. So the first layer is a
+# table with a row of features for each character, and it only looks up rows. Such a table is called an
+# *embedding*. Its rows are weights, and are learned. In the backward pass the gradient of each row is the sum
+# of the gradients at all positions where the row was read, as in notebook 01.
 #
-# From then on there are $N$ texts of $L$ positions with $E$ features: $(N, L, E)$ in place of $(N, H, W, C)$.
+# After that there are $N$ texts of $L$ positions with $E$ features: $(N, L, E)$ in place of $(N, H, W, C)$.
 
 # %%
 batch = training[: 4 * 33].reshape(
@@ -64,8 +64,9 @@ print(
 # %% [markdown]
 # ## 2. The stream
 #
-# Here are both blocks, as the library has them. **Predict**, before you look: how many additions has each, of a
-# shortcut and a branch? (They are the boxes marked *Add*; the small ones add a bias or the mask of section 4.)
+# Here are the residual block and the Transformer block of the library. **Predict**, before you look: how many
+# additions of a shortcut and a branch does each have? (They are the boxes marked *Add*; the small ones add a
+# bias or the mask of section 4.)
 
 # %%
 viz.graph(models.BasicBlock(16, 16), (8, 8, 16))
@@ -75,16 +76,16 @@ viz.graph(models.TransformerBlock(16, 2, causal=True), (32, 16))
 
 # %% [markdown]
 # *What to see: above one addition, below two. In the ResNet block a ReLU follows the addition; in the
-# Transformer block nothing does, so that from the input to the output there is a way through additions only.*
+# Transformer block nothing does, so there is a path from the input to the output that consists of additions
+# only.*
 #
-# Take such blocks one after another. What comes out at the end is what went in, and what each branch has
-# added:
+# Put such blocks one after another. The output is the input plus what each branch has added:
 #
 # $$x_n = x_0 + F_1(x_0) + F_2(x_1) + \dots + F_n(x_{n-1})$$
 #
-# One calls $x$ the *residual stream*: every branch reads all of it and adds to it, and none can take anything
-# away but by adding the opposite. That is an equation, so it can be checked. A hook on each branch's last
-# layer notes what it adds.
+# $x$ is called the *residual stream*: every branch reads all of it and adds to it, and can remove something
+# only by adding its negative. The equation can be checked. A hook on the last layer of each branch records what
+# the branch adds.
 
 # %%
 minires.manual_seed(0)
@@ -100,15 +101,15 @@ print("branches:", len(added))
 print("input + all that was added = output:", np.allclose(x.numpy() + sum(added), out, atol=1e-5))
 
 # %% [markdown]
-# ## 3. Normalised, each for itself
+# ## 3. Layer norm: each position separately
 #
-# Batch norm (notebook 04) takes a feature's mean over all images of the batch, so what comes out for one
-# depends on its company. For images that was bearable. Texts make it worse: a position would be told about
-# later positions, which it is to predict; in use there is one text and one more character at a time; and
-# what stands at a place differs wildly from text to text.
+# Batch norm (notebook 04) takes the mean of a feature over all images of the batch, so the output for one image
+# depends on the others. For images that was acceptable. For texts it is worse. A position would get information
+# about later positions, which it is to predict. In use there is a single text, to which one character is added
+# at a time. And the values at one position differ greatly from text to text.
 #
-# *Layer norm* (Ba, Kiros and Hinton, 2016) takes mean and variance over the features of *one position*. It
-# is the same formula with another axis. So is the gradient, three paths and all.
+# *Layer norm* (Ba, Kiros and Hinton, 2016) takes the mean and the variance over the features of *one position*.
+# The formula is the same with another axis. So is the gradient, with its three paths.
 
 
 # %%
@@ -137,8 +138,8 @@ ours = layer_norm_backward(dy, x, gamma)
 print(f"gradient: largest difference {np.abs(ours - xt.grad.numpy()).max():.0e}")
 
 # %% [markdown]
-# **Predict.** Change the last position of the second text. At how many of the ten positions does the output
-# change: behind layer norm, and behind batch norm in training?
+# **Predict.** Change the last position of the second text. At how many of the ten positions does the output of
+# layer norm change, and that of batch norm in training mode?
 
 # %%
 other = x.copy()
@@ -150,21 +151,24 @@ for name, layer in (("layer norm", nn.LayerNorm(8)), ("batch norm", nn.BatchNorm
 # %% [markdown]
 # ## 4. Attention
 #
-# Layer norm and linear layers treat every position by itself. Somewhere positions must hear of each other. A
-# convolution does that with a window of fixed size and fixed weights. Attention lets each position choose:
-# it asks a question $q$ (a *query*), every position holds up a *key* $k$, and where the two agree, their inner
-# product being large, it takes much of that position's *value* $v$. The shares come from a softmax, so they
-# are positive and add up to 1:
+# Layer norm and linear layers treat every position separately. Some layer must pass information between
+# positions. A convolution does that with a window of fixed size and fixed weights. Attention lets each position
+# choose what it reads. Each position has a *query* $q$, a *key* $k$ and a *value* $v$. Where a query and a key
+# agree, which means that their inner product is large, the position of the query takes much of the value that
+# belongs to the key. How much is given by the *attention weights* (`shares` in the code). They come from a
+# softmax, so they are positive and add up to 1:
 #
-# $$S = \frac{Q K^\top}{\sqrt d}, \qquad A = \operatorname{softmax}(S) \text{ by rows}, \qquad Y = A\,V$$
+# $$S = \frac{Q K^\top}{\sqrt d}, \qquad A = \operatorname{softmax}(S) \text{ over each row}, \qquad Y = A\,V$$
 #
-# (The inner product of two vectors of $d$ random numbers with variance 1 has variance $d$; the root keeps the
-# softmax from starting out as a hard choice.) A position may not look at what follows, which it is to predict:
-# there the score becomes $-\infty$, and the share 0. That is called a *causal mask*.
+# (The inner product of two vectors of $d$ random numbers with variance 1 has variance $d$; dividing by the root
+# prevents a softmax that puts nearly all the weight on one position from the start.) A position must not use
+# later positions, which it is to predict: there the score is set to $-\infty$, so that the weight is 0. This is
+# called a *causal mask*.
 #
-# Backwards, from $g = \partial L / \partial Y$, all are rules you know: matrix products (notebook 01), and
-# softmax, whose rule is one subtraction: each share's gradient, less the mean of all gradients of that row,
-# weighted by the shares.
+# The backward pass starts from $g = \partial L / \partial Y$ and uses rules that you know: that of matrix
+# products (notebook 01) and that of softmax. For softmax, take the gradient of each attention weight, subtract
+# the mean of the gradients in its row (weighted by the attention weights), and multiply by the attention
+# weight.
 #
 # $$\frac{\partial L}{\partial V} = A^\top g, \qquad G = g V^\top, \qquad
 # \frac{\partial L}{\partial S_{ij}} = A_{ij} \Big( G_{ij} - \sum_k A_{ik} G_{ik} \Big), \qquad
@@ -214,10 +218,10 @@ theirs = F.scaled_dot_product_attention(*map(Tensor, (Q, K, V)), is_causal=True)
 print(f"output: differs from the library's by {np.abs(attention(Q, K, V) - theirs).max():.0e}")
 
 # %% [markdown]
-# Where do $Q$, $K$ and $V$ come from? From the same stream, by three linear layers: `x @ Wq` and so on. And
-# one choice per position is little, so the features are split among several *heads*, each with queries, keys
-# and values of its own, side by side; a last linear layer mixes what they have found. From our function of
-# six lines, the library's layer:
+# Where do $Q$, $K$ and $V$ come from? Three linear layers compute them from the same stream: `x @ Wq` and so
+# on. One choice for each position is not much, so the features are divided among several *heads* that work in
+# parallel, each with its own queries, keys and values. A last linear layer combines their outputs. Here we
+# build the library's layer from our short functions:
 
 # %%
 layer = nn.MultiheadAttention(8, num_heads=2)
@@ -231,19 +235,19 @@ print(f"largest difference {np.abs(ours - theirs.numpy()[0]).max():.0e}")
 print(weights.numpy()[0].round(2))
 
 # %% [markdown]
-# *What to see: row $i$ is position $i$, and its shares (the mean of both heads) add up to 1. The first
-# position can only look at itself; above the diagonal there are zeros.*
+# *What to see: row $i$ is position $i$, and its attention weights (the mean of both heads) add up to 1. The
+# first position can only use itself; above the diagonal there are zeros.*
 #
-# **A question before you go on.** Nothing in these formulas knows the *order* of the positions: shuffle the
-# earlier ones, and the last takes the same shares of the same values. So the model adds a second embedding,
-# of the position's number, to the first.
+# **A question before you go on.** What do these formulas know of the *order* of the positions? Almost nothing:
+# in one layer, if the earlier positions are shuffled, the last one takes the same values with the same weights.
+# So the model adds a second embedding, of the number of the position, to the first.
 #
-# ## 5. Twelve blocks, three ways
+# ## 5. Twelve blocks, three variants
 #
-# Notebook 06 took the shortcut away from a ResNet. Do the same here, and a third thing besides. Vaswani
-# et al. normalised *after* the addition, as ResNets do with their ReLU; nearly everybody now normalises at
-# the start of the branch, so that the stream stays clean. (The same change as from the first to the second
-# ResNet, in exercise 1 of notebook 06.)
+# Notebook 06 removed the shortcuts from a ResNet. We do the same here, and compare two places for the
+# normalisation. Vaswani et al. normalised *after* the addition, where a ResNet has its ReLU. Today nearly all
+# Transformers normalise at the start of the branch, so that nothing but additions changes the stream. (It is
+# the same change as from the first to the second ResNet, in exercise 1 of notebook 06.)
 #
 # | | |
 # |---|---|
@@ -303,12 +307,12 @@ def random_texts(count, length):
 
 
 # %% [markdown]
-# First without any training. Send one batch through, and keep what is in the stream after each block, and
-# the gradient of the loss there. Of the first we take how much two *positions* of one text resemble each
-# other, as a correlation: 1 if they say the same. Of the second the size (the root of its mean square).
+# First without any training. Send one batch through, and record the stream after each block and the gradient of
+# the loss with respect to it. Of the stream we measure the correlation of two *positions* of one text: it is 1
+# if their features have the same pattern. Of the gradient we measure the size (the root of its mean square).
 #
-# **Predict**: attention takes weighted *means* over positions. Do it 12 times, with nothing added. What will
-# the correlation be?
+# **Predict**: attention takes weighted *means* over positions. What will the correlation be after 12 blocks
+# without a shortcut?
 
 
 # %%
@@ -341,22 +345,22 @@ axes[0].legend(loc=(0.3, 0.5))
 plt.show()
 
 # %% [markdown]
-# *What to see: left, without the shortcut, the positions are all the same after six blocks: a mean of means
-# of means. The last layer cannot tell them apart any more, so what it says of the next character cannot
-# depend on the text. (Dong, Cordonnier and Loukas, [*Attention is not all you
-# need*](https://arxiv.org/abs/2103.03404), 2021: the subtitle says how fast.) With a shortcut each position
-# keeps what it was. Right, nothing vanishes and nothing explodes: layer norm sees to that. In the pre-norm
-# network the gradient grows steadily on its way back (read the curve from right to left), since each block
-# adds its share to the one that comes down the stream, untouched.*
+# *What to see: on the left, without the shortcut, all positions are almost the same after six blocks, since
+# every block takes means of the means of the block before. The last layer can no longer tell the positions
+# apart, so its prediction of the next character cannot depend on the text. (Dong, Cordonnier and Loukas,
+# [*Attention is not all you need*](https://arxiv.org/abs/2103.03404), 2021: the subtitle says how fast.) With a
+# shortcut the positions stay different. On the right, no gradient vanishes and none explodes, thanks to layer
+# norm. In the pre-norm network the gradient grows steadily in the backward pass (read the curve from right to
+# left), since each block adds its own term to the gradient that comes through the shortcut unchanged.*
 #
-# As in notebook 06: what is wrong with the network without shortcuts is not the *size* of its gradients.
+# As in notebook 06, the *size* of the gradients is not the problem of the network without shortcuts.
 #
 # ## 6. Do they learn?
 #
-# Sixty steps each, all with the same rate from the first step to the last.
+# Sixty steps each, all with the same constant learning rate.
 #
-# As a measure, the loss of someone who knows only how frequent each character is: the *entropy* of the
-# frequencies. **Predict** who stays above it.
+# To compare with, we take the loss of a model that knows only how frequent each character is: the *entropy* of
+# the frequencies. **Predict** which networks stay above it.
 
 
 # %%
@@ -397,20 +401,22 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# *What to see: without shortcuts the network learns how frequent each character is, and nothing more: for
-# that it need not know where it is. Both others use the text. Pre-norm is ahead of post-norm; with three
-# other seeds it was as well, by 0.17 or 0.18 each time.* With a rate that rises slowly from 0 (*warm-up*)
-# post-norm came 0.03 to 0.07 closer. So Vaswani et al. trained it; Xiong et al.
-# ([2020](https://arxiv.org/abs/2002.04745)) found out why, and that pre-norm can do without.
+# *What to see: without shortcuts the network learns how frequent each character is, and nothing more: for that
+# it need not tell positions apart. The other two use the text. Pre-norm has a lower loss than post-norm; with
+# three other seeds it was lower as well, by 0.17 or 0.18 each time.* With a learning rate that rises slowly
+# from 0 (*warm-up*) the difference was smaller by 0.03 to 0.07. Vaswani et al. trained with warm-up. Xiong et
+# al. ([2020](https://arxiv.org/abs/2002.04745)) explained why post-norm needs it, and showed that pre-norm does
+# not.
 #
 # ## 7. A model that writes
 #
-# `models.CharTransformer` is what you have seen, put together: two embeddings, pre-norm blocks, a last
-# norm, a linear layer. Two blocks of 64 features, looking back on 32 characters, 400 steps of 32 texts; in
-# a minute or less.
+# `models.CharTransformer` combines what you have seen: two embeddings, pre-norm blocks, a last norm, and a
+# linear layer. It has two blocks of 64 features and sees up to 32 characters. We train it for 400 steps with 32
+# texts each, which takes about a minute or less.
 #
-# **Predict** its loss, on text that it has not seen. Guessing blindly costs $\ln 73 = 4.29$ nats a
-# character, knowing the frequencies 3.06, and knowing which character follows which about 2.4.
+# **Predict** its loss, on text that it has not seen. Guessing with no knowledge costs $\ln 73 = 4.29$ nats per
+# character, knowing the frequencies costs 3.06, and knowing how often each pair of adjacent characters occurs
+# costs about 2.4.
 
 # %%
 minires.manual_seed(0)
@@ -453,16 +459,16 @@ for temperature in (0.3, 0.8):
     print(written(model.generate(codes[10:20], 250, temperature)))
 
 # %% [markdown]
-# After a minute it writes the shortest words, puts the spaces where they belong, and means nothing. A low
-# *temperature* (logits are divided by it, before the softmax) takes what is likely, *the* and *of* above
-# all; a higher one dares more, and invents. The loss on unseen text is below 2 nats (with four seeds from
-# 1.96 to 1.98): since $e^{1.97} \approx 7$, the model is as unsure as someone who guesses among seven
-# characters. Who knows only pairs guesses among eleven.
+# After a minute it writes short words and places the spaces well, but the text has no meaning. The logits are
+# divided by the *temperature* before the softmax. A low temperature gives likely characters, and words such as
+# *the* and *to*; a higher one gives more variety, and invented words. The loss on unseen text is below 2 nats
+# (with four seeds from 1.96 to 1.98): since $e^{1.97} \approx 7$, the model is as uncertain as a guess among
+# seven equally likely characters. With the pairs only, it would be a guess among eleven.
 #
-# ## 8. Where it looks
+# ## 8. The attention weights
 #
-# Each head has its shares, a matrix for every text. They can be drawn. **Predict**: with two blocks of four
-# heads, what will at least one head of the first block have found out?
+# For every text, each head has a matrix of attention weights, which we can draw. **Predict**: with two blocks
+# of four heads, to which positions will at least one head of the first block give large weights?
 
 # %%
 sentence = "a good fortune, must be in want "
@@ -494,19 +500,19 @@ for number, heads in enumerate(maps, 1):
         print(f"block {number}, mean share of {back} back, by head: {'  '.join(shown)}")
 
 # %% [markdown]
-# *What to see: row is who looks, column is what is looked at; a dark cell is a share near 1. In the first
-# block nearly all is close to the diagonal: the character itself, or one before it; one head takes about
-# half of its shares from the one before. That is a convolution over two or three characters, found and not
-# built in. In the second block there are columns: many positions look at the same place, at a comma or a
-# space, the ends of words. Nobody told them to.*
+# *What to see: the row is the position of the query, the column that of the key; dark cells are weights close
+# to 1. In the first block most of the weight lies near the diagonal: on the character itself, or on one shortly
+# before it. One head puts about half of its weight on the previous character. This resembles a convolution over
+# two or three characters, which was learned and not built in. In the second block there are columns: many
+# positions attend to the same one, a comma or a space, at the ends of words. This, too, was learned.*
 #
-# ## 9. And the way back
+# ## 9. From the Transformer back to convolutions
 #
-# In 2022 Liu et al. took a ResNet and changed it step by step towards a Transformer, without attention
-# ([*A ConvNet for the 2020s*](https://arxiv.org/abs/2201.03545)): layer norm, GELU, one activation a block, one
-# large convolution by channels in place of attention and then two linear layers. The result is called ConvNeXt.
-# Here both on Fashion-MNIST, the images averaged to 14 × 14 pixels, with about equally many multiplications and
-# the same optimiser, for 40 steps of 64 images.
+# In 2022 Liu et al. took a ResNet and changed it step by step towards a Transformer, without attention ([*A
+# ConvNet for the 2020s*](https://arxiv.org/abs/2201.03545)): layer norm, GELU, one activation per block, and
+# one large depthwise convolution (each channel by itself) in place of attention, followed by two linear layers.
+# The result is called ConvNeXt. Here we train both on Fashion-MNIST, with images averaged to 14 × 14 pixels,
+# about the same number of multiplications and the same optimiser, for 40 steps of 64 images.
 
 
 # %%
@@ -539,43 +545,40 @@ for name, options in (("resnet8", {}), ("convnext_micro", {"layer_scale": 1.0}))
     )
 
 # %% [markdown]
-# With four other seeds the ResNet had 64 to 73% right (in the middle 71), the ConvNeXt 70 to 72% (71):
-# after so few steps on so small images neither wins, and that is all that can be said in half a minute.
-# Equal numbers of multiplications are not equal times, either: a convolution of each channel by itself does
-# little with each number that it reads, and the ConvNeXt took three times as long here.
+# With four other seeds the accuracy of the ResNet was 64 to 73% (median 71), and that of the ConvNeXt 70 to 72%
+# (median 71). After so few steps on such small images neither wins, and half a minute of training can show no
+# more than that. Nor do equal numbers of multiplications mean equal times: a depthwise convolution does little
+# arithmetic with each number that it reads, and the ConvNeXt took three times as long here.
 #
-# ## What each kept of He et al.
+# ## What each has kept of He et al.
 #
 # | | ResNet (2015) | Transformer, pre-norm (2017, 2020) | ConvNeXt (2022) |
 # |---|---|---|---|
-# | the `+` | yes | yes, twice a block | yes |
-# | a clean stream | no: a ReLU after the `+` | yes | yes |
-# | mixes places by | 3 × 3 convolution | attention | 7 × 7 convolution, each channel by itself |
+# | the `+` | yes | yes, twice per block | yes |
+# | only additions in the stream | no: a ReLU after the `+` | yes | yes |
+# | mixes positions by | 3 × 3 convolution | attention | 7 × 7 convolution, each channel by itself |
 # | mixes features by | the same convolution | two linear layers | two linear layers |
 # | normalises over | the batch | the features of one position | the features of one position |
-# | between the layers | ReLU | GELU, once a block | GELU, once a block |
+# | activation | ReLU | GELU, once per block | GELU, once per block |
 # | shapes change | between stages, by a projection | never | between stages, outside the blocks |
 #
-# One line is the same in all columns.
+# Only the first row has a *yes* in all columns.
 #
 # ## Exercises
 #
 # (Difficulty from 1, a few lines, to 3, an idea of your own; the minutes are without training times.)
 #
-# 1. **Without positions.** *(difficulty 2, 30 min)* Set `model.positions.weight.data[:] = 0` in a fresh
-#    `CharTransformer` and keep
-#    its gradient out (`requires_grad_(False)`). Swap the first two characters of a text. What happens to
-#    the output at the last position, with one block, and why not with two? *You are right if* the
-#    difference is nothing but rounding in one case, and visible in the other.
+# 1. **Without positions.** *(difficulty 2, 30 min)* Set `model.positions.weight.data[:] = 0` in a new
+#    `CharTransformer` and freeze it (`requires_grad_(False)`). Swap the first two characters of a text. Does
+#    the output at the last position change with one block? Does it change with two, and why? *You are right if*
+#    the difference is only rounding in one case, and clearly larger in the other.
 # 2. **Scaled or not.** *(difficulty 2, 40 min)* Leave out the $\sqrt d$ in `attention`. With $d = 4, 64, 1024$
-#    and random $Q$ and
-#    $K$: how large is the largest share of a row, in the mean, and how large the gradient of $Q$? What
-#    does the rule of softmax give where one share is nearly 1?
-#    *You are right if* the largest share hardly depends on $d$ with the root and is above 0.9 for $d =
-#    1024$ without, where the gradient is more than ten times smaller.
-# 3. **Write one character at a time.** *(difficulty 3, 45 min)* `generate` computes all 32 positions anew for
-#    each character, though
-#    the keys and values of earlier positions do not change. Write `attention` for one new query that keeps
-#    $K$ and $V$ (a *cache*). *You are right if* its results are the rows of `attention(Q, K, V)`. How many
-#    multiplications does the hundredth character cost, with and without? Which of the two normalisations of
-#    section 3 would spoil it?
+#    and random $Q$ and $K$: how large are, on average, the largest attention weight of a row and the gradient
+#    with respect to $Q$? What does the gradient rule of softmax give where one weight is nearly 1? *You are
+#    right if* with the root the largest weight hardly depends on $d$, and without it the weight is above 0.9
+#    for $d = 1024$ and the gradient is more than ten times smaller.
+# 3. **Write one character at a time.** *(difficulty 3, 45 min)* `generate` computes all 32 positions again for
+#    each character, though the keys and values of earlier positions do not change. Write `attention` for one
+#    new query that keeps $K$ and $V$ (a *cache*). *You are right if* its results are the rows of `attention(Q,
+#    K, V)`. How many multiplications does the hundredth character cost, with the cache and without it? With
+#    which of the two normalisations of section 3 would a cache give incorrect results?

@@ -1,20 +1,21 @@
 # %% [markdown]
 # # 15 · A compiler in 200 lines
 #
-# A residual network in evaluation does the same operations for every image, in the same order, with the
-# same weights. So it can be written down once as a list, and the list can be made shorter before it runs a
-# thousand times. That is what compilers of networks do. Here you build one.
+# A residual network in evaluation mode does the same operations for every image, in the same order, with the
+# same weights. So the operations can be recorded once as a list, and the list can be shortened before it runs a
+# thousand times. This is what compilers for neural networks do. Here you build one.
 #
-# When you are through, you will be able to
+# After this notebook you will be able to
 #
 # * record what a model does as a list of operations, and say which models cannot be recorded;
-# * fold a batch norm into the weights before it, and prove that the results are the same;
-# * join bias, residual add and ReLU to a convolution, so that a number is finished while it is in the cache;
-# * prepare weights once, and let values share memory;
-# * read `minires.compile`, which does the same with care.
+# * fold a batch norm into the weights before it, and check that the results are the same up to rounding;
+# * fuse bias, residual add and ReLU with a convolution, so that all of them are applied to a number while it is
+#   in the cache;
+# * transform weights once, in advance, and let values reuse memory;
+# * read `minires.compile`, which does the same with more checks.
 #
 # About 25 minutes. You need notebooks 03 (convolution), 04 (batch norm) and 06 (the residual add); 12 (where
-# the time goes) helps. Times are measured on the machine that runs this, as it runs.
+# the time goes) helps. Times are measured on the machine that runs the notebook.
 
 # %%
 import time
@@ -55,10 +56,10 @@ def compare_times(*functions, rounds=15):
 # %% [markdown]
 # ## 1. Record
 #
-# Every operation of minires passes one place, the engine's `Op.__call__`, and whoever asks is told of each:
-# `observe(f)` calls `f(op, arrays, constants, result)` after every forward. So recording a model is running
-# it once and taking notes. A *step* of our list says what was done, to which values, and what came out.
-# Values are numbered. An array that no step made, such as a weight, is a constant.
+# Every operation of minires goes through one function, the engine's `Op.__call__`, and can be observed there:
+# `observe(f)` calls `f(op, arrays, constants, result)` after the forward pass of every operation. So to record
+# a model, run it once and note every call. A *step* of our list holds the operation, its inputs and its output.
+# Values are numbered. An array that no step produced, such as a weight, is a constant.
 #
 # **Predict** how many steps ResNet-8 has: 7 convolutions, each with a batch norm, 3 residual blocks, one
 # linear layer. (Guess between 10 and 50.)
@@ -99,11 +100,11 @@ steps = record(network, images)
 print(len(steps), "steps:", dict(Counter(step.name() for step in steps)))
 
 # %% [markdown]
-# What does not depend on the images is not in the list: in evaluation a batch norm's scale and shift come
-# from weights and running statistics alone, and were computed while we recorded. They are constants of
-# `scale_shift`, which is all that is left of a batch norm.
+# The list does not contain what does not depend on the images. In evaluation mode the scale and the shift of a
+# batch norm depend only on its weights and running statistics, so they were computed during recording. They are
+# constants of `scale_shift`, the only operation that remains of a batch norm.
 #
-# To run the list, no Module, no Tensor and no graph is needed:
+# Running the list needs no Module, no Tensor and no graph:
 
 
 # %%
@@ -131,8 +132,8 @@ assert np.array_equal(run(steps, images), expected)
 print("the list gives the model's result, to the bit")
 
 # %% [markdown]
-# And what *cannot* be recorded? Whatever Python does with numbers that is not an operation. This model has a
-# branch:
+# What *cannot* be recorded? Anything that Python does with the numbers outside of the operations. This model
+# has a branch:
 
 
 # %%
@@ -145,7 +146,8 @@ wrong = run(record(moody, happy), sad)
 print("recorded on happy, run on sad:", wrong[0], "- the model says", moody(Tensor(sad)).data[0])
 
 # %% [markdown]
-# The list has only what happened. Our recorder does not notice; a careful one refuses, with the line:
+# The list has only the branch that was taken. Our recorder does not notice this. A careful one refuses the
+# model, and names the line:
 
 # %%
 try:
@@ -157,12 +159,12 @@ except ValueError as error:
 # ## 2. Fold
 #
 # A batch norm in evaluation multiplies channel $o$ by $s_o$ and adds $t_o$. A convolution is linear in its
-# weights. So the scale may as well be in the weights:
+# weights. So the weights can include the scale:
 #
 # $$ s_o \sum_p x_p\, w_{p,o} + t_o \;=\; \sum_p x_p\, (w_{p,o}\, s_o) + t_o $$
 #
-# One pass over every number is gone, and what remains of the shift is a bias. A rewrite looks for the
-# pattern: a `scale_shift` whose input comes from a convolution that nobody else reads.
+# This saves one pass over all numbers, and the shift becomes a bias. The rewrite looks for a pattern: a
+# `scale_shift` whose input is the output of a convolution, and which is the only step that reads this output.
 
 
 # %%
@@ -203,13 +205,15 @@ print(f"{recorded} steps became {len(steps)}; the results differ by {error:.0e} 
 assert error < 1e-5
 
 # %% [markdown]
-# Not the same bits: rounding happens at other places. But no less exact.
+# The results are not the same bit for bit, because rounding happens in other places. But they are no less
+# accurate.
 #
-# ## 3. Join
+# ## 3. Fuse
 #
-# Next the residual add and the ReLU join the convolution before them. That does not change a number; it
-# says that they *belong* to that step, so that whoever computes it can do all three to a block of the
-# output at once. The convolution moves to where the add stood. **Predict**: why not earlier?
+# Next we fuse the residual add and the ReLU with the convolution before them (the code calls this *join*). It
+# changes no number. It only makes them a part of that step, so that the code which computes the step can apply
+# all three to a block of the output at once. The fused step takes the place of the add. **Predict**: why can it
+# not stay in the earlier place of the convolution?
 
 
 # %%
@@ -237,8 +241,8 @@ for step in steps:
     print(step.name())
 
 # %% [markdown]
-# The other arm has to be there when the convolution's blocks are finished, and it may have been computed
-# after it.
+# The add needs the output of the other branch when the blocks of the convolution are finished, and that branch
+# may be computed after the original place of the convolution.
 #
 # `viz.rewrites` shows what the library's compiler does to the same network. Step through it.
 
@@ -249,9 +253,9 @@ viz.rewrites(plan)
 # %% [markdown]
 # ## 4. Finish in the cache
 #
-# So far a joined step still makes three passes over memory. But a convolution works in blocks that fit the
-# cache. If bias, add and ReLU are done to a block by the one who has just written it, its numbers are still
-# there. The library's algorithms call an *epilogue* with each range of positions that is written:
+# So far a fused step still makes several passes over memory. But a convolution works in blocks that fit into
+# the cache. If bias, add and ReLU are applied to a block just after it has been written, its numbers are still
+# in the cache. The library's algorithms call an *epilogue* for each range of positions that has been written:
 
 # %%
 x = rng.normal(size=(16, 32, 32, 16)).astype(np.float32)
@@ -276,10 +280,12 @@ separate, joined = compare_times(apart, together)
 print(f"three passes after it {separate:.2f} ms, in its blocks {joined:.2f} ms")
 
 # %% [markdown]
+# How much this saves depends on the machine, and it may be little.
+#
 # ## 5. Prepare
 #
-# Winograd's trick (notebook 12) transforms the weights before it multiplies. In training they change at
-# every step; here they never do. So it is done once, when the plan is made:
+# Winograd's algorithm (notebook 12) transforms the weights before it multiplies. In training they change at
+# every step; here they never do. So they can be transformed once, when the list is made:
 
 # %%
 w = rng.normal(size=(3, 3, 256, 256)).astype(np.float32) / 48
@@ -303,9 +309,9 @@ assert np.allclose(target, conv2d(x, w, geometry=same), atol=1e-3)
 # %% [markdown]
 # ## 6. Plan memory
 #
-# Every step writes a new array. But a value is dead once its last reader has run, and its memory may hold
-# the next one. Walk through the list, know for each value when it is read for the last time, and hand freed
-# buffers on:
+# Every step writes a new array. But a value is no longer needed once the last step that reads it has run, and
+# its memory can then hold another value. So go through the list, find for each value the step that reads it
+# last, and reuse the buffers that become free:
 
 
 # %%
@@ -360,12 +366,12 @@ ax.set_title("Which value lies in which buffer, from when it is made until it is
 plt.show()
 
 # %% [markdown]
-# ## 7. The whole
+# ## 7. The whole compiler
 #
-# `minires.compile` is these five ideas with what we left out: it refuses what a list cannot repeat and holds
-# every plan against its model; it chooses an algorithm for each convolution, knowing that weights are
-# constant; it sends pieces of the images through the whole list on each thread; it notices when weights have
-# changed. `print(plan)` shows what it decided, and why:
+# `minires.compile` uses these ideas and adds what we left out. It refuses models that a list cannot repeat, and
+# compares the results of every plan with those of its model. It chooses an algorithm for each convolution,
+# knowing that the weights are constant. On each thread it sends a part of the images through the whole list. It
+# notices when weights have changed. `print(plan)` shows what it decided, and why:
 
 # %%
 print(plan)
@@ -387,25 +393,23 @@ assert error < 1e-5
 # %% [markdown]
 # ## What to keep
 #
-# * A model whose Python does not look at numbers is a list of operations.
+# * A model whose Python code does not depend on the numbers is a list of operations.
 # * What depends on weights alone is computed once: a batch norm's scale goes into the weights.
-# * Work on numbers while they are in the cache.
-# * A value's memory is free when its last reader has run.
-# * A compiler may change rounding and nothing else, and has to prove it.
+# * Process numbers while they are in the cache.
+# * The memory of a value is free when the last step that reads it has run.
+# * A compiler may change the rounding and nothing else, and this must be checked.
 #
 # ## Exercises
 #
 # (Difficulty from 1, a few lines, to 3, an idea of your own; the minutes are without training times.)
 #
-# 1. **Join a bias.** *(difficulty 2, 30 min)* `network.fc` is a `matmul` and an `add` of a constant vector.
-#    Write a rewrite that makes
-#    the vector the product's `bias`. *You are right if* the list is one step shorter and the results are the
-#    same bits.
-# 2. **Pool first.** *(difficulty 2, 30 min)* ResNet-18 begins with a convolution, a ReLU and a max pooling.
-#    Why may the ReLU come after
-#    the pooling instead, and by what factor do its numbers shrink? Write the rewrite. *You are right if*
-#    `run` gives the same bits for `models.resnet18(num_classes=10)` in evaluation, on one image of 64 × 64.
+# 1. **Fuse a bias.** *(difficulty 2, 30 min)* `network.fc` is a `matmul` and an `add` of a constant vector.
+#    Write a rewrite that makes the vector the `bias` of the product. *You are right if* the list is one step
+#    shorter and the results are the same bit for bit.
+# 2. **Pool first.** *(difficulty 2, 30 min)* ResNet-18 begins with a convolution, a ReLU and a max pooling. Why
+#    may the ReLU come after the pooling instead, and by what factor does this reduce the count of numbers that
+#    it processes? Write the rewrite. *You are right if* `run` gives the same bits for
+#    `models.resnet18(num_classes=10)` in evaluation, on one image of 64 × 64.
 # 3. **Refuse.** *(difficulty 2, 30 min)* Make `record` notice the branch in `moody`, without changing the
-#    engine: record twice, on two
-#    inputs, and compare the lists. *You are right if* `moody` raises and `network` does not. Which models slip
-#    through even so?
+#    engine: record twice, on two inputs, and compare the lists. *You are right if* `moody` raises an error and
+#    `network` does not. Which models with a branch does this not detect?

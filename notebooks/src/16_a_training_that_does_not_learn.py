@@ -1,14 +1,14 @@
 # %% [markdown]
 # # 16 · A training that does not learn
 #
-# The gradients are right (notebook 02 proves them), no line raises, and the network does not learn. Here
-# are eight trainings on digits of which that is said. Each runs in a moment, and each has one mistake, of a
-# kind that people make. When you are through, you will be able to
+# The gradients are correct (notebook 02 checks them), no line raises an error, and still the network does not
+# seem to learn. Here are eight such trainings on digits. Each runs in a moment, and each has one mistake, of a
+# kind that people make. After this notebook you will be able to
 #
 # * write eight checks of a training, a few lines each, that **observe a fact** and print its numbers;
 # * say what each check cannot see, and which mistakes fool the two checks of notebook 08;
 # * tell a symptom from a cause, above all when you look at a learning-rate range test;
-# * read what `minires.checkup`, `minires.watch` and `fit(check=...)` say, and what they do not say.
+# * read what `minires.checkup`, `minires.watch` and `fit(check=...)` report, and what they do not report.
 #
 # About 30 minutes. You need notebooks 05 (softmax, cross-entropy), 07 (the step) and 08 (training).
 
@@ -24,10 +24,11 @@ from minires.checks import CheckWarning
 from minires.nn import functional as F
 
 # %% [markdown]
-# ## A training is seven parts
+# ## The seven parts of a training
 #
-# A model, two sets of images with labels, a loss, an optimiser, a step, and an evaluation. `minires.Setup`
-# holds them. `parts` fills in what a script does not bring itself, and does it correctly.
+# A training has seven parts: a model, two sets of images with labels, a loss, an optimiser, a step, and an
+# evaluation. `minires.Setup` holds them. `parts` fills in, correctly, the parts that a script does not define
+# itself.
 
 # %%
 train_set, valid_set = data.split(data.digits(), 0.2, seed=0)
@@ -102,9 +103,10 @@ _, reached["healthy"] = learn(healthy)
 assert reached["healthy"] > 0.85
 
 # %% [markdown]
-# Now the scripts, A to H. For each: **read it, and write down** what is wrong and which validation accuracy it will
-# reach. Then run it. Then comes a check: a function that gets a fresh set-up and returns
-# whether a fact holds, and the numbers by which it was judged. It has to hold for the healthy training too.
+# Now the scripts, A to H. For each: **read it, and write down** what the mistake is and which validation
+# accuracy it will reach. Then run it. After it comes a check: a function that gets a new set-up and returns
+# whether a fact holds, and the numbers from which this was decided. The check has to hold for the healthy
+# training too.
 
 
 # %%
@@ -119,7 +121,7 @@ def observe(check, **makes):
 # %% [markdown]
 # ## Script A
 #
-# Somebody has read that ReLU networks should begin with He's initialisation.
+# Somebody has read that ReLU networks should start with He initialisation.
 
 
 # %%
@@ -135,7 +137,8 @@ def script_a():
 
 
 # %% [markdown]
-# **Predict.** How many tensors does the optimiser hold, and how many parameters has the model? What does it reach?
+# **Predict.** How many tensors does the optimiser hold, and how many parameters does the model have? Which
+# accuracy does it reach?
 
 # %%
 _, reached["A"] = learn(script_a)
@@ -153,12 +156,12 @@ def check_parameters(setup):
 observe(check_parameters, healthy=healthy, A=script_a)
 
 # %% [markdown]
-# Six and six: the numbers agree, but three of the tensors differ. The new weights came after the optimiser,
-# which goes on updating the old ones, although the model no longer uses them. So the check compares *identities*. Only the
-# biases learn, and the accuracy shows how far these alone get.
+# Six and six: the numbers agree, but three of the tensors differ. The new weights were created after the
+# optimiser, which still updates the old ones, although the model no longer uses them. So the check compares
+# *identities*, not numbers. Only the biases learn, and the accuracy shows how much they can do alone.
 #
-# **It cannot see** why a parameter was left out; it may be frozen on purpose (then it should want no gradient).
-# It has another blind spot, which comes later.
+# **It cannot see** why a parameter was left out; it may be frozen on purpose (then its `requires_grad` should
+# be False). It has another blind spot, which comes later.
 #
 # ## Script B
 
@@ -169,8 +172,8 @@ def script_b():
 
 
 # %% [markdown]
-# **Predict.** Notebook 08 looks at the loss before the first step: it should be near $\ln 10 = 2.30$. What will it be
-# here? To what value can it fall at best?
+# **Predict.** Notebook 08 checks the loss before the first step: it should be near $\ln 10 = 2.30$. What will
+# it be here? What is the lowest value that it can reach?
 
 # %%
 _, reached["B"] = learn(script_b)
@@ -196,19 +199,20 @@ def check_rows(setup):
 observe(check_rows, healthy=healthy, B=script_b)
 
 # %% [markdown]
-# The loss takes a softmax of its own. Its inputs now lie between 0 and 1, so that a right and certain answer
-# still costs 1.46. In the backward pass the gradient goes through one softmax more, and comes out much smaller. Rows
-# of logits sum to anything; rows of a softmax sum to 1.
+# The loss applies a softmax of its own. Its inputs now lie between 0 and 1, so that a correct and certain
+# prediction still has a loss of 1.46. In the backward pass the gradient goes through one more softmax, which
+# makes it much smaller. Rows of logits can have any sum; rows of a softmax sum to 1.
 #
-# The loss before the first step said *nothing*: a softmax of small logits is nearly 0.1 everywhere, and the
-# softmax of that is so again.
+# The loss before the first step did *not* show the mistake: a softmax of small logits is nearly 0.1 everywhere,
+# and so is the softmax of that.
 #
-# **It cannot see** another bounded activation at the end, such as tanh. And what it sees is a fact, which need not be
-# the cause: some networks train well in spite of it. The last section has one.
+# **It cannot see** another bounded activation at the end, such as tanh. And what it sees is a fact, which need
+# not be the cause of the problem: some networks train well in spite of it. There is one near the end of this
+# notebook.
 #
 # ## Script C
 #
-# A cross-entropy by hand, as in notebook 05: minus the log-softmax at the label, averaged.
+# A cross-entropy written by hand, as in notebook 05: the mean of minus the log-softmax at the label.
 
 
 # %%
@@ -222,8 +226,8 @@ def script_c():
 
 
 # %% [markdown]
-# **Predict.** It differs from the right one by a single character. What is this loss for 64 images whose logits
-# are all 0?
+# **Predict.** It differs from the correct one by a single character. What is this loss for 64 images whose
+# logits are all 0?
 
 # %%
 _, reached["C"] = learn(script_c)
@@ -246,10 +250,10 @@ assert (
 
 # %% [markdown]
 # 4.159 is $\ln 64$: the softmax runs over the *images* of the batch, not over the classes. A loss is a function
-# like any other. Without the network you can try it at points where you know the answer.
+# like any other. You can test it without the network, at points where you know the result.
 #
-# **It cannot see** a wrong weight for some classes, since at these two points all classes are treated alike. And
-# $\ln 10$ belongs to the cross-entropy; for another loss you need other points.
+# **It cannot see** an incorrect weight for some classes, since at these two points all classes are treated
+# alike. And $\ln 10$ belongs to the cross-entropy; for another loss you need other points.
 #
 # ## Script D
 
@@ -304,17 +308,18 @@ def check_order(setup):
 observe(check_order, healthy=healthy, D=script_d)
 
 # %% [markdown]
-# Nothing sets gradients to zero, so each update uses the sum of all gradients so far. That is a momentum which
-# never forgets, on top of the one that we asked for. To see it we need not read the step: we record its calls.
+# Nothing sets the gradients to zero, so each update uses the sum of all gradients so far. This acts like a
+# second momentum, of 1, in addition to the one that we asked for. To find this we need not read the code of the
+# step: we record its calls.
 #
-# The order `backward zero_grad step` is as well known: there each update finds gradients of 0. The check has a
-# condition for either.
+# The order `backward zero_grad step` is another well-known mistake: there every gradient is 0 at the update.
+# The check has a condition for each of the two.
 #
 # **It cannot see** what happens after three steps, and it records only three methods (exercise 1).
 #
 # ## Script E
 #
-# Somebody wants to be safe from overfitting, and drops half of the units.
+# Somebody wants to prevent overfitting, and drops half of the units.
 
 
 # %%
@@ -332,8 +337,8 @@ def script_e():
 
 
 # %% [markdown]
-# **Predict.** `learn` measures the accuracy properly. What will the script's own `evaluate` say of the same network?
-# And when it is called a second time?
+# **Predict.** `learn` measures the accuracy properly. What will the script's own `evaluate` report for the same
+# network? And what when it is called a second time?
 
 # %%
 setup, reached["E"] = learn(script_e)
@@ -359,11 +364,12 @@ def check_evaluation(setup):
 observe(check_evaluation, healthy=healthy, E=script_e)
 
 # %% [markdown]
-# This training is fine. Its *evaluation* runs in training mode, with half of the units dropped, and `no_grad`
-# does not change that (notebook 13). Before you repair a training, make sure that it is broken.
+# This training is correct. Its *evaluation* runs in training mode, with half of the units dropped, and
+# `no_grad` does not change that (notebook 13). Before you fix a training, make sure that the training is what
+# is broken.
 #
-# **It cannot see** other mistakes of an evaluation: other labels, another axis, another model. For these it helps to
-# compare its accuracy with your own.
+# **It cannot see** other mistakes of an evaluation: incorrect labels, the wrong axis, another model. For these
+# it helps to compare its accuracy with one that you compute yourself.
 #
 # ## Script F
 #
@@ -379,8 +385,8 @@ def script_f():
 
 
 # %% [markdown]
-# **Predict.** Notebook 08 has another check: the network must be able to overfit one batch. Will this script overfit
-# a batch of 32 images? And what will the training loss do?
+# **Predict.** Notebook 08 has another check: the network must be able to overfit one batch. Will this script
+# overfit a batch of 32 images? And will its training loss fall?
 
 # %%
 _, reached["F"] = learn(script_f)
@@ -410,13 +416,14 @@ def check_labels(setup):
 observe(check_labels, healthy=healthy, F=script_f)
 
 # %% [markdown]
-# Images and labels were permuted independently of each other. The nearest of the other images nearly always has the same label, if
-# labels belong to images. The *control* says what that share would be if they did not. The training labels are
-# not better than the control. The validation labels are, so this check **has the power to see**. Where validation
-# hardly beats its control, as it may be with photographs, pixels do not tell labels, and the check should say so
-# and nothing else.
+# Images and labels were permuted independently of each other. If labels belong to their images, the nearest of
+# the other images nearly always has the same label. The *control*, with permuted labels, gives the fraction for
+# labels that do not belong to the images. The training labels agree no better than the control. The validation
+# labels do, so this check **has the power to detect** the mistake. With photographs, the validation labels may
+# do hardly better than their control. Then pixels say little about labels, and the check should report only
+# that.
 #
-# **It cannot see** a few wrong labels, or labels that are wrong in both sets.
+# **It cannot see** a few incorrect labels, or labels that are permuted in both sets.
 #
 # ## Script G
 #
@@ -430,8 +437,9 @@ def script_g():
 
 
 # %% [markdown]
-# **Predict.** If the loss had no gradient at all, in how many steps would this decay take the weights to $1/e$, 37%,
-# of what they were? (One step of SGD takes away $\eta\lambda w$; momentum repeats it $1/(1-\mu)$ times.)
+# **Predict.** If the gradient of the loss were zero, after how many steps would this decay have reduced the
+# weights to $1/e$, 37%, of their initial values? (One step of SGD subtracts $\eta\lambda w$; momentum
+# multiplies this by $1/(1-\mu)$ in the long run.)
 
 # %%
 _, reached["G"] = learn(script_g)
@@ -468,15 +476,17 @@ def check_decay(setup):
 observe(check_decay, healthy=healthy, G=script_g)
 
 # %% [markdown]
-# What is learnt in an epoch is forgotten before the next one. (Measured, the first 1/e takes a few steps more than by
-# the formula, as momentum has to build up first.) The 0.1 is no mistake with AdamW at a rate of 0.001: it is the
-# *product* that counts, and that is a hundred times smaller there, without momentum's factor of ten.
+# What is learned in one epoch has largely decayed by the end of the next. (The measured number is a few steps
+# larger than that of the formula, as momentum has to build up first.) With AdamW and a learning rate of 0.001 a
+# weight decay of 0.1 is no mistake. What matters is the *product* of the two. There it is a hundred times
+# smaller, and the factor of ten from momentum does not apply.
 #
-# **It cannot see** whether a decay suits the data. 0.03 passes, and you have seen what it costs.
+# **It cannot see** whether a decay suits the data. 0.03 passes the check, and you have seen how much accuracy
+# it costs.
 #
 # ## Script H
 #
-# Pixels from 0 to 255 have to become numbers from 0 to 1.
+# Somebody scales pixels from the range 0 to 255 to the range 0 to 1.
 
 
 # %%
@@ -486,7 +496,7 @@ def script_h():
 
 
 # %% [markdown]
-# **Predict.** How large are the numbers that reach the first layer? Would a larger rate make up for it?
+# **Predict.** How large are the inputs of the first layer? Would a larger learning rate make up for it?
 
 # %%
 _, reached["H"] = learn(script_h)
@@ -508,9 +518,9 @@ def check_one_batch(setup, steps=100):
 observe(check_one_batch, healthy=healthy, H=script_h)
 
 # %% [markdown]
-# The network cannot overfit one batch. So something is wrong with the training, and not with the amount of data. *What*
-# is wrong, the check does not say: a factor, the rate, the momentum? (You may have seen that `TRAIN` had been divided
-# by 255 already.) An experiment tells: **change one thing, and leave all else equal.**
+# The network cannot overfit one batch. So the cause is in the training, and not a lack of data. The check does
+# not say *what* the cause is: a factor, the learning rate, the momentum? (You may have noticed that `TRAIN` had
+# been divided by 255 already.) An experiment can tell: **change one thing, and leave everything else equal.**
 
 
 # %%
@@ -538,9 +548,10 @@ for name, make in (("healthy", healthy), ("H", script_h)):
     print(f"{name:8} first layer's gradients: weights {weight:.5f}, biases {bias:.5f}")
 
 # %% [markdown]
-# Neither rate helps. The loss ends at the entropy of the labels: the network answers all images alike, with the
-# frequencies of the classes, which the last biases have learnt. The first weights' gradients have the inputs as a
-# factor; the biases' gradients have not. One rate cannot be right for both. The scale is what helps.
+# Neither learning rate helps. The loss ends at the entropy of the labels: for every image the network predicts
+# the same, the frequencies of the classes, which the last biases have learned. The gradients of the first
+# weights have the inputs as a factor; those of the biases do not. No single learning rate suits both. What
+# helps is the scale of the inputs.
 #
 # ## Every check on every script
 #
@@ -599,13 +610,13 @@ assert table[:, 7].sum() == 6
 assert not table[[5, 6], 7].any()
 
 # %% [markdown]
-# **What to see.** The first seven columns are facts: each names one script and is silent of all others. The last is a
-# *symptom*: it is broken for six scripts, and for H it is all that we have.
+# **What to see.** The first seven columns are facts: each is broken for one script and holds for all others.
+# The last is a *symptom*: it is broken for six scripts, and for H no other check is broken.
 #
-# It holds for E, whose training is fine, and for F, whose training is not. A check that nearly every
-# fault breaks says that there is a cause; a check that one fault breaks says which.
+# It holds for E, whose training is correct, and for F, whose training is not. A check that nearly every mistake
+# breaks tells you that there is a cause. A check that only one mistake breaks tells you which.
 #
-# ## Two that get through
+# ## Two mistakes that pass a check
 #
 # F first. Its labels are random, and yet it overfits one batch.
 
@@ -616,10 +627,10 @@ print(f"{numbers:,} parameters, 32 labels")
 assert check_one_batch(script_f())[0]
 
 # %% [markdown]
-# Of course it does: to memorise needs no rule, and 32 random labels are few for thousands of parameters. The check asks
-# whether the step can lower the loss. It does not ask whether there is anything to learn.
+# This is no surprise: memorising needs no rule, and 32 random labels are few for thousands of parameters. The
+# check asks whether the step can lower the loss. It does not ask whether there is anything to learn.
 #
-# The other one is new. **Predict** what `check_parameters` says of it.
+# The other script is new. **Predict** what `check_parameters` reports for it.
 
 
 # %%
@@ -654,17 +665,18 @@ assert check_parameters(script_i())[0]
 assert all(p.grad is not None for p in inside)
 
 # %% [markdown]
-# It holds, and it is true: the optimiser has all that the model *knows of*. A plain list is no place where a model
-# looks for layers (`nn.ModuleList` is). The check trusts the model's own account. A check that
-# looks at which tensors receive a gradient in the backward pass finds six more.
+# It holds, and what it reports is true: the optimiser has every parameter that the model *knows of*. A model
+# does not look for layers in a plain list (it does in an `nn.ModuleList`). The check relies on the parameters
+# that the model lists itself. A check of which tensors receive a gradient in the backward pass finds six more.
 #
-# Both checks were fooled for the same reason: a check answers its own question, and we take it for an answer to ours.
+# Both checks missed the mistake for the same reason: a check answers its own question, and we take it as the
+# answer to another one.
 #
 # ## A picture of a symptom
 #
-# The learning-rate range test (notebook 08) is a common tool. Here are four trainings, each around its own
-# rate, the dashed line. One is healthy, in one nothing is wrong but the rate, and two have another mistake.
-# **Predict** which is which.
+# The learning-rate range test (notebook 08) is a common tool. Here are four trainings. The dashed line marks
+# the learning rate of each. One is healthy, in one only the learning rate is unsuitable, and two have another
+# mistake. **Predict** which is which.
 
 
 # %%
@@ -720,7 +732,7 @@ figure.supxlabel(
 plt.show()
 
 # %% [markdown]
-# Now train each at the rates that its picture speaks for:
+# Now train each with the learning rates that its picture suggests:
 
 # %%
 at_three = {}
@@ -733,18 +745,20 @@ for name in ("slow", "script I", "script B"):
 assert at_three["healthy"][2] < 0.3
 
 # %% [markdown]
-# **What to see.** Trainings 1 and 2 look alike: nothing happens at their own rate, and ten times that rate and more
-# looks right. It does help, in both. But only in 2 is the rate what is wrong; in 1 three layers never learn. A higher
-# rate helps 4 too, and there it is a softmax too many. In both it *hides* the mistake. You would keep a network
-# that is worse than it should be, at a rate that no longer fits when somebody fixes it: the healthy training is
-# script B without its mistake, and you see what three and ten times its rate do to it.
+# **What to see.** Trainings 1 and 2 look alike: at their own learning rate the loss hardly falls, and ten times
+# that rate or more looks suitable. A higher learning rate does help in both. But only in 2 was the learning
+# rate the mistake; in 1 three layers never learn. A higher learning rate helps 4 too, where the mistake is the
+# second softmax. In 1 and 4 it *hides* the mistake. You would keep a network that is worse than it should be,
+# with a learning rate that no longer suits it once the mistake is fixed: the healthy training is script B
+# without its mistake, and you see how it does at three and ten times its learning rate.
 #
-# So the picture shows a symptom. Look at it last.
+# So the range test shows a symptom. Look at it last.
 #
 # ## The same checks, made general
 #
-# `minires.checkup` takes a function that makes a set-up, such as our scripts, and has many checks like ours. Each says
-# *holds*, *broken*, or *not checked* with the reason. **Predict** of which scripts it names what we found.
+# `minires.checkup` takes a function that makes a set-up, such as our scripts, and runs many checks like ours.
+# Each reports *holds*, *broken*, or *not checked* with the reason. **Predict** for which scripts it finds the
+# mistake that we found.
 
 # %%
 reports = {}
@@ -759,12 +773,13 @@ assert reports["B"]["outputs are logits"].verdict != "holds"
 assert reports["I"]["layers registered"].verdict != "holds"
 
 # %% [markdown]
-# "Nothing is broken" means that no check saw anything. That is so of the healthy training, and of every fault that is
-# out of reach. To be general has its price: a check that has to fit anybody's loss cannot ask for $\ln 10$, as ours
-# could in script C. What you know of *your* training, you have to check yourself.
+# "Nothing is broken" means that no check found anything. This is reported for the healthy training, and for
+# every mistake that the checks cannot see. Generality has a price: a check that has to work with any loss
+# cannot ask for $\ln 10$, as ours could in script C. What only you know about *your* training, you have to
+# check yourself.
 #
-# Here is the report of G in full. Several findings are often one mistake, seen from several sides. One of them is an
-# experiment like ours: one thing changed, all else equal.
+# Here is the full report of G. Often several findings come from one mistake. One of these is an experiment like
+# ours: one thing is changed, everything else is equal.
 
 # %%
 reports["G"]
@@ -772,8 +787,8 @@ reports["G"]
 # %% [markdown]
 # ### Around a loop of your own
 #
-# `minires.watch` needs no set-up. It looks at the first three steps of whatever loop stands in its block, prints what
-# is broken, and takes its hooks away.
+# `minires.watch` needs no set-up. It observes the first three steps of any loop inside its block, prints what
+# is broken, and removes its hooks.
 
 # %%
 setup = script_a()
@@ -786,8 +801,9 @@ with minires.watch(setup.model, setup.optimizer, setup.loss):
 # %% [markdown]
 # ### In `fit`
 #
-# `fit` warns by itself of what costs next to nothing to see. With `check=True` it does a whole checkup first. A
-# warning is no error, and the training is the same to the bit. **Predict** what it says of this one.
+# By default, `fit` runs the checks that cost almost nothing, and warns. With `check=True` it runs a whole
+# checkup first. A warning is not an error, and the training stays the same bit for bit. **Predict** what it
+# reports for this training.
 
 
 # %%
@@ -816,11 +832,12 @@ for check in (None, True):
     assert all(np.array_equal(a, b) for a, b in zip(plain, weights, strict=True))
 
 # %% [markdown]
-# ### What they do not tell
+# ### What they do not report
 #
-# Three more trainings: our *slow* one, one in which a tenth of the training images has a label drawn at random, and a
-# network with batch norm that ends in a softmax before its loss. **Predict** for each whether something is said to
-# be broken, and how much it hurts.
+# Three more trainings: our *slow* one, one in which a tenth of the training images have a label drawn at
+# random, and a network with batch norm that ends in a softmax before its loss (with the same network without
+# the softmax, to compare). **Predict** for each whether something is reported as broken, and how much accuracy
+# the mistake costs.
 
 
 # %%
@@ -855,39 +872,39 @@ for name, make in more.items():
 assert abs(reached["batch norm, softmax"] - reached["batch norm"]) < 0.06
 
 # %% [markdown]
-# * The slow one: a symptom, in numbers, and no cause. That a rate is too small cannot be told from what else makes
-#   learning slow; you have seen the pictures.
-# * A few wrong labels: they cost a little, and the check of labels is too coarse for so few.
-# * The softmax with batch norm: *broken* is said, and it hardly matters here. It is a fact all the same, and worth
-#   fixing; it is just not what keeps a training from learning.
+# * The slow one: the report has a symptom, with numbers, and no cause. A learning rate that is too small cannot
+#   be told from other causes of slow learning, as the range tests have shown.
+# * Some incorrect labels: they cost little, and the check of labels is too coarse to find so few.
+# * The softmax with batch norm: it is reported as *broken*, although it hardly matters here. It is still a
+#   fact, and worth fixing, but it does not keep this training from learning.
 #
-# So there are no probabilities in a report, and no most likely cause. `docs/checkup.md` has the figures: how many
-# faults of other people it names, how many it does not see, and when it was wrong.
+# So a report contains no probabilities and no most likely cause. `docs/checkup.md` has the figures: how many
+# mistakes in other people's trainings the checkup finds, how many it misses, and when it was wrong.
 #
 # ## What to keep
 #
-# * Observe facts, with numbers, before you change anything. Those about the optimiser, the loss and the step take no
-#   more than three steps.
-# * A check has to hold for a healthy training, and to have shown that it could see.
+# * Observe facts, with numbers, before you change anything. The checks of the optimiser, the loss and the step
+#   need no more than three steps.
+# * A check has to hold for a healthy training, and must be shown to detect the mistake that it is for.
 # * Overfitting one batch and the range test show symptoms. Change one thing at a time to get from there to a cause.
-# * Know what your check does not ask.
+# * Know what your check does not test.
 #
 # ## Exercises
 #
 # (Difficulty from 1, a few lines, to 3, an idea of your own; the minutes are without training times.)
 #
 # 1. **A false alarm.** *(difficulty 2, 40 min)* In the textbook's step, write `model.zero_grad()` for
-#    `optimizer.zero_grad()`; in another script,
-#    a loop that sets each `p.grad` to None. Both train as before. What does `check_order` say? Write one that looks at
-#    the gradients before each backward pass and each update, and not at who is called. *You are right if* it holds
-#    for both and for the healthy training, and is broken for D and for the order `backward zero_grad step`.
-# 2. **In any company.** *(difficulty 2, 30 min)* A loss that is a mean over images gives each image's logits a
-#    gradient that does not depend on
-#    the other images. Write a check of that: the gradient for the first 32 images of a batch, once with the other 32
-#    as they are and once with other logits in their place. *You are right if* it holds for `nn.CrossEntropyLoss()`,
-#    for `nn.CrossEntropyLoss(label_smoothing=0.1)` and for a mean squared error, and is broken for script C, without
-#    asking for $\ln 10$.
-# 3. **A ninth fault.** *(difficulty 3, 60 min)* Write a script that runs, is none of those above, loses more
-#    than 10 points of accuracy, and of
-#    which none of our first seven checks says *broken*. *You are right if* its row of `verdicts` is white but for the
-#    last square. Then write the check that sees it, try it on all scripts, and see what `minires.checkup` says.
+#    `optimizer.zero_grad()`; in another script, a loop that sets each `p.grad` to None. Both train as before.
+#    What does `check_order` report? Write a check that looks at the gradients before each backward pass and
+#    each update, and not at which methods are called. *You are right if* it holds for both and for the healthy
+#    training, and is broken for D and for the order `backward zero_grad step`.
+# 2. **Independent images.** *(difficulty 2, 30 min)* If a loss is a mean over images, the gradient with respect
+#    to an image's logits does not depend on the other images. Write a check of this: compute the gradient for
+#    the first 32 images of a batch twice, once with the other 32 unchanged and once with other logits in their
+#    place. *You are right if* it holds for `nn.CrossEntropyLoss()`, for
+#    `nn.CrossEntropyLoss(label_smoothing=0.1)` and for a mean squared error, and is broken for script C,
+#    without asking for $\ln 10$.
+# 3. **A ninth mistake.** *(difficulty 3, 60 min)* Write a script that runs, is none of those above, loses more
+#    than 10 points of accuracy, and for which none of our first seven checks reports *broken*. *You are right
+#    if* in its row of `verdicts` at most the last entry is True. Then write the check that finds the mistake,
+#    try it on all scripts, and see what `minires.checkup` reports.
