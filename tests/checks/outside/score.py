@@ -13,6 +13,7 @@ import json
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,33 +49,56 @@ def table(known: dict[str, Any]) -> str:
     within = [name for name in harmful if reach[name]["checks"]]
     missed = [n for n in within if not {*reach[n]["checks"]} & {*known["faults"][n]["broken"]}]
     silent = [n for n in harmful if not known["faults"][n]["broken"]]
-    alarms = {n: [*r["broken"]] for n, r in known["healthy"].items() if r["broken"]}
     harmless = {n: [*known["faults"][n]["broken"]] for n in known["faults"] if n not in harmful}
-    times = sorted(r["seconds"] for kind in known.values() for r in kind.values())
     lines = [
-        f"harmful faults: {len(harmful)}, within the declared reach {len(within)}, "
-        f"of these named {len(within) - len(missed)}",
+        reached(harmful, within, missed),
         f"nothing said of {len(silent)} harmful ones: {', '.join(silent)}",
         f"within reach and not named: {', '.join(missed)}",
-        f"healthy trainings: {len(known['healthy'])}, of which something is said of {len(alarms)}",
-        *(f"  {name}: {', '.join(checks)}" for name, checks in alarms.items()),
+        *of_healthy(known),
         "harmless faults, and what is said of them:",
         *(f"  {name}: {', '.join(checks) or 'nothing'}" for name, checks in harmless.items()),
-        f"seconds: median {times[len(times) // 2]}, most {times[-1]}",
+        seconds(known),
     ]
     return "\n".join(lines)
 
 
-def main() -> None:
+def reached(harmful: list[str], within: list[str], missed: list[str]) -> str:
+    """How many harmful faults are within the declared reach, and how many of these are named."""
+    return (
+        f"harmful faults: {len(harmful)}, within the declared reach {len(within)}, "
+        f"of these named {len(within) - len(missed)}"
+    )
+
+
+def of_healthy(known: dict[str, Any]) -> list[str]:
+    """The healthy trainings of which something is said to be broken."""
+    alarms = {n: [*r["broken"]] for n, r in known["healthy"].items() if r["broken"]}
+    return [
+        f"healthy trainings: {len(known['healthy'])}, of which something is said of {len(alarms)}",
+        *(f"  {name}: {', '.join(checks)}" for name, checks in alarms.items()),
+    ]
+
+
+def seconds(known: dict[str, Any]) -> str:
+    """What a checkup took."""
+    times = sorted(r["seconds"] for kind in known.values() for r in kind.values())
+    return f"seconds: median {times[len(times) // 2]}, most {times[-1]}"
+
+
+def command(
+    kinds: dict[str, dict[str, Any]], results: Path, views: dict[str, Callable[[Any], str]]
+) -> None:
+    """Score what is not known yet, or print what an option shows of what is."""
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
     known: dict[str, Any] = {"faults": {}, "healthy": {}}
-    if RESULTS.exists():
-        known |= json.loads(RESULTS.read_text())
-    if "--table" in sys.argv:
-        print(table(known))
-        return
-    score_all(known, {"healthy": HEALTHY, "faults": FAULTS}, RESULTS)
+    if results.exists():
+        known |= json.loads(results.read_text())
+    for option, view in views.items():
+        if option in sys.argv:
+            print(view(known))
+            return
+    score_all(known, kinds, results)
 
 
 def score_all(known: dict[str, Any], kinds: dict[str, dict[str, Any]], results: Path) -> None:
@@ -88,4 +112,4 @@ def score_all(known: dict[str, Any], kinds: dict[str, dict[str, Any]], results: 
 
 
 if __name__ == "__main__":
-    main()
+    command({"healthy": HEALTHY, "faults": FAULTS}, RESULTS, {"--table": table})

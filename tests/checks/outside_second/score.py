@@ -12,13 +12,10 @@ written before anything was scored, says which checks declare that they would se
 from __future__ import annotations
 
 import json
-import sys
-import warnings
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from outside.score import SYMPTOMS, score_all
+from outside.score import SYMPTOMS, command, of_healthy, reached, seconds
 
 from outside_second.everything import FAULTS, HEALTHY
 
@@ -47,37 +44,19 @@ def table(known: dict[str, Any]) -> str:
     missed = [name for name in within if not named[name]["named"]]
     others = [name for name in harmful if not named[name]["named"]]
     stated = [name for name in others if SYMPTOMS & {*known["faults"][name]["broken"]}]
-    alarms = {n: [*r["broken"]] for n, r in known["healthy"].items() if r["broken"]}
     untrue = {name: each["untrue"] for name, each in named.items() if each["untrue"]}
-    times = sorted(r["seconds"] for kind in known.values() for r in kind.values())
     lines = [
-        f"harmful faults: {len(harmful)}, within the declared reach {len(within)}, "
-        f"of these named {len(within) - len(missed)}",
+        reached(harmful, within, missed),
         f"not named: {len(others)}, of which {len(stated)} are stated not to learn",
         f"within reach and not named: {', '.join(missed)}",
-        f"healthy trainings: {len(known['healthy'])}, of which something is said of {len(alarms)}",
-        *(f"  {name}: {', '.join(checks)}" for name, checks in alarms.items()),
+        *of_healthy(known),
         "said of faults and not so:",
         *(f"  {name}: {', '.join(checks)}" for name, checks in untrue.items()),
-        f"seconds: median {times[len(times) // 2]}, most {times[-1]}",
+        seconds(known),
     ]
     return "\n".join(lines)
 
 
-def main() -> None:
-    warnings.simplefilter("ignore")
-    np.seterr(all="ignore")
-    known: dict[str, Any] = {"faults": {}, "healthy": {}}
-    if RESULTS.exists():
-        known |= json.loads(RESULTS.read_text())
-    if "--to-decide" in sys.argv:
-        print(to_decide(known))
-        return
-    if "--table" in sys.argv:
-        print(table(known))
-        return
-    score_all(known, {"healthy": HEALTHY, "faults": FAULTS}, RESULTS)
-
-
 if __name__ == "__main__":
-    main()
+    views = {"--to-decide": to_decide, "--table": table}
+    command({"healthy": HEALTHY, "faults": FAULTS}, RESULTS, views)
